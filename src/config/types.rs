@@ -1,0 +1,71 @@
+//! What the rest of the program may rely on.
+
+use crate::{
+    domain::{secret::Secret, service::Service},
+    probe::spec::Spec,
+};
+use std::{net::IpAddr, path::PathBuf};
+
+/// A configuration without a mistake in it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    pub checks: Checks,
+    pub storage: Storage,
+    pub dashboard: Dashboard,
+    pub alerts: Alerts,
+}
+
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// In the order of the file; names are unique.
+    pub endpoints: Vec<Endpoint>,
+    /// Checks under way at once, at least 1; `None`: three quarters of the descriptor limit.
+    pub max_concurrent: Option<usize>,
+    /// Addresses (`host:port`) that should always answer. Asked before failures are believed.
+    pub witness: Vec<String>,
+}
+
+/// A service and how it is probed.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub service: Service,
+    pub probe: Spec,
+    /// The name whose history this one carries on.
+    pub renamed_from: Option<String>,
+    /// Every credential of this endpoint, for scrubbing what it says.
+    pub secrets: Vec<Secret>,
+    /// Its effective settings as the API shows them, credentials redacted.
+    pub shown: serde_json::Value,
+}
+
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// The database file, relative to the working directory. Default `data/history.db`.
+    pub path: PathBuf,
+    /// Days that check results are kept; `None`: for ever. Default 90.
+    pub keep_checks_days: Option<u32>,
+    /// Days that hour rollups are kept; `None`: for ever. Default 730.
+    pub keep_hours_days: Option<u32>,
+    /// Days that day rollups and incidents are kept; `None`: for ever, the default.
+    pub keep_days_days: Option<u32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Dashboard {
+    pub enabled: bool,
+    pub bind: IpAddr,
+    /// `DASHBOARD_PORT` wins over the file. Default 9100.
+    pub port: u16,
+    /// Default "Healthcheck".
+    pub title: String,
+    /// Where a reverse proxy puts us: empty, or `/status` (with a leading slash, without a trailing one).
+    pub base_path: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// The address that alerts are posted to. `None` while alerts are not enabled. It may hold a credential: it is one.
+    pub webhook: Option<Secret>,
+}

@@ -1,0 +1,253 @@
+//! A check result: what one run of a probe found.
+
+use super::time::UnixMs;
+
+/// What a check says of its service.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Outcome {
+    /// It passed.
+    Up,
+    /// It passed, but slowly, or with a certificate about to expire, or with an exit code that says so.
+    Degraded,
+    /// It failed.
+    Down,
+    /// It could not be judged, because of the monitor: neither uptime nor downtime.
+    Unknown,
+}
+
+impl Outcome {
+    /// All outcomes, in the order of [`Outcome::code`].
+    pub const ALL: [Outcome; 4] = [Outcome::Up, Outcome::Degraded, Outcome::Down, Outcome::Unknown];
+
+    /// Whether the check passed; `None` where it could not be judged.
+    pub fn passed(self) -> Option<bool> {
+        match self {
+            Outcome::Up | Outcome::Degraded => Some(true),
+            Outcome::Down => Some(false),
+            Outcome::Unknown => None,
+        }
+    }
+
+    /// Its word in the API, the exports and the database's view.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Up => "up",
+            Outcome::Degraded => "degraded",
+            Outcome::Down => "down",
+            Outcome::Unknown => "unknown",
+        }
+    }
+
+    /// The outcome that a word names.
+    pub fn parse(word: &str) -> Option<Outcome> {
+        Outcome::ALL.into_iter().find(|o| o.as_str() == word)
+    }
+
+    /// Its number in the database, 0 to 3.
+    pub fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// The outcome that a number in the database means.
+    pub fn from_code(code: i64) -> Option<Outcome> {
+        usize::try_from(code).ok().and_then(|c| Outcome::ALL.get(c).copied())
+    }
+}
+
+/// The kind of reason behind an outcome other than `up`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Class {
+    /// The name has no address.
+    Dns,
+    /// No connection.
+    Connect,
+    /// No TLS session, or a certificate that is not valid.
+    Tls,
+    /// The deadline passed; the phase says in what.
+    Timeout,
+    /// An HTTP status that was not expected.
+    HttpStatus,
+    /// An assertion on the answer failed.
+    Content,
+    /// The answer breaks the protocol.
+    Protocol,
+    /// The database refused the session or the query.
+    Query,
+    /// A command ended with this exit code, by a signal, or could not be started.
+    ExitCode,
+    /// Passed, but slower than `degraded_after_ms`.
+    Slow,
+    /// Passed, but the certificate is about to expire.
+    Certificate,
+    /// The monitor itself could not judge.
+    Monitor,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Class; 12] = [
+        Class::Dns,
+        Class::Connect,
+        Class::Tls,
+        Class::Timeout,
+        Class::HttpStatus,
+        Class::Content,
+        Class::Protocol,
+        Class::Query,
+        Class::ExitCode,
+        Class::Slow,
+        Class::Certificate,
+        Class::Monitor,
+    ];
+
+    /// Its word in the API, the exports and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Dns => "dns",
+            Class::Connect => "connect",
+            Class::Tls => "tls",
+            Class::Timeout => "timeout",
+            Class::HttpStatus => "http_status",
+            Class::Content => "content",
+            Class::Protocol => "protocol",
+            Class::Query => "query",
+            Class::ExitCode => "exit_code",
+            Class::Slow => "slow",
+            Class::Certificate => "certificate",
+            Class::Monitor => "monitor",
+        }
+    }
+
+    /// The class that a word names.
+    pub fn parse(word: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|c| c.as_str() == word)
+    }
+}
+
+/// The parts of a check, in the order in which they happen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Phase {
+    /// Finding the address.
+    Dns,
+    /// Making the TCP connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// From the request to the first byte of the answer (PostgreSQL: until the session is ready).
+    Ttfb,
+    /// The rest of the answer (PostgreSQL: the query; a command: its whole run).
+    Body,
+}
+
+impl Phase {
+    /// All phases, in order.
+    pub const ALL: [Phase; 5] = [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Ttfb, Phase::Body];
+
+    /// Its word in the API, the exports and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Dns => "dns",
+            Phase::Connect => "connect",
+            Phase::Tls => "tls",
+            Phase::Ttfb => "ttfb",
+            Phase::Body => "body",
+        }
+    }
+
+    /// The phase that a word names.
+    pub fn parse(word: &str) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|p| p.as_str() == word)
+    }
+}
+
+/// How long each finished phase took, in microseconds; `None` where a phase did not happen or did not finish.
+///
+/// The body's time is not kept: it is the response time less the others.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PhaseTimes {
+    pub dns_us: Option<u32>,
+    pub connect_us: Option<u32>,
+    pub tls_us: Option<u32>,
+    pub ttfb_us: Option<u32>,
+}
+
+impl PhaseTimes {
+    /// What the phases add up to, in microseconds.
+    pub fn sum_us(&self) -> u64 {
+        [self.dns_us, self.connect_us, self.tls_us, self.ttfb_us].into_iter().flatten().map(u64::from).sum()
+    }
+}
+
+/// Why an outcome is not `up`. Stored once per distinct text.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Reason {
+    pub class: Class,
+    /// The phase that broke, where there is one.
+    pub phase: Option<Phase>,
+    /// A sentence that a person can act on. No credentials, at most 4 KiB.
+    pub message: String,
+}
+
+/// What a probe found, before the monitor says when it was.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    pub verdict: Verdict,
+    /// From the first step to the last, on the monotonic clock, in microseconds. Up to where it broke when it failed.
+    pub latency_us: u32,
+    pub phases: PhaseTimes,
+    pub http_status: Option<u16>,
+    /// When the served certificate ends, valid or not.
+    pub certificate_expires_at: Option<UnixMs>,
+    /// The beginning of the failing answer (at most 2 KiB), where there was one.
+    pub excerpt: Option<String>,
+}
+
+/// A probe's judgement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Passed,
+    /// Passed with a reservation, such as an exit code that means "degraded".
+    Reserved(Reason),
+    Failed(Reason),
+    /// Not judged, because of the monitor (no file descriptor left, …).
+    Unjudged(Reason),
+}
+
+/// One check result, as the history keeps it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckResult {
+    /// When the check started.
+    pub at: UnixMs,
+    pub outcome: Outcome,
+    /// In microseconds; `None` where nothing was run.
+    pub latency_us: Option<u32>,
+    pub phases: PhaseTimes,
+    pub http_status: Option<u16>,
+    /// Whole days until the certificate ended, rounded down; negative after its end.
+    pub certificate_days: Option<i32>,
+    /// Why the outcome is not `up`.
+    pub reason: Option<Reason>,
+    /// Whether it followed a contradicting result at the retry interval.
+    pub recheck: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_numbers_read_back() {
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
+            assert_eq!(Outcome::from_code(outcome.code()), Some(outcome));
+        }
+        for class in Class::ALL {
+            assert_eq!(Class::parse(class.as_str()), Some(class));
+        }
+        for phase in Phase::ALL {
+            assert_eq!(Phase::parse(phase.as_str()), Some(phase));
+        }
+        assert_eq!(Outcome::from_code(4), None);
+        assert_eq!(Outcome::from_code(-1), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! The words and the numbers, pure: std and chrono only, no async, no I/O, no wire formats.
+//!
+//! Everything that the product claims (when an outage began, how long it was, what the uptime is) is decided here,
+//! by functions of values. The other rooms fetch those values and show the answers.
+
+pub mod check;
+pub mod secret;
+pub mod service;
+pub mod time;
+pub mod window;

@@ -1,0 +1,84 @@
+//! Half-open windows of time, and the words that name them.
+
+use super::time::{DAY_MS, HOUR_MS, UnixMs};
+
+/// The time from `from` up to but not including `to`. Never empty: `from < to`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    from: UnixMs,
+    to: UnixMs,
+}
+
+impl Window {
+    /// The window `[from, to)`, or `None` when it would end before (or where) it begins.
+    pub fn new(from: UnixMs, to: UnixMs) -> Option<Window> {
+        (from < to).then_some(Window { from, to })
+    }
+
+    /// The `length_ms` milliseconds that end at `to`; at least one.
+    pub fn ending(to: UnixMs, length_ms: i64) -> Window {
+        Window { from: to.plus(-length_ms.max(1)), to }
+    }
+
+    /// Its first moment.
+    pub fn from(&self) -> UnixMs {
+        self.from
+    }
+
+    /// The first moment after it.
+    pub fn to(&self) -> UnixMs {
+        self.to
+    }
+
+    /// Its length in milliseconds, at least 1.
+    pub fn length_ms(&self) -> i64 {
+        self.to.since(self.from)
+    }
+
+    /// Whether `at` lies inside.
+    pub fn contains(&self, at: UnixMs) -> bool {
+        self.from <= at && at < self.to
+    }
+
+    /// What `[from, to)` and this window share.
+    pub fn clip(&self, from: UnixMs, to: UnixMs) -> Option<Window> {
+        Window::new(from.max(self.from), to.min(self.to))
+    }
+}
+
+/// Reads a length such as `24h`, `7d` or `2w`: whole hours, days or weeks, up to 100 years. The length in milliseconds.
+pub fn parse_length(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let count: i64 = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    let size = match unit {
+        'h' => HOUR_MS,
+        'd' => DAY_MS,
+        'w' => 7 * DAY_MS,
+        _ => return None,
+    };
+    count.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_a_number_of_hours_days_or_weeks() {
+        assert_eq!(parse_length("24h"), Some(DAY_MS));
+        assert_eq!(parse_length("7d"), Some(7 * DAY_MS));
+        assert_eq!(parse_length("2w"), Some(14 * DAY_MS));
+        for text in ["", "d", "7", "7m", "0d", "-1d", "+1d", "1.5d", "99999999999999999999d", "40000d", "7 d", "7日"] {
+            assert_eq!(parse_length(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_half_open_and_never_empty() {
+        let w = Window::new(UnixMs(10), UnixMs(20)).unwrap();
+        assert!(w.contains(UnixMs(10)) && !w.contains(UnixMs(20)));
+        assert_eq!(Window::new(UnixMs(20), UnixMs(20)), None);
+        assert_eq!(w.clip(UnixMs(15), UnixMs(30)), Window::new(UnixMs(15), UnixMs(20)));
+        assert_eq!(w.clip(UnixMs(20), UnixMs(30)), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! One file per kind of probe, behind one enum.
+
+pub mod spec;
