@@ -1,0 +1,2 @@
+//! The product from outside, in one binary: real files, real servers, real pages.
+
