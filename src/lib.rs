@@ -1,5 +1,7 @@
 //! A health-check service with a memory.
 
+pub mod board;
 pub mod config;
 pub mod domain;
 pub mod probe;
+pub mod store;

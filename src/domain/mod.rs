@@ -4,7 +4,13 @@
 //! by functions of values. The other rooms fetch those values and show the answers.
 
 pub mod check;
+pub mod health;
+pub mod histogram;
 pub mod secret;
 pub mod service;
+pub mod status;
 pub mod time;
+pub mod timeline;
+pub mod uptime;
 pub mod window;
+pub mod incident;

@@ -1,0 +1,231 @@
+//! For what time a check result speaks, and how that time adds up.
+//!
+//! A result speaks from its own start to the next result's start, but at most for its validity. What nothing speaks
+//! for is a gap. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
+
+use super::{check::Outcome, histogram::Histogram, time::UnixMs, window::Window};
+
+/// What the arithmetic needs to know of a stored check result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Observation {
+    pub at: UnixMs,
+    pub outcome: Outcome,
+    /// The longest time it speaks for, in milliseconds, with the settings in force when it was made.
+    pub validity_ms: i64,
+    pub latency_us: Option<u32>,
+}
+
+/// A stretch of time and what is said about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub says: Says,
+}
+
+/// What a [`Piece`] says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    /// A result speaks for this time.
+    Spoken(Outcome),
+    /// In this time, which a result speaks for, the truth changed unseen: the next judged result says the opposite.
+    /// `passed` is what the speaking result said.
+    Doubt { passed: bool },
+}
+
+/// Walks the results of one service in the order of time and says what each stretch of it was.
+#[derive(Default)]
+pub struct Walk {
+    last: Option<Observation>,
+    /// The speech of the last judged result, once its end is known, and whether it passed.
+    judged: Option<(UnixMs, UnixMs, bool)>,
+}
+
+impl Walk {
+    /// Takes the next result, which is later than the one before; gives the pieces that are settled by it.
+    pub fn observe(&mut self, next: Observation) -> impl Iterator<Item = Piece> + use<> {
+        let spoken = self.last.map(|last| self.settle(last, next.at));
+        let doubt = next.outcome.passed().and_then(|passed| {
+            let (from, to, before) = self.judged.take()?;
+            (before != passed).then_some(Piece { from, to, says: Says::Doubt { passed: before } })
+        });
+        self.last = Some(next);
+        spoken.into_iter().chain(doubt)
+    }
+
+    /// What the last result speaks for, up to `now`: there is no later one.
+    pub fn finish(mut self, now: UnixMs) -> Option<Piece> {
+        let last = self.last?;
+        Some(self.settle(last, now.max(last.at)))
+    }
+
+    fn settle(&mut self, last: Observation, until: UnixMs) -> Piece {
+        let to = until.min(last.at.plus(last.validity_ms));
+        if let Some(passed) = last.outcome.passed() {
+            self.judged = Some((last.at, to, passed));
+        }
+        Piece { from: last.at, to, says: Says::Spoken(last.outcome) }
+    }
+}
+
+/// The sums of a stretch of time. All times are milliseconds; they never overlap.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Tally {
+    pub up_ms: i64,
+    pub degraded_ms: i64,
+    pub down_ms: i64,
+    pub unknown_ms: i64,
+    /// The part of `up_ms + degraded_ms` that lies before a change for the worse that nobody saw.
+    pub doubt_up_ms: i64,
+    /// The part of `down_ms` that lies before a change for the better that nobody saw.
+    pub doubt_down_ms: i64,
+    /// Check results, whatever their outcome.
+    pub checks: u64,
+    /// Failed check results.
+    pub failures: u64,
+    /// Response times of passed checks.
+    pub latency: Histogram,
+    /// The fastest and the slowest passed check, in microseconds.
+    pub min_us: Option<u32>,
+    pub max_us: Option<u32>,
+}
+
+impl Tally {
+    /// Time that something speaks for.
+    pub fn spoken_ms(&self) -> i64 {
+        self.up_ms + self.degraded_ms + self.down_ms + self.unknown_ms
+    }
+
+    fn add(&mut self, ms: i64, says: Says) {
+        match says {
+            Says::Spoken(Outcome::Up) => self.up_ms += ms,
+            Says::Spoken(Outcome::Degraded) => self.degraded_ms += ms,
+            Says::Spoken(Outcome::Down) => self.down_ms += ms,
+            Says::Spoken(Outcome::Unknown) => self.unknown_ms += ms,
+            Says::Doubt { passed: true } => self.doubt_up_ms += ms,
+            Says::Doubt { passed: false } => self.doubt_down_ms += ms,
+        }
+    }
+
+    fn count(&mut self, check: &Observation) {
+        self.checks += 1;
+        match check.outcome.passed() {
+            Some(false) => self.failures += 1,
+            Some(true) => {
+                if let Some(us) = check.latency_us {
+                    self.latency.add(us);
+                    self.min_us = Some(self.min_us.map_or(us, |m| m.min(us)));
+                    self.max_us = Some(self.max_us.map_or(us, |m| m.max(us)));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Adds the sums of another stretch of time.
+    pub fn merge(&mut self, other: &Tally) {
+        self.up_ms += other.up_ms;
+        self.degraded_ms += other.degraded_ms;
+        self.down_ms += other.down_ms;
+        self.unknown_ms += other.unknown_ms;
+        self.doubt_up_ms += other.doubt_up_ms;
+        self.doubt_down_ms += other.doubt_down_ms;
+        self.checks += other.checks;
+        self.failures += other.failures;
+        self.latency.merge(&other.latency);
+        self.min_us = [self.min_us, other.min_us].into_iter().flatten().min();
+        self.max_us = [self.max_us, other.max_us].into_iter().flatten().max();
+    }
+}
+
+/// A window cut into buckets of equal size (the last may be shorter), each with its sums.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Buckets {
+    window: Window,
+    size_ms: i64,
+    tallies: Vec<Tally>,
+}
+
+impl Buckets {
+    /// Empty buckets of `size_ms` (at least 1) over `window`.
+    pub fn new(window: Window, size_ms: i64) -> Buckets {
+        let size_ms = size_ms.max(1);
+        let count = (window.length_ms() + size_ms - 1) / size_ms;
+        Buckets { window, size_ms, tallies: vec![Tally::default(); count as usize] }
+    }
+
+    /// Sums up the results of one service.
+    ///
+    /// `results` come in the order of time and reach beyond the window as far as they bear on it: back to the last one
+    /// before it and the last judged one before it, on to the first judged one at or after its end. `now` is the
+    /// moment up to which the last result speaks when nothing follows it.
+    pub fn fill(mut self, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Buckets {
+        let mut walk = Walk::default();
+        for result in results {
+            for piece in walk.observe(result) {
+                self.add(piece);
+            }
+            if self.window.contains(result.at) {
+                let at = self.index(result.at);
+                self.tallies[at].count(&result);
+            }
+        }
+        if let Some(piece) = walk.finish(now) {
+            self.add(piece);
+        }
+        self
+    }
+
+    fn index(&self, at: UnixMs) -> usize {
+        (at.since(self.window.from()) / self.size_ms) as usize
+    }
+
+    fn add(&mut self, piece: Piece) {
+        let Some(part) = self.window.clip(piece.from, piece.to) else { return };
+        let mut from = part.from();
+        while from < part.to() {
+            let index = self.index(from);
+            let to = part.to().min(self.window.from().plus((index as i64 + 1) * self.size_ms));
+            self.tallies[index].add(to.since(from), piece.says);
+            from = to;
+        }
+    }
+
+    /// Adds sums that were made before to the bucket in which `from` lies; outside the window they are dropped.
+    pub fn merge(&mut self, from: UnixMs, tally: &Tally) {
+        if self.window.contains(from) {
+            let index = self.index(from);
+            self.tallies[index].merge(tally);
+        }
+    }
+
+    /// Each bucket with its own window, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Window, &Tally)> {
+        self.tallies.iter().enumerate().filter_map(|(i, tally)| {
+            let from = self.window.from().plus(i as i64 * self.size_ms);
+            Some((self.window.clip(from, from.plus(self.size_ms))?, tally))
+        })
+    }
+
+    /// The sum of all buckets.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        self.tallies.iter().for_each(|t| total.merge(t));
+        total
+    }
+
+    /// The size of a bucket in milliseconds.
+    pub fn size_ms(&self) -> i64 {
+        self.size_ms
+    }
+
+    /// The window.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+}
+
+/// The sums of one window. See [`Buckets::fill`] for what `results` have to hold.
+pub fn tally(window: Window, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Tally {
+    Buckets::new(window, window.length_ms()).fill(results, now).total()
+}
