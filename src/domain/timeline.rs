@@ -154,24 +154,25 @@ impl Buckets {
         Buckets { window, size_ms, tallies: vec![Tally::default(); count as usize] }
     }
 
-    /// Sums up the results of one service.
+    /// Sums up the results of one service, as far as `part` of the window goes.
     ///
-    /// `results` come in the order of time and reach beyond the window as far as they bear on it: back to the last one
+    /// `results` come in the order of time and reach beyond `part` as far as they bear on it: back to the last one
     /// before it and the last judged one before it, on to the first judged one at or after its end. `now` is the
     /// moment up to which the last result speaks when nothing follows it.
-    pub fn fill(mut self, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Buckets {
+    pub fn fill(mut self, part: Window, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Buckets {
+        let Some(part) = self.window.clip(part.from(), part.to()) else { return self };
         let mut walk = Walk::default();
         for result in results {
             for piece in walk.observe(result) {
-                self.add(piece);
+                self.add(part, piece);
             }
-            if self.window.contains(result.at) {
+            if part.contains(result.at) {
                 let at = self.index(result.at);
                 self.tallies[at].count(&result);
             }
         }
         if let Some(piece) = walk.finish(now) {
-            self.add(piece);
+            self.add(part, piece);
         }
         self
     }
@@ -180,8 +181,8 @@ impl Buckets {
         (at.since(self.window.from()) / self.size_ms) as usize
     }
 
-    fn add(&mut self, piece: Piece) {
-        let Some(part) = self.window.clip(piece.from, piece.to) else { return };
+    fn add(&mut self, part: Window, piece: Piece) {
+        let Some(part) = part.clip(piece.from, piece.to) else { return };
         let mut from = part.from();
         while from < part.to() {
             let index = self.index(from);
@@ -227,5 +228,5 @@ impl Buckets {
 
 /// The sums of one window. See [`Buckets::fill`] for what `results` have to hold.
 pub fn tally(window: Window, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Tally {
-    Buckets::new(window, window.length_ms()).fill(results, now).total()
+    Buckets::new(window, window.length_ms()).fill(window, results, now).total()
 }

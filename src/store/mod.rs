@@ -1,5 +1,103 @@
 //! The history: one SQLite file, one writer, a read-only pool.
+//!
+//! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
+mod commit;
+mod error;
+mod life;
+mod outages;
+mod outbox;
 mod reader;
+mod results;
+mod retention;
+mod rollups;
+mod schema;
+mod services;
+mod writer;
 
-pub use reader::{Cursor, OutageFilter, OutageKind, Reader, StoreError, StoredCheck, StoredService};
+use crate::{
+    board::{Board, ServiceId},
+    clock::Clock,
+    domain::{health::Health, time::UnixMs},
+};
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+pub use commit::Record;
+pub use error::{Result, StoreError};
+pub use life::{Interruption, Run};
+pub use outages::{Cursor, OutageFilter, OutageKind};
+pub use outbox::{Attempt, DueEvent, Event};
+pub use reader::Reader;
+pub use retention::Keep;
+pub use services::{Configured, StoredService};
+pub use writer::{Stopping, Writer, WriterFigures};
+
+/// A service to be watched: what is configured, and its settings as the API shows them.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub configured: Configured,
+    pub settings: Arc<serde_json::Value>,
+}
+
+/// Where the loop of one service goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    pub id: ServiceId,
+    pub health: Health,
+    /// The time of its last result: the next one must be later.
+    pub last_at: Option<UnixMs>,
+}
+
+/// An open history.
+#[derive(Debug)]
+pub struct Store {
+    pub writer: Writer,
+    pub reader: Reader,
+    pub board: Arc<Board>,
+    /// In the order of the services given.
+    pub positions: Vec<Position>,
+    /// The run before this one.
+    pub last_run: Option<Run>,
+    pub stopping: Stopping,
+    lock: schema::Lock,
+}
+
+impl Store {
+    /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `channels` are told
+    /// of incidents.
+    ///
+    /// # Errors
+    /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
+    pub fn open(path: &Path, services: Vec<Watched>, channels: Vec<&'static str>, keep: Keep, clock: Clock) -> Result<Store> {
+        let lock = schema::lock(path)?;
+        let mut conn = schema::open_writer(path)?;
+        let now = clock.now();
+        let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let last_run = life::last_run(&tx)?;
+        let run = life::begin_run(&tx, now)?;
+        let configured: Vec<Configured> = services.iter().map(|s| s.configured.clone()).collect();
+        let resumed = services::enter(&tx, &configured, now)?;
+        tx.commit()?;
+        let reader = Reader::open(path)?;
+        let mut positions = Vec::new();
+        let mut tracks = HashMap::new();
+        let mut on_board = Vec::new();
+        for (resumed, watched) in resumed.into_iter().zip(services) {
+            let last_at = resumed.last.as_ref().map(|last| last.at);
+            positions.push(Position { id: resumed.id, health: resumed.health, last_at });
+            let track = commit::Track::new(resumed, Arc::new(watched.configured.service), watched.settings);
+            on_board.push(track.now().clone());
+            tracks.insert(track.now().id, track);
+        }
+        let board = Arc::new(Board::new(on_board));
+        let core = commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new() };
+        let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
+        Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
+    }
+
+    /// Commits what has been taken in, notes a clean end and lets go of the file.
+    pub async fn stop(self) {
+        self.stopping.stop().await;
+        drop(self.lock);
+    }
+}

@@ -1,97 +1,271 @@
 //! Every question that is asked of the history, one named function each.
 
+use super::{
+    Result, StoreError,
+    life::{self, Run},
+    outages::{self, Cursor, OutageFilter, OutageKind},
+    outbox::{self, DueEvent},
+    results,
+    rollups::{self, Size},
+    schema,
+    services::{self, StoredService},
+};
 use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         incident::{CauseChange, Gap, Outage},
-        service::Kind,
-        time::UnixMs,
-        timeline::Buckets,
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        timeline::{Buckets, Observation},
         uptime::Uptime,
         window::Window,
     },
 };
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
-
-pub type Result<T> = std::result::Result<T, StoreError>;
-
-/// A service as the history knows it, whether or not the configuration still has it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct StoredService {
-    pub id: ServiceId,
-    pub name: String,
-    pub kind: Kind,
-    pub target: String,
-    pub group: Option<String>,
-    /// When it was first configured.
-    pub added_at: UnixMs,
-    /// When it was found to have left the configuration.
-    pub removed_at: Option<UnixMs>,
-}
-
-/// A check result with the service that it belongs to.
-#[derive(Clone, PartialEq, Debug)]
-pub struct StoredCheck {
-    pub service: ServiceId,
-    pub result: CheckResult,
-}
-
-/// Which outages are asked for.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub struct OutageFilter {
-    pub service: Option<ServiceId>,
-    /// Those that overlap it.
-    pub window: Option<Window>,
-    pub kind: OutageKind,
-    /// Only those that last (`Some(true)`), only those that ended (`Some(false)`).
-    pub open: Option<bool>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum OutageKind {
-    #[default]
-    Incidents,
-    Blips,
-    /// Incidents, blips and what is failing right now unconfirmed.
-    All,
-}
-
-/// Where a page of outages ended: those that started before it, or at it with a smaller id, follow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cursor {
-    pub started_at: UnixMs,
-    pub id: i64,
-}
+use r2d2::{Pool, PooledConnection};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, params};
+use std::{path::Path, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
+///
+/// Each function sees one moment of the database.
 #[derive(Clone, Debug)]
-pub struct Reader;
+pub struct Reader {
+    pool: Pool<SqliteConnectionManager>,
+}
+
+/// Connections kept for reading; more questions at once wait for each other.
+const CONNECTIONS: u32 = 4;
 
 impl Reader {
+    /// Opens a history that exists, for reading only.
+    ///
+    /// # Errors
+    /// When there is none, it is not ours, or it cannot be opened.
+    pub fn open(path: &Path) -> Result<Reader> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        schema::identify(&schema::open_reader(path).map_err(|e| StoreError::open(path, e))?, path)?;
+        // WAL readers write the shared index beside the file, so the file is opened for writing and forbidden to be.
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .with_init(|conn| schema::prepare_reader(conn));
+        let pool = Pool::builder()
+            .max_size(CONNECTIONS)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(5))
+            .build(manager)?;
+        Ok(Reader { pool })
+    }
+
+    fn conn(&self) -> Result<PooledConnection<SqliteConnectionManager>> {
+        Ok(self.pool.get()?)
+    }
+
     /// Every service ever configured, by name.
-    pub fn services(&self) -> Result<Vec<StoredService>> { todo!() }
+    pub fn services(&self) -> Result<Vec<StoredService>> {
+        services::all(&*self.conn()?)
+    }
+
     /// The service of this name.
-    pub fn service(&self, name: &str) -> Result<Option<StoredService>> { todo!() }
-    /// The figures of one service over a window. `to` of the window is at most `now`.
-    pub fn uptime(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Uptime> { todo!() }
-    /// A window in at most about `buckets` equal buckets, aligned so that rollups can answer: from six hours a bucket
-    /// on they are whole hours. The window of the answer may be a little larger than the one asked for.
-    pub fn history(&self, service: ServiceId, window: Window, buckets: u32, now: UnixMs) -> Result<Buckets> { todo!() }
+    pub fn service(&self, name: &str) -> Result<Option<StoredService>> {
+        services::by_name(&*self.conn()?, name)
+    }
+
+    /// The figures of one service over a window that ends at `now` at the latest.
+    ///
+    /// Where rows or hour rollups have been retired, the window of the answer is larger: whole hours, whole days.
+    pub fn uptime(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Uptime> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        let window = widen(&tx, window, now)?;
+        let tally = buckets(&tx, service, Buckets::new(window, window.length_ms()), now)?.total();
+        let filter = OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, open: None };
+        let outages = outages::list(&tx, &filter, None, u32::MAX)?;
+        Ok(Uptime::new(window, &tally, outages.iter().map(Outage::times)))
+    }
+
+    /// A window in at most about `count` (1 to 2000) equal buckets.
+    ///
+    /// Buckets of an hour and more are whole hours, so that rollups can answer; the window of the answer may then be
+    /// a little larger than the one asked for.
+    pub fn history(&self, service: ServiceId, window: Window, count: u32, now: UnixMs) -> Result<Buckets> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        let widened = widen(&tx, window, now)?;
+        let count = i64::from(count.clamp(1, 2000));
+        let size = (window.length_ms() + count - 1) / count;
+        let finest = match widened.from() {
+            from if from == window.from() => 1,
+            from if from == window.from().floor(HOUR_MS) => HOUR_MS,
+            _ => DAY_MS,
+        };
+        if size < HOUR_MS && finest == 1 {
+            return buckets(&tx, service, Buckets::new(window, size), now);
+        }
+        let size = nice_hours(size.max(finest));
+        let from = window.from().floor(if size % DAY_MS == 0 { DAY_MS } else { HOUR_MS });
+        let to = window.to().ceil(HOUR_MS).min(now.max(window.to()));
+        let window = Window::new(from, to).unwrap_or(window);
+        buckets(&tx, service, Buckets::new(window, size), now)
+    }
+
     /// Check results of the window, newest first, at most `limit`, older than `before` where that is given.
-    pub fn checks(&self, service: ServiceId, window: Window, outcome: Option<Outcome>, before: Option<UnixMs>, limit: u32) -> Result<Vec<StoredCheck>> { todo!() }
+    pub fn checks(
+        &self,
+        service: ServiceId,
+        window: Window,
+        outcome: Option<Outcome>,
+        before: Option<UnixMs>,
+        limit: u32,
+    ) -> Result<Vec<CheckResult>> {
+        let conn = self.conn()?;
+        let to = before.map_or(window.to(), |before| before.min(window.to()));
+        let sql = format!(
+            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
+             WHERE c.service_id = ?1 AND c.at >= ?2 AND c.at < ?3 AND (?4 IS NULL OR c.outcome = ?4)
+             ORDER BY c.at DESC LIMIT ?5",
+            results::COLUMNS
+        );
+        let mut statement = conn.prepare_cached(&sql)?;
+        let rows = statement.query_map(
+            params![service.0, window.from().0, to.0, outcome.map(Outcome::code), limit],
+            results::read,
+        )?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Check results of the window, oldest first, at most `limit`, from `from` on: a page of an export.
+    pub fn checks_forward(&self, service: ServiceId, window: Window, limit: u32) -> Result<Vec<CheckResult>> {
+        let conn = self.conn()?;
+        let sql = format!(
+            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
+             WHERE c.service_id = ?1 AND c.at >= ?2 AND c.at < ?3 ORDER BY c.at LIMIT ?4",
+            results::COLUMNS
+        );
+        let mut statement = conn.prepare_cached(&sql)?;
+        let rows =
+            statement.query_map(params![service.0, window.from().0, window.to().0, limit], results::read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Outages, newest first, at most `limit`, after `cursor` where that is given.
-    pub fn outages(&self, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> { todo!() }
+    pub fn outages(&self, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
+        outages::list(&*self.conn()?, filter, cursor, limit)
+    }
+
     /// One outage.
-    pub fn outage(&self, id: i64) -> Result<Option<Outage>> { todo!() }
+    pub fn outage(&self, id: i64) -> Result<Option<Outage>> {
+        outages::get(&*self.conn()?, id)
+    }
+
     /// Each change of cause while it lasted, oldest first.
-    pub fn cause_changes(&self, outage: i64) -> Result<Vec<CauseChange>> { todo!() }
+    pub fn cause_changes(&self, outage: i64) -> Result<Vec<CauseChange>> {
+        outages::cause_changes(&*self.conn()?, outage)
+    }
+
     /// Outages of other services that failed with this one, by start.
-    pub fn failed_with(&self, outage: &Outage) -> Result<Vec<Outage>> { todo!() }
-    /// The gaps of one service that overlap the window, oldest first; also the one that lasts at `now`, and the time
-    /// before the first result is not among them.
-    pub fn gaps(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Vec<Gap>> { todo!() }
+    pub fn failed_with(&self, outage: &Outage) -> Result<Vec<Outage>> {
+        outages::failed_with(&*self.conn()?, outage)
+    }
+
+    /// The gaps of one service that overlap the window, oldest first, with the one that lasts at `now`. The time before
+    /// its first result is not among them.
+    pub fn gaps(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Vec<Gap>> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        match services::by_id(&tx, service)? {
+            Some(service) => life::gaps(&tx, &service, window, now),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The first result of a service that is kept.
+    pub fn first_check_at(&self, service: ServiceId) -> Result<Option<UnixMs>> {
+        let first: Option<i64> = self
+            .conn()?
+            .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
+            .query_row([service.0], |row| row.get(0))?;
+        Ok(first.map(UnixMs))
+    }
+
+    /// The latest run of the monitor.
+    pub fn last_run(&self) -> Result<Option<Run>> {
+        life::last_run(&*self.conn()?)
+    }
+
+    /// The oldest event of a channel that is not settled, when it is due at `now`.
+    pub fn due_event(&self, channel: &str, now: UnixMs) -> Result<Option<DueEvent>> {
+        outbox::due(&*self.conn()?, channel, now)
+    }
+
+    /// When the next event of a channel is due.
+    pub fn next_due_at(&self, channel: &str) -> Result<Option<UnixMs>> {
+        outbox::next_due_at(&*self.conn()?, channel)
+    }
+}
+
+/// The next of the bucket sizes that divide a day, or whole days.
+fn nice_hours(ms: i64) -> i64 {
+    let hours = (ms + HOUR_MS - 1) / HOUR_MS;
+    match [1, 2, 3, 4, 6, 8, 12, 24].into_iter().find(|&nice| nice >= hours) {
+        Some(nice) => nice * HOUR_MS,
+        None => (ms + DAY_MS - 1) / DAY_MS * DAY_MS,
+    }
+}
+
+/// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
+fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
+    let kept = super::retention::kept(conn)?;
+    let size = |at: UnixMs| match at {
+        at if kept.hours_from.is_some_and(|from| at < from) => DAY_MS,
+        at if kept.rows_from.is_some_and(|from| at < from) => HOUR_MS,
+        _ => 1,
+    };
+    let from = window.from().floor(size(window.from()));
+    let to = window.to().ceil(size(window.to())).min(now.max(window.to()));
+    Ok(Window::new(from, to).unwrap_or(window))
+}
+
+/// Fills the buckets: whole days and hours from rollups where they stand and where buckets are not finer, the rest from
+/// the rows.
+fn buckets(conn: &Connection, service: ServiceId, mut buckets: Buckets, now: UnixMs) -> Result<Buckets> {
+    let window = buckets.window();
+    let rolled_until = services::by_id(conn, service)?.and_then(|s| s.rolled_until);
+    let coarse = buckets.size_ms() >= HOUR_MS
+        && (buckets.size_ms() == window.length_ms()
+            || (buckets.size_ms() % HOUR_MS == 0 && window.from() == window.from().floor(HOUR_MS)));
+    let hours = match rolled_until {
+        Some(until) if coarse => Window::new(window.from().ceil(HOUR_MS), window.to().floor(HOUR_MS).min(until)),
+        _ => None,
+    };
+    let Some(hours) = hours else { return rows(conn, service, buckets, window, now) };
+    // Days only where no bucket's edge lies inside one.
+    let whole_days = buckets.size_ms() == window.length_ms()
+        || (buckets.size_ms() % DAY_MS == 0 && window.from() == window.from().floor(DAY_MS));
+    let days = if whole_days { Window::new(hours.from().ceil(DAY_MS), hours.to().floor(DAY_MS)) } else { None };
+    let mut merge = |size: Size, part: Option<Window>| match part {
+        Some(part) => rollups::each(conn, size, service, part, |start, tally| buckets.merge(start, &tally)),
+        None => Ok(()),
+    };
+    match days {
+        Some(days) => {
+            merge(Size::Hour, Window::new(hours.from(), days.from()))?;
+            merge(Size::Day, Some(days))?;
+            merge(Size::Hour, Window::new(days.to(), hours.to()))?;
+        }
+        None => merge(Size::Hour, Some(hours))?,
+    }
+    for edge in [Window::new(window.from(), hours.from()), Window::new(hours.to(), window.to())].into_iter().flatten() {
+        buckets = rows(conn, service, buckets, edge, now)?;
+    }
+    Ok(buckets)
+}
+
+fn rows(conn: &Connection, service: ServiceId, buckets: Buckets, part: Window, now: UnixMs) -> Result<Buckets> {
+    let mut seen: Vec<Observation> = Vec::new();
+    results::walk(conn, service, part, |row| seen.push(row))?;
+    Ok(buckets.fill(part, seen, now))
 }

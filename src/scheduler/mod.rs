@@ -1,0 +1,185 @@
+//! When checks happen: one loop per service, in shared slots, never two of one service at once.
+
+mod judge;
+mod service_loop;
+mod watch;
+mod witness;
+
+use crate::{
+    clock::Clock,
+    domain::{secret::Secret, service::Service},
+    probe::{Probe, Shared, spec::Spec},
+    shutdown::Shutdown,
+    store::{Position, Writer},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+
+pub use witness::Witnesses;
+
+/// The longest slot. Services that are due in the same slot share one wake-up: waking up seldom is what makes checks
+/// cheap.
+const SLOT: Duration = Duration::from_secs(1);
+
+/// A service, how it is probed, and where its loop goes on.
+#[derive(Debug)]
+pub struct Task {
+    pub service: Service,
+    pub probe: Spec,
+    pub secrets: Vec<Secret>,
+    pub position: Position,
+}
+
+/// What all loops share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) clock: Clock,
+    pub(crate) writer: Writer,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) witnesses: Witnesses,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+/// Signs of life and figures of the scheduler, for `/livez` and `/metrics`.
+#[derive(Default, Debug)]
+pub struct Pulse {
+    /// When the watch last beat, on its clock's monotonic reading, in milliseconds.
+    beat_ms: AtomicI64,
+    started: AtomicU64,
+    missed: AtomicU64,
+    lag_us: AtomicU64,
+    lag_max_us: AtomicU64,
+}
+
+/// Figures of the scheduler since its start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PulseFigures {
+    /// Checks started.
+    pub started: u64,
+    /// Checks that would have started more than an interval late, and were recorded as `unknown` instead.
+    pub missed: u64,
+    /// Time between the slots and the starts of checks, all together, in microseconds.
+    pub lag_us: u64,
+    /// The longest of them.
+    pub lag_max_us: u64,
+}
+
+/// Without a beat for this long the scheduler makes no progress.
+const STALLED_AFTER_MS: i64 = 30_000;
+
+impl Pulse {
+    /// Whether the scheduler makes progress.
+    pub fn beats(&self, clock: &Clock) -> bool {
+        clock.readings().monotonic_ms - self.beat_ms.load(Relaxed) < STALLED_AFTER_MS
+    }
+
+    /// The figures.
+    pub fn figures(&self) -> PulseFigures {
+        PulseFigures {
+            started: self.started.load(Relaxed),
+            missed: self.missed.load(Relaxed),
+            lag_us: self.lag_us.load(Relaxed),
+            lag_max_us: self.lag_max_us.load(Relaxed),
+        }
+    }
+
+    fn note_lag(&self, lag: Duration) {
+        let us = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
+        self.lag_us.fetch_add(us, Relaxed);
+        self.lag_max_us.fetch_max(us, Relaxed);
+    }
+}
+
+/// The running loops.
+#[derive(Debug)]
+pub struct Scheduler {
+    loops: JoinSet<()>,
+    pub pulse: Arc<Pulse>,
+}
+
+impl Scheduler {
+    /// Starts a loop per enabled service. The first checks run within one interval, spread over it.
+    ///
+    /// # Errors
+    /// When a probe cannot be built.
+    pub fn start(
+        tasks: Vec<Task>,
+        max_concurrent: usize,
+        witnesses: Witnesses,
+        shared: &Shared,
+        writer: &Writer,
+        clock: &Clock,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Scheduler> {
+        let pulse = Arc::new(Pulse::default());
+        pulse.beat_ms.store(clock.readings().monotonic_ms, Relaxed);
+        let common = Arc::new(Common {
+            clock: clock.clone(),
+            writer: writer.clone(),
+            slots: Arc::new(Semaphore::new(max_concurrent.max(1))),
+            witnesses,
+            pulse: pulse.clone(),
+        });
+        let tasks: Vec<Task> = tasks.into_iter().filter(|t| t.service.enabled).collect();
+        let (start, count) = (Instant::now(), tasks.len());
+        let mut loops = JoinSet::new();
+        loops.spawn(watch::run(common.clone(), shutdown.clone()));
+        for (index, task) in tasks.into_iter().enumerate() {
+            let probe = Probe::new(&task.probe, task.secrets, shared)
+                .map_err(|e| anyhow::anyhow!("{}: {e}", task.service.name))?;
+            let first = start + offset(&task.service, index, count);
+            let one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
+            loops.spawn(one.run(first, shutdown.clone()));
+        }
+        Ok(Scheduler { loops, pulse })
+    }
+
+    /// Waits until the loops have ended, at most until `deadline`; checks that are still under way then are dropped.
+    pub async fn stop(mut self, deadline: Instant) {
+        let all = async { while self.loops.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, all).await.is_err() {
+            tracing::warn!("checks that were still under way have been dropped");
+            self.loops.shutdown().await;
+        }
+    }
+}
+
+/// Where in its interval a service is checked: spread evenly, then moved to the slot's beginning.
+fn offset(service: &Service, index: usize, count: usize) -> Duration {
+    let interval = Duration::from_millis(service.cadence.interval_ms.unsigned_abs());
+    let slot = SLOT.min(interval / 4).max(Duration::from_millis(1));
+    let exact = interval.mul_f64(index as f64 / count.max(1) as f64);
+    slot * (exact.as_micros() / slot.as_micros()) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::service::{Cadence, Kind, Thresholds};
+
+    #[test]
+    fn first_checks_are_spread_over_one_interval_in_shared_slots() {
+        let service = Service {
+            name: "a".into(),
+            group: None,
+            description: None,
+            kind: Kind::Http,
+            target: String::new(),
+            critical: true,
+            enabled: true,
+            cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
+            thresholds: Thresholds { failure: 3, success: 2 },
+            degraded_after_ms: None,
+        };
+        let offsets: Vec<u128> = (0..1000).map(|i| offset(&service, i, 1000).as_millis()).collect();
+        assert!(offsets.iter().all(|ms| ms % 1000 == 0 && *ms < 10_000));
+        assert_eq!(offsets.iter().filter(|ms| **ms == 3000).count(), 100);
+        assert_eq!(offset(&service, 0, 1), Duration::ZERO);
+    }
+}

@@ -1,0 +1,152 @@
+//! The loop of one service: wait for the slot, check, judge, hand over, and see when the next check is due.
+
+use super::{Common, judge};
+use crate::{
+    domain::{
+        check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
+        health::Health,
+        service::Service,
+        time::UnixMs,
+    },
+    probe::Probe,
+    shutdown::Shutdown,
+    store::{Position, Record},
+};
+use futures_util::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+pub(super) struct ServiceLoop {
+    service: Service,
+    probe: Probe,
+    position: Position,
+    health: Health,
+    common: Arc<Common>,
+}
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(ms.unsigned_abs())
+}
+
+impl ServiceLoop {
+    pub(super) fn new(service: Service, probe: Probe, position: Position, common: Arc<Common>) -> ServiceLoop {
+        ServiceLoop { service, probe, health: position.health, position, common }
+    }
+
+    /// Checks at `first` and every interval after it, until shutdown.
+    pub(super) async fn run(mut self, first: Instant, mut shutdown: Shutdown) {
+        let interval = ms(self.service.cadence.interval_ms);
+        // The next slot of the regular grid, and the next check, which may be a recheck before it.
+        let (mut slot, mut due) = (first, first);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                () = sleep_until(due) => {}
+            }
+            let permit = tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                permit = self.common.slots.clone().acquire_owned() => permit,
+            };
+            let started = Instant::now();
+            let lag = started.saturating_duration_since(due);
+            self.common.pulse.note_lag(lag);
+            let recheck = due != slot;
+            if lag > interval {
+                drop(permit);
+                self.common.pulse.missed.fetch_add(1, Relaxed);
+                self.keep(None, judge::unjudged(self.common.clock.now(), "the check started too late to count"));
+            } else {
+                self.check(recheck).await;
+                drop(permit);
+            }
+            let now = Instant::now();
+            while slot <= now.max(started) {
+                slot += interval;
+            }
+            due = slot;
+            if self.health.rechecking() {
+                due = due.min((started + ms(self.service.cadence.retry_interval_ms)).max(now));
+            }
+        }
+    }
+
+    async fn check(&mut self, recheck: bool) {
+        let at = self.common.clock.now();
+        self.common.pulse.started.fetch_add(1, Relaxed);
+        let timeout = ms(self.service.cadence.timeout_ms);
+        // A probe that breaks must not stop the record; one that ignores its deadline must not stop the loop.
+        let run = AssertUnwindSafe(self.probe.run(timeout)).catch_unwind();
+        let report = match tokio::time::timeout(timeout + Duration::from_secs(1), run).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(_panic)) => return self.keep(None, judge::unjudged(at, "the probe itself broke")),
+            Err(_late) => return self.keep(None, judge::unjudged(at, "the probe did not keep its deadline")),
+        };
+        let mut result = judge::judge(&self.service, &report, at, recheck);
+        if let Verdict::Failed(reason) = &report.verdict
+            && self.common.witnesses.contradict(reason.class).await
+        {
+            result.outcome = Outcome::Unknown;
+            result.reason = Some(Reason {
+                class: Class::Monitor,
+                phase: None,
+                message: format!("no witness answers either, so this monitor may be cut off ({})", reason.message),
+            });
+        }
+        self.keep(Some(report), result);
+    }
+
+    /// Shows the result to the state machine and hands both to the writer.
+    fn keep(&mut self, report: Option<Report>, mut result: CheckResult) {
+        let Some(at) = self.time_for(result.at) else {
+            self.common.writer.lose(result.at);
+            return;
+        };
+        result.at = at;
+        if !self.common.writer.has_room() {
+            self.common.writer.lose(at);
+            return;
+        }
+        self.position.last_at = Some(at);
+        let before = self.health.confirmed;
+        let changes = self.health.observe(self.service.thresholds, at, result.outcome);
+        self.log(&result, changes.confirmed, changes.ended.filter(|_| before != self.health.confirmed));
+        let (excerpt, certificate_expires_at) =
+            report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
+        self.common.writer.record(Record {
+            service: self.position.id,
+            result,
+            excerpt,
+            certificate_expires_at,
+            changes,
+            confirmed: self.health.confirmed,
+        });
+    }
+
+    /// The time under which a result is kept. Results follow one another: a clock that was set back by less than an
+    /// interval is waited out, what it says after a larger step has been observed already.
+    fn time_for(&self, at: UnixMs) -> Option<UnixMs> {
+        match self.position.last_at {
+            Some(last) if at <= last && last.since(at) > self.service.cadence.interval_ms => None,
+            Some(last) if at <= last => Some(last.plus(1)),
+            _ => Some(at),
+        }
+    }
+
+    fn log(&self, result: &CheckResult, confirmed: bool, resolved: Option<UnixMs>) {
+        let (service, message) = (&self.service.name, result.reason.as_ref().map_or("", |r| r.message.as_str()));
+        if confirmed {
+            let since = self.health.failing.map_or(result.at, |f| f.started_at);
+            tracing::warn!(service, %since, "down: {message}");
+        } else if let Some(at) = resolved.filter(|_| self.health.failing.is_none()) {
+            tracing::info!(service, since = %at, "up again");
+        } else {
+            tracing::debug!(service, outcome = result.outcome.as_str(), "{message}");
+        }
+    }
+}

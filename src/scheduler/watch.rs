@@ -1,0 +1,79 @@
+//! The monitor's watch over itself: it beats, and it compares the clocks to notice sleep and clock steps.
+
+use super::Common;
+use crate::{
+    clock::Readings,
+    domain::incident::GapReason,
+    shutdown::Shutdown,
+    store::Interruption,
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+const BEAT: Duration = Duration::from_secs(1);
+/// Clocks that differ by less than this have only been slewed or read at different moments.
+const TOLERANCE_MS: i64 = 1_500;
+
+pub(super) async fn run(common: Arc<Common>, mut shutdown: Shutdown) {
+    let mut before = common.clock.readings();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = shutdown.requested() => return,
+        }
+        let now = common.clock.readings();
+        common.pulse.beat_ms.store(now.monotonic_ms, Relaxed);
+        if let Some(interruption) = between(before, now) {
+            let seconds = (now.wall.since(before.wall) - (now.monotonic_ms - before.monotonic_ms)) / 1000;
+            match interruption.why {
+                GapReason::Suspended => tracing::warn!(seconds, "the machine slept; that time was not observed"),
+                _ => tracing::warn!(seconds, "the machine's clock was set"),
+            }
+            common.writer.interrupted(interruption);
+        }
+        before = now;
+    }
+}
+
+/// What the clocks say happened between two beats.
+fn between(before: Readings, now: Readings) -> Option<Interruption> {
+    let wall = now.wall.since(before.wall);
+    let boot = now.boot_ms - before.boot_ms;
+    let monotonic = now.monotonic_ms - before.monotonic_ms;
+    let why = if boot - monotonic > TOLERANCE_MS {
+        GapReason::Suspended
+    } else if (wall - boot).abs() > TOLERANCE_MS {
+        GapReason::ClockStep
+    } else {
+        return None;
+    };
+    let (from, to) = (before.wall.min(now.wall), before.wall.max(now.wall));
+    Some(Interruption { from, to, why, results: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::UnixMs;
+
+    #[test]
+    fn sleep_and_clock_steps_are_told_apart() {
+        let before = Readings { wall: UnixMs(1_000_000), monotonic_ms: 5_000, boot_ms: 5_000 };
+        let after = |wall, monotonic, boot| {
+            let now = Readings {
+                wall: before.wall.plus(wall),
+                monotonic_ms: before.monotonic_ms + monotonic,
+                boot_ms: before.boot_ms + boot,
+            };
+            between(before, now).map(|i| i.why)
+        };
+        assert_eq!(after(1_000, 1_000, 1_000), None);
+        assert_eq!(after(61_000, 1_000, 61_000), Some(GapReason::Suspended));
+        assert_eq!(after(3_601_000, 1_000, 1_000), Some(GapReason::ClockStep));
+        assert_eq!(after(-3_599_000, 1_000, 1_000), Some(GapReason::ClockStep));
+        // A machine that was merely busy is late by all its clocks.
+        assert_eq!(after(20_000, 20_000, 20_000), None);
+    }
+}

@@ -1,0 +1,320 @@
+//! One transaction: the rows, the outages, the gaps, the settled hours and the outbox, all or nothing.
+
+use super::{
+    Result,
+    life::{self, Interruption},
+    outages,
+    outbox::{self, Attempt, Event},
+    results, rollups,
+    services::Resumed,
+};
+use crate::{
+    board::{ServiceId, ServiceNow},
+    domain::{
+        check::{CheckResult, Outcome},
+        health::{Changes, Confirmed},
+        incident::{Cause, GapReason, Outage},
+        service::Service,
+        time::{HOUR_MS, UnixMs},
+    },
+};
+use rusqlite::{Connection, TransactionBehavior};
+use std::{collections::HashMap, sync::Arc};
+
+/// A check result on its way into the history, with what it changed.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub service: ServiceId,
+    pub result: CheckResult,
+    /// The beginning of the failing answer.
+    pub excerpt: Option<String>,
+    pub certificate_expires_at: Option<UnixMs>,
+    /// What the state machine made of it,
+    pub changes: Changes,
+    /// and what it says after it.
+    pub confirmed: Confirmed,
+}
+
+/// Something small that is written beside the records.
+#[derive(Clone, Debug)]
+pub(super) enum Note {
+    Interruption(Interruption),
+    /// How an attempt to tell of an event ended.
+    Attempt {
+        id: i64,
+        attempt: Attempt,
+    },
+}
+
+/// Interruptions that the reasons of gaps are looked for in.
+const INTERRUPTIONS_IN_MIND: usize = 100;
+
+/// What the writer keeps in mind of one service.
+#[derive(Clone, Debug)]
+pub(super) struct Track {
+    now: ServiceNow,
+    rolled_until: Option<UnixMs>,
+    /// The validity of the last result, in milliseconds.
+    last_validity_ms: i64,
+    /// Not watched until this run, by intent.
+    was_paused: bool,
+}
+
+impl Track {
+    /// Where a service stands at the beginning of a run.
+    pub(super) fn new(resumed: Resumed, service: Arc<Service>, settings: Arc<serde_json::Value>) -> Track {
+        Track {
+            now: ServiceNow {
+                id: resumed.id,
+                service,
+                settings,
+                confirmed: resumed.health.confirmed,
+                since: resumed.since,
+                last: resumed.last,
+                judged: resumed.judged,
+                outage: resumed.outage.map(Arc::new),
+                certificate_expires_at: resumed.certificate_expires_at,
+            },
+            rolled_until: resumed.rolled_until,
+            last_validity_ms: resumed.last_validity_ms,
+            was_paused: resumed.was_paused,
+        }
+    }
+
+    pub(super) fn now(&self) -> &ServiceNow {
+        &self.now
+    }
+}
+
+/// The writing side: the connection, and where every service stands as of the last commit.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) conn: Connection,
+    pub(super) run: i64,
+    pub(super) run_started_at: UnixMs,
+    pub(super) tracks: HashMap<ServiceId, Track>,
+    /// Who is told of incidents.
+    pub(super) channels: Vec<&'static str>,
+    /// What interrupted this run, for the reasons of gaps.
+    pub(super) interruptions: Vec<Interruption>,
+}
+
+/// What a commit made of its records.
+#[derive(Default, Debug)]
+pub(super) struct Committed {
+    /// The services that changed.
+    pub(super) news: Vec<ServiceNow>,
+    /// Whether somebody is to be told.
+    pub(super) events: bool,
+    /// Records that stood in the history already.
+    pub(super) repeated: usize,
+}
+
+impl Core {
+    /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in mind.
+    pub(super) fn commit(&mut self, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed> {
+        let mut touched: HashMap<ServiceId, Track> = HashMap::new();
+        let mut done = Committed::default();
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut interruptions = self.interruptions.clone();
+        for note in notes {
+            match note {
+                Note::Interruption(interruption) => {
+                    life::note_interruption(&tx, interruption)?;
+                    interruptions.push(*interruption);
+                }
+                Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
+            }
+        }
+        let context = Context {
+            conn: &tx,
+            channels: &self.channels,
+            interruptions: &interruptions,
+            run_started_at: self.run_started_at,
+            now,
+        };
+        // By service and time, so that neighbouring rows are written together.
+        let mut order: Vec<&Record> = records.iter().collect();
+        order.sort_by_key(|r| (r.service, r.result.at));
+        for record in order {
+            let track = match touched.entry(record.service) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => match self.tracks.get(&record.service) {
+                    Some(track) => entry.insert(track.clone()),
+                    None => continue,
+                },
+            };
+            match context.apply(track, record)? {
+                Applied::Written { event } => done.events |= event,
+                Applied::Repeated => done.repeated += 1,
+            }
+        }
+        life::note_alive(&tx, self.run, now, false)?;
+        tx.commit()?;
+        done.news = touched.values().map(|track| track.now.clone()).collect();
+        self.tracks.extend(touched);
+        // Old ones bear on no gap that is still to come.
+        let excess = interruptions.len().saturating_sub(INTERRUPTIONS_IN_MIND);
+        interruptions.drain(..excess);
+        self.interruptions = interruptions;
+        Ok(done)
+    }
+
+    /// Notes that the run ended cleanly and leaves one tidy file behind.
+    pub(super) fn finish(&mut self, now: UnixMs) -> Result<()> {
+        life::note_alive(&self.conn, self.run, now, true)?;
+        self.conn.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+        Ok(())
+    }
+}
+
+enum Applied {
+    Written { event: bool },
+    Repeated,
+}
+
+/// What applying a record needs beside the service's own track.
+struct Context<'a> {
+    conn: &'a Connection,
+    channels: &'a [&'static str],
+    interruptions: &'a [Interruption],
+    run_started_at: UnixMs,
+    now: UnixMs,
+}
+
+impl Context<'_> {
+    fn apply(&self, track: &mut Track, record: &Record) -> Result<Applied> {
+        let Record { service: id, result, .. } = record;
+        let reason = result.reason.as_ref().map(|r| results::reason_id(self.conn, r)).transpose()?;
+        if !results::insert(self.conn, *id, result, reason)? {
+            return Ok(Applied::Repeated);
+        }
+        self.end_speech(track, result.at)?;
+        let event = self.outage(track, record, reason)?;
+        self.note_state(track, record)?;
+        let hour = result.at.floor(HOUR_MS);
+        match track.rolled_until {
+            None => {
+                rollups::begin(self.conn, *id, hour)?;
+                track.rolled_until = Some(hour);
+            }
+            Some(from) if from < hour && result.outcome.passed().is_some() => {
+                rollups::settle(self.conn, *id, from, hour)?;
+                track.rolled_until = Some(hour);
+            }
+            Some(_) => {}
+        }
+        Ok(Applied::Written { event })
+    }
+
+    /// The next result is there: now it is known how long the last one spoke.
+    fn end_speech(&self, track: &mut Track, next_at: UnixMs) -> Result<()> {
+        let Some(last) = &track.now.last else { return Ok(()) };
+        let silent_from = last.at.plus(track.last_validity_ms);
+        if last.outcome == Outcome::Down
+            && let Some(outage) = &mut track.now.outage
+        {
+            Arc::make_mut(outage).down_ms += next_at.min(silent_from).since(last.at);
+        }
+        if silent_from < next_at {
+            life::note_gap(self.conn, track.now.id, silent_from, next_at, self.why(track, silent_from, next_at))?;
+        }
+        Ok(())
+    }
+
+    /// Why nothing was observed between two results.
+    fn why(&self, track: &Track, from: UnixMs, to: UnixMs) -> GapReason {
+        if from < self.run_started_at && self.run_started_at <= to {
+            return if track.was_paused { GapReason::Paused } else { GapReason::Off };
+        }
+        let overlap = |i: &Interruption| i.to.min(to).since(i.from.max(from));
+        let longest = self.interruptions.iter().filter(|i| overlap(i) > 0).max_by_key(|i| overlap(i));
+        longest.map_or(GapReason::Stalled, |i| i.why)
+    }
+
+    /// Keeps the book of the outage under way; whether somebody is to be told.
+    fn outage(&self, track: &mut Track, record: &Record, reason: Option<i64>) -> Result<bool> {
+        let Record { service: id, result, changes, excerpt, .. } = record;
+        let failed = result.outcome == Outcome::Down;
+        if let (Some(began), Some(why), Some(reason_id)) = (changes.began, &result.reason, reason) {
+            let excerpt = excerpt.as_deref();
+            let number = outages::begin(self.conn, *id, began.last_ok_at, result, reason_id, excerpt)?;
+            track.now.outage = Some(Arc::new(Outage {
+                id: number,
+                service: track.now.service.name.clone(),
+                last_ok_at: began.last_ok_at,
+                started_at: result.at,
+                confirmed_at: None,
+                ended_at: None,
+                down_ms: 0,
+                checks_failed: 0,
+                cause: Cause {
+                    reason: why.clone(),
+                    http_status: result.http_status,
+                    latency_us: result.latency_us,
+                    phases: result.phases,
+                    excerpt: excerpt.map(str::to_owned),
+                },
+            }));
+        }
+        let Some(outage) = &mut track.now.outage else { return Ok(false) };
+        let outage = Arc::make_mut(outage);
+        if failed {
+            outage.checks_failed += 1;
+            if let Some(reason) = reason {
+                outages::note_cause(self.conn, outage.id, result, reason, excerpt.as_deref())?;
+            }
+        }
+        let mut event = None;
+        if changes.confirmed {
+            outage.confirmed_at = Some(known_at(result));
+            event = Some(Event::Confirmed);
+        }
+        if let Some(ended_at) = changes.ended {
+            outage.ended_at = Some(ended_at);
+            event = outage.is_incident().then_some(Event::Resolved);
+        }
+        // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
+        outages::update(self.conn, outage)?;
+        if let Some(event) = event {
+            outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
+        }
+        if changes.ended.is_some() {
+            track.now.outage = None;
+        }
+        Ok(event.is_some() && !self.channels.is_empty())
+    }
+
+    fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
+        let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
+        let now = &mut track.now;
+        let degraded = |judged: Option<(UnixMs, Outcome)>| judged.is_some_and(|(_, o)| o == Outcome::Degraded);
+        let before = (now.confirmed, degraded(now.judged));
+        now.confirmed = *confirmed;
+        if result.outcome.passed().is_some() {
+            now.judged = Some((result.at, result.outcome));
+        }
+        if before.0 != *confirmed || (*confirmed == Confirmed::Up && before.1 != degraded(now.judged)) {
+            now.since = match confirmed {
+                Confirmed::Down => now.outage.as_ref().map(|o| o.started_at),
+                // A failing check of a service that is still up says nothing about since when it is up.
+                _ if result.outcome == Outcome::Down => now.since,
+                _ => changes.ended.or(Some(result.at)),
+            };
+        }
+        now.last = Some(result.clone());
+        track.last_validity_ms = now.service.cadence.validity_ms();
+        if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {
+            now.certificate_expires_at = *certificate_expires_at;
+            self.conn
+                .prepare_cached("UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1")?
+                .execute([id.0, certificate_expires_at.map_or(0, |t| t.0)])?;
+        }
+        Ok(())
+    }
+}
+
+/// When a result was known: its start and what it took.
+fn known_at(result: &CheckResult) -> UnixMs {
+    result.at.plus(i64::from(result.latency_us.unwrap_or(0)).div_euclid(1000))
+}

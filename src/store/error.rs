@@ -1,0 +1,75 @@
+//! What can be wrong with the history.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of the store, in words for the log and for `/readyz`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened or is damaged.
+    #[error("the history {} cannot be opened: {reason}", path.display())]
+    Open { path: PathBuf, reason: String },
+    /// The place does not do.
+    #[error("{0}")]
+    Place(String),
+    /// It is a database of something else.
+    #[error("{} is a database, but not a history of this program; choose another [storage] path", .0.display())]
+    Foreign(PathBuf),
+    /// It was written by a newer version.
+    #[error(
+        "{} was written by a newer version of this program (schema {version}, this one knows {known}): run that one, or restore an older copy",
+        path.display()
+    )]
+    Newer { path: PathBuf, version: i64, known: i64 },
+    /// Another process has it.
+    #[error(
+        "the history {} is held by another process{}: only one may write it",
+        path.display(),
+        if pid.is_empty() { String::new() } else { format!(" (process id {pid})") }
+    )]
+    Held { path: PathBuf, pid: String },
+    /// It could not be brought up to date; it is as it was.
+    #[error("the history could not be brought up to date and was left as it was: {0}")]
+    Migration(String),
+    /// What stands in a row cannot be.
+    #[error("the history holds something that cannot be: {0}")]
+    Content(String),
+    /// SQLite says no.
+    #[error("{}", in_words(.0))]
+    Sqlite(#[from] rusqlite::Error),
+    /// No connection to read with.
+    #[error("no connection to the history: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// There is no history yet.
+    #[error("there is no history at {}; run `healthcheck_dashboard` first, or name another with --config", .0.display())]
+    Missing(PathBuf),
+}
+
+/// A result of the store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+impl StoreError {
+    pub(super) fn open(path: &Path, error: rusqlite::Error) -> StoreError {
+        StoreError::Open { path: path.to_owned(), reason: in_words(&error) }
+    }
+
+    /// Whether trying the same again cannot help: the rows are at fault and not the disk.
+    pub(super) fn is_constraint(&self) -> bool {
+        matches!(self, StoreError::Sqlite(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
+    }
+}
+
+/// The common failures as a person would say them.
+fn in_words(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure};
+    let said = match error.sqlite_error_code() {
+        Some(DiskFull) => "the disk is full",
+        Some(ReadOnly) => "the file or its file system is read-only",
+        Some(SystemIoFailure) => "the disk could not be read or written",
+        Some(CannotOpen) => "the file cannot be opened: is its folder there, and may this user write to it?",
+        Some(DatabaseCorrupt) => "the file is damaged: restore a backup",
+        Some(NotADatabase) => "the file is not an SQLite database",
+        Some(DatabaseBusy) => "another process keeps the database locked",
+        _ => return error.to_string(),
+    };
+    format!("{said} ({error})")
+}

@@ -1,0 +1,126 @@
+//! The monitor's own life: its runs, what interrupted them, and the gaps that follow from it.
+
+use super::{Result, services::StoredService};
+use crate::{
+    board::ServiceId,
+    domain::{
+        incident::{Gap, GapReason},
+        time::UnixMs,
+        window::Window,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// One run of the monitor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    pub started_at: UnixMs,
+    pub alive_at: UnixMs,
+    /// `None`: it runs, or did not stop cleanly.
+    pub stopped_at: Option<UnixMs>,
+}
+
+/// Time in which the monitor ran and could not observe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interruption {
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub why: GapReason,
+    /// Results that were made and not kept.
+    pub results: u64,
+}
+
+/// Writes the beginning of a run; its number.
+pub(super) fn begin_run(conn: &Connection, now: UnixMs) -> Result<i64> {
+    conn.execute(
+        "INSERT INTO run (started_at, alive_at, version) VALUES (?1, ?1, ?2)",
+        params![now.0, env!("CARGO_PKG_VERSION")],
+    )?;
+    Ok(conn.last_insert_rowid())
+}
+
+/// Notes that a run is alive, or (with `stopped`) that it ended cleanly.
+pub(super) fn note_alive(conn: &Connection, run: i64, now: UnixMs, stopped: bool) -> Result<()> {
+    conn.prepare_cached("UPDATE run SET alive_at = ?2, stopped_at = CASE WHEN ?3 THEN ?2 END WHERE id = ?1")?
+        .execute(params![run, now.0, stopped])?;
+    Ok(())
+}
+
+/// The latest run.
+pub(super) fn last_run(conn: &Connection) -> Result<Option<Run>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Run {
+            started_at: UnixMs(row.get(0)?),
+            alive_at: UnixMs(row.get(1)?),
+            stopped_at: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+        })
+    };
+    let sql = "SELECT started_at, alive_at, stopped_at FROM run ORDER BY id DESC LIMIT 1";
+    Ok(conn.prepare_cached(sql)?.query_row([], read).optional()?)
+}
+
+/// Writes what interrupted the observation.
+pub(super) fn note_interruption(conn: &Connection, interruption: &Interruption) -> Result<()> {
+    conn.execute(
+        "INSERT INTO interruption (from_at, to_at, why, results) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            interruption.from.0,
+            interruption.to.0,
+            interruption.why.as_str(),
+            interruption.results as i64
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes a gap of one service.
+pub(super) fn note_gap(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs, why: GapReason) -> Result<()> {
+    conn.prepare_cached("INSERT OR REPLACE INTO gap VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![service.0, from.0, to.0, why.as_str()])?;
+    Ok(())
+}
+
+/// The gaps of one service that overlap the window, oldest first, with the one that lasts at `now`.
+pub(super) fn gaps(conn: &Connection, service: &StoredService, window: Window, now: UnixMs) -> Result<Vec<Gap>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT from_at, to_at, why FROM gap WHERE service_id = ?1 AND from_at < ?2 AND to_at > ?3 ORDER BY from_at",
+    )?;
+    let rows = statement.query_map([service.id.0, window.to().0, window.from().0], |row| {
+        let why: String = row.get(2)?;
+        Ok(Gap {
+            service: service.name.clone(),
+            from: UnixMs(row.get(0)?),
+            to: Some(UnixMs(row.get(1)?)),
+            why: GapReason::parse(&why).unwrap_or(GapReason::Stalled),
+        })
+    })?;
+    let mut gaps = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if let Some(gap) = open_gap(conn, service, now)?.filter(|gap| gap.from < window.to()) {
+        gaps.push(gap);
+    }
+    Ok(gaps)
+}
+
+/// The gap that began when the last result of a service ceased to speak.
+fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Option<Gap>> {
+    let last: Option<i64> = conn
+        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1")?
+        .query_row([service.id.0], |row| row.get(0))?;
+    let Some(last) = last.map(UnixMs) else { return Ok(None) };
+    let from = last.plus(super::results::Validities::of(conn, service.id)?.at(last));
+    if from >= now {
+        return Ok(None);
+    }
+    let enabled: bool = conn
+        .prepare_cached("SELECT enabled FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1")?
+        .query_row([service.id.0], |row| row.get(0))?;
+    let run = last_run(conn)?;
+    let why = if service.removed_at.is_some() || !enabled {
+        GapReason::Paused
+    } else if run.is_none_or(|run| run.stopped_at.is_some() || run.alive_at < from) {
+        GapReason::Off
+    } else {
+        GapReason::Stalled
+    };
+    Ok(Some(Gap { service: service.name.clone(), from, to: None, why }))
+}

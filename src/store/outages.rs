@@ -1,0 +1,228 @@
+//! Outages in the history: incidents, blips, and what changed while they lasted.
+
+use super::{Result, results};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{CheckResult, Class, Reason},
+        incident::{Cause, CauseChange, Outage, TOGETHER_MS},
+        time::UnixMs,
+        window::Window,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+
+/// Changes of cause kept of one outage. A service that fails differently each time must not fill the disk.
+const CAUSE_CHANGES_KEPT: i64 = 500;
+
+const SELECT: &str = "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed, \
+     o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message \
+     FROM outage o JOIN service s ON s.id = o.service_id JOIN reason r ON r.id = o.reason_id";
+
+/// Which outages are asked for.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct OutageFilter {
+    pub service: Option<ServiceId>,
+    /// Those that overlap it.
+    pub window: Option<Window>,
+    pub kind: OutageKind,
+    /// Only those that last (`Some(true)`), only those that ended (`Some(false)`).
+    pub open: Option<bool>,
+}
+
+/// Which kinds of outages.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum OutageKind {
+    #[default]
+    Incidents,
+    Blips,
+    /// Incidents, blips and what is failing right now unconfirmed.
+    All,
+}
+
+/// Where a page of outages ended: those that started before it, or at it with a smaller id, follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    pub started_at: UnixMs,
+    pub id: i64,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
+    let time = |column: usize| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs)) };
+    Ok(Outage {
+        id: row.get(0)?,
+        service: row.get(1)?,
+        last_ok_at: time(2)?,
+        started_at: UnixMs(row.get(3)?),
+        confirmed_at: time(4)?,
+        ended_at: time(5)?,
+        down_ms: row.get(6)?,
+        checks_failed: row.get::<_, i64>(7)?.unsigned_abs(),
+        cause: Cause {
+            http_status: row.get(8)?,
+            latency_us: row.get(9)?,
+            phases: results::phases(row, 10)?,
+            excerpt: row.get(14)?,
+            reason: required_reason(row, 15)?,
+        },
+    })
+}
+
+/// A failed check always has a reason; one that an import left out reads as an empty one.
+fn required_reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Reason> {
+    Ok(results::reason(row, first)?.unwrap_or(Reason { class: Class::Protocol, phase: None, message: String::new() }))
+}
+
+/// Outages, newest first, at most `limit`, after `cursor` where that is given.
+pub(super) fn list(conn: &Connection, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
+    let mut sql = format!("{SELECT} WHERE 1");
+    let mut values: Vec<Value> = Vec::new();
+    let mut and = |text: &str, parameters: &[i64]| {
+        sql.push_str(" AND ");
+        sql.push_str(text);
+        values.extend(parameters.iter().map(|&v| Value::Integer(v)));
+    };
+    if let Some(service) = filter.service {
+        and("o.service_id = ?", &[service.0]);
+    }
+    if let Some(window) = filter.window {
+        and("o.started_at < ? AND (o.ended_at IS NULL OR o.ended_at > ?)", &[window.to().0, window.from().0]);
+    }
+    match filter.kind {
+        OutageKind::Incidents => and("o.confirmed_at IS NOT NULL", &[]),
+        OutageKind::Blips => and("o.confirmed_at IS NULL AND o.ended_at IS NOT NULL", &[]),
+        OutageKind::All => {}
+    }
+    match filter.open {
+        Some(true) => and("o.ended_at IS NULL", &[]),
+        Some(false) => and("o.ended_at IS NOT NULL", &[]),
+        None => {}
+    }
+    if let Some(cursor) = cursor {
+        and("(o.started_at, o.id) < (?, ?)", &[cursor.started_at.0, cursor.id]);
+    }
+    sql.push_str(" ORDER BY o.started_at DESC, o.id DESC LIMIT ?");
+    values.push(Value::Integer(limit.into()));
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One outage.
+pub(super) fn get(conn: &Connection, id: i64) -> Result<Option<Outage>> {
+    Ok(conn.prepare_cached(&format!("{SELECT} WHERE o.id = ?1"))?.query_row([id], read).optional()?)
+}
+
+/// The outage of a service that has not ended.
+pub(super) fn open(conn: &Connection, service: ServiceId) -> Result<Option<Outage>> {
+    let sql = format!("{SELECT} WHERE o.service_id = ?1 AND o.ended_at IS NULL");
+    Ok(conn.prepare_cached(&sql)?.query_row([service.0], read).optional()?)
+}
+
+/// When the last outage of a service ended.
+pub(super) fn last_end(conn: &Connection, service: ServiceId) -> Result<Option<UnixMs>> {
+    let end: Option<i64> = conn
+        .prepare_cached("SELECT max(ended_at) FROM outage WHERE service_id = ?1 AND confirmed_at IS NOT NULL")?
+        .query_row([service.0], |row| row.get(0))?;
+    Ok(end.map(UnixMs))
+}
+
+/// Each change of cause of an outage, oldest first.
+pub(super) fn cause_changes(conn: &Connection, outage: i64) -> Result<Vec<CauseChange>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT c.at, c.http_status, c.excerpt, r.class, r.phase, r.message
+         FROM cause_change c JOIN reason r ON r.id = c.reason_id WHERE c.outage_id = ?1 ORDER BY c.at",
+    )?;
+    let rows = statement.query_map([outage], |row| {
+        Ok(CauseChange {
+            at: UnixMs(row.get(0)?),
+            http_status: row.get(1)?,
+            excerpt: row.get(2)?,
+            reason: required_reason(row, 3)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Outages of other services that were failing within the first minute of this one, and had begun no earlier than a
+/// minute before it: what failed with it, by start.
+pub(super) fn failed_with(conn: &Connection, outage: &Outage) -> Result<Vec<Outage>> {
+    let start = outage.started_at;
+    let mut statement = conn.prepare_cached(&format!(
+        "{SELECT} WHERE o.started_at BETWEEN ?1 AND ?2 AND (o.ended_at IS NULL OR o.ended_at > ?3) AND s.name <> ?4
+         ORDER BY o.started_at, s.name LIMIT 200"
+    ))?;
+    let rows = statement.query_map(
+        params![start.plus(-TOGETHER_MS).0, start.plus(TOGETHER_MS - 1).0, start.0, outage.service],
+        read,
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes the beginning of an outage; its number.
+pub(super) fn begin(
+    conn: &Connection,
+    service: ServiceId,
+    last_ok_at: Option<UnixMs>,
+    first: &CheckResult,
+    reason: i64,
+    excerpt: Option<&str>,
+) -> Result<i64> {
+    let phases = &first.phases;
+    conn.prepare_cached(
+        "INSERT INTO outage (service_id, last_ok_at, started_at, down_ms, checks_failed, reason_id, http_status, latency_us,
+           dns_us, connect_us, tls_us, ttfb_us, excerpt, last_reason_id, last_http_status)
+         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4, ?5)",
+    )?
+    .execute(params![
+        service.0,
+        last_ok_at.map(|t| t.0),
+        first.at.0,
+        reason,
+        first.http_status,
+        first.latency_us,
+        phases.dns_us,
+        phases.connect_us,
+        phases.tls_us,
+        phases.ttfb_us,
+        excerpt,
+    ])?;
+    Ok(conn.last_insert_rowid())
+}
+
+/// Writes where an outage stands.
+pub(super) fn update(conn: &Connection, outage: &Outage) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE outage SET down_ms = ?2, checks_failed = ?3, confirmed_at = ?4, ended_at = ?5 WHERE id = ?1",
+    )?
+    .execute(params![
+        outage.id,
+        outage.down_ms,
+        outage.checks_failed as i64,
+        outage.confirmed_at.map(|t| t.0),
+        outage.ended_at.map(|t| t.0),
+    ])?;
+    Ok(())
+}
+
+/// Notes that a failed check of an outage says something else than the one before it, if it does.
+pub(super) fn note_cause(
+    conn: &Connection,
+    outage: i64,
+    check: &CheckResult,
+    reason: i64,
+    excerpt: Option<&str>,
+) -> Result<()> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE outage SET last_reason_id = ?2, last_http_status = ?3, cause_changes = cause_changes + 1
+             WHERE id = ?1 AND (last_reason_id <> ?2 OR last_http_status IS NOT ?3) RETURNING cause_changes",
+        )?
+        .query_row(params![outage, reason, check.http_status], |row| row.get::<_, i64>(0))
+        .optional()?;
+    if changed.is_some_and(|count| count <= CAUSE_CHANGES_KEPT) {
+        conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![outage, check.at.0, reason, check.http_status, excerpt])?;
+    }
+    Ok(())
+}

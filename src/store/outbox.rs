@@ -1,0 +1,106 @@
+//! What is to be told to whom: written with the change that it tells of, settled once it was told.
+
+use super::{Result, outages};
+use crate::domain::{incident::Outage, time::UnixMs};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// What happened to an incident.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    Confirmed,
+    Resolved,
+}
+
+impl Event {
+    /// Its word in payloads and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Event::Confirmed => "confirmed",
+            Event::Resolved => "resolved",
+        }
+    }
+}
+
+/// An event that a channel has not been told of yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DueEvent {
+    pub id: i64,
+    /// The same at every attempt, and in no other history.
+    pub event_id: String,
+    pub event: Event,
+    pub outage: Outage,
+    pub created_at: UnixMs,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// How an attempt ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Attempt {
+    Delivered,
+    /// Try again at this time.
+    Later {
+        at: UnixMs,
+        error: String,
+    },
+    GivenUp {
+        error: String,
+    },
+}
+
+/// Writes an event for each channel.
+pub(super) fn add(conn: &Connection, channels: &[&'static str], outage: i64, event: Event, now: UnixMs) -> Result<()> {
+    for channel in channels {
+        conn.prepare_cached(
+            "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at)
+             SELECT value || '-' || ?1 || '-' || ?2, ?3, ?2, ?1, ?4, ?4 FROM fact WHERE name = 'id'
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![outage, event.as_str(), channel, now.0])?;
+    }
+    Ok(())
+}
+
+/// The oldest event of a channel that is not settled, when it is due: the order of events is kept.
+pub(super) fn due(conn: &Connection, channel: &str, now: UnixMs) -> Result<Option<DueEvent>> {
+    type Row = (i64, String, String, i64, i64, u32, i64);
+    let first: Option<Row> = conn
+        .prepare_cached(
+            "SELECT id, event_id, event, outage_id, created_at, attempts, next_at FROM outbox
+             WHERE channel = ?1 AND settled_at IS NULL ORDER BY id LIMIT 1",
+        )?
+        .query_row([channel], |r| {
+            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?))
+        })
+        .optional()?;
+    let Some((id, event_id, event, outage, created_at, attempts, next_at)) = first else { return Ok(None) };
+    if next_at > now.0 {
+        return Ok(None);
+    }
+    let Some(outage) = outages::get(conn, outage)? else { return Ok(None) };
+    let event = if event == "resolved" { Event::Resolved } else { Event::Confirmed };
+    Ok(Some(DueEvent { id, event_id, event, outage, created_at: UnixMs(created_at), attempts }))
+}
+
+/// When the next event of a channel is due.
+pub(super) fn next_due_at(conn: &Connection, channel: &str) -> Result<Option<UnixMs>> {
+    let at: Option<i64> = conn
+        .prepare_cached("SELECT next_at FROM outbox WHERE channel = ?1 AND settled_at IS NULL ORDER BY id LIMIT 1")?
+        .query_row([channel], |row| row.get(0))
+        .optional()?;
+    Ok(at.map(UnixMs))
+}
+
+/// Notes how an attempt ended.
+pub(super) fn note(conn: &Connection, id: i64, attempt: &Attempt, now: UnixMs) -> Result<()> {
+    let (settled, next, error) = match attempt {
+        Attempt::Delivered => (Some(now.0), now.0, None),
+        Attempt::Later { at, error } => (None, at.0, Some(error)),
+        Attempt::GivenUp { error } => (Some(now.0), now.0, Some(error)),
+    };
+    conn.prepare_cached(
+        "UPDATE outbox SET attempts = attempts + 1, settled_at = ?2, next_at = ?3, last_error = ?4 WHERE id = ?1",
+    )?
+    .execute(params![id, settled, next, error])?;
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Check results: their rows, and the walks over them.
+
+use super::Result;
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        time::UnixMs,
+        timeline::Observation,
+        window::Window,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// The columns of a check result, in the order of [`read`]; needs `check_result c LEFT JOIN reason r`.
+pub(super) const COLUMNS: &str = "c.at, c.outcome, c.recheck, c.latency_us, c.dns_us, c.connect_us, c.tls_us, c.ttfb_us, \
+     c.http_status, c.certificate_days, r.class, r.phase, r.message";
+
+/// Reads a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CheckResult> {
+    Ok(CheckResult {
+        at: UnixMs(row.get(0)?),
+        outcome: outcome(row, 1)?,
+        recheck: row.get(2)?,
+        latency_us: row.get(3)?,
+        phases: phases(row, 4)?,
+        http_status: row.get(8)?,
+        certificate_days: row.get(9)?,
+        reason: reason(row, 10)?,
+    })
+}
+
+pub(super) fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
+    let code = row.get(column)?;
+    Outcome::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+pub(super) fn phases(row: &Row<'_>, first: usize) -> rusqlite::Result<PhaseTimes> {
+    Ok(PhaseTimes {
+        dns_us: row.get(first)?,
+        connect_us: row.get(first + 1)?,
+        tls_us: row.get(first + 2)?,
+        ttfb_us: row.get(first + 3)?,
+    })
+}
+
+/// Reads class, phase and message from three columns; `None` where there is no reason.
+pub(super) fn reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Reason>> {
+    let Some(class) = row.get_ref(first)?.as_str_or_null()? else { return Ok(None) };
+    // A word of a newer version must not make the row unreadable.
+    let class = Class::parse(class).unwrap_or(Class::Protocol);
+    let phase = row.get_ref(first + 1)?.as_str_or_null()?.and_then(Phase::parse);
+    Ok(Some(Reason { class, phase, message: row.get(first + 2)? }))
+}
+
+/// Writes one result. `false` when there is one of that time already.
+pub(super) fn insert(conn: &Connection, service: ServiceId, result: &CheckResult, reason: Option<i64>) -> Result<bool> {
+    let phases = &result.phases;
+    let inserted = conn
+        .prepare_cached(
+            "INSERT INTO check_result VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            service.0,
+            result.at.0,
+            result.outcome.code(),
+            result.recheck,
+            result.latency_us,
+            phases.dns_us,
+            phases.connect_us,
+            phases.tls_us,
+            phases.ttfb_us,
+            result.http_status,
+            result.certificate_days,
+            reason,
+        ])?;
+    Ok(inserted == 1)
+}
+
+/// The number of a reason, which is written where it is new.
+pub(super) fn reason_id(conn: &Connection, reason: &Reason) -> Result<i64> {
+    let key = params![reason.class.as_str(), reason.phase.map_or("", Phase::as_str), reason.message];
+    let found = conn
+        .prepare_cached("SELECT id FROM reason WHERE class = ?1 AND phase = ?2 AND message = ?3")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    conn.prepare_cached("INSERT INTO reason (class, phase, message) VALUES (?1, ?2, ?3)")?.execute(key)?;
+    Ok(conn.last_insert_rowid())
+}
+
+/// How long results speak, by the settings of their time.
+#[derive(Clone, Debug)]
+pub(super) struct Validities(Vec<(UnixMs, i64)>);
+
+impl Validities {
+    pub(super) fn of(conn: &Connection, service: ServiceId) -> Result<Validities> {
+        let mut statement = conn
+            .prepare_cached("SELECT since, 2 * interval_ms + timeout_ms FROM setting WHERE service_id = ?1 ORDER BY since")?;
+        let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), row.get(1)?)))?;
+        Ok(Validities(rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// The validity in force at `at`, in milliseconds. Before the first setting the first holds.
+    pub(super) fn at(&self, at: UnixMs) -> i64 {
+        let later = self.0.partition_point(|&(since, _)| since <= at);
+        self.0.get(later.saturating_sub(1)).map_or(0, |&(_, ms)| ms)
+    }
+}
+
+/// Hands `each` what bears on a window: the results in it, the last one and the last judged one before it, and the
+/// following ones up to the first judged one at or after its end, in the order of time.
+pub(super) fn walk(
+    conn: &Connection,
+    service: ServiceId,
+    window: Window,
+    mut each: impl FnMut(Observation),
+) -> Result<()> {
+    let validities = Validities::of(conn, service)?;
+    let edge = |sql: &str, at: UnixMs| -> Result<Option<i64>> {
+        Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0))?)
+    };
+    // The last judged one is at or before the last one, unless nothing before the window was judged.
+    let judged_before =
+        edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 3", window.from())?;
+    let first = match judged_before {
+        Some(at) => Some(at),
+        None => edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2", window.from())?,
+    };
+    let last =
+        edge("SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2 AND outcome < 3", window.to())?;
+    let mut statement = conn.prepare_cached(
+        "SELECT at, outcome, CASE WHEN outcome < 2 THEN latency_us END FROM check_result
+         WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at",
+    )?;
+    let mut rows =
+        statement.query(params![service.0, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX)])?;
+    while let Some(row) = rows.next()? {
+        let at = UnixMs(row.get(0)?);
+        each(Observation { at, outcome: outcome(row, 1)?, validity_ms: validities.at(at), latency_us: row.get(2)? });
+    }
+    Ok(())
+}

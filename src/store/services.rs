@@ -1,0 +1,255 @@
+//! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
+
+use super::{Result, outages, results};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{CheckResult, Outcome},
+        health::{Confirmed, Failing, Health, Recovering},
+        incident::Outage,
+        service::{Kind, Service},
+        time::UnixMs,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::HashSet;
+
+/// A service as the history knows it, whether or not the configuration still has it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredService {
+    pub id: ServiceId,
+    pub name: String,
+    pub kind: Kind,
+    pub target: String,
+    pub group: Option<String>,
+    /// When it was first configured.
+    pub added_at: UnixMs,
+    /// When it was found to have left the configuration.
+    pub removed_at: Option<UnixMs>,
+    /// From its latest settings, in milliseconds.
+    pub interval_ms: i64,
+    pub timeout_ms: i64,
+    /// Hours before it are settled; `None` before the first result.
+    pub(super) rolled_until: Option<UnixMs>,
+}
+
+const SELECT: &str = "SELECT s.id, s.name, s.kind, s.target, s.group_name, s.added_at, s.removed_at, s.rolled_until,
+       l.interval_ms, l.timeout_ms
+     FROM service s JOIN setting l ON l.service_id = s.id
+       AND l.since = (SELECT max(since) FROM setting WHERE service_id = s.id)";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredService> {
+    let kind: String = row.get(2)?;
+    Ok(StoredService {
+        id: ServiceId(row.get(0)?),
+        name: row.get(1)?,
+        // A kind that this version does not know is shown as a command: its history is what matters.
+        kind: Kind::parse(&kind).unwrap_or(Kind::Command),
+        target: row.get(3)?,
+        group: row.get(4)?,
+        added_at: UnixMs(row.get(5)?),
+        removed_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
+        rolled_until: row.get::<_, Option<i64>>(7)?.map(UnixMs),
+        interval_ms: row.get(8)?,
+        timeout_ms: row.get(9)?,
+    })
+}
+
+/// Every service ever configured, by name.
+pub(super) fn all(conn: &Connection) -> Result<Vec<StoredService>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} ORDER BY s.name"))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The service of this name.
+pub(super) fn by_name(conn: &Connection, name: &str) -> Result<Option<StoredService>> {
+    Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.name = ?1"))?.query_row([name], read).optional()?)
+}
+
+/// The service with this number.
+pub(super) fn by_id(conn: &Connection, id: ServiceId) -> Result<Option<StoredService>> {
+    Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.id = ?1"))?.query_row([id.0], read).optional()?)
+}
+
+/// A configured service on its way into the history.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    pub service: Service,
+    /// The name whose history it carries on.
+    pub renamed_from: Option<String>,
+}
+
+/// Where a service stood, rebuilt from its rows: a restart is no transition.
+#[derive(Clone, Debug)]
+pub(super) struct Resumed {
+    pub(super) id: ServiceId,
+    pub(super) health: Health,
+    pub(super) last: Option<CheckResult>,
+    pub(super) judged: Option<(UnixMs, Outcome)>,
+    pub(super) since: Option<UnixMs>,
+    pub(super) outage: Option<Outage>,
+    pub(super) certificate_expires_at: Option<UnixMs>,
+    pub(super) rolled_until: Option<UnixMs>,
+    /// The validity of `last`, in milliseconds.
+    pub(super) last_validity_ms: i64,
+    /// Whether it was not watched until now, by intent.
+    pub(super) was_paused: bool,
+}
+
+/// Makes the history know the configured services and their settings from `now` on; gives where each stands, in order.
+pub(super) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -> Result<Vec<Resumed>> {
+    let mut resumed = Vec::with_capacity(configured.len());
+    let mut present = HashSet::new();
+    for Configured { service, renamed_from } in configured {
+        if let Some(old) = renamed_from {
+            // Only when the new name has no history yet: a rename that stays in the file is done once.
+            conn.execute(
+                "UPDATE service SET name = ?2 WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM service WHERE name = ?2)",
+                [old, &service.name],
+            )?;
+        }
+        let (id, absent) = upsert(conn, service, now)?;
+        present.insert(id);
+        let before = note_settings(conn, id, service, now)?;
+        resumed.push(resume(conn, id, service, absent || before == Some(false))?);
+    }
+    for stored in all(conn)? {
+        if !present.contains(&stored.id) && stored.removed_at.is_none() {
+            conn.execute("UPDATE service SET removed_at = ?2 WHERE id = ?1", [stored.id.0, now.0])?;
+        }
+    }
+    Ok(resumed)
+}
+
+/// The service's number, and whether it had left the configuration before.
+fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceId, bool)> {
+    let absent = by_name(conn, &service.name)?.is_some_and(|s| s.removed_at.is_some());
+    let id = conn
+        .prepare_cached(
+            "INSERT INTO service (name, kind, target, group_name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET kind = ?2, target = ?3, group_name = ?4, removed_at = NULL RETURNING id",
+        )?
+        .query_row(params![service.name, service.kind.as_str(), service.target, service.group, now.0], |row| {
+            row.get(0)
+        })?;
+    Ok((ServiceId(id), absent))
+}
+
+/// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.
+fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixMs) -> Result<Option<bool>> {
+    type Settings = (bool, i64, i64, u32, u32, Option<i64>);
+    let current: Settings = (
+        service.enabled,
+        service.cadence.interval_ms,
+        service.cadence.timeout_ms,
+        service.thresholds.failure,
+        service.thresholds.success,
+        service.degraded_after_ms,
+    );
+    let last: Option<Settings> = conn
+        .prepare_cached(
+            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+             FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1",
+        )?
+        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
+        .optional()?;
+    if last != Some(current) {
+        let (enabled, interval, timeout, failure, success, degraded) = current;
+        conn.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded])?;
+    }
+    Ok(last.map(|l| l.0))
+}
+
+fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool) -> Result<Resumed> {
+    let newest = |condition: &str| -> Result<Option<CheckResult>> {
+        let sql = format!(
+            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
+             WHERE c.service_id = ?1 {condition} ORDER BY c.at DESC LIMIT 1",
+            results::COLUMNS
+        );
+        Ok(conn.prepare_cached(&sql)?.query_row([id.0], results::read).optional()?)
+    };
+    let last = newest("")?;
+    let judged = newest("AND c.outcome < 3")?.map(|r| (r.at, r.outcome));
+    let outage = outages::open(conn, id)?;
+    let last_validity_ms = match &last {
+        Some(last) => results::Validities::of(conn, id)?.at(last.at),
+        None => 0,
+    };
+    let (rolled_until, certificate): (Option<i64>, Option<i64>) = conn.query_row(
+        "SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1",
+        [id.0],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let health = match &outage {
+        None if judged.is_none() => Health::NEW,
+        None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },
+        Some(outage) => failing_health(conn, id, service, outage)?,
+    };
+    let since = match (&outage, judged) {
+        (Some(outage), _) if outage.is_incident() => Some(outage.started_at),
+        (_, Some((at, Outcome::Degraded))) => Some(run_start(conn, id, at, Outcome::Degraded)?),
+        _ => up_since(conn, id)?,
+    };
+    Ok(Resumed {
+        id,
+        health,
+        last,
+        judged,
+        since,
+        outage,
+        certificate_expires_at: certificate.map(UnixMs),
+        rolled_until: rolled_until.map(UnixMs),
+        last_validity_ms,
+        was_paused,
+    })
+}
+
+/// The health of a service whose outage goes on.
+fn failing_health(conn: &Connection, id: ServiceId, service: &Service, outage: &Outage) -> Result<Health> {
+    if !outage.is_incident() {
+        return Ok(Health {
+            confirmed: if outage.last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending },
+            last_ok_at: outage.last_ok_at,
+            failing: Some(Failing { started_at: outage.started_at, in_a_row: outage.checks_failed as u32 }),
+            recovering: None,
+        });
+    }
+    let (first, last, count): (Option<i64>, Option<i64>, u32) = conn.query_row(
+        "SELECT min(at), max(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >
+           (SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome = 2)",
+        [id.0],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(Health {
+        confirmed: Confirmed::Down,
+        last_ok_at: last.map(UnixMs).or(outage.last_ok_at),
+        failing: Some(Failing { started_at: outage.started_at, in_a_row: service.thresholds.failure }),
+        recovering: first.map(|at| Recovering { started_at: UnixMs(at), in_a_row: count }),
+    })
+}
+
+/// When the unbroken run of one outcome that ends at `at` began.
+fn run_start(conn: &Connection, id: ServiceId, at: UnixMs, outcome: Outcome) -> Result<UnixMs> {
+    let start: Option<i64> = conn.query_row(
+        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = ?2 AND at > coalesce(
+           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome NOT IN (?2, 3) ORDER BY at DESC LIMIT 1), -1)",
+        params![id.0, outcome.code()],
+        |row| row.get(0),
+    )?;
+    Ok(start.map_or(at, UnixMs))
+}
+
+/// Since when a service has been up and not degraded: the later of its last incident's end and the end of its last
+/// degraded run, or its first result.
+fn up_since(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
+    let after_degraded: Option<i64> = conn.query_row(
+        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = 0 AND at > coalesce(
+           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome = 1 ORDER BY at DESC LIMIT 1), -1)",
+        [id.0],
+        |row| row.get(0),
+    )?;
+    Ok(after_degraded.map(UnixMs).max(outages::last_end(conn, id)?))
+}

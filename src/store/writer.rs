@@ -1,0 +1,376 @@
+//! The one writer: gathers what comes in a moment, commits it together, and only then says so.
+
+use super::{
+    StoreError,
+    commit::{Committed, Core, Note, Record},
+    life::Interruption,
+    outbox::Attempt,
+    retention::{self, Keep},
+};
+use crate::{
+    board::Board,
+    clock::Clock,
+    domain::{incident::GapReason, time::UnixMs},
+};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// How long the first result of a commit waits for others.
+const GATHER: Duration = Duration::from_millis(200);
+/// Results that are committed together at most.
+const BATCH: usize = 2_000;
+/// Results that may wait while the store fails.
+const CAPACITY: usize = 100_000;
+/// Between two attempts while the store fails.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often an idle monitor notes that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often what is too old is looked for.
+const RETIRE_EVERY: Duration = Duration::from_secs(3600);
+/// How long the end of the program waits for a store that fails.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
+
+enum Message {
+    Record(Box<Record>),
+    Note(Note),
+    Stop,
+}
+
+/// Takes results in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    sender: mpsc::UnboundedSender<Message>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Record(_) => "Record",
+            Message::Note(_) => "Note",
+            Message::Stop => "Stop",
+        })
+    }
+}
+
+#[derive(Default, Debug)]
+struct Shared {
+    /// Results taken in and not committed.
+    waiting: AtomicUsize,
+    committed: AtomicU64,
+    commits: AtomicU64,
+    dropped: AtomicU64,
+    /// Why the store fails, while it does.
+    trouble: Mutex<Option<String>>,
+    /// Results that found no room since the last commit.
+    lost: Mutex<Option<Interruption>>,
+    /// Rings when somebody is to be told of something.
+    events: Notify,
+}
+
+/// Figures about the writer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WriterFigures {
+    /// Results taken in and not committed.
+    pub waiting: usize,
+    pub committed: u64,
+    pub commits: u64,
+    /// Results that were made and could not be kept.
+    pub dropped: u64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    /// Whether one more result has room. Ask before the state machine sees the result: what is not kept must not move
+    /// it, so that the history and the states never disagree.
+    pub fn has_room(&self) -> bool {
+        self.shared.waiting.load(Relaxed) < CAPACITY
+    }
+
+    /// Takes a result in; it is recorded when its commit has returned.
+    pub fn record(&self, record: Record) {
+        self.shared.waiting.fetch_add(1, Relaxed);
+        // The receiver lives until `Stopping::stop`, after the last sender of results has ended.
+        let _ = self.sender.send(Message::Record(Box::new(record)));
+    }
+
+    /// Counts a result made at `at` that found no room.
+    pub fn lose(&self, at: UnixMs) {
+        self.shared.dropped.fetch_add(1, Relaxed);
+        let mut lost = locked(&self.shared.lost);
+        let so_far =
+            lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
+        so_far.to = so_far.to.max(at);
+        so_far.results += 1;
+    }
+
+    /// Notes what interrupted the observation.
+    pub fn interrupted(&self, interruption: Interruption) {
+        let _ = self.sender.send(Message::Note(Note::Interruption(interruption)));
+    }
+
+    /// Notes how an attempt to tell of an event ended.
+    pub fn attempted(&self, id: i64, attempt: Attempt) {
+        let _ = self.sender.send(Message::Note(Note::Attempt { id, attempt }));
+    }
+
+    /// Why the store fails, while it does.
+    pub fn trouble(&self) -> Option<String> {
+        locked(&self.shared.trouble).clone()
+    }
+
+    /// Figures for `/metrics`.
+    pub fn figures(&self) -> WriterFigures {
+        WriterFigures {
+            waiting: self.shared.waiting.load(Relaxed),
+            committed: self.shared.committed.load(Relaxed),
+            commits: self.shared.commits.load(Relaxed),
+            dropped: self.shared.dropped.load(Relaxed),
+        }
+    }
+
+    /// Returns when an event may have been written since the last call.
+    pub async fn events(&self) {
+        self.shared.events.notified().await;
+    }
+}
+
+/// The running writer, for whoever has to end it.
+#[derive(Debug)]
+pub struct Stopping {
+    sender: mpsc::UnboundedSender<Message>,
+    task: JoinHandle<()>,
+}
+
+impl Stopping {
+    /// Commits what has been taken in, notes a clean end and lets go of the file.
+    pub async fn stop(self) {
+        let _ = self.sender.send(Message::Stop);
+        if let Err(panic) = self.task.await {
+            tracing::error!("the writer ended badly: {panic}");
+        }
+    }
+}
+
+/// Starts the writer.
+pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> (Writer, Stopping) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::default());
+    let task = Task {
+        core: Arc::new(Mutex::new(core)),
+        receiver,
+        shared: shared.clone(),
+        board,
+        clock,
+        keep,
+        records: VecDeque::new(),
+        notes: Vec::new(),
+        stopping: false,
+    };
+    let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task.run()) };
+    (Writer { sender, shared }, stopping)
+}
+
+struct Task {
+    core: Arc<Mutex<Core>>,
+    receiver: mpsc::UnboundedReceiver<Message>,
+    shared: Arc<Shared>,
+    board: Arc<Board>,
+    clock: Clock,
+    keep: Keep,
+    records: VecDeque<Record>,
+    notes: Vec<Note>,
+    stopping: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut retire_at = Instant::now() + Duration::from_secs(60);
+        while !self.stopping {
+            let patience = if self.records.is_empty() { HEARTBEAT } else { Duration::ZERO };
+            match timeout(patience, self.receiver.recv()).await {
+                Ok(Some(message)) => {
+                    self.take(message);
+                    self.gather().await;
+                }
+                Ok(None) => self.stopping = true,
+                Err(_quiet) => {}
+            }
+            self.flush().await;
+            if !self.stopping && Instant::now() >= retire_at && !self.retire().await {
+                retire_at = Instant::now() + RETIRE_EVERY;
+            }
+        }
+        self.finish().await;
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Record(record) => self.records.push_back(*record),
+            Message::Note(note) => self.notes.push(note),
+            Message::Stop => self.stopping = true,
+        }
+    }
+
+    /// Takes in what comes within a moment.
+    async fn gather(&mut self) {
+        let until = Instant::now() + GATHER;
+        while !self.stopping && self.records.len() < BATCH {
+            tokio::select! {
+                biased;
+                message = self.receiver.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => self.stopping = true,
+                },
+                () = sleep_until(until) => return,
+            }
+        }
+        while let Ok(message) = self.receiver.try_recv() {
+            self.take(message);
+        }
+    }
+
+    /// Commits all that waits; while the store fails, keeps what waits and tries again at the next turn.
+    async fn flush(&mut self) {
+        loop {
+            let count = self.records.len().min(BATCH);
+            let records: Vec<Record> = self.records.drain(..count).collect();
+            let mut notes = std::mem::take(&mut self.notes);
+            let lost = locked(&self.shared.lost).take();
+            notes.extend(lost.map(Note::Interruption));
+            match self.commit(records, notes).await {
+                Ok(()) => {
+                    self.shared.waiting.fetch_sub(count, Relaxed);
+                    if self.records.is_empty() {
+                        return;
+                    }
+                }
+                Err((error, records, notes)) => {
+                    self.note_trouble(&error);
+                    records.into_iter().rev().for_each(|record| self.records.push_front(record));
+                    self.notes = notes;
+                    if !self.stopping {
+                        sleep(RETRY).await;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Commits the records and says so; gives back what could not be committed.
+    async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> Result<(), (StoreError, Vec<Record>, Vec<Note>)> {
+        let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
+        let done = spawn_blocking(move || {
+            let mut core = locked(&core);
+            let done = match core.commit(&records, &notes, now) {
+                Err(error) if error.is_constraint() => one_by_one(&mut core, &records, &notes, now),
+                other => other,
+            };
+            done.map_err(|error| (error, records, notes))
+        })
+        .await;
+        let done = match done {
+            Ok(done) => done?,
+            // A record that makes the store panic must not come back for ever.
+            Err(panic) => {
+                tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
+                self.shared.dropped.fetch_add(count as u64, Relaxed);
+                Committed::default()
+            }
+        };
+        if done.repeated > 0 {
+            tracing::warn!(results = done.repeated, "results of a time that has one already were not kept");
+            self.shared.dropped.fetch_add(done.repeated as u64, Relaxed);
+        }
+        self.shared.committed.fetch_add((count - done.repeated) as u64, Relaxed);
+        self.shared.commits.fetch_add(1, Relaxed);
+        self.board.post(done.news);
+        if done.events {
+            self.shared.events.notify_one();
+        }
+        if locked(&self.shared.trouble).take().is_some() {
+            let (waiting, dropped) = (self.records.len() + count, self.shared.dropped.load(Relaxed));
+            tracing::info!(results = waiting, dropped, "the history can be written again");
+        }
+        Ok(())
+    }
+
+    fn note_trouble(&self, error: &StoreError) {
+        let reason = error.to_string();
+        let mut trouble = locked(&self.shared.trouble);
+        if trouble.as_deref() != Some(&reason) {
+            tracing::error!("the history cannot be written: {reason}; checks go on, their results wait");
+        }
+        *trouble = Some(reason);
+    }
+
+    /// Retires one small piece; whether there may be more.
+    async fn retire(&mut self) -> bool {
+        let (core, keep, now) = (self.core.clone(), self.keep, self.clock.now());
+        match spawn_blocking(move || retention::retire_some(&mut locked(&core).conn, keep, now)).await {
+            Ok(Ok(more)) => more,
+            Ok(Err(error)) => {
+                tracing::warn!("old results could not be retired: {error}");
+                false
+            }
+            Err(_panic) => false,
+        }
+    }
+
+    async fn finish(mut self) {
+        while let Ok(message) = self.receiver.try_recv() {
+            self.take(message);
+        }
+        let deadline = Instant::now() + LAST_ATTEMPTS;
+        loop {
+            self.flush().await;
+            if self.records.is_empty() && self.notes.is_empty() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                tracing::error!(results = self.records.len(), "the history could not be written before the end");
+                return;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        let (core, now) = (self.core.clone(), self.clock.now());
+        if let Ok(Err(error)) = spawn_blocking(move || locked(&core).finish(now)).await {
+            tracing::warn!("the end of this run could not be noted: {error}");
+        }
+    }
+}
+
+/// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which.
+fn one_by_one(core: &mut Core, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed, StoreError> {
+    let mut all = core.commit(&[], notes, now)?;
+    for record in records {
+        match core.commit(std::slice::from_ref(record), &[], now) {
+            Ok(done) => {
+                all.news.extend(done.news);
+                all.events |= done.events;
+                all.repeated += done.repeated;
+            }
+            Err(error) if error.is_constraint() => {
+                tracing::error!(service = record.service.0, at = %record.result.at, "a result was refused: {error}");
+                all.repeated += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
