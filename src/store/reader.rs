@@ -92,22 +92,25 @@ impl Reader {
     /// Buckets of an hour and more are whole hours, so that rollups can answer; the window of the answer may then be
     /// a little larger than the one asked for.
     pub fn history(&self, service: ServiceId, window: Window, count: u32, now: UnixMs) -> Result<Buckets> {
+        let count = i64::from(count.clamp(1, 2000));
+        let size = (window.length_ms() + count - 1) / count;
+        self.history_by(service, window, if size < HOUR_MS { size } else { nice_hours(size) }, now)
+    }
+
+    /// A window in buckets of `size_ms`; of whole hours or days, aligned to UTC's, where the size is that or the rows
+    /// have been retired. The bucket under way ends at `now`.
+    pub fn history_by(&self, service: ServiceId, window: Window, size_ms: i64, now: UnixMs) -> Result<Buckets> {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
         let widened = widen(&tx, window, now)?;
-        let count = i64::from(count.clamp(1, 2000));
-        let size = (window.length_ms() + count - 1) / count;
         let finest = match widened.from() {
             from if from == window.from() => 1,
             from if from == window.from().floor(HOUR_MS) => HOUR_MS,
             _ => DAY_MS,
         };
-        if size < HOUR_MS && finest == 1 {
-            return buckets(&tx, service, Buckets::new(window, size), now);
-        }
-        let size = nice_hours(size.max(finest));
-        let from = window.from().floor(if size % DAY_MS == 0 { DAY_MS } else { HOUR_MS });
-        let to = window.to().ceil(HOUR_MS).min(now.max(window.to()));
+        let size = if finest == 1 { size_ms.max(1) } else { nice_hours(size_ms.max(finest)) };
+        let grid = [DAY_MS, HOUR_MS].into_iter().find(|grid| size % grid == 0).unwrap_or(1);
+        let (from, to) = (window.from().floor(grid), window.to().ceil(grid).min(now.max(window.to())));
         let window = Window::new(from, to).unwrap_or(window);
         buckets(&tx, service, Buckets::new(window, size), now)
     }

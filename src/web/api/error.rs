@@ -1,0 +1,82 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use crate::store::StoreError;
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+
+/// What went wrong with a request, in words for the one who made it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    detail: String,
+    /// The query parameter at fault.
+    parameter: Option<String>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, detail: impl Into<String>) -> ApiError {
+        ApiError { status, detail: detail.into(), parameter: None }
+    }
+
+    /// 400: a parameter that makes no sense.
+    pub(super) fn parameter(name: &str, takes: impl Into<String>) -> ApiError {
+        ApiError { parameter: Some(name.to_owned()), ..ApiError::new(StatusCode::BAD_REQUEST, takes) }
+    }
+
+    /// 404.
+    pub(super) fn not_found(detail: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 422: a window that ends before it begins.
+    pub(super) fn window(detail: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// 503: try again later.
+    pub(super) fn busy(detail: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 404 for a path that leads nowhere.
+    pub(crate) fn nothing_here() -> ApiError {
+        ApiError::not_found("there is nothing at this path; the interface begins at /health, /api/v1/services and /dashboard")
+    }
+
+    /// 500: our mistake; the log says which.
+    pub(crate) fn internal() -> ApiError {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "this answer could not be made; the log says why")
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        tracing::warn!("the history could not answer: {error}");
+        ApiError::busy(format!("the history cannot be read right now: {error}"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut body = Map::from_iter([
+            ("type".to_owned(), json!("about:blank")),
+            ("title".to_owned(), json!(self.status.canonical_reason().unwrap_or("Error"))),
+            ("status".to_owned(), json!(self.status.as_u16())),
+            ("detail".to_owned(), Value::String(self.detail)),
+        ]);
+        if let Some(parameter) = self.parameter {
+            body.insert("parameter".to_owned(), Value::String(parameter));
+        }
+        let mut response = (self.status, Value::Object(body).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

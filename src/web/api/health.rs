@@ -1,0 +1,174 @@
+//! Is it up now: `/health`, from memory; and is the monitor itself: `/livez` and `/readyz`.
+
+use super::{
+    Answer, ApiError,
+    json::{Ordered, ReasonJson, Time, ms},
+    params::Params,
+};
+use crate::{
+    board::ServiceNow,
+    domain::{
+        check::CheckResult,
+        status::{Overall, Status},
+        time::{DAY_MS, UnixMs},
+    },
+    web::site::Site,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::SecondsFormat;
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Health<T> {
+    timestamp: String,
+    status: &'static str,
+    services: T,
+}
+
+/// What the request's example shows of a service, and nothing more.
+#[derive(Serialize)]
+struct Brief {
+    ok: bool,
+    /// Whole milliseconds; `null` before the first result.
+    response_time_ms: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Verbose<'a> {
+    #[serde(flatten)]
+    brief: Brief,
+    status: &'static str,
+    since: Option<Time>,
+    last_check: Option<Time>,
+    last_check_age_ms: Option<i64>,
+    failure: Option<ReasonJson<'a>>,
+    certificate_days: Option<i64>,
+    critical: bool,
+}
+
+fn brief(service: &ServiceNow, now: UnixMs) -> Brief {
+    let latency_us = service.last.as_ref().and_then(|last| last.latency_us);
+    Brief { ok: service.status(now).is_ok(), response_time_ms: latency_us.map(|us| us.saturating_add(500) / 1000) }
+}
+
+fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
+    let last: Option<&CheckResult> = service.last.as_ref();
+    Verbose {
+        brief: brief(service, now),
+        status: service.status(now).as_str(),
+        since: service.status_since(now).map(Time),
+        last_check: last.map(|last| Time(last.at)),
+        last_check_age_ms: last.map(|last| now.since(last.at)),
+        failure: last.and_then(|last| last.reason.as_ref()).map(ReasonJson::from),
+        certificate_days: service.certificate_expires_at.map(|end| end.since(now).div_euclid(DAY_MS)),
+        critical: service.service.critical,
+    }
+}
+
+/// `GET /health`
+pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+    let now = site.clock.now();
+    answer(&site.board.all(), now, &headers, &params)
+}
+
+/// `GET /health/{service}`
+pub(super) async fn one(
+    State(site): State<Site>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    params: Params,
+) -> Answer<Response> {
+    let now = site.clock.now();
+    match site.board.get(&name) {
+        Some(service) => answer(&[service], now, &headers, &params),
+        None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
+    }
+}
+
+fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params: &Params) -> Answer<Response> {
+    params.only(&["verbose"])?;
+    let is_verbose = params.word("verbose", "takes 1 or 0", |text| match text {
+        "" | "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    })?;
+    let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
+    let draft = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("application/health+json")));
+    let timestamp = now.utc().to_rfc3339_opts(SecondsFormat::Secs, true);
+    let status = overall.as_str();
+    let (content_type, body) = if draft {
+        ("application/health+json", health_json(services, overall, now).to_string())
+    } else if is_verbose == Some(true) {
+        let services = services.iter().map(|s| (s.service.name.as_str(), verbose(s, now))).collect();
+        ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
+    } else {
+        let services = services.iter().map(|s| (s.service.name.as_str(), brief(s, now))).collect();
+        ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
+    };
+    let code = if overall.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
+    Ok((code, headers, body).into_response())
+}
+
+fn to_json(value: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(value).map_err(|_| ApiError::internal())
+}
+
+/// The health+json draft's form (draft-inadarei-api-health-check).
+fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> serde_json::Value {
+    let word = |ok: bool, warn: bool| if !ok { "fail" } else if warn { "warn" } else { "pass" };
+    let checks: serde_json::Map<_, _> = services
+        .iter()
+        .map(|s| {
+            let status = s.status(now);
+            let mut check = json!({
+                "componentType": "system",
+                "status": word(status.is_ok() || status == Status::Paused, status == Status::Degraded),
+            });
+            if let Some(last) = &s.last {
+                check["time"] = json!(Time(last.at));
+                check["observedValue"] = json!(ms(last.latency_us));
+                check["observedUnit"] = json!("ms");
+                if let Some(reason) = &last.reason {
+                    check["output"] = json!(reason.message);
+                }
+            }
+            (format!("{}:responseTime", s.service.name), json!([check]))
+        })
+        .collect();
+    json!({
+        "status": word(overall.is_ok(), overall == Overall::Degraded),
+        "version": "1",
+        "releaseId": env!("CARGO_PKG_VERSION"),
+        "checks": checks,
+    })
+}
+
+/// `GET /livez`: the process and its scheduler make progress.
+pub(super) async fn alive(State(site): State<Site>) -> Response {
+    said(if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) })
+}
+
+/// `GET /readyz`: the database takes writes.
+pub(super) async fn ready(State(site): State<Site>) -> Response {
+    said(site.writer.trouble())
+}
+
+fn said(trouble: Option<String>) -> Response {
+    let (code, body) = match trouble {
+        None => (StatusCode::OK, json!({"status": "ok"})),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "failing", "reason": reason})),
+    };
+    let mut response = (code, axum::Json(body)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

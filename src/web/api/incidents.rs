@@ -1,0 +1,143 @@
+//! The incident log.
+
+use super::{
+    Answer, ApiError, ask,
+    json::{CauseChangeJson, CheckJson, IncidentJson, Page},
+    params::Params,
+    services,
+};
+use crate::{
+    domain::{
+        incident::Outage,
+        time::{MINUTE_MS, UnixMs},
+        window::Window,
+    },
+    store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
+    web::site::Site,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde_json::{Value, json};
+
+/// Checks shown before and after each end of an incident, in time and in number.
+const AROUND_MS: i64 = 5 * MINUTE_MS;
+const AROUND_LIMIT: u32 = 200;
+/// First failed checks shown of an incident.
+const FIRST_FAILED: u32 = 10;
+
+/// An incident and what is shown with it in a list.
+struct Listed {
+    outage: Outage,
+    with: Vec<Outage>,
+}
+
+impl Listed {
+    fn read(reader: &Reader, outage: Outage) -> Result<Listed, StoreError> {
+        Ok(Listed { with: reader.failed_with(&outage)?, outage })
+    }
+
+    fn json(&self, now: UnixMs) -> IncidentJson<'_> {
+        IncidentJson::new(&self.outage, names(&self.with), now)
+    }
+}
+
+/// Each name once, in order.
+pub(super) fn names(outages: &[Outage]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for outage in outages {
+        if !names.contains(&outage.service.as_str()) {
+            names.push(&outage.service);
+        }
+    }
+    names
+}
+
+/// `GET /api/v1/incidents`
+pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+    params.only(&["service", "status", "window", "from", "to", "limit", "cursor"])?;
+    let now = site.clock.now();
+    let open = params.word("status", "takes open or resolved", |text| match text {
+        "open" => Some(true),
+        "resolved" => Some(false),
+        _ => None,
+    })?;
+    let window = params.window_or_none(now)?;
+    let limit = params.number("limit", 50, 500)?;
+    let cursor = params.word("cursor", "takes the `next` of the page before", read_cursor)?;
+    let service = match params.get("service") {
+        Some(name) => Some(services::find(&site, name.to_owned()).await?.id),
+        None => None,
+    };
+    let filter = OutageFilter { service, window, kind: OutageKind::Incidents, open };
+    let listed = ask(&site, move |site| {
+        let outages = site.reader.outages(&filter, cursor, limit)?;
+        outages.into_iter().map(|outage| Listed::read(&site.reader, outage)).collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    let next = listed
+        .last()
+        .filter(|_| listed.len() == limit as usize)
+        .map(|last| format!("{}-{}", last.outage.started_at.0, last.outage.id));
+    let items = listed.iter().map(|one| one.json(now)).collect();
+    serde_json::to_value(Page { items, next }).map(Json).map_err(|_| ApiError::internal())
+}
+
+fn read_cursor(text: &str) -> Option<Cursor> {
+    let (started_at, id) = text.split_once('-')?;
+    Some(Cursor { started_at: UnixMs(started_at.parse().ok()?), id: id.parse().ok()? })
+}
+
+/// `GET /api/v1/incidents/{id}`
+pub(super) async fn one(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    let missing = || ApiError::not_found(format!("there is no incident {id}"));
+    let number: i64 = id.parse().map_err(|_| missing())?;
+    let now = site.clock.now();
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(missing)
+}
+
+fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {
+    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
+    let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
+    let around = |moment: UnixMs| match Window::new(moment.plus(-AROUND_MS), moment.plus(AROUND_MS)) {
+        Some(window) => reader.checks(service.id, window, None, None, AROUND_LIMIT),
+        None => Ok(Vec::new()),
+    };
+    let end = outage.ended_at.unwrap_or(now);
+    let first_failed = match Window::new(outage.started_at, end) {
+        Some(window) => reader.checks_forward(service.id, window, FIRST_FAILED)?,
+        None => Vec::new(),
+    };
+    let changes = reader.cause_changes(id)?;
+    let listed = Listed::read(reader, outage)?;
+    let shown = |checks: &[_]| json!(checks.iter().map(|c| CheckJson::new(&service.name, c)).collect::<Vec<_>>());
+    let mut body = json!(listed.json(now));
+    body["first_checks"] = shown(&first_failed);
+    body["checks_around_start"] = shown(&around(listed.outage.started_at)?);
+    body["checks_around_end"] = match listed.outage.ended_at {
+        Some(end) => shown(&around(end)?),
+        None => Value::Null,
+    };
+    body["cause_changes"] = json!(changes.iter().map(CauseChangeJson::from).collect::<Vec<_>>());
+    body["failed_with_it"] = json!(
+        listed
+            .with
+            .iter()
+            .map(|o| json!({
+                "id": o.id,
+                "service": o.service,
+                "started_at": o.started_at.to_string(),
+                "after_ms": o.started_at.since(listed.outage.started_at),
+                "duration_ms": o.duration_ms(now),
+                "incident": o.is_incident(),
+            }))
+            .collect::<Vec<_>>()
+    );
+    Ok(Some(body))
+}

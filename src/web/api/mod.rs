@@ -1,0 +1,56 @@
+//! The JSON interface: one file per subject. Handlers fetch and say; the arithmetic is elsewhere.
+
+mod checks;
+mod error;
+pub(crate) mod export;
+mod health;
+mod history;
+mod incidents;
+mod json;
+mod metrics;
+mod params;
+mod services;
+mod uptime;
+
+use super::site::Site;
+use crate::store::StoreError;
+use axum::{Router, routing::get};
+
+pub(crate) use error::ApiError;
+
+/// A result of a handler.
+type Answer<T> = Result<T, ApiError>;
+
+/// Everything but the pages.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/health", get(health::all))
+        .route("/health/{service}", get(health::one))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::text))
+        .route("/api/v1/services", get(services::list))
+        .route("/api/v1/services/{name}", get(services::one))
+        .route("/api/v1/services/{name}/uptime", get(uptime::one))
+        .route("/api/v1/services/{name}/history", get(history::buckets))
+        .route("/api/v1/services/{name}/checks", get(checks::list))
+        .route("/api/v1/uptime", get(uptime::all))
+        .route("/api/v1/incidents", get(incidents::list))
+        .route("/api/v1/incidents/{id}", get(incidents::one))
+        .route("/api/v1/export", get(export::download))
+}
+
+/// Asks the history on a thread that may block.
+async fn ask<T: Send + 'static>(
+    site: &Site,
+    question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+) -> Answer<T> {
+    let site = site.clone();
+    match tokio::task::spawn_blocking(move || question(&site)).await {
+        Ok(answer) => Ok(answer?),
+        Err(panic) => {
+            tracing::error!("a question to the history broke: {panic}");
+            Err(ApiError::internal())
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The query of a request: read once, with every mistake named.
+
+use super::{Answer, ApiError};
+use crate::domain::{
+    time::{DAY_MS, UnixMs},
+    window::{Window, parse_length},
+};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use std::convert::Infallible;
+
+/// The parameters of a request, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Params, Infallible> {
+        let query = parts.uri.query().unwrap_or("");
+        Ok(Params(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+const TIME: &str = "takes an RFC 3339 time such as 2026-11-20T03:00:00Z (a + in it written as %2B), or a date";
+const LENGTH: &str = "takes a number of hours, days or weeks, such as 24h, 7d or 2w";
+
+impl Params {
+    /// Refuses what is not among `known`: a misspelt parameter must not be taken for none.
+    pub(super) fn only(&self, known: &[&str]) -> Answer<()> {
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => {
+                Err(ApiError::parameter(name, format!("there is no such parameter here, only {}", known.join(", "))))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The last value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a parameter.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// A parameter that takes one of some words.
+    pub(super) fn word<T>(
+        &self,
+        name: &str,
+        takes: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Answer<Option<T>> {
+        self.get(name).map(|text| read(text).ok_or_else(|| ApiError::parameter(name, takes))).transpose()
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number(&self, name: &str, default: u32, max: u32) -> Answer<u32> {
+        let takes = format!("takes a whole number from 1 to {max}");
+        let given = self.word(name, &takes, |t| t.parse().ok().filter(|n| (1..=max).contains(n)))?;
+        Ok(given.unwrap_or(default))
+    }
+
+    fn time(&self, name: &str) -> Answer<Option<UnixMs>> {
+        self.word(name, TIME, UnixMs::parse)
+    }
+
+    /// `window=…`, ending now, or `from=…` and `to=…`; seven days without either.
+    pub(super) fn window(&self, now: UnixMs) -> Answer<Window> {
+        Ok(self.window_or_none(now)?.unwrap_or(Window::ending(now, 7 * DAY_MS)))
+    }
+
+    /// The same, where no window is as good an answer. A window never reaches beyond `now`.
+    pub(super) fn window_or_none(&self, now: UnixMs) -> Answer<Option<Window>> {
+        let length = self.word("window", LENGTH, parse_length)?;
+        match (length, self.time("from")?, self.time("to")?) {
+            (Some(_), Some(_), _) => Err(ApiError::parameter("from", "goes without window: give one or the other")),
+            (Some(_), _, Some(_)) => Err(ApiError::parameter("to", "goes without window: give one or the other")),
+            (Some(length), None, None) => Ok(Some(Window::ending(now, length))),
+            (None, None, Some(_)) => Err(ApiError::parameter("from", format!("is missing beside to; it {TIME}"))),
+            (None, None, None) => Ok(None),
+            (None, Some(from), to) => {
+                let asked = to.unwrap_or(now);
+                if asked <= from {
+                    return Err(ApiError::window(format!("this window ends before it begins: from {from} to {asked}")));
+                }
+                match Window::new(from, asked.min(now)) {
+                    Some(window) => Ok(Some(window)),
+                    None => Err(ApiError::window(format!("this window lies in the future: it is {now}"))),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(query: &str) -> Answer<Window> {
+        let params = Params(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+        params.window(UnixMs::parse("2026-11-23T12:00:00Z").unwrap())
+    }
+
+    #[test]
+    fn a_window_is_a_length_or_a_from_and_a_to() {
+        assert_eq!(window("").unwrap().length_ms(), 7 * DAY_MS);
+        assert_eq!(window("window=24h").unwrap().length_ms(), DAY_MS);
+        assert_eq!(window("from=2026-11-16&to=2026-11-18").unwrap().length_ms(), 2 * DAY_MS);
+        assert_eq!(window("from=2026-11-23&to=2027-01-01").unwrap().length_ms(), DAY_MS / 2);
+    }
+
+    #[test]
+    fn a_window_that_makes_no_sense_is_refused_with_the_reason() {
+        for (query, status) in [
+            ("window=7", 400),
+            ("window=7d&from=2026-11-16", 400),
+            ("to=2026-11-16", 400),
+            ("from=yesterday", 400),
+            ("from=2026-11-18&to=2026-11-16", 422),
+            ("from=2027-01-01&to=2027-01-02", 422),
+        ] {
+            use axum::response::IntoResponse;
+            assert_eq!(window(query).unwrap_err().into_response().status().as_u16(), status, "{query}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The services: how they stand and how they did.
+
+use super::{
+    Answer, ApiError, ask,
+    json::{CheckJson, IncidentJson, Ordered, Time},
+    params::Params,
+};
+use crate::{
+    board::ServiceNow,
+    domain::{incident::Outage, time::UnixMs},
+    store::{StoreError, StoredService},
+    web::{figures::Figures, site::Site},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The names of [`crate::web::figures::WINDOWS_MS`].
+const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
+
+/// `GET /api/v1/services`
+pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    let now = site.clock.now();
+    let items = ask(&site, move |site| {
+        site.board
+            .all()
+            .iter()
+            .map(|s| Ok(summary(s, &*site.figures.get(&site.reader, s.id, now)?, now)))
+            .collect::<Result<Vec<_>, StoreError>>()
+    })
+    .await?;
+    Ok(Json(json!({ "items": items })))
+}
+
+/// `GET /api/v1/services/{name}`
+pub(super) async fn one(
+    State(site): State<Site>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    let now = site.clock.now();
+    let Some(service) = site.board.get(&name) else {
+        return unwatched(&site, name).await;
+    };
+    let asked: Arc<ServiceNow> = service.clone();
+    let figures = ask(&site, move |site| site.figures.get(&site.reader, asked.id, now)).await?;
+    let mut body = summary(&service, &figures, now);
+    body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
+    body["configuration"] = Value::clone(&service.settings);
+    Ok(Json(body))
+}
+
+fn open(outage: &Outage, now: UnixMs) -> Value {
+    json!(IncidentJson::new(outage, Vec::new(), now))
+}
+
+/// A service that left the configuration still has its history, and says so.
+async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
+    let service = find(site, name).await?;
+    Ok(Json(json!({
+        "name": service.name,
+        "group": service.group,
+        "type": service.kind.as_str(),
+        "target": service.target,
+        "status": "removed",
+        "since": service.removed_at.map(Time),
+        "interval_ms": service.interval_ms,
+    })))
+}
+
+/// The service of this name, watched or not.
+pub(super) async fn find(site: &Site, name: String) -> Answer<StoredService> {
+    let asked = name.clone();
+    ask(site, move |site| site.reader.service(&asked))
+        .await?
+        .ok_or_else(|| ApiError::not_found(format!("there is no service named “{name}”")))
+}
+
+fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
+    let service = &now.service;
+    let uptime = WINDOWS.into_iter().zip(&figures.uptime).map(|(window, u)| (window, u.uptime)).collect();
+    json!({
+        "name": service.name,
+        "group": service.group,
+        "description": service.description,
+        "type": service.kind.as_str(),
+        "target": service.target,
+        "critical": service.critical,
+        "enabled": service.enabled,
+        "status": now.status(at).as_str(),
+        "since": now.status_since(at).map(Time),
+        "interval_ms": service.cadence.interval_ms,
+        "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),
+        "certificate_expires_at": now.certificate_expires_at.map(Time),
+        "uptime": Ordered(uptime),
+    })
+}

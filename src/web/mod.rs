@@ -1,0 +1,10 @@
+//! The HTTP interface: what is known now, and what the history answers.
+
+mod api;
+pub mod figures;
+mod router;
+mod serve;
+pub mod site;
+
+pub use router::router;
+pub use serve::serve;

@@ -1,0 +1,53 @@
+//! All routes, and what holds for each of them.
+
+use super::{
+    api::{self, ApiError},
+    site::Site,
+};
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use std::time::Duration;
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
+    set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
+};
+
+/// Nothing but our own files, no inline script or style, and nobody may frame us.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How long an answer may take to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The whole interface. It answers under the base path and without it: a proxy may strip it or not.
+pub fn router(site: Site) -> Router {
+    let base = site.base_path.clone();
+    let all = api::routes().fallback(nothing_here).with_state(site);
+    let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
+    let fixed = |name: &'static str, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    all.layer(CompressionLayer::new())
+        .layer(fixed("content-security-policy", POLICY))
+        .layer(fixed("x-content-type-options", "nosniff"))
+        .layer(fixed("x-frame-options", "DENY"))
+        .layer(fixed("referrer-policy", "same-origin"))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::SERVER,
+            HeaderValue::from_static("healthcheck_dashboard"),
+        ))
+        .layer(RequestBodyLimitLayer::new(64 * 1024))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(CatchPanicLayer::custom(broke))
+}
+
+async fn nothing_here() -> ApiError {
+    ApiError::nothing_here()
+}
+
+fn broke(_panic: Box<dyn std::any::Any + Send>) -> Response {
+    ApiError::internal().into_response()
+}

@@ -1,0 +1,35 @@
+//! What every handler is given.
+
+use crate::{
+    board::Board,
+    clock::Clock,
+    domain::time::UnixMs,
+    scheduler::Pulse,
+    store::{Reader, Writer},
+    web::figures::FigureCache,
+};
+use std::sync::Arc;
+
+/// The shared state of the HTTP interface. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What is known now.
+    pub board: Arc<Board>,
+    /// The history; it blocks.
+    pub reader: Reader,
+    /// Asked how it is, and for nothing else: handlers write nothing.
+    pub writer: Writer,
+    /// Signs of life of the scheduler.
+    pub pulse: Arc<Pulse>,
+    pub clock: Clock,
+    /// What the product is called on its pages.
+    pub title: Arc<str>,
+    /// Where a reverse proxy puts us: empty, or `/status`.
+    pub base_path: Arc<str>,
+    /// The figures of every service over the usual windows.
+    pub figures: Arc<FigureCache>,
+    /// Whether there are pages at all.
+    pub dashboard: bool,
+    /// When this run of the monitor began.
+    pub started_at: UnixMs,
+}
