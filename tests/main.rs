@@ -1,2 +1,1 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
-
