@@ -1,0 +1,175 @@
+//! The command probe: a program whose exit code is the answer.
+//!
+//! The program and all that it starts are one process group. When the time is up, or when the check is dropped, the
+//! whole group is killed. A child that made itself a daemon may outlive the check, and may keep the program's output
+//! open: the check ends with the program, not with its output.
+
+use super::{
+    ProbeError, fault,
+    spec::CommandSpec,
+    text::seconds,
+    trace::{Fault, Trace},
+};
+use crate::domain::check::{Class, Phase, Reason};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe,
+    process::{self, Child},
+    runtime::Handle,
+};
+
+/// How much of the output is kept. The rest is read and forgotten, so that the program is not held up by it.
+const OUTPUT_BYTES: usize = 4 * 1024;
+
+/// A command, ready to be run.
+#[derive(Debug)]
+pub(super) struct Command {
+    spec: CommandSpec,
+}
+
+impl Command {
+    pub(super) fn new(spec: &CommandSpec) -> Result<Command, ProbeError> {
+        if spec.argv.is_empty() {
+            return Err(ProbeError::EmptyCommand);
+        }
+        Ok(Command { spec: spec.clone() })
+    }
+
+    pub(super) async fn run(&self, trace: &Trace) -> Result<Option<Reason>, Fault> {
+        trace.enter(Phase::Body);
+        let (mut group, mut output) = self.start().map_err(|error| self.not_started(&error))?;
+        let mut text = Vec::new();
+        let mut open = true;
+        let status = loop {
+            tokio::select! {
+                status = group.wait() => break status,
+                read = read(&mut output, &mut text), if open => open = matches!(read, Ok(1..)),
+            }
+        };
+        let status =
+            status.map_err(|error| Fault::ours(Some(Phase::Body), format!("the command was lost: {error}")))?;
+        trace.end();
+        // What the program wrote before it ended is there by now; whoever else holds the pipe is not waited for.
+        let mut buffer = [0; 4096];
+        while text.len() < OUTPUT_BYTES
+            && let Ok(got @ 1..) = output.try_read(&mut buffer)
+        {
+            keep(&mut text, &buffer[..got]);
+        }
+        self.judge(status, &String::from_utf8_lossy(&text))
+    }
+
+    fn start(&self) -> io::Result<(Group, pipe::Receiver)> {
+        // One pipe for both, so that the lines come in the order in which they were written.
+        let (reader, writer) = io::pipe()?;
+        let child = process::Command::new(&self.spec.argv[0])
+            .args(&self.spec.argv[1..])
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        Ok((Group(Some(child)), pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?))
+    }
+
+    fn not_started(&self, error: &io::Error) -> Fault {
+        let program = &self.spec.argv[0];
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => format!("cannot start {program}: there is no such program"),
+            io::ErrorKind::PermissionDenied => format!("cannot start {program}: it may not be executed"),
+            io::ErrorKind::WouldBlock => return Fault::ours(Some(Phase::Body), "no process left on this machine"),
+            _ => match fault::ours(error) {
+                Some(message) => return Fault::ours(Some(Phase::Body), message),
+                None => format!("cannot start {program}: {error}"),
+            },
+        };
+        Fault::new(Class::ExitCode, Some(Phase::Body), message)
+    }
+
+    fn judge(&self, status: ExitStatus, output: &str) -> Result<Option<Reason>, Fault> {
+        let end = match (status.code(), status.signal()) {
+            (Some(0), _) => return Ok(None),
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("ended by signal {}", signal_name(signal)),
+            (None, None) => "ended without an exit code".to_owned(),
+        };
+        let message = match output.trim() {
+            "" => end,
+            output => format!("{end}: {output}"),
+        };
+        if status.code().is_some_and(|code| self.spec.degraded_exit_codes.contains(&code)) {
+            return Ok(Some(Reason { class: Class::ExitCode, phase: Some(Phase::Body), message }));
+        }
+        Err(Fault::new(Class::ExitCode, Some(Phase::Body), message))
+    }
+}
+
+/// The deadline passed, and the command was killed.
+pub(super) fn late(deadline: Duration) -> Fault {
+    let message = format!("the command was not finished within {}, and was killed", seconds(deadline));
+    Fault::new(Class::Timeout, Some(Phase::Body), message)
+}
+
+/// A running program, the leader of its process group. When it is dropped before the program ended, the whole group
+/// is killed, and the program reaped.
+struct Group(Option<Child>);
+
+impl Group {
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.0 {
+            Some(child) => child.wait().await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        // A number is there as long as the program was not reaped, and so long it belongs to no other process.
+        let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
+        // It fails where nothing is left to be killed, and then all is well.
+        let _ = kill_process_group(pid, Signal::KILL);
+        // Reaped at once where that is possible; else tokio does it when the next child ends.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { child.wait().await });
+        }
+    }
+}
+
+/// Reads once; 0 at the end of the output.
+async fn read(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> io::Result<usize> {
+    let mut buffer = [0; 4096];
+    let got = output.read(&mut buffer).await?;
+    keep(text, &buffer[..got]);
+    Ok(got)
+}
+
+fn keep(text: &mut Vec<u8>, more: &[u8]) {
+    text.extend_from_slice(&more[..more.len().min(OUTPUT_BYTES - text.len())]);
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return signal.to_string(),
+    };
+    format!("{signal} ({name})")
+}

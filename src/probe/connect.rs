@@ -1,0 +1,221 @@
+//! From a name to a TCP connection: one lookup for all probes, and for those that speak TCP themselves the connection.
+
+use super::{
+    ProbeError, fault,
+    spec::IpVersion,
+    trace::{Fault, Trace},
+};
+use crate::domain::check::{Class, Phase};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpStream, sync::Semaphore, time::sleep};
+
+/// Name lookups under way at most. The system's resolver blocks a thread for as long as it likes (half a minute, where
+/// name servers are silent), and the threads are the same that write the history: a dead name server must not take them
+/// all. Half of tokio's 512.
+const LOOKUPS: usize = 256;
+
+/// How long an address has to itself before the next one is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Looks names up: through the system, so that `/etc/hosts`, container networks and search domains hold. Nothing is
+/// remembered: a check sees what a new client would see.
+#[derive(Clone, Debug)]
+pub(super) struct Resolver {
+    places: Arc<Semaphore>,
+}
+
+/// Why a name led to no address.
+#[derive(Debug)]
+pub(super) enum LookupError {
+    /// The system's resolver said no.
+    Failed { host: String, error: io::Error },
+    /// It has none of the kind that is wanted.
+    WrongFamily { host: String, wanted: IpVersion },
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookupError::Failed { host, error } => {
+                let text = error.to_string();
+                let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+                write!(f, "{host} has no address: {text}")
+            }
+            LookupError::WrongFamily { host, wanted } => {
+                let wanted = if *wanted == IpVersion::V4 { "IPv4" } else { "IPv6" };
+                write!(f, "{host} has no {wanted} address")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LookupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LookupError::Failed { error, .. } => Some(error),
+            LookupError::WrongFamily { .. } => None,
+        }
+    }
+}
+
+impl Resolver {
+    pub(super) fn new() -> Resolver {
+        Resolver { places: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+
+    /// The addresses of `host` (a name or a literal, without brackets), at least one, in the order to be tried.
+    pub(super) async fn lookup(
+        &self,
+        host: &str,
+        port: u16,
+        version: IpVersion,
+        trace: &Trace,
+    ) -> Result<Vec<SocketAddr>, LookupError> {
+        let found = match host.parse::<IpAddr>() {
+            Ok(literal) => vec![SocketAddr::new(literal, port)],
+            Err(_) => {
+                self.ask(host, port, trace).await.map_err(|error| LookupError::Failed { host: host.into(), error })?
+            }
+        };
+        let wanted = |address: &SocketAddr| match version {
+            IpVersion::Any => true,
+            IpVersion::V4 => address.is_ipv4(),
+            IpVersion::V6 => address.is_ipv6(),
+        };
+        let mut addresses: Vec<SocketAddr> = found.into_iter().filter(wanted).collect();
+        if addresses.is_empty() {
+            return Err(LookupError::WrongFamily { host: host.into(), wanted: version });
+        }
+        drop_what_has_no_route(&mut addresses);
+        trace.found(&addresses);
+        Ok(addresses)
+    }
+
+    async fn ask(&self, host: &str, port: u16, trace: &Trace) -> io::Result<Vec<SocketAddr>> {
+        trace.set_queued(true);
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        trace.set_queued(false);
+        let host = host.to_owned();
+        // The place goes with the lookup, not with the check: a check that is given up leaves its lookup running.
+        let lookup = tokio::task::spawn_blocking(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+            drop(place);
+            addresses
+        });
+        lookup.await.map_err(io::Error::other)?
+    }
+}
+
+/// Where a name has addresses of both kinds and this machine has a route for one kind only, the other kind would only
+/// cost time and blur the reason of a failure.
+fn drop_what_has_no_route(addresses: &mut Vec<SocketAddr>) {
+    let (v4, v6) = (addresses.iter().find(|a| a.is_ipv4()), addresses.iter().find(|a| a.is_ipv6()));
+    let (Some(v4), Some(v6)) = (v4, v6) else { return };
+    // "Connecting" a UDP socket sends nothing: it asks for the route.
+    let routed = |to: &SocketAddr| {
+        let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to)).is_ok()
+    };
+    match (routed(v4), routed(v6)) {
+        (true, false) => addresses.retain(SocketAddr::is_ipv4),
+        (false, true) => addresses.retain(SocketAddr::is_ipv6),
+        _ => {}
+    }
+}
+
+/// A host as it goes onto the wire: international names in ASCII, addresses without brackets.
+pub(super) fn ascii_host(host: &str) -> Result<String, ProbeError> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(address.to_string());
+    }
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        Ok(url::Host::Ipv4(address)) => Ok(address.to_string()),
+        Ok(url::Host::Ipv6(address)) => Ok(address.to_string()),
+        Err(_) => Err(ProbeError::Host(host.to_owned())),
+    }
+}
+
+/// Finds `host` and connects to it; the trace is in phase `Connect` afterwards.
+pub(super) async fn open(
+    resolver: &Resolver,
+    (host, port): (&str, u16),
+    version: IpVersion,
+    trace: &Trace,
+    deadline: Duration,
+) -> Result<TcpStream, Fault> {
+    trace.go_to(host, port);
+    if host.parse::<IpAddr>().is_err() {
+        trace.enter(Phase::Dns);
+    }
+    let addresses = resolver.lookup(host, port, version, trace).await.map_err(|error| fault::of_lookup(&error))?;
+    trace.enter(Phase::Connect);
+    let connected = race(addresses).await.and_then(|(stream, address)| {
+        trace.reached(address);
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    });
+    connected.map_err(|error| {
+        fault::of_io(&error, Some(Phase::Connect), trace, deadline)
+            .unwrap_or_else(|| Fault::new(Class::Connect, Some(Phase::Connect), error.to_string()))
+    })
+}
+
+/// Connects to the first address that answers. The next one is tried when one fails, or beside it after a head start.
+/// The error is the first one that speaks of the other side.
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut refused: Option<io::Error> = None;
+    let attempt = |address| async move { (TcpStream::connect(address).await, address) };
+    attempts.extend(waiting.next().map(attempt));
+    while !attempts.is_empty() {
+        let result = tokio::select! {
+            result = attempts.next() => result,
+            () = sleep(HEAD_START), if waiting.len() > 0 => None,
+        };
+        match result {
+            Some((Ok(stream), address)) => return Ok((stream, address)),
+            Some((Err(error), _)) => {
+                if refused.as_ref().is_none_or(|first| fault::ours(first).is_some() && fault::ours(&error).is_none()) {
+                    refused = Some(error);
+                }
+            }
+            None => {}
+        }
+        attempts.extend(waiting.next().map(attempt));
+    }
+    Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+/// Whether something takes a TCP connection at `address` (`host:port`) in time: how the monitor asks after its own
+/// network.
+pub async fn reachable(address: &str, within: Duration) -> bool {
+    matches!(tokio::time::timeout(within, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_become_what_goes_onto_the_wire() {
+        for (written, wire) in [
+            ("db_1", "db_1"),
+            ("Bücher.example", "xn--bcher-kva.example"),
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+            ("10.0.0.7", "10.0.0.7"),
+        ] {
+            assert_eq!(ascii_host(written).unwrap(), wire);
+        }
+        assert!(ascii_host("a b").is_err() && ascii_host("").is_err());
+    }
+}

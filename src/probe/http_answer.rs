@@ -1,0 +1,179 @@
+//! What an HTTP answer has to be.
+
+use super::{
+    spec::{HttpSpec, JsonExpectation, StatusSet},
+    text::showable,
+};
+use encoding_rs::Encoding;
+use reqwest::{
+    Response,
+    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+};
+use serde_json::Value;
+use std::{borrow::Cow, fmt};
+
+impl StatusSet {
+    /// Whether the status is one of them.
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+impl fmt::Display for StatusSet {
+    /// `200, 301–308`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, range) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            match (range.start(), range.end()) {
+                (start, end) if start == end => write!(f, "{comma}{start}")?,
+                (start, end) => write!(f, "{comma}{start}–{end}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the body is looked at.
+pub(super) fn needs_body(spec: &HttpSpec) -> bool {
+    spec.expect_body.is_some() || spec.expect_body_regex.is_some() || !spec.expect_json.is_empty()
+}
+
+/// The head of an answer as its excerpt shows it: the status line and the headers that explain an answer.
+pub(super) fn head(response: &Response) -> String {
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    let mut head = format!("{:?} {} {reason}\n", response.version(), response.status().as_u16());
+    for name in [CONTENT_TYPE, LOCATION] {
+        if let Some(value) = response.headers().get(&name) {
+            head += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
+    head.push('\n');
+    head
+}
+
+/// Holds the body against the expectations; the message of the first that it does not meet. `complete` is false where
+/// the body went on beyond what was read.
+pub(super) fn judge(
+    spec: &HttpSpec,
+    body: &[u8],
+    complete: bool,
+    content_type: Option<&HeaderValue>,
+) -> Result<(), String> {
+    if !needs_body(spec) {
+        return Ok(());
+    }
+    let place = if complete { "" } else { " in its first 1 MiB" };
+    let text = decode(body, content_type);
+    if let Some(expected) = &spec.expect_body
+        && !text.contains(expected)
+    {
+        return Err(format!("the answer does not contain \"{expected}\"{place}"));
+    }
+    if let Some(regex) = &spec.expect_body_regex
+        && !regex.is_match(&text)
+    {
+        return Err(format!("the answer does not match {regex}{place}"));
+    }
+    if spec.expect_json.is_empty() {
+        return Ok(());
+    }
+    if body.is_empty() {
+        return Err("the answer is empty, JSON was expected".to_owned());
+    }
+    let json: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| match complete {
+        true if error.is_eof() => "the answer is not JSON: it ends too early".to_owned(),
+        true => "the answer is not JSON".to_owned(),
+        false => "the answer is longer than 1 MiB, too long to be judged as JSON".to_owned(),
+    })?;
+    spec.expect_json.iter().try_for_each(|expectation| judge_json(expectation, &json))
+}
+
+/// Every place that the path leads to has to hold the value, and it has to lead somewhere: what is missing is never
+/// taken for something.
+fn judge_json(expectation: &JsonExpectation, json: &Value) -> Result<(), String> {
+    let JsonExpectation { text, path, value } = expectation;
+    let nodes = path.query(json).all();
+    if nodes.is_empty() {
+        return Err(format!("the answer has no {text}, expected {value}"));
+    }
+    match nodes.into_iter().find(|node| !same(node, value)) {
+        None => Ok(()),
+        Some(found) => Err(match showable(&found.to_string()) {
+            Some(found) => format!("{text} is {found}, expected {value}"),
+            None => format!("{text} is not {value}"),
+        }),
+    }
+}
+
+/// Equal, where 5 and 5.0 are the same number.
+fn same(found: &Value, expected: &Value) -> bool {
+    match (found, expected) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// The body as text, in the character set that its header names; UTF-8 without one.
+fn decode<'a>(body: &'a [u8], content_type: Option<&HeaderValue>) -> Cow<'a, str> {
+    let charset = content_type.and_then(|value| value.to_str().ok()).and_then(|value| {
+        let parameters = value.split(';').skip(1);
+        let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
+        pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, charset)| charset)
+    });
+    let encoding = charset.and_then(|label| Encoding::for_label(label.trim().trim_matches('"').as_bytes()));
+    encoding.map_or_else(|| String::from_utf8_lossy(body), |encoding| encoding.decode(body).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn expectation(path: &str, value: Value) -> JsonExpectation {
+        JsonExpectation { text: path.to_owned(), path: serde_json_path::JsonPath::parse(path).unwrap(), value }
+    }
+
+    #[test]
+    fn statuses_are_said_as_they_are_written() {
+        let set = StatusSet(vec![200..=200, 301..=308]);
+        assert_eq!(set.to_string(), "200, 301–308");
+        assert!(set.contains(305) && !set.contains(201));
+    }
+
+    #[test]
+    fn what_is_missing_is_not_taken_for_something() {
+        let expectation = expectation("$.queue.length", json!(0));
+        assert_eq!(
+            judge_json(&expectation, &json!({"queue": {}})),
+            Err("the answer has no $.queue.length, expected 0".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_place_has_to_hold_the_value() {
+        let expectation = expectation("$.parts[*].status", json!("ok"));
+        assert_eq!(judge_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "ok"}]})), Ok(()));
+        assert_eq!(
+            judge_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "warn"}]})),
+            Err("$.parts[*].status is \"warn\", expected \"ok\"".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_number_is_compared_by_value_and_kept_out_of_the_message() {
+        let expectation = expectation("$.n", json!(5));
+        assert_eq!(judge_json(&expectation, &json!({"n": 5.0})), Ok(()));
+        assert_eq!(judge_json(&expectation, &json!({"n": 17})), Err("$.n is not 5".to_owned()));
+    }
+
+    #[test]
+    fn the_charset_of_the_answer_is_honoured() {
+        let latin = HeaderValue::from_static("text/html; charset=\"iso-8859-1\"");
+        assert_eq!(decode(b"gr\xfcn", Some(&latin)), "grün");
+        assert_eq!(decode("grün".as_bytes(), None), "grün");
+    }
+}

@@ -1,0 +1,329 @@
+//! The PostgreSQL probe: a session, a query, and an orderly end.
+//!
+//! `sslmode` means what it means to libpq, the second try of `prefer` without TLS included.
+
+use super::{
+    ProbeError, Shared,
+    connect::{self, Resolver},
+    fault,
+    spec::{PostgresSpec, SslMode},
+    text::{Scrubber, counted, seconds, showable},
+    tls::{Judge, Tls, expiry_warning},
+    trace::{Fault, Trace},
+};
+use crate::domain::check::{Class, Phase, Reason};
+use futures_util::TryStreamExt;
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Handle,
+    time::timeout,
+};
+use tokio_postgres::{
+    CancelToken, Client, Config, Connection, Error, NoTls, SimpleQueryMessage,
+    config::{SslMode as Wire, SslNegotiation},
+    error::SqlState,
+    tls::{MakeTlsConnect, TlsConnect, TlsStream},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// "Will you speak TLS?", as the protocol has it: the length of the message, and the code of the question.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// How long the end of a session that was good may take. Its result is settled by then.
+const GOODBYE: Duration = Duration::from_millis(200);
+/// How long a query that was given up is given to be cancelled.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL service, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    spec: PostgresSpec,
+    config: Config,
+    tls: Tls,
+    resolver: Resolver,
+    scrubber: Arc<Scrubber>,
+}
+
+/// A session that is ready for queries, with or without TLS.
+type Session<S> = (Client, Connection<TcpStream, S>);
+
+impl Postgres {
+    pub(super) fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
+        let spec = PostgresSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
+        let mut config = Config::new();
+        config.user(&spec.user).dbname(&spec.database).application_name("healthcheck_dashboard");
+        if let Some(password) = &spec.password {
+            config.password(password.expose());
+        }
+        let judge = match spec.sslmode {
+            // As libpq: whoever names an authority wants it to be asked.
+            SslMode::Require if !spec.tls.ca.is_empty() => Judge::Chain,
+            SslMode::Disable | SslMode::Prefer | SslMode::Require => Judge::Nothing,
+            SslMode::VerifyCa => Judge::Chain,
+            SslMode::VerifyFull => Judge::ChainAndName,
+        };
+        let tls = Tls::new(&spec.tls, judge, &shared.roots)?;
+        Ok(Postgres { spec, config, tls, resolver: shared.resolver.clone(), scrubber })
+    }
+
+    pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+        let first = self.attempt(self.spec.sslmode != SslMode::Disable, trace, deadline).await;
+        match first {
+            // TLS did not come about, or the server does not want this user to come with it.
+            Err((_, true)) if self.spec.sslmode == SslMode::Prefer => {
+                self.attempt(false, trace, deadline).await.map_err(|(fault, _)| fault)?;
+            }
+            Err((fault, _)) => return Err(fault),
+            Ok(()) => {}
+        }
+        if !self.tls.verifies() {
+            // Nobody looks at this certificate, so nobody will miss it.
+            return Ok(None);
+        }
+        Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, &self.spec.host))
+    }
+
+    /// One session. An error says whether it may be another one without TLS.
+    async fn attempt(&self, secure: bool, trace: &Arc<Trace>, deadline: Duration) -> Result<(), (Fault, bool)> {
+        let last = |fault: Fault| (fault, false);
+        let (host, version) = ((self.spec.host.as_str(), self.spec.port), self.spec.ip_version);
+        let mut stream = connect::open(&self.resolver, host, version, trace, deadline).await.map_err(last)?;
+        let refused = |error: Error| {
+            let hint = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+            let tls = trace.phase() == Some(Phase::Tls);
+            (self.session_fault(&error, trace, deadline), secure && (tls || hint))
+        };
+        if secure {
+            trace.enter(Phase::Tls);
+            if self.offers_tls(&mut stream, trace, deadline).await.map_err(last)? {
+                let config = self.tls.config(trace, &[]);
+                let connector = self.connector(config).map_err(last)?;
+                let mut config = self.config.clone();
+                // "Direct": the question whether TLS is spoken was asked and answered above.
+                config.ssl_mode(Wire::Require).ssl_negotiation(SslNegotiation::Direct);
+                let connector = Timed { inner: connector, trace: Arc::clone(trace) };
+                let session = config.connect_raw(stream, connector).await.map_err(refused)?;
+                return self.ask(session, true, trace, deadline).await.map_err(last);
+            }
+            if self.spec.sslmode != SslMode::Prefer {
+                let fault = Fault::new(Class::Tls, Some(Phase::Tls), "the server does not offer TLS");
+                return Err(last(fault));
+            }
+        }
+        trace.enter(Phase::Ttfb);
+        let mut config = self.config.clone();
+        config.ssl_mode(Wire::Disable);
+        let session = config.connect_raw(stream, NoTls).await.map_err(refused)?;
+        self.ask(session, false, trace, deadline).await.map_err(last)
+    }
+
+    /// Asks the server whether it speaks TLS.
+    async fn offers_tls(&self, stream: &mut TcpStream, trace: &Trace, deadline: Duration) -> Result<bool, Fault> {
+        let answer = ask_for_tls(stream).await;
+        let answer = answer.map_err(|error| {
+            let fault = fault::of_io(&error, Some(Phase::Tls), trace, deadline);
+            fault.unwrap_or_else(|| Fault::new(Class::Tls, Some(Phase::Tls), format!("the connection broke: {error}")))
+        })?;
+        match answer {
+            b'S' => Ok(true),
+            b'N' => Ok(false),
+            _ => Err(Fault::new(Class::Protocol, Some(Phase::Tls), "the answer is not PostgreSQL's")),
+        }
+    }
+
+    fn connector(&self, config: rustls::ClientConfig) -> Result<RustlsConnect, Fault> {
+        let mut maker = MakeRustlsConnect::new(config);
+        MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &self.spec.host)
+            .map_err(|error| Fault::new(Class::Tls, Some(Phase::Tls), format!("TLS cannot be set up: {error}")))
+    }
+
+    /// Runs the query and ends the session.
+    async fn ask<S>(
+        &self,
+        (client, connection): Session<S>,
+        secure: bool,
+        trace: &Arc<Trace>,
+        deadline: Duration,
+    ) -> Result<(), Fault>
+    where
+        S: TlsStream + Unpin + Send + 'static,
+    {
+        trace.enter(Phase::Body);
+        let mut connection = pin!(connection);
+        let cancel = self.cancel_on_drop(&client, secure, trace);
+        let result = {
+            let mut query = pin!(self.query(&client));
+            tokio::select! {
+                biased;
+                result = &mut query => result,
+                // The query ends with the connection, and knows better why.
+                broken = &mut connection => match query.await {
+                    Err(QueryError::Broke(error)) if error.is_closed() => {
+                        Err(broken.err().map_or(QueryError::Broke(error), QueryError::Broke))
+                    }
+                    result => result,
+                },
+            }
+        };
+        cancel.disarm();
+        trace.end();
+        let result = result.map_err(|error| match error {
+            QueryError::Broke(error) => self.query_fault(&error, trace, deadline),
+            QueryError::Unexpected(message, found) => Fault::new(Class::Content, Some(Phase::Body), message)
+                .with_excerpt(found.and_then(|found| self.scrubber.excerpt(&found, true))),
+        });
+        drop(client);
+        // Without its client the connection says goodbye and closes, which leaves the server nothing to clean up.
+        let _ = timeout(GOODBYE, connection).await;
+        result
+    }
+
+    async fn query(&self, client: &Client) -> Result<(), QueryError> {
+        let mut messages = pin!(client.simple_query_raw(&self.spec.query).await.map_err(QueryError::Broke)?);
+        let mut rows: u64 = 0;
+        let mut value = None;
+        // One row at a time: a query may give more of them than this process should hold.
+        while let Some(message) = messages.try_next().await.map_err(QueryError::Broke)? {
+            if let SimpleQueryMessage::Row(row) = message {
+                if rows == 0 && self.spec.expect_value.is_some() && !row.is_empty() {
+                    value = Some(row.try_get(0).map_err(QueryError::Broke)?.unwrap_or("NULL").to_owned());
+                }
+                rows += 1;
+            }
+        }
+        if let Some(expected) = self.spec.expect_rows
+            && rows != expected
+        {
+            // The number itself may be another one every time; see `showable`.
+            let gave = match rows {
+                0 => "no row".to_owned(),
+                _ if rows > expected => format!("more than {}", counted(expected, "row")),
+                _ => format!("fewer than {}", counted(expected, "row")),
+            };
+            let message = format!("the query gave {gave}, expected {expected}");
+            return Err(QueryError::Unexpected(message, Some(counted(rows, "row"))));
+        }
+        match (&self.spec.expect_value, value) {
+            (Some(expected), None) => {
+                Err(QueryError::Unexpected(format!("the query gave no row, expected \"{expected}\""), None))
+            }
+            (Some(expected), Some(found)) if found != *expected => {
+                let message = match showable(&found) {
+                    Some(found) => format!("the query gave \"{found}\", expected \"{expected}\""),
+                    None => format!("the query did not give \"{expected}\""),
+                };
+                Err(QueryError::Unexpected(message, Some(found)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn session_fault(&self, error: &Error, trace: &Trace, deadline: Duration) -> Fault {
+        if let Some(refusal) = error.as_db_error() {
+            let message = format!("the server refused the session: {}", refusal.message());
+            return Fault::new(Class::Query, Some(Phase::Ttfb), message);
+        }
+        wire_fault(error, trace, deadline, "the session could not be opened")
+    }
+
+    fn query_fault(&self, error: &Error, trace: &Trace, deadline: Duration) -> Fault {
+        if let Some(refusal) = error.as_db_error() {
+            let message = format!("the query failed: {}", refusal.message());
+            return Fault::new(Class::Query, Some(Phase::Body), message);
+        }
+        wire_fault(error, trace, deadline, "the query broke off")
+    }
+
+    /// A query that is given up goes on in the server, which does not notice before it is done: it is cancelled.
+    fn cancel_on_drop(&self, client: &Client, secure: bool, trace: &Arc<Trace>) -> CancelOnDrop {
+        let connector = secure.then(|| self.connector(self.tls.config(trace, &[])).ok()).flatten();
+        CancelOnDrop(Some((client.cancel_token(), connector, trace.peer())))
+    }
+}
+
+/// The deadline passed: what the check was waiting for.
+pub(super) fn late(trace: &Trace, deadline: Duration) -> Fault {
+    let mut fault = fault::late(trace, deadline);
+    match trace.phase() {
+        Some(Phase::Ttfb) => fault.reason.message = format!("the session was not ready within {}", seconds(deadline)),
+        Some(Phase::Body) => fault.reason.message = format!("the query was not finished within {}", seconds(deadline)),
+        _ => {}
+    }
+    fault
+}
+
+enum QueryError {
+    Broke(Error),
+    /// The message, and what was found.
+    Unexpected(String, Option<String>),
+}
+
+/// An error that is none of the server's own words.
+fn wire_fault(error: &Error, trace: &Trace, deadline: Duration, what: &str) -> Fault {
+    let phase = trace.phase().or(Some(Phase::Body));
+    if let Some(fault) = fault::of_error(error, trace, deadline) {
+        return fault;
+    }
+    if error.is_closed() {
+        return Fault::new(Class::Protocol, phase, format!("{what}: connection closed"));
+    }
+    match std::error::Error::source(error) {
+        // Neither the server's words nor the network's: the client's own, on a login that it has no password for.
+        Some(cause) if !cause.is::<std::io::Error>() => Fault::new(Class::Query, phase, format!("{what}: {cause}")),
+        _ => Fault::new(Class::Protocol, phase, "the answer is not PostgreSQL's"),
+    }
+}
+
+async fn ask_for_tls(stream: &mut TcpStream) -> std::io::Result<u8> {
+    stream.write_all(&SSL_REQUEST).await?;
+    stream.read_u8().await
+}
+
+type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
+
+/// Marks when the TLS handshake is over.
+struct Timed {
+    inner: RustlsConnect,
+    trace: Arc<Trace>,
+}
+
+impl TlsConnect<TcpStream> for Timed {
+    type Stream = <RustlsConnect as TlsConnect<TcpStream>>::Stream;
+    type Error = <RustlsConnect as TlsConnect<TcpStream>>::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
+
+    fn connect(self, stream: TcpStream) -> Self::Future {
+        Box::pin(async move {
+            let stream = self.inner.connect(stream).await?;
+            self.trace.enter(Phase::Ttfb);
+            Ok(stream)
+        })
+    }
+}
+
+/// Sends a cancel request, over a connection of its own as the protocol has it, unless it is disarmed.
+struct CancelOnDrop(Option<(CancelToken, Option<RustlsConnect>, String)>);
+
+impl CancelOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let (Some((token, connector, address)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
+        // Nobody waits for it, and nothing depends on it: at worst the query runs to its own end.
+        runtime.spawn(timeout(CANCEL, async move {
+            let Ok(mut stream) = TcpStream::connect(address).await else { return };
+            let _ = match connector {
+                None => token.cancel_query_raw(stream, NoTls).await,
+                Some(connector) => match ask_for_tls(&mut stream).await {
+                    Ok(b'S') => token.cancel_query_raw(stream, connector).await,
+                    _ => Ok(()),
+                },
+            };
+        }));
+    }
+}

@@ -1,0 +1,120 @@
+//! The TCP probe: a connection, and what is said over it.
+
+use super::{
+    ProbeError, Shared,
+    connect::{self, Resolver},
+    fault,
+    spec::TcpSpec,
+    text::{EXCERPT_SOURCE_BYTES, Scrubber, seconds},
+    trace::{Fault, Trace},
+};
+use crate::domain::check::{Class, Phase, Reason};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+
+/// How much is read in search of the expected text.
+const READ_BYTES: usize = 64 * 1024;
+/// What is left of the deadline to say what came instead of the expected text.
+const SPARE: Duration = Duration::from_millis(20);
+
+/// A TCP service, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Tcp {
+    spec: TcpSpec,
+    resolver: Resolver,
+    scrubber: Arc<Scrubber>,
+}
+
+impl Tcp {
+    pub(super) fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
+        let spec = TcpSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
+        Ok(Tcp { spec, resolver: shared.resolver.clone(), scrubber })
+    }
+
+    pub(super) async fn run(&self, trace: &Trace, deadline: Duration) -> Result<Option<Reason>, Fault> {
+        let until = Instant::now() + deadline.saturating_sub(SPARE.min(deadline / 10));
+        let TcpSpec { host, port, ip_version, send, expect } = &self.spec;
+        let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;
+        let broken = |error: &io::Error| {
+            let fault = fault::of_io(error, trace.phase(), trace, deadline);
+            fault
+                .unwrap_or_else(|| Fault::new(Class::Protocol, trace.phase(), format!("the connection broke: {error}")))
+        };
+        if send.is_none() && expect.is_none() {
+            trace.end();
+            return Ok(None);
+        }
+        trace.enter(Phase::Ttfb);
+        if let Some(text) = send {
+            stream.write_all(text.as_bytes()).await.map_err(|error| broken(&error))?;
+        }
+        if let Some(expected) = expect {
+            self.expect(&mut stream, expected, trace, until, deadline, broken).await?;
+        }
+        trace.end();
+        Ok(None)
+    }
+
+    async fn expect(
+        &self,
+        stream: &mut TcpStream,
+        expected: &str,
+        trace: &Trace,
+        until: Instant,
+        deadline: Duration,
+        broken: impl Fn(&io::Error) -> Fault,
+    ) -> Result<(), Fault> {
+        let mut read = Vec::new();
+        let mut buffer = [0; 4096];
+        let why = loop {
+            let got = match timeout_at(until, stream.read(&mut buffer)).await {
+                Ok(Ok(got)) => got,
+                Ok(Err(error)) if read.is_empty() => return Err(broken(&error)),
+                // Nothing at all came: that is a timeout, which the caller reports.
+                Err(_) if read.is_empty() => return Err(fault::late(trace, deadline)),
+                Ok(Err(_)) => break "before the connection broke".to_owned(),
+                Err(_) => break format!("within {}", seconds(deadline)),
+            };
+            if got == 0 && read.is_empty() {
+                let message = "connection closed before an answer";
+                return Err(Fault::new(Class::Protocol, Some(Phase::Ttfb), message));
+            }
+            if got == 0 {
+                break "before the connection was closed".to_owned();
+            }
+            trace.enter_from(Phase::Ttfb, Phase::Body);
+            // The text may lie across two reads.
+            let seen = read.len().saturating_sub(expected.len());
+            read.extend_from_slice(&buffer[..got.min(READ_BYTES - read.len())]);
+            if contains(&read[seen..], expected.as_bytes()) {
+                return Ok(());
+            }
+            if read.len() == READ_BYTES {
+                break "in the first 64 KiB".to_owned();
+            }
+        };
+        let message = format!("the answer does not contain \"{expected}\" {why}");
+        let start = &read[..read.len().min(EXCERPT_SOURCE_BYTES)];
+        let excerpt = self.scrubber.excerpt(&String::from_utf8_lossy(start), start.len() == read.len());
+        Err(Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(excerpt))
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_anywhere() {
+        assert!(contains(b"+PONG\r\n", b"PONG") && contains(b"PONG", b"PONG") && contains(b"", b""));
+        assert!(!contains(b"PON", b"PONG") && !contains(b"", b"P"));
+    }
+}

@@ -1,0 +1,222 @@
+//! What leaves a probe as text: without secrets, without control characters, not too long.
+
+use crate::domain::secret::{Secret, scrub};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::time::Duration;
+
+/// The most bytes of a message.
+const MESSAGE_BYTES: usize = 4 * 1024;
+/// The most bytes of an excerpt.
+const EXCERPT_BYTES: usize = 2 * 1024;
+/// How much of an answer is kept for its excerpt: more than is shown, because scrubbing comes before cutting and the
+/// place where a secret stood may be a good deal shorter than the secret.
+pub(super) const EXCERPT_SOURCE_BYTES: usize = 8 * 1024;
+
+/// What percent-encoding leaves alone in most encoders.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An endpoint's secrets, in every form in which an answer may repeat them.
+#[derive(Debug, Default)]
+pub(super) struct Scrubber {
+    /// The longest first, so that a secret that is part of another one does not leave the rest of that standing.
+    forms: Box<[Secret]>,
+}
+
+impl Scrubber {
+    /// From the secrets themselves; `pairs` are user and password as they go into basic authentication.
+    pub(super) fn new(secrets: &[Secret], pairs: &[(&str, &Secret)]) -> Scrubber {
+        let mut forms = Vec::new();
+        for secret in secrets.iter().chain(pairs.iter().map(|(_, password)| *password)) {
+            let text = secret.expose();
+            // Shorter ones are not scrubbed, and encoding would only make them long enough to be.
+            if text.chars().count() < 3 {
+                continue;
+            }
+            forms.push(text.to_owned());
+            forms.extend(base64_forms(text.as_bytes()));
+            for set in [NON_ALPHANUMERIC, UNRESERVED] {
+                let encoded = utf8_percent_encode(text, set).to_string();
+                forms.push(lower_hex(&encoded));
+                forms.push(encoded);
+            }
+            let quoted = serde_json::Value::from(text).to_string();
+            forms.push(quoted.trim_matches('"').to_owned());
+        }
+        for (user, password) in pairs {
+            forms.extend(base64_forms(format!("{user}:{}", password.expose()).as_bytes()));
+        }
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        forms.dedup();
+        Scrubber { forms: forms.into_iter().map(Secret::new).collect() }
+    }
+
+    /// A failure's sentence: scrubbed, on as few lines as it has, at most 4 KiB.
+    pub(super) fn message(&self, text: &str) -> String {
+        cut(clean(&scrub(text, &self.forms)).trim(), MESSAGE_BYTES)
+    }
+
+    /// The beginning of an answer: scrubbed, at most 2 KiB. `None` where nothing is left.
+    pub(super) fn excerpt(&self, answer: &str, complete: bool) -> Option<String> {
+        let answer = if complete { answer } else { self.without_half_a_secret(answer) };
+        let text = cut(clean(&scrub(answer, &self.forms)).trim(), EXCERPT_BYTES);
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// `text` was cut somewhere: drops the beginning of a secret that it may end with.
+    fn without_half_a_secret<'a>(&self, text: &'a str) -> &'a str {
+        let mut end = text.len();
+        for form in &self.forms {
+            let form = form.expose();
+            let starts = (1..form.len()).rev().filter(|at| form.is_char_boundary(*at));
+            if let Some(at) = starts.map(|at| &form[..at]).find(|start| text.ends_with(start)).map(str::len) {
+                end = end.min(text.len() - at);
+            }
+        }
+        &text[..end]
+    }
+}
+
+/// Text from outside without what a terminal or a page could trip over: control characters, terminal sequences and
+/// marks that turn the direction of writing are dropped; line breaks and tabs stay.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            // A terminal sequence: ESC [ parameters letter.
+            '\u{1b}' if chars.peek() == Some(&'[') => {
+                chars.next();
+                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+                chars.next_if(|c| matches!(c, '@'..='~'));
+            }
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {}
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `text`, or its beginning and a mark where it is longer than `bytes`.
+fn cut(text: &str, bytes: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut end = bytes - MARK.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{MARK}", &text[..end])
+}
+
+/// A found value, where it can stand in a message: short, and not a number, which would make every message another
+/// one (messages are stored once per distinct text, and a change of the text counts as a change of cause).
+pub(super) fn showable(value: &str) -> Option<&str> {
+    let short = value.chars().count() <= 60 && !value.contains(char::is_control);
+    (short && value.parse::<f64>().is_err()).then_some(value)
+}
+
+/// A deadline as it is said: `5 s`, `300 ms`.
+pub(super) fn seconds(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+}
+
+/// `1 day`, `9 days`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Base64 with the standard alphabet and padding.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().enumerate().fold(0_u32, |group, (i, byte)| group | u32::from(*byte) << (16 - 8 * i));
+        for i in 0..4 {
+            let digit = char::from(ALPHABET[(group >> (18 - 6 * i)) as usize & 63]);
+            out.push(if i <= chunk.len() { digit } else { '=' });
+        }
+    }
+    out
+}
+
+/// Base64 as an answer may show it: in the standard and the URL alphabet, without padding (which finds both the padded
+/// and the bare form).
+fn base64_forms(bytes: &[u8]) -> [String; 2] {
+    let standard = base64(bytes).trim_end_matches('=').to_owned();
+    let url = standard.replace('+', "-").replace('/', "_");
+    [standard, url]
+}
+
+/// Percent-encoding with small letters in its codes, as some encoders write it.
+fn lower_hex(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Every part after a `%` begins with the two digits of its code: the encoder wrote them.
+        let (code, rest) = part.split_at(2.min(part.len()));
+        out.push('%');
+        out.push_str(&code.to_ascii_lowercase());
+        out.push_str(rest);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::secret::REDACTED;
+
+    fn scrubber() -> Scrubber {
+        Scrubber::new(&[Secret::new("to/ken+1?")], &[("alice", &Secret::new("Pass:word\"9"))])
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        for said in [
+            "key to/ken+1? here",
+            "key to%2Fken%2B1%3F here",
+            "key to%2fken%2b1%3f here",
+            "key dG8va2VuKzE/ here",
+            "key dG8va2VuKzE_ here",
+            "key Pass:word\"9 here",
+            "key Pass:word\\\"9 here",
+            "key YWxpY2U6UGFzczp3b3JkIjk here",
+        ] {
+            assert_eq!(scrubber().message(said), format!("key {REDACTED} here"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_secret_cut_in_half_by_the_end_of_the_excerpt_is_dropped() {
+        assert_eq!(scrubber().excerpt("you sent to/ken", false).as_deref(), Some("you sent"));
+        assert_eq!(scrubber().excerpt("you sent to/ken", true).as_deref(), Some("you sent to/ken"));
+    }
+
+    #[test]
+    fn terminal_sequences_and_control_characters_do_not_get_through() {
+        assert_eq!(clean("\u{1b}[1;31mred\u{1b}[0m\r\n\u{7}\u{202e}bell\0"), "red\nbell");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        let text = "é".repeat(EXCERPT_BYTES);
+        let excerpt = scrubber().excerpt(&text, true).unwrap();
+        assert!(excerpt.len() <= EXCERPT_BYTES && excerpt.ends_with("é…"));
+    }
+
+    #[test]
+    fn base64_has_the_usual_alphabet() {
+        assert_eq!(base64(b"alice:hunter2"), "YWxpY2U6aHVudGVyMg==");
+        assert_eq!(base64_forms(&[0xfb, 0xff]), ["+/8", "-_8"]);
+    }
+
+    #[test]
+    fn deadlines_and_counts_are_said_plainly() {
+        assert_eq!(seconds(Duration::from_secs(5)), "5 s");
+        assert_eq!(seconds(Duration::from_millis(300)), "300 ms");
+        assert_eq!((counted(1, "day"), counted(9, "day")), ("1 day".to_owned(), "9 days".to_owned()));
+    }
+}

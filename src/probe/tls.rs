@@ -1,0 +1,373 @@
+//! TLS as probes need it: every certificate is seen, the bad ones too, and what is wrong with it is said in words.
+
+use super::{
+    ProbeError,
+    spec::TlsSpec,
+    text::counted,
+    trace::{Certificate, Fault, Trace},
+};
+use crate::domain::{
+    check::{Class, Phase, Reason},
+    time::UnixMs,
+};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore,
+    SignatureScheme,
+    client::{
+        ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use std::sync::Arc;
+use x509_cert::{
+    der::Decode,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
+
+/// What all probes of a process share: the cryptography and the trusted roots.
+#[derive(Debug)]
+pub(super) struct Roots {
+    provider: Arc<CryptoProvider>,
+    system: Arc<WebPkiServerVerifier>,
+    plain: ClientConfig,
+}
+
+impl Roots {
+    /// Reads the system's trusted roots; where there are none, takes those that came with the program, and says so.
+    pub(super) fn load() -> Result<Roots, ProbeError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let why = found.errors.first().map_or_else(|| "it has none".to_owned(), ToString::to_string);
+            tracing::warn!("no trusted roots on this system ({why}): using those that came with the program");
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        let system = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| ProbeError::Roots(error.to_string()))?;
+        // A template: its verifier is replaced in every check.
+        let plain = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(ProbeError::Tls)?
+            .with_webpki_verifier(Arc::clone(&system))
+            .with_no_client_auth();
+        Ok(Roots { provider, system, plain })
+    }
+}
+
+/// How far a certificate is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Judge {
+    /// Anything goes.
+    Nothing,
+    /// A trusted authority signed it, for whatever host.
+    Chain,
+    /// A trusted authority signed it, for this host.
+    ChainAndName,
+}
+
+/// One service's TLS: built once, small, because what is large is shared.
+#[derive(Debug)]
+pub(super) struct Tls {
+    base: ClientConfig,
+    trust: Arc<Trust>,
+}
+
+/// Whom a service's certificates are trusted from.
+#[derive(Debug)]
+struct Trust {
+    judge: Judge,
+    own: Option<Arc<WebPkiServerVerifier>>,
+    system: Arc<WebPkiServerVerifier>,
+}
+
+impl Tls {
+    pub(super) fn new(spec: &TlsSpec, judge: Judge, roots: &Roots) -> Result<Tls, ProbeError> {
+        let own = if spec.ca.is_empty() {
+            None
+        } else {
+            let mut store = RootCertStore::empty();
+            for ca in &spec.ca {
+                store.add(ca.clone()).map_err(ProbeError::Authority)?;
+            }
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&roots.provider)).build();
+            Some(verifier.map_err(|error| ProbeError::Roots(error.to_string()))?)
+        };
+        let base = match &spec.client {
+            None => roots.plain.clone(),
+            Some((chain, key)) => ClientConfig::builder_with_provider(Arc::clone(&roots.provider))
+                .with_safe_default_protocol_versions()
+                .map_err(ProbeError::Tls)?
+                .with_webpki_verifier(Arc::clone(&roots.system))
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(ProbeError::ClientCertificate)?,
+        };
+        let judge = if spec.skip_verify { Judge::Nothing } else { judge };
+        Ok(Tls { base, trust: Arc::new(Trust { judge, own, system: Arc::clone(&roots.system) }) })
+    }
+
+    /// Whether a certificate that is not valid is refused.
+    pub(super) fn verifies(&self) -> bool {
+        self.trust.judge != Judge::Nothing
+    }
+
+    /// The configuration of one check, whose certificates and handshakes `trace` sees. No session is resumed: a check is
+    /// a client that comes for the first time.
+    pub(super) fn config(&self, trace: &Arc<Trace>, alpn: &[&[u8]]) -> ClientConfig {
+        let mut config = self.base.clone();
+        let seen = Seen { trust: Arc::clone(&self.trust), trace: Arc::clone(trace) };
+        config.dangerous().set_certificate_verifier(Arc::new(seen));
+        config.resumption = Resumption::store(Arc::new(HelloHook(Arc::clone(trace))));
+        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        config
+    }
+}
+
+impl Trust {
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.judge == Judge::Nothing {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let verify = |verifier: &WebPkiServerVerifier| {
+            let result = verifier.verify_server_cert(leaf, chain, name, ocsp, now);
+            match &result {
+                // The name is looked at last: all else is in order.
+                Err(error) if self.judge == Judge::Chain && is_other_name(error) => Ok(ServerCertVerified::assertion()),
+                _ => result,
+            }
+        };
+        let own = match &self.own {
+            None => return verify(&self.system),
+            Some(own) => verify(own),
+        };
+        match own {
+            // Not of our own authority: then it has to be of a public one.
+            Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => verify(&self.system),
+            other => other,
+        }
+    }
+}
+
+fn is_other_name(error: &rustls::Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+}
+
+/// The verifier of one check: it shows the trace what it sees before it judges.
+#[derive(Debug)]
+struct Seen {
+    trust: Arc<Trust>,
+    trace: Arc<Trace>,
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let parsed = x509_cert::Certificate::from_der(leaf).ok();
+        if let Some(parsed) = &parsed {
+            let seconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
+            self.trace.saw(Certificate {
+                not_after: seconds(parsed.tbs_certificate.validity.not_after.to_unix_duration().as_secs()),
+                seen_at: seconds(now.as_secs()),
+                host: name.to_str().into_owned(),
+            });
+        }
+        let result = self.trust.verify(leaf, chain, name, ocsp, now);
+        if let (Err(rustls::Error::InvalidCertificate(error)), Some(parsed)) = (&result, &parsed) {
+            self.trace.refuse_certificate(refusal(error, parsed, name, now));
+        }
+        result
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match self.trust.judge {
+            // A signature proves that the server owns its certificate, which here proves nothing; and checking it would
+            // refuse old kinds of certificate that are to be accepted.
+            Judge::Nothing => Ok(HandshakeSignatureValid::assertion()),
+            _ => self.trust.system.verify_tls12_signature(message, cert, dss),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        match self.trust.judge {
+            Judge::Nothing => Ok(HandshakeSignatureValid::assertion()),
+            _ => self.trust.system.verify_tls13_signature(message, cert, dss),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.system.supported_verify_schemes()
+    }
+}
+
+/// Never resumes a session. It is asked for one when the first message of a handshake is made, which is the moment when
+/// the connection is there and TLS begins: HTTP clients do not tell otherwise.
+#[derive(Debug)]
+struct HelloHook(Arc<Trace>);
+
+impl HelloHook {
+    fn hello(&self) {
+        self.0.enter_from(Phase::Connect, Phase::Tls);
+    }
+}
+
+impl ClientSessionStore for HelloHook {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.hello();
+        None
+    }
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.hello();
+        None
+    }
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {}
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.hello();
+        None
+    }
+}
+
+/// What is wrong with a certificate.
+fn refusal(
+    error: &CertificateError,
+    certificate: &x509_cert::Certificate,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> String {
+    use CertificateError as E;
+    let tbs = &certificate.tbs_certificate;
+    match error {
+        E::Expired | E::ExpiredContext { .. } => {
+            let ended = tbs.validity.not_after.to_unix_duration().as_secs();
+            match now.as_secs().saturating_sub(ended) / 86_400 {
+                0 => "certificate expired less than a day ago".to_owned(),
+                days => format!("certificate expired {} ago", counted(days, "day")),
+            }
+        }
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            let from = tbs.validity.not_before.to_unix_duration().as_secs();
+            let from = UnixMs(i64::try_from(from).unwrap_or(i64::MAX).saturating_mul(1000));
+            format!("certificate is not valid before {}", from.utc().format("%Y-%m-%d %H:%M UTC"))
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            format!("certificate is for {}, not for {}", names(certificate), name.to_str())
+        }
+        E::UnknownIssuer if tbs.issuer == tbs.subject => "certificate is self-signed, and not trusted".to_owned(),
+        E::UnknownIssuer => format!("certificate is signed by an authority that is not trusted: {}", tbs.issuer),
+        E::Revoked => "certificate is revoked".to_owned(),
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => "certificate is not one for servers".to_owned(),
+        E::BadSignature => "certificate's signature is wrong".to_owned(),
+        other => format!("certificate is not accepted: {other}"),
+    }
+}
+
+/// The hosts that a certificate is for, the first few of them.
+fn names(certificate: &x509_cert::Certificate) -> String {
+    let tbs = &certificate.tbs_certificate;
+    let alternatives = tbs.get::<SubjectAltName>().ok().flatten();
+    let mut names: Vec<String> = alternatives.iter().flat_map(|(_, names)| &names.0).filter_map(name_of).collect();
+    if names.is_empty() {
+        return format!("no host at all ({})", tbs.subject);
+    }
+    if names.len() > 5 {
+        names.truncate(5);
+        names.push("…".to_owned());
+    }
+    names.join(", ")
+}
+
+fn name_of(name: &GeneralName) -> Option<String> {
+    match name {
+        GeneralName::DnsName(name) => Some(name.to_string()),
+        GeneralName::IpAddress(bytes) => {
+            let bytes = bytes.as_bytes();
+            let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from)).ok().map(|ip| ip.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// A handshake that failed, or what came of it later.
+pub(super) fn fault(error: &rustls::Error, trace: &Trace) -> Fault {
+    use AlertDescription as A;
+    let message = match error {
+        rustls::Error::InvalidCertificate(error) => {
+            trace.refused_certificate().unwrap_or_else(|| format!("certificate is not accepted: {error}"))
+        }
+        rustls::Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
+        rustls::Error::AlertReceived(A::CertificateRequired) => "the server requires a client certificate".to_owned(),
+        rustls::Error::AlertReceived(
+            alert @ (A::BadCertificate
+            | A::UnknownCA
+            | A::CertificateExpired
+            | A::CertificateRevoked
+            | A::AccessDenied
+            | A::CertificateUnknown
+            | A::UnsupportedCertificate),
+        ) => format!("the server does not accept the client certificate: {alert:?}"),
+        rustls::Error::AlertReceived(A::UnrecognisedName) => format!("the server knows no host {}", trace.host()),
+        rustls::Error::AlertReceived(A::HandshakeFailure) => {
+            "the server refused the TLS handshake: it has no cipher in common, or wants a client certificate".to_owned()
+        }
+        rustls::Error::AlertReceived(A::ProtocolVersion | A::InsufficientSecurity)
+        | rustls::Error::PeerIncompatible(_) => "no TLS version and cipher in common with the server".to_owned(),
+        rustls::Error::AlertReceived(alert) => format!("the server broke off the TLS session: {alert:?}"),
+        rustls::Error::InvalidMessage(_) => format!("{} does not speak TLS", trace.peer()),
+        other => format!("TLS failed: {other}"),
+    };
+    Fault::new(Class::Tls, Some(Phase::Tls), message)
+}
+
+/// What is to be said of a certificate that ends within `warning_days`.
+pub(super) fn expiry_warning(trace: &Trace, warning_days: u32, host: &str) -> Option<Reason> {
+    let certificate = trace.certificate()?;
+    let days = certificate.days_left();
+    if days >= i64::from(warning_days) {
+        return None;
+    }
+    let whose = if certificate.host == host {
+        "certificate".to_owned()
+    } else {
+        format!("certificate of {}", certificate.host)
+    };
+    let message = match days {
+        0 => format!("{whose} expires in less than a day"),
+        1.. => format!("{whose} expires in {}", counted(days.unsigned_abs(), "day")),
+        // Rounded down: what ended an hour ago has -1 days left.
+        -1 => format!("{whose} expired less than a day ago"),
+        _ => format!("{whose} expired {} ago", counted(days.unsigned_abs() - 1, "day")),
+    };
+    Some(Reason { class: Class::Certificate, phase: Some(Phase::Tls), message })
+}
