@@ -52,6 +52,11 @@ impl Shared {
     pub fn new() -> Result<Shared, ProbeError> {
         Ok(Shared { roots: Arc::new(tls::Roots::load()?), resolver: connect::Resolver::new() })
     }
+
+    /// TLS with the trusted roots, for requests that are no probes.
+    pub fn client_config(&self) -> rustls::ClientConfig {
+        self.roots.client_config()
+    }
 }
 
 /// Why a probe cannot be built. None of these texts holds a credential.

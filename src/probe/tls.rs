@@ -57,6 +57,10 @@ impl Roots {
             .with_no_client_auth();
         Ok(Roots { provider, system, plain })
     }
+
+    pub(super) fn client_config(&self) -> ClientConfig {
+        self.plain.clone()
+    }
 }
 
 /// How far a certificate is checked.

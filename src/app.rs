@@ -1,0 +1,146 @@
+//! Wiring, and the order in which things start and stop.
+
+use crate::{
+    alerts,
+    clock::Clock,
+    config::Config,
+    notify::{Channel, Webhook},
+    probe,
+    scheduler::{Scheduler, Task, Witnesses},
+    shutdown::{self, Trigger},
+    store::{Configured, Keep, Store, Watched},
+    web::{self, figures::FigureCache, site::Site},
+};
+use anyhow::Context;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+
+/// How long checks under way may go on when the program is to stop.
+const LAST_CHECKS: Duration = Duration::from_secs(5);
+
+/// The running service.
+#[derive(Debug)]
+pub struct App {
+    /// Where it answers.
+    pub address: SocketAddr,
+    pub site: Site,
+    store: Store,
+    scheduler: Scheduler,
+    trigger: Trigger,
+    server: JoinHandle<()>,
+    channels: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the history, binds the port, and starts checking.
+    ///
+    /// # Errors
+    /// When the history or the port cannot be had, or a probe cannot be built.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<App> {
+        let address = SocketAddr::new(config.dashboard.bind, config.dashboard.port);
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("{address} cannot be listened on ([dashboard] bind and port, or DASHBOARD_PORT)"))?;
+        let shared = probe::Shared::new()?;
+        let channels = channels(&config, &shared)?;
+        let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
+        let keep = Keep {
+            checks: config.storage.keep_checks_days,
+            hours: config.storage.keep_hours_days,
+            days: config.storage.keep_days_days,
+        };
+        let watched = config.checks.endpoints.iter().map(|endpoint| Watched {
+            configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },
+            settings: Arc::new(endpoint.shown.clone()),
+        });
+        let names = channels.iter().map(Channel::name).collect();
+        let store = Store::open(&config.storage.path, watched.collect(), names, keep, clock.clone())?;
+        if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
+            tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
+        }
+        let (trigger, token) = shutdown::channel();
+        let services = config.checks.endpoints.len();
+        let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, &position)| Task {
+            service: endpoint.service,
+            probe: endpoint.probe,
+            secrets: endpoint.secrets,
+            position,
+        });
+        let witnesses = Witnesses::new(config.checks.witness);
+        let scheduler =
+            Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
+        let site = Site {
+            board: store.board.clone(),
+            reader: store.reader.clone(),
+            writer: store.writer.clone(),
+            pulse: scheduler.pulse.clone(),
+            clock: clock.clone(),
+            title: config.dashboard.title.into(),
+            base_path: config.dashboard.base_path.into(),
+            figures: Arc::new(FigureCache::default()),
+            dashboard: config.dashboard.enabled,
+            started_at: clock.now(),
+        };
+        let channels = channels
+            .into_iter()
+            .map(|channel| {
+                let (reader, writer) = (store.reader.clone(), store.writer.clone());
+                tokio::spawn(alerts::run(channel, reader, writer, clock.clone(), token.clone()))
+            })
+            .collect();
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(web::serve(listener, web::router(site.clone()), token));
+        tracing::info!(
+            services,
+            max_concurrent,
+            history = %config.storage.path.display(),
+            "watching; the answers are at http://{}{}/{}",
+            reachable(address),
+            site.base_path,
+            if site.dashboard { "dashboard" } else { "health" },
+        );
+        Ok(App { address, site, store, scheduler, trigger, server, channels })
+    }
+
+    /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
+    pub async fn stop(self) {
+        self.trigger.fire();
+        self.scheduler.stop(Instant::now() + LAST_CHECKS).await;
+        for channel in self.channels {
+            let _ = channel.await;
+        }
+        self.store.stop().await;
+        let _ = self.server.await;
+    }
+}
+
+/// The address as one would type it into a browser on this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let loopback: std::net::IpAddr =
+        if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+    SocketAddr::new(loopback, address.port())
+}
+
+fn channels(config: &Config, shared: &probe::Shared) -> anyhow::Result<Vec<Channel>> {
+    let webhook = config.alerts.webhook.clone().map(|address| {
+        Webhook::new(address, shared.client_config()).map(Channel::Webhook).map_err(anyhow::Error::msg)
+    });
+    webhook.into_iter().collect()
+}
+
+/// Three quarters of the descriptors that this process may have, after asking for all it can get.
+fn descriptor_share() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, the old limit stays, and is what counts below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20).min(1 << 20) as usize;
+    (descriptors / 4 * 3).max(1)
+}

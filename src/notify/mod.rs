@@ -1,0 +1,46 @@
+//! One file per way to tell somebody. A channel gets a [`Notice`] and says whether it was delivered; when and how often
+//! it is tried is decided elsewhere.
+
+mod webhook;
+
+use serde::Serialize;
+
+pub use webhook::Webhook;
+
+/// What is told: the same at every attempt.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Notice {
+    /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
+    pub event_id: String,
+    /// `incident.confirmed` or `incident.resolved`.
+    pub event: String,
+    /// One sentence for people.
+    pub text: String,
+    pub service: String,
+    pub incident: serde_json::Value,
+}
+
+/// A way to tell somebody.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    Webhook(Webhook),
+}
+
+impl Channel {
+    /// Its name in the outbox.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Channel::Webhook(_) => "webhook",
+        }
+    }
+
+    /// Delivers a notice, within a few seconds.
+    ///
+    /// # Errors
+    /// Why it was not delivered, in words that hold no credential.
+    pub async fn deliver(&self, notice: &Notice) -> Result<(), String> {
+        match self {
+            Channel::Webhook(webhook) => webhook.deliver(notice).await,
+        }
+    }
+}
