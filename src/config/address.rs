@@ -57,9 +57,12 @@ mod tests {
 
     #[test]
     fn a_host_and_a_port_are_told_apart() {
-        for (text, host, port) in
-            [("db:5432", "db", 5432), ("[::1]:80", "::1", 80), ("127.0.0.1:9100", "127.0.0.1", 9100), ("my_db", "my_db", 1)]
-        {
+        for (text, host, port) in [
+            ("db:5432", "db", 5432),
+            ("[::1]:80", "::1", 80),
+            ("127.0.0.1:9100", "127.0.0.1", 9100),
+            ("my_db", "my_db", 1),
+        ] {
             assert_eq!(host_and_port(text, Some(1)), Ok((host.to_owned(), port)), "{text}");
             assert_eq!(joined(host, port).parse::<std::net::SocketAddr>().is_ok(), host != "db" && host != "my_db");
         }
@@ -67,7 +70,10 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", ":80", "a b:80", "db", "db:0", "db:65536", "db:+1", "::1:80", "[::1]80", "[x]:1", "a,b:1", "a/b:1", "u@h:1"] {
+        for text in [
+            "", ":80", "a b:80", "db", "db:0", "db:65536", "db:+1", "::1:80", "[::1]80", "[x]:1", "a,b:1", "a/b:1",
+            "u@h:1",
+        ] {
             assert!(host_and_port(text, None).is_err(), "{text}");
         }
     }

@@ -88,4 +88,3 @@ fn judge_names(table: &Table<'_>, endpoints: &[Named]) {
         }
     }
 }
-

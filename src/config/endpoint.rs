@@ -1,8 +1,9 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
-    command, http,
+    command,
     error::{Span, quoted},
+    http,
     nearest::nearest,
     postgres,
     reader::{Table, Value},
@@ -160,7 +161,10 @@ fn kind(table: &Table<'_>) -> Option<Kind> {
     let text = url.filled()?;
     let kind = text.value.split_once("://").and_then(|(scheme, _)| kind_of_scheme(scheme));
     if kind.is_none() {
-        table.missing("type", "http, tcp, postgres or command; an `http://`, `https://`, `tcp://` or `postgres://` URL tells it too");
+        table.missing(
+            "type",
+            "http, tcp, postgres or command; an `http://`, `https://`, `tcp://` or `postgres://` URL tells it too",
+        );
     }
     kind
 }
@@ -302,6 +306,6 @@ fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, 
 
 /// A place in the file, for a mistake about two keys that exclude each other.
 pub(super) fn both(table: &Table<'_>, first: (&str, &Span), second: (&str, &Span), label: &str) {
-    let mistake = super::error::Mistake::at(second.1.clone(), format!("both `{}` and `{}`", first.0, second.0));
+    let mistake = super::error::Mistake::at(second.1.clone(), format!("both {} and {}", first.0, second.0));
     table.source.report(mistake.label(label).also(first.1.clone(), "this is the other"));
 }

@@ -141,4 +141,3 @@ pub(super) fn json_shown(expectations: &[(JsonExpectation, Json)]) -> Json {
         all => all.iter().map(|(_, shown)| shown.clone()).collect(),
     }
 }
-

@@ -171,7 +171,7 @@ fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName,
             table.finish(|_| None);
             Some(Auth::Basic { user: user?.value, password: Secret::new(password?.value) })
         });
-        ways.push(("basic_auth", value.key, auth));
+        ways.push(("`basic_auth`", value.key, auth));
     }
     if let Some(value) = table.get("bearer_token") {
         let token = value.filled().filter(|text| {
@@ -182,13 +182,13 @@ fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName,
             }
             valid
         });
-        ways.push(("bearer_token", value.key, token.map(|text| Auth::Bearer(Secret::new(text.value)))));
+        ways.push(("`bearer_token`", value.key, token.map(|text| Auth::Bearer(Secret::new(text.value)))));
     }
     if let Some((url, span)) = url
         && let Some((user, password)) = &url.user_information
     {
         let auth = Auth::Basic { user: user.clone(), password: password.clone() };
-        ways.push(("a user in `url`", span.clone(), Some(auth)));
+        ways.push(("a user in the URL", span.clone(), Some(auth)));
     }
     if let Some((_, text)) = headers.iter().find(|(name, _)| name == reqwest::header::AUTHORIZATION) {
         ways.push(("an Authorization header", text.span.clone(), None));

@@ -104,11 +104,10 @@ fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
 /// The value that begins at `start`, after `name =` or `name:`.
 fn assigned(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
     let rest = &text[start..];
-    let quoted = rest.strip_prefix('\\').unwrap_or(rest);
-    let skipped = rest.len() - quoted.len();
-    for (quote, length) in [("\"\"\"", 3), ("\'\'\'", 3), ("\"", 1), ("\'", 1)] {
-        if quoted.starts_with(quote) {
-            let inside = start + skipped + length;
+    // `\"` is a quote within a quoted string; it is closed by another of its kind.
+    for quote in ["\"\"\"", "'''", "\\\"", "\"", "'"] {
+        if rest.starts_with(quote) {
+            let inside = start + quote.len();
             return Some(inside..inside + closing(&text[inside..], quote));
         }
     }
@@ -117,7 +116,8 @@ fn assigned(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
     }
     // A header's value may have spaces in it; that of an option or of a query parameter ends at the first.
     let header = ["authorization", "cookie"].iter().any(|h| name.to_lowercase().ends_with(h));
-    let value = until(text, start, |c| "\"'`\n".contains(c) || (!header && (c.is_whitespace() || "&,;|)}]".contains(c))));
+    let value =
+        until(text, start, |c| "\"'`\n".contains(c) || (!header && (c.is_whitespace() || "&,;|)}]".contains(c))));
     (!value.is_empty()).then_some(value)
 }
 
@@ -127,7 +127,7 @@ fn closing(text: &str, quote: &str) -> usize {
     for (at, c) in text.char_indices() {
         if skip {
             skip = false;
-        } else if text[at..].starts_with(quote) || (quote.len() == 1 && c == '\n') {
+        } else if text[at..].starts_with(quote) || (quote.len() < 3 && c == '\n') {
             return at;
         } else {
             skip = c == '\\' && quote.starts_with('"');
@@ -162,8 +162,8 @@ pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<
         DeValue::Table(table) => {
             for (key, value) in table.iter() {
                 let name = key.get_ref().as_ref();
-                let sent = ["headers", "body", "send"].contains(&name);
-                if sent || (names_a_credential(name) && !value.get_ref().is_table()) {
+                let own_table = names_a_credential(name) && value.get_ref().is_table();
+                if holds_a_credential(name) && !own_table {
                     scalars(value.span(), value.get_ref(), found);
                 }
                 hidden_by_place(source, value.span(), value.get_ref(), found);
@@ -185,6 +185,11 @@ pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<
         }
         _ => {}
     }
+}
+
+/// Whether the value of this key is, or often has in it, a credential: by its name, or because it is sent.
+pub(super) fn holds_a_credential(key: &str) -> bool {
+    names_a_credential(key) || ["headers", "body", "send"].contains(&key)
 }
 
 /// Whether a command line's next argument is a credential: `--password`.
@@ -253,7 +258,16 @@ mod tests {
 
     #[test]
     fn a_name_that_holds_a_credential_is_known_by_its_words() {
-        for name in ["password", "PGPASSWORD", "bearer_token", "X-Api-Key", "apiKey", "accessToken", "Authorization", "SLACK_WEBHOOK"] {
+        for name in [
+            "password",
+            "PGPASSWORD",
+            "bearer_token",
+            "X-Api-Key",
+            "apiKey",
+            "accessToken",
+            "Authorization",
+            "SLACK_WEBHOOK",
+        ] {
             assert!(names_a_credential(name), "{name}");
         }
         for name in ["monkey", "KEYCLOAK_HOST", "author", "passed", "keep_checks_days", "client_key", "url", ""] {
@@ -277,7 +291,7 @@ mod tests {
             ("curl -H 'Authorization: Bearer abc def' x", "curl -H 'Authorization: •••' x"),
             ("PGPASSWORD=abc psql", "PGPASSWORD=••• psql"),
             ("{\"password\": \"abc\"}", "{\"password\": \"•••\"}"),
-            ("{\\\"password\\\":\\\"abc\\\"}", "{\\\"password\\\":\\\"•••\"}"),
+            ("{\\\"password\\\":\\\"abc\\\"}", "{\\\"password\\\":\\\"•••\\\"}"),
             ("basic_auth = { user = \"u\", password = \"p\" }", "basic_auth = { user = \"u\", password = \"•••\" }"),
             ("path = \"$.key\", value = \"x\"", "path = \"$.key\", value = \"x\""),
         ] {

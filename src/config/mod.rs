@@ -130,8 +130,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
 ///
 /// One for each line, in order, and none after a list or a table that does not end: from there on the parser guesses.
 fn syntax_mistakes(text: &str, errors: &[toml::de::Error]) -> (Vec<Mistake>, bool) {
-    let mut places: Vec<(Span, &str)> =
-        errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
+    let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     places.sort_by_key(|(span, _)| span.start);
     let readable = places.iter().all(|(_, message)| message.starts_with("duplicate key"));
     let (mut mistakes, mut last_line) = (Vec::new(), None);

@@ -10,10 +10,7 @@ use super::{
     tls,
 };
 use crate::{
-    domain::{
-        secret::Secret,
-        service::Kind,
-    },
+    domain::{secret::Secret, service::Kind},
     probe::spec::{PostgresSpec, Spec, SslMode},
 };
 use percent_encoding::percent_decode_str;
@@ -40,13 +37,15 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         let text = value.filled()?;
         let mode = ssl_mode(&text.value);
         if mode.is_none() {
-            table.source.report(unknown_ssl_mode(value.mistake(format!("unknown sslmode {}", text.quoted())), &text.value));
+            table
+                .source
+                .report(unknown_ssl_mode(value.mistake(format!("unknown sslmode {}", text.quoted())), &text.value));
         }
         mode
     });
     if let (Some(_), Some(value), Some(url)) = (from_url, table.peek("sslmode"), &url) {
         let place = place_of("sslmode", &table.source.text[url.span.clone()], &url.span);
-        both(table, ("sslmode in `url`", &place), ("sslmode", &value.key), "say it once");
+        both(table, ("an sslmode in the URL", &place), ("`sslmode`", &value.key), "say it once");
     }
     let sslmode = from_key.or(from_url).unwrap_or_default();
     let query = table.filled("query");

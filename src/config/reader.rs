@@ -117,10 +117,14 @@ impl<'a> Table<'a> {
     pub(super) fn finish(&self, explain: impl Fn(&str) -> Option<(String, String)>) {
         let known = self.known.borrow();
         for (key, value) in self.all().into_iter().filter(|(key, _)| !known.contains(key)) {
+            let explained = explain(key);
+            let meant = if explained.is_some() { Some(key) } else { nearest(key, known.iter().copied()) };
             // Most unknown keys are misspelt known ones, and some of those hold credentials.
-            self.source.hide(value.span.clone(), value.value);
-            let (title, label) = explain(key).unwrap_or_else(|| {
-                let label = match nearest(key, known.iter().copied()) {
+            if meant.is_none_or(masking::holds_a_credential) {
+                self.source.hide(value.span.clone(), value.value);
+            }
+            let (title, label) = explained.unwrap_or_else(|| {
+                let label = match meant {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "nothing of this name is known here".to_owned(),
                 };

@@ -76,15 +76,7 @@ impl Rhythm {
         }
     }
 
-    fn report_too_long(
-        &self,
-        table: &Table<'_>,
-        key: &str,
-        ms: i64,
-        span: &Span,
-        interval_ms: i64,
-        parent: &Rhythm,
-    ) {
+    fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Rhythm) {
         // An interval that could not be read was reported; nothing can be said of what should fit into it.
         if self.interval_ms.is_none() && table.peek("interval_secs").is_some() {
             return;

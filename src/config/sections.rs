@@ -157,8 +157,8 @@ pub(super) fn alerts(root: &Table<'_>) -> Alerts {
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
         // Nothing is said of the address but this: it may be a credential from its first character to its last.
-        let valid = Url::parse(text.value.trim())
-            .is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let valid =
+            Url::parse(text.value.trim()).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
         if !valid {
             let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
             table.source.report(mistake.label("an `https://` or `http://` URL is needed"));

@@ -87,8 +87,7 @@ pub(super) fn fill(
     span: Span,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Text, Vec<Mistake>> {
-    let mut text =
-        Text { value: String::new(), span: span.clone(), written: written.to_owned(), fills: Vec::new() };
+    let mut text = Text { value: String::new(), span: span.clone(), written: written.to_owned(), fills: Vec::new() };
     let mut mistakes = Vec::new();
     let mut rest = written;
     while let Some(at) = rest.find('$') {
@@ -106,7 +105,7 @@ pub(super) fn fill(
                     text.fills.push(Fill { name: name.to_owned(), range: start..text.value.len(), from_environment });
                 }
                 Err((title, label)) => {
-                    let place = place_of(&rest[at..at + 2 + length], raw, &span);
+                    let place = place_of(&rest[at..rest.len().min(at + 3 + length)], raw, &span);
                     mistakes.push(Mistake::at(place, title).label(label).help(HELP));
                 }
             }
@@ -194,7 +193,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_filled_in_is_a_mistake_each() {
-        for (written, count) in [("${NONE}", 1), ("${NONE}${OTHER}", 2), ("${HOST", 1), ("${}", 1), ("${9}", 1), ("${A:-${B}}", 1)] {
+        for (written, count) in
+            [("${NONE}", 1), ("${NONE}${OTHER}", 2), ("${HOST", 1), ("${}", 1), ("${9}", 1), ("${A:-${B}}", 1)]
+        {
             assert_eq!(filled(written).err().map(|m| m.len()), Some(count), "{written}");
         }
     }
