@@ -1,1 +1,5 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
+
+mod config;
+
+

@@ -1,5 +1,148 @@
 //! What the file says, and what the program may rely on.
+//!
+//! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
+//! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
+//! [`reader`] asks it typed questions; one file per section ([`checks`], [`sections`]) and one per kind of endpoint
+//! ([`http`], [`tcp`], [`postgres`], [`command`]) ask them; [`text`] fills in variables; [`error`] renders.
+//!
+//! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
+//! error, in no target and in no setting that is shown ([`masking`]).
 
+mod address;
+mod checks;
+mod command;
+mod endpoint;
+mod error;
+mod expect;
+mod http;
+mod masking;
+mod nearest;
+mod postgres;
+mod reader;
+mod rhythm;
+mod sections;
+mod tcp;
+mod text;
+mod tls;
 mod types;
+mod weburl;
 
+pub use error::ConfigError;
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Storage};
+
+use error::{Mistake, Span};
+use reader::{Source, Table};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+use toml::de::DeTable;
+
+/// The file that `HEALTHCHECK_CONFIG` names, or `config.toml` in the working directory.
+pub fn locate(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let named = env("HEALTHCHECK_CONFIG").filter(|name| !name.is_empty());
+    PathBuf::from(named.unwrap_or_else(|| "config.toml".to_owned()))
+}
+
+/// Reads the file at `path`, with `env` in the place of the environment.
+///
+/// # Errors
+///
+/// A file that cannot be read, and every mistake in one that can.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let unreadable = |mistake: Mistake| ConfigError::new(path.display().to_string(), "", Vec::new(), vec![mistake]);
+    let bytes = std::fs::read(path).map_err(|error| unreadable(not_read(path, &error)))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, path, env),
+        Err(error) => {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|b| **b == b'\n').count() + 1;
+            let title = format!("{} is not UTF-8 text, from line {line} on", path.display());
+            Err(unreadable(Mistake::elsewhere(title).help("save the file as UTF-8")))
+        }
+    }
+}
+
+fn not_read(path: &Path, error: &io::Error) -> Mistake {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if error.kind() == io::ErrorKind::NotFound {
+        return Mistake::elsewhere(format!("there is no configuration at {}", full.display())).help(
+            "put a `config.toml` there, or name another file with the environment variable `HEALTHCHECK_CONFIG`",
+        );
+    }
+    Mistake::elsewhere(format!("{} cannot be read: {error}", full.display()))
+        .help("it has to be a file that the user who runs this may read")
+}
+
+/// Reads the text of a file. `path` is its name in the report, and its folder is where the files that it names are
+/// looked for.
+///
+/// # Errors
+///
+/// Every mistake in it.
+pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut hidden = masking::credentials_in(text);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let source = Source::new(text, folder, env);
+    let (syntax, readable) = syntax_mistakes(text, &errors);
+    syntax.into_iter().for_each(|mistake| source.report(mistake));
+    let whole = toml::de::DeValue::Table(tree.into_inner());
+    masking::hidden_by_place(text, 0..0, &whole, &mut hidden);
+    // A tree with holes in it would be reported for its holes.
+    let config = match &whole {
+        toml::de::DeValue::Table(root) if readable => Some(read(&Table::new(&source, 0..0, root), path)),
+        _ => None,
+    };
+    let (mistakes, unknown) = source.into_findings();
+    hidden.extend(unknown);
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(ConfigError::new(path.display().to_string(), text, hidden, mistakes)),
+    }
+}
+
+fn read(root: &Table<'_>, path: &Path) -> Config {
+    let config = Config {
+        path: path.to_owned(),
+        checks: checks::read(root),
+        storage: sections::storage(root),
+        dashboard: sections::dashboard(root),
+        alerts: sections::alerts(root),
+    };
+    root.finish(|key| {
+        let place = match key {
+            "endpoints" | "endpoint" => "write `[[checks.endpoints]]`",
+            "interval_secs" | "timeout_secs" | "failure_threshold" | "success_threshold" | "witness" => {
+                "it belongs below `[checks]`"
+            }
+            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" => "it belongs below `[storage]`",
+            "port" | "bind" | "title" | "base_path" => "it belongs below `[dashboard]`",
+            "webhook" => "it belongs below `[alerts]`",
+            _ => return None,
+        };
+        Some((format!("`{key}` is in no table"), place.to_owned()))
+    });
+    config
+}
+
+/// The mistakes against TOML itself, and whether the tree can be read in spite of them.
+///
+/// One for each line, in order, and none after a list or a table that does not end: from there on the parser guesses.
+fn syntax_mistakes(text: &str, errors: &[toml::de::Error]) -> (Vec<Mistake>, bool) {
+    let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
+    places.sort_by_key(|(span, _)| span.start);
+    let readable = places.iter().all(|(_, message)| message.starts_with("duplicate key"));
+    let (mut mistakes, mut last_line) = (Vec::new(), None);
+    for (span, message) in places {
+        let line = text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count();
+        if last_line != Some(line) {
+            mistakes.push(Mistake::at(span, "this is not TOML").label(message));
+            last_line = Some(line);
+        }
+        if ["array", "table", "unclosed"].iter().any(|word| message.contains(word)) {
+            break;
+        }
+    }
+    (mistakes, readable)
+}

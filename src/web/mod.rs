@@ -6,5 +6,6 @@ mod router;
 mod serve;
 pub mod site;
 
+pub(crate) use api::export;
 pub use router::router;
 pub use serve::serve;

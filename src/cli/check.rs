@@ -1,0 +1,86 @@
+//! `check`: every probe once, now.
+
+use crate::{
+    config::Config,
+    domain::check::{Report, Verdict},
+    probe::{Probe, Shared},
+};
+use anyhow::bail;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use futures_util::{StreamExt, stream};
+use std::{process::ExitCode, time::Duration};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Only these services
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// One JSON object per service and line, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// Probes under way at once.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
+    for name in &args.names {
+        if !config.checks.endpoints.iter().any(|e| &e.service.name == name) {
+            bail!("there is no service named “{name}” in {}", config.path.display());
+        }
+    }
+    let chosen = config.checks.endpoints.into_iter().filter(|e| match args.names.is_empty() {
+        true => e.service.enabled,
+        false => args.names.contains(&e.service.name),
+    });
+    let shared = Shared::new()?;
+    let runs = chosen.map(|endpoint| {
+        let probe = Probe::new(&endpoint.probe, endpoint.secrets, &shared);
+        async move {
+            let timeout = Duration::from_millis(endpoint.service.cadence.timeout_ms.unsigned_abs());
+            Ok::<_, anyhow::Error>((endpoint.service, probe?.run(timeout).await))
+        }
+    });
+    let reports: Vec<_> = stream::iter(runs).buffered(AT_ONCE).collect().await;
+    let reports = reports.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["", "service", "took", "said"]);
+    let mut down = 0;
+    for (service, report) in &reports {
+        let slow = service.degraded_after_ms.is_some_and(|limit| i64::from(report.latency_us) > limit * 1000);
+        let (word, said) = in_words(report, slow);
+        down += usize::from(matches!(report.verdict, Verdict::Failed(_)));
+        let took = format!("{:.1} ms", f64::from(report.latency_us) / 1000.0);
+        if args.json {
+            let line = serde_json::json!({
+                "service": service.name, "outcome": word, "response_time_ms": f64::from(report.latency_us) / 1000.0,
+                "http_status": report.http_status, "message": said,
+            });
+            println!("{line}");
+        } else {
+            table.add_row([
+                Cell::new(word),
+                Cell::new(&service.name),
+                Cell::new(took).set_alignment(CellAlignment::Right),
+                Cell::new(said),
+            ]);
+        }
+    }
+    if !args.json {
+        println!("{table}");
+        println!("\n{} of {} services passed", reports.len() - down, reports.len());
+    }
+    Ok(if down > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn in_words(report: &Report, slow: bool) -> (&'static str, String) {
+    match &report.verdict {
+        Verdict::Passed => {
+            let said = report.http_status.map(|status| format!("HTTP {status}")).unwrap_or_default();
+            (if slow { "degraded" } else { "up" }, said)
+        }
+        Verdict::Reserved(reason) => ("degraded", reason.message.clone()),
+        Verdict::Failed(reason) => ("down", reason.message.clone()),
+        Verdict::Unjudged(reason) => ("unknown", reason.message.clone()),
+    }
+}

@@ -1,0 +1,90 @@
+//! `export`: the history as a file, the same bytes as the API gives. It reads beside a running service.
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::{
+        time::UnixMs,
+        window::{Window, parse_length},
+    },
+    store::{Reader, StoredService},
+    web::export::{self, Format, Order},
+};
+use anyhow::{Context, bail};
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// json, ndjson or csv; by default what the file's name says, or json
+    #[arg(long, value_parser = |word: &str| Format::parse(word).ok_or("json, ndjson or csv"))]
+    format: Option<Format>,
+    /// Only these services (may be repeated)
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// How far back from now, such as 24h, 7d or 2w; everything without it and without --from
+    #[arg(long, conflicts_with_all = ["from", "to"], value_parser = |text: &str| parse_length(text).ok_or("a number of hours, days or weeks, such as 24h, 7d or 2w"))]
+    window: Option<i64>,
+    /// From this time or date (UTC) on, such as 2026-11-16 or 2026-11-16T03:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<UnixMs>,
+    /// Up to, and not including, this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<UnixMs>,
+    /// The file to write, instead of the standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+fn time(text: &str) -> Result<UnixMs, &'static str> {
+    UnixMs::parse(text).ok_or("an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date")
+}
+
+pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {
+    let (path, now) = (config.storage.path.clone(), Clock::system().now());
+    tokio::task::spawn_blocking(move || write(&Reader::open(&path)?, args, now)).await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
+    let window = match args.window {
+        Some(length) => Window::ending(now, length),
+        None => {
+            let (from, to) = (args.from.unwrap_or(UnixMs::MIN), args.to.unwrap_or(now).min(now));
+            Window::new(from, to).with_context(|| format!("this window ends before it begins: {from} to {to}"))?
+        }
+    };
+    let by_name = args.output.as_deref().and_then(|p| p.extension()?.to_str().and_then(Format::parse));
+    let format = args.format.or(by_name).unwrap_or(Format::Json);
+    let mut services: Vec<StoredService> = reader.services()?;
+    for name in &args.services {
+        if !services.iter().any(|s| &s.name == name) {
+            bail!("there is no service named “{name}” in the history");
+        }
+    }
+    services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
+    let order = Order { format, window, services, now };
+    match &args.output {
+        None => finish(export::write(reader, &order, &mut BufWriter::with_capacity(1 << 16, io::stdout().lock()))),
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+            let mut sink = BufWriter::with_capacity(1 << 16, file);
+            export::write(reader, &order, &mut sink)?;
+            sink.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            Ok(())
+        }
+    }
+}
+
+/// A reader that has had enough (`| head`) is no error.
+fn finish(done: Result<(), export::ExportError>) -> anyhow::Result<()> {
+    match done {
+        Err(export::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(export::ExportError::Form(error)) if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) => Ok(()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,22 @@
+//! `validate`: the configuration alone.
+
+use crate::config::Config;
+use std::process::ExitCode;
+
+pub(super) fn run(config: &Config) -> ExitCode {
+    let count = config.checks.endpoints.len();
+    let noun = if count == 1 { "service" } else { "services" };
+    println!("{} is in order: {count} {noun}", config.path.display());
+    for endpoint in &config.checks.endpoints {
+        let service = &endpoint.service;
+        let paused = if service.enabled { "" } else { " (not enabled)" };
+        println!(
+            "  {:<24} {:<9} every {:>4} s  {}{paused}",
+            service.name,
+            service.kind.as_str(),
+            service.cadence.interval_ms as f64 / 1000.0,
+            service.target
+        );
+    }
+    ExitCode::SUCCESS
+}

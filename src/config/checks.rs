@@ -1,0 +1,90 @@
+//! `[checks]`: what is watched.
+
+use super::{
+    address,
+    endpoint::{self, Named},
+    error::{Mistake, Span, quoted},
+    reader::Table,
+    rhythm::Rhythm,
+    types::Checks,
+};
+use std::collections::HashMap;
+
+/// Reads `[checks]`. A file without it watches nothing yet.
+pub(super) fn read(root: &Table<'_>) -> Checks {
+    let mut checks = Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new() };
+    let Some(table) = root.table("checks") else {
+        return checks;
+    };
+    let rhythm = Rhythm::read(&table);
+    // What an endpoint would inherit is judged here, once, and not again with each endpoint.
+    rhythm.settle(&table, &Rhythm::default());
+    checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
+    checks.witness = witnesses(&table);
+    let mut names = Vec::new();
+    for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
+        let Some(entry) = entry.table() else { continue };
+        let (named, endpoint) = endpoint::read(&entry, &rhythm);
+        names.push(named);
+        checks.endpoints.extend(endpoint);
+    }
+    judge_names(&table, &names);
+    table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
+    checks
+}
+
+const ENDPOINTS: &str = "a list of tables: `[[checks.endpoints]]`, in two brackets";
+
+fn belongs_to_an_endpoint(key: &str) -> (String, String) {
+    (format!("{} belongs to an endpoint", quoted(key)), "move it below a `[[checks.endpoints]]`".to_owned())
+}
+
+fn witnesses(table: &Table<'_>) -> Vec<String> {
+    let mut witnesses = Vec::new();
+    for value in table.get("witness").map(|value| value.one_or_many()).unwrap_or_default() {
+        let Some(text) = value.filled() else { continue };
+        match address::host_and_port(&text.value, None) {
+            Ok((host, port)) => witnesses.push(address::joined(&host, port)),
+            Err(why) => {
+                let title = format!("{} is no address", text.quoted());
+                table.source.report(value.mistake(title).label(why).help("a witness is `host:port`, as `1.1.1.1:53`"));
+            }
+        }
+    }
+    witnesses
+}
+
+/// What only all endpoints together can tell: names that are there twice, and old names that are still in use.
+fn judge_names(table: &Table<'_>, endpoints: &[Named]) {
+    let mut names: HashMap<&str, &Span> = HashMap::new();
+    for name in endpoints.iter().filter_map(|e| e.name.as_ref()) {
+        match names.get(name.value.as_str()) {
+            None => {
+                names.insert(&name.value, &name.span);
+            }
+            Some(first) => table.source.report(
+                Mistake::at(name.span.clone(), format!("two endpoints are named {}", name.quoted()))
+                    .label("a name is an identity: give this one another")
+                    .also((*first).clone(), "the first one"),
+            ),
+        }
+    }
+    let mut renamed: HashMap<&str, &Span> = HashMap::new();
+    for endpoint in endpoints {
+        let Some(old) = endpoint.renamed_from.as_ref() else { continue };
+        let mistake = Mistake::at(old.span.clone(), format!("{} cannot be carried over", old.quoted()));
+        if endpoint.name.as_ref().is_some_and(|name| name.value == old.value) {
+            table.source.report(mistake.label("this is its name already: remove the key"));
+        } else if let Some(holder) = names.get(old.value.as_str()) {
+            table.source.report(
+                mistake.label("an endpoint of this name is still configured").also((*holder).clone(), "this one"),
+            );
+        } else if let Some(first) = renamed.get(old.value.as_str()) {
+            table.source.report(
+                mistake.label("a history can be carried over once").also((*first).clone(), "it goes to this one"),
+            );
+        } else {
+            renamed.insert(&old.value, &old.span);
+        }
+    }
+}

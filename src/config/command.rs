@@ -1,0 +1,116 @@
+//! `type = "command"`.
+
+use super::{
+    endpoint::Built,
+    masking::announces_a_credential,
+    reader::{Table, Value},
+    text::Text,
+};
+use crate::{
+    domain::secret::{REDACTED, Secret},
+    probe::spec::{CommandSpec, Spec},
+};
+use serde_json::{Map, json};
+
+pub(super) fn read(table: &Table<'_>) -> Option<Built> {
+    let command = match table.get("command") {
+        Some(value) => arguments(&value),
+        None => {
+            table.missing("command", "as `[\"pg_isready\", \"-h\", \"db\"]`, or a line for the shell");
+            None
+        }
+    };
+    let degraded_exit_codes = table.get("degraded_exit_codes").map(|value| value.one_or_many()).unwrap_or_default();
+    let degraded_exit_codes: Vec<i32> = degraded_exit_codes
+        .iter()
+        .filter_map(|code| code.integer(1..=255).and_then(|code| i32::try_from(code).ok()))
+        .collect();
+
+    let Arguments { argv, shown, secrets } = command?;
+    let target = shown.iter().map(|argument| shell_word(argument)).collect::<Vec<_>>().join(" ");
+    let mut settings = Map::new();
+    settings.insert("command".to_owned(), json!(shown));
+    settings.insert("degraded_exit_codes".to_owned(), json!(degraded_exit_codes));
+    Some(Built { probe: Spec::Command(CommandSpec { argv, degraded_exit_codes }), target, secrets, shown: settings })
+}
+
+struct Arguments {
+    argv: Vec<String>,
+    /// The same, for everyone's eyes.
+    shown: Vec<String>,
+    secrets: Vec<Secret>,
+}
+
+fn arguments(value: &Value<'_>) -> Option<Arguments> {
+    if value.value.is_str() {
+        let line = checked(value)?;
+        let shell = |line: String| vec!["/bin/sh".to_owned(), "-c".to_owned(), line];
+        return Some(Arguments {
+            secrets: line.secrets().collect(),
+            shown: shell(line.shown()),
+            argv: shell(line.value),
+        });
+    }
+    let entries = value.list("a list of strings, or one string for the shell")?;
+    if entries.is_empty() {
+        value.source.report(value.mistake("`command` is empty").label("a program is needed"));
+        return None;
+    }
+    // Every entry is looked at before the first mistake ends it.
+    let read: Vec<_> = entries
+        .iter()
+        .enumerate()
+        // The program has to have a name; an argument may be empty.
+        .map(|(at, entry)| if at == 0 { checked(entry) } else { entry.string().filter(|text| no_nul(entry, text)) })
+        .collect();
+    let texts: Vec<Text> = read.into_iter().collect::<Option<_>>()?;
+    let mut arguments = Arguments { argv: Vec::new(), shown: Vec::new(), secrets: Vec::new() };
+    let mut announced = false;
+    for text in texts {
+        arguments.secrets.extend(text.secrets());
+        if announced {
+            arguments.secrets.push(Secret::new(&text.value));
+        }
+        arguments.shown.push(if announced { REDACTED.to_owned() } else { text.shown() });
+        announced = announces_a_credential(&text.value);
+        arguments.argv.push(text.value);
+    }
+    Some(arguments)
+}
+
+fn checked(value: &Value<'_>) -> Option<Text> {
+    value.filled().filter(|text| no_nul(value, text))
+}
+
+fn no_nul(value: &Value<'_>, text: &Text) -> bool {
+    let valid = !text.value.contains('\0');
+    if !valid {
+        let mistake = value.mistake(format!("{} cannot be passed to a program", value.what));
+        value.source.report(mistake.label("there is a NUL character in it"));
+    }
+    valid
+}
+
+/// An argument as a shell would need it.
+fn shell_word(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%•".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn an_argument_is_quoted_where_a_shell_needs_it() {
+        for (argument, word) in
+            [("df", "df"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("$HOME", "'$HOME'"), ("-x=1", "-x=1")]
+        {
+            assert_eq!(shell_word(argument), word);
+        }
+    }
+}

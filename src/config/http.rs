@@ -1,0 +1,223 @@
+//! `type = "http"`.
+
+use super::{
+    endpoint::{self, Built, both},
+    error::{Mistake, Span},
+    expect,
+    masking::{credentials_in, names_a_credential},
+    nearest::nearest,
+    reader::Table,
+    text::Text,
+    tls,
+    weburl::{self, WebUrl},
+};
+use crate::{
+    domain::{
+        secret::{REDACTED, Secret},
+        service::Kind,
+    },
+    probe::spec::{Auth, HttpSpec, Spec},
+};
+use reqwest::{
+    Method,
+    header::{HeaderName, HeaderValue},
+};
+use serde_json::{Map, Value as Json, json};
+
+pub(super) fn read(table: &Table<'_>) -> Option<Built> {
+    let url = endpoint::url(table, Kind::Http).and_then(|text| weburl::read(table, &text).map(|url| (url, text.span)));
+    let method = method(table);
+    let headers = headers(table);
+    let body = table.string("body");
+    let expect_status = expect::status(table);
+    let expect_body = table.filled("expect_body");
+    let expect_body_regex = expect::body_regex(table);
+    let expect_json = expect::json(table);
+    let auth = auth(table, &url, &headers);
+    let tls = tls::read(table);
+    let ip_version = endpoint::ip_version(table);
+    let max_redirects = table.integer("max_redirects", 0..=10).and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
+    if method == Some(Method::HEAD) {
+        for key in ["expect_body", "expect_body_regex", "expect_json"] {
+            if let Some(value) = table.peek(key) {
+                let mistake = Mistake::at(value.key, format!("`{key}` cannot hold with the method HEAD"));
+                table.source.report(mistake.label("an answer to HEAD has no body"));
+            }
+        }
+    }
+
+    let (url, _) = url?;
+    let mut secrets = url.secrets.clone();
+    secrets.extend(body.iter().flat_map(Text::secrets));
+    for (name, text) in &headers {
+        if is_guarded(name, text) {
+            secrets.push(Secret::new(&text.value));
+            // An echo of `Bearer …` may come without the first word.
+            secrets.extend(text.value.split_once(' ').map(|(_, token)| Secret::new(token.trim())));
+        }
+    }
+    secrets.extend(headers.iter().flat_map(|(_, text)| text.secrets()));
+    match &auth {
+        Some(Auth::Basic { user, password }) => {
+            secrets.push(password.clone());
+            // As it goes over the wire, and as a server that echoes its request sends it back.
+            secrets.push(Secret::new(base64(format!("{user}:{}", password.expose()).as_bytes())));
+        }
+        Some(Auth::Bearer(token)) => secrets.push(token.clone()),
+        None => {}
+    }
+    let method = method.unwrap_or(Method::GET);
+    let mut shown = Map::new();
+    shown.insert("url".to_owned(), json!(url.target));
+    shown.insert("method".to_owned(), json!(method.as_str()));
+    shown.insert("headers".to_owned(), headers_shown(&headers));
+    shown.insert("body".to_owned(), json!(body.as_ref().map(Text::shown)));
+    shown.insert("expect_status".to_owned(), expect::status_shown(&expect_status));
+    shown.insert("expect_body".to_owned(), json!(expect_body.as_ref().map(Text::shown)));
+    shown.insert("expect_body_regex".to_owned(), json!(expect_body_regex.as_ref().map(|(_, text)| text.shown())));
+    shown.insert("expect_json".to_owned(), expect::json_shown(&expect_json));
+    match &auth {
+        Some(Auth::Basic { user, .. }) => {
+            shown.insert("basic_auth".to_owned(), json!({ "user": user, "password": REDACTED }));
+        }
+        Some(Auth::Bearer(_)) => {
+            shown.insert("bearer_token".to_owned(), json!(REDACTED));
+        }
+        None => {}
+    }
+    shown.insert("tls".to_owned(), tls.shown);
+    shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
+    shown.insert("max_redirects".to_owned(), json!(max_redirects));
+    let spec = HttpSpec {
+        url: url.url,
+        method,
+        headers: headers.into_iter().map(|(name, text)| (name, Secret::new(text.value))).collect(),
+        body: body.map(|text| text.value),
+        expect_status,
+        expect_body: expect_body.map(|text| text.value),
+        expect_body_regex: expect_body_regex.map(|(regex, _)| regex),
+        expect_json: expect_json.into_iter().map(|(expectation, _)| expectation).collect(),
+        auth,
+        tls: tls.spec,
+        ip_version,
+        max_redirects,
+    };
+    Some(Built { probe: Spec::Http(Box::new(spec)), target: url.target, secrets, shown })
+}
+
+fn method(table: &Table<'_>) -> Option<Method> {
+    const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    let value = table.get("method")?;
+    let text = value.filled()?;
+    let word = text.value.to_uppercase();
+    if METHODS.contains(&word.as_str()) {
+        return Method::from_bytes(word.as_bytes()).ok();
+    }
+    let lower = METHODS.map(str::to_lowercase);
+    let label = match nearest(&word, lower.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean \"{}\"?", meant.to_uppercase()),
+        None => format!("one of {}", METHODS.join(", ")),
+    };
+    table.source.report(value.mistake(format!("unknown method {}", text.quoted())).label(label));
+    None
+}
+
+fn headers(table: &Table<'_>) -> Vec<(HeaderName, Text)> {
+    let mut headers: Vec<(HeaderName, Text)> = Vec::new();
+    for (key, value) in table.table("headers").map(|headers| headers.all()).unwrap_or_default() {
+        let Some(text) = value.string() else { continue };
+        let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
+            let mistake = Mistake::at(value.key, format!("{} cannot be the name of a header", value.what));
+            table.source.report(mistake.label("letters, digits and `-`"));
+            continue;
+        };
+        if HeaderValue::from_str(&text.value).is_err() {
+            let mistake = value.mistake(format!("the header {} cannot have this value", value.what));
+            table.source.report(mistake.label("printable ASCII characters only, and no line breaks"));
+        } else if headers.iter().any(|(other, _)| *other == name) {
+            let mistake = Mistake::at(value.key, format!("the header {} is given twice", value.what));
+            table.source.report(mistake.label("names of headers are the same in upper and lower case"));
+        } else {
+            headers.push((name, text));
+        }
+    }
+    headers
+}
+
+/// Whether a header's value is a credential: by its name, or because it came from the environment.
+fn is_guarded(name: &HeaderName, text: &Text) -> bool {
+    names_a_credential(name.as_str()) || text.is_guarded()
+}
+
+fn headers_shown(headers: &[(HeaderName, Text)]) -> Json {
+    let shown = |(name, text): &(HeaderName, Text)| {
+        let hidden = is_guarded(name, text) || !credentials_in(&text.value).is_empty();
+        (name.to_string(), if hidden { json!(REDACTED) } else { json!(text.value) })
+    };
+    if headers.is_empty() { Json::Null } else { Json::Object(headers.iter().map(shown).collect()) }
+}
+
+/// The one way of authentication. More than one is a mistake.
+fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName, Text)]) -> Option<Auth> {
+    let mut ways: Vec<(&str, Span, Option<Auth>)> = Vec::new();
+    if let Some(value) = table.get("basic_auth") {
+        let auth = value.table().and_then(|table| {
+            let (user, password) = (table.string("user"), table.string("password"));
+            for key in ["user", "password"] {
+                if table.peek(key).is_none() {
+                    table.missing(key, "as `{ user = \"…\", password = \"…\" }`");
+                }
+            }
+            table.finish(|_| None);
+            Some(Auth::Basic { user: user?.value, password: Secret::new(password?.value) })
+        });
+        ways.push(("`basic_auth`", value.key, auth));
+    }
+    if let Some(value) = table.get("bearer_token") {
+        let token = value.filled().filter(|text| {
+            let valid = HeaderValue::from_str(&format!("Bearer {}", text.value)).is_ok();
+            if !valid {
+                let mistake = value.mistake("`bearer_token` cannot go into a header");
+                table.source.report(mistake.label("printable ASCII characters only, and no line breaks"));
+            }
+            valid
+        });
+        ways.push(("`bearer_token`", value.key, token.map(|text| Auth::Bearer(Secret::new(text.value)))));
+    }
+    if let Some((url, span)) = url
+        && let Some((user, password)) = &url.user_information
+    {
+        let auth = Auth::Basic { user: user.clone(), password: password.clone() };
+        ways.push(("a user in the URL", span.clone(), Some(auth)));
+    }
+    if let Some((_, text)) = headers.iter().find(|(name, _)| name == reqwest::header::AUTHORIZATION) {
+        ways.push(("an Authorization header", text.span.clone(), None));
+    }
+    if let [first, second, ..] = ways.as_slice() {
+        both(table, (first.0, &first.1), (second.0, &second.1), "one of them is enough");
+    }
+    ways.into_iter().next().and_then(|(_, _, auth)| auth)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0u32, |bits, i| bits << 8 | u32::from(chunk.get(i).copied().unwrap_or(0)));
+        for place in 0..4 {
+            let index = (bits >> (18 - 6 * place)) & 63;
+            text.push(if place <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(super::base64(text.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What must not be seen: credentials in a line that a report shows, in a target, in the settings of the API.
+
+use crate::domain::secret::REDACTED;
+use regex::Regex;
+use std::{ops::Range, sync::LazyLock};
+use toml::de::DeValue;
+
+/// Whether a key, a header, a flag or a variable of this name usually holds a credential.
+pub(super) fn names_a_credential(name: &str) -> bool {
+    const WORDS: [&str; 17] = [
+        "pass",
+        "passphrase",
+        "pwd",
+        "pw",
+        "key",
+        "apikey",
+        "sig",
+        "signature",
+        "auth",
+        "authorization",
+        "cookie",
+        "session",
+        "sid",
+        "jwt",
+        "bearer",
+        "webhook",
+        "dsn",
+    ];
+    const ENDINGS: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "credentials"];
+    // Of a pair of files the private one is named by its path, which is no secret.
+    if name == "client_key" {
+        return false;
+    }
+    let mut word = String::new();
+    let mut previous_is_lower = false;
+    let mut found = false;
+    for c in name.chars().chain(['_']) {
+        let boundary = !c.is_alphanumeric() || (c.is_uppercase() && previous_is_lower);
+        if boundary {
+            found |= WORDS.contains(&word.as_str()) || ENDINGS.iter().any(|e| word.ends_with(e));
+            word.clear();
+        }
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+        previous_is_lower = c.is_lowercase();
+    }
+    found
+}
+
+/// `name = value`, `name: value`, `"name": "value"`: group 1 is the name; the value follows the match.
+static ASSIGNMENT: LazyLock<Regex> =
+    LazyLock::new(|| constant(r#"(--?)?([A-Za-z0-9][A-Za-z0-9_-]*)(?:\\?["'])?[ \t]*[=:][ \t]*"#));
+/// The credential of an `Authorization` header, wherever one stands.
+static BEARER: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\bbearer[ \t]+([A-Za-z0-9+/=._~-]+)"));
+/// A URL up to where its user information, or its host, begins.
+static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9+.-]*)://"));
+
+/// A pattern of this file. Each of them is read by the tests, so that it can be relied on.
+fn constant(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a constant pattern, which the tests have read")
+}
+
+/// The credentials that can be told by the look of `text`: the user information of URLs, what is assigned to a name
+/// that usually holds one, and bearer tokens. Byte ranges, in no order; they may overlap.
+///
+/// It errs on the side of hiding too much. It needs no syntax, so that it works on a file that has a mistake in it.
+pub(super) fn credentials_in(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for m in SCHEME.captures_iter(text) {
+        let (whole, scheme) = (m.get_match(), &m[1]);
+        let token = until(text, whole.end(), |c| c.is_whitespace() || "\"'`<>".contains(c));
+        if let Some(range) = user_information(&text[token.clone()], scheme) {
+            found.push(token.start + range.start..token.start + range.end);
+        }
+    }
+    for m in ASSIGNMENT.captures_iter(text) {
+        if names_a_credential(&m[2]) {
+            found.extend(assigned(text, m.get_match().end(), &m[2]));
+        }
+    }
+    found.extend(BEARER.captures_iter(text).filter_map(|m| m.get(1)).map(|token| token.range()));
+    found
+}
+
+/// The part of `rest` (what follows `scheme://`) that is a password, or a token in the place of a user.
+fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
+    // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
+    let end = rest.rfind('@')?;
+    let postgres = scheme.starts_with("postgres");
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let plain_host = !authority.contains('@')
+        && authority.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    if plain_host && !postgres {
+        return None;
+    }
+    match rest[..end].find(':') {
+        Some(colon) => Some(colon + 1..end),
+        // A user alone is a name to PostgreSQL, and often a token to HTTP.
+        None => (!postgres).then_some(0..end),
+    }
+}
+
+/// The value that begins at `start`, after `name =` or `name:`.
+fn assigned(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
+    let rest = &text[start..];
+    // `\"` is a quote within a quoted string; it is closed by another of its kind.
+    for quote in ["\"\"\"", "'''", "\\\"", "\"", "'"] {
+        if rest.starts_with(quote) {
+            let inside = start + quote.len();
+            return Some(inside..inside + closing(&text[inside..], quote));
+        }
+    }
+    if rest.starts_with(['{', '[']) {
+        return None;
+    }
+    // A header's value may have spaces in it; that of an option or of a query parameter ends at the first.
+    let header = ["authorization", "cookie"].iter().any(|h| name.to_lowercase().ends_with(h));
+    let value =
+        until(text, start, |c| "\"'`\n".contains(c) || (!header && (c.is_whitespace() || "&,;|)}]".contains(c))));
+    (!value.is_empty()).then_some(value)
+}
+
+/// How far it is to the closing quote; to the end of the line where none follows (of the text, for a long string).
+fn closing(text: &str, quote: &str) -> usize {
+    let mut skip = false;
+    for (at, c) in text.char_indices() {
+        if skip {
+            skip = false;
+        } else if text[at..].starts_with(quote) || (quote.len() < 3 && c == '\n') {
+            return at;
+        } else {
+            skip = c == '\\' && quote.starts_with('"');
+        }
+    }
+    text.len()
+}
+
+fn until(text: &str, start: usize, stop: impl Fn(char) -> bool) -> Range<usize> {
+    start..text[start..].find(stop).map_or(text.len(), |length| start + length)
+}
+
+/// `text` with each of the ranges replaced by [`REDACTED`]. Ranges may overlap.
+pub(super) fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+    ranges.sort_by_key(|r| (r.start, r.end));
+    let (mut clean, mut done) = (String::new(), 0);
+    for range in ranges {
+        if range.start >= done && range.start < range.end {
+            clean.push_str(&text[done..range.start]);
+            clean.push_str(REDACTED);
+        }
+        done = done.max(range.end);
+    }
+    clean.push_str(&text[done..]);
+    clean
+}
+
+/// Finds what must be hidden from the source by where it stands: values of keys that hold credentials, headers, and
+/// what is sent.
+pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
+    match value {
+        DeValue::Table(table) => {
+            for (key, value) in table.iter() {
+                let name = key.get_ref().as_ref();
+                let own_table = names_a_credential(name) && value.get_ref().is_table();
+                if holds_a_credential(name) && !own_table {
+                    scalars(value.span(), value.get_ref(), found);
+                }
+                hidden_by_place(source, value.span(), value.get_ref(), found);
+            }
+        }
+        DeValue::Array(values) => {
+            let mut flagged = false;
+            for value in values.iter() {
+                if flagged {
+                    scalars(value.span(), value.get_ref(), found);
+                }
+                flagged = value.get_ref().as_str().is_some_and(announces_a_credential);
+                hidden_by_place(source, value.span(), value.get_ref(), found);
+            }
+        }
+        // Written with escapes, a credential does not look like one to `credentials_in`.
+        DeValue::String(text) if source[span.clone()].contains('\\') && !credentials_in(text).is_empty() => {
+            found.push(span);
+        }
+        _ => {}
+    }
+}
+
+/// Whether the value of this key is, or often has in it, a credential: by its name, or because it is sent.
+pub(super) fn holds_a_credential(key: &str) -> bool {
+    names_a_credential(key) || ["headers", "body", "send"].contains(&key)
+}
+
+/// Whether a command line's next argument is a credential: `--password`.
+pub(super) fn announces_a_credential(argument: &str) -> bool {
+    argument.strip_prefix('-').is_some_and(|flag| !flag.contains(['=', ' ']) && names_a_credential(flag))
+}
+
+/// The ranges of everything at or below a value that is neither a table nor a list.
+pub(super) fn scalars(span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
+    match value {
+        DeValue::Table(table) => table.values().for_each(|v| scalars(v.span(), v.get_ref(), found)),
+        DeValue::Array(values) => values.iter().for_each(|v| scalars(v.span(), v.get_ref(), found)),
+        DeValue::Boolean(_) => {}
+        _ => found.push(span),
+    }
+}
+
+/// A source text in which credentials are dots: as many as there were characters, so that carets keep their places.
+#[derive(Clone)]
+pub(super) struct Masked {
+    pub(super) text: String,
+    /// For each masked character, where it ended in the source and where its dot ends here.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Masked {
+    pub(super) fn new(source: &str, mut hidden: Vec<Range<usize>>) -> Masked {
+        hidden.sort_by_key(|r| r.start);
+        let (mut text, mut ends) = (String::with_capacity(source.len()), Vec::new());
+        let (mut next, mut until) = (0, 0);
+        for (at, c) in source.char_indices() {
+            while hidden.get(next).is_some_and(|r| r.start <= at) {
+                until = until.max(hidden[next].end);
+                next += 1;
+            }
+            // Lines and quotes stay, so that what is hidden can be told from what is missing.
+            if at < until && !"\r\n\"'".contains(c) {
+                text.push('•');
+                ends.push((at + c.len_utf8(), text.len()));
+            } else {
+                text.push(c);
+            }
+        }
+        Masked { text, ends }
+    }
+
+    /// Where an offset of the source is in the masked text; always on a character, never past the end.
+    pub(super) fn offset(&self, source: usize) -> usize {
+        let before = self.ends.partition_point(|(end, _)| *end <= source);
+        let (from, to) = if before == 0 { (0, 0) } else { self.ends[before - 1] };
+        let mut offset = (to + source.saturating_sub(from)).min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> String {
+        redact(text, credentials_in(text))
+    }
+
+    #[test]
+    fn a_name_that_holds_a_credential_is_known_by_its_words() {
+        for name in [
+            "password",
+            "PGPASSWORD",
+            "bearer_token",
+            "X-Api-Key",
+            "apiKey",
+            "accessToken",
+            "Authorization",
+            "SLACK_WEBHOOK",
+        ] {
+            assert!(names_a_credential(name), "{name}");
+        }
+        for name in ["monkey", "KEYCLOAK_HOST", "author", "passed", "keep_checks_days", "client_key", "url", ""] {
+            assert!(!names_a_credential(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_found_by_their_look() {
+        for (text, expected) in [
+            ("postgres://me:hunter2@db/x", "postgres://me:•••@db/x"),
+            ("postgres://me:hun/t@er2@db/x", "postgres://me:•••@db/x"),
+            ("postgres://me@db/x", "postgres://me@db/x"),
+            ("https://tokentoken@api/x", "https://•••@api/x"),
+            ("https://api:8000/a@b", "https://api:8000/a@b"),
+            ("https://api/x?token=abc&q=1", "https://api/x?token=•••&q=1"),
+            ("url = \"postgres://u:p@h", "url = \"postgres://u:•••@h"),
+            ("bearer_token = \"a\\\"b\" # c", "bearer_token = \"•••\" # c"),
+            ("password = 'abc", "password = '•••"),
+            ("password = 12345, user = 1", "password = •••, user = 1"),
+            ("curl -H 'Authorization: Bearer abc def' x", "curl -H 'Authorization: •••' x"),
+            ("PGPASSWORD=abc psql", "PGPASSWORD=••• psql"),
+            ("{\"password\": \"abc\"}", "{\"password\": \"•••\"}"),
+            ("{\\\"password\\\":\\\"abc\\\"}", "{\\\"password\\\":\\\"•••\\\"}"),
+            ("basic_auth = { user = \"u\", password = \"p\" }", "basic_auth = { user = \"u\", password = \"•••\" }"),
+            ("path = \"$.key\", value = \"x\"", "path = \"$.key\", value = \"x\""),
+        ] {
+            assert_eq!(seen(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_masked_source_keeps_its_columns() {
+        let source = "a = 'sécret', b = 1";
+        let masked = Masked::new(source, vec![4..13]);
+        assert_eq!(masked.text, "a = '••••••', b = 1");
+        assert_eq!(source.chars().count(), masked.text.chars().count());
+        let b = source.find("b =").unwrap();
+        assert!(masked.text[masked.offset(b)..].starts_with("b ="));
+        assert_eq!(masked.offset(source.len() + 5), masked.text.len());
+        assert_eq!(masked.offset(0), 0);
+    }
+}

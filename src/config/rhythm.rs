@@ -1,0 +1,92 @@
+//! How often, how long and how many: the settings that `[checks]` gives to all and an endpoint may give to itself.
+
+use super::{
+    error::Span,
+    reader::{Table, in_seconds},
+};
+use crate::domain::service::{Cadence, Thresholds};
+
+/// What one table says; nothing where it is silent.
+#[derive(Clone, Default)]
+pub(super) struct Rhythm {
+    interval_ms: Option<(i64, Span)>,
+    timeout_ms: Option<(i64, Span)>,
+    retry_interval_ms: Option<(i64, Span)>,
+    failure: Option<u32>,
+    success: Option<u32>,
+    degraded_after_ms: Option<i64>,
+}
+
+/// What is in force.
+#[derive(Clone, Debug)]
+pub(super) struct Effective {
+    pub(super) cadence: Cadence,
+    pub(super) thresholds: Thresholds,
+    pub(super) degraded_after_ms: Option<i64>,
+}
+
+const INTERVAL_MS: i64 = 10_000;
+const TIMEOUT_MS: i64 = 5_000;
+const RETRY_INTERVAL_MS: i64 = 2_000;
+const WEEK_MS: i64 = 7 * 86_400_000;
+
+impl Rhythm {
+    pub(super) fn read(table: &Table<'_>) -> Rhythm {
+        let seconds = |key: &'static str, least_ms: i64| {
+            let value = table.get(key)?;
+            value.seconds(least_ms..=WEEK_MS).map(|ms| (ms, value.span))
+        };
+        let count = |key: &'static str| table.integer(key, 1..=1000).and_then(|n| u32::try_from(n).ok());
+        Rhythm {
+            interval_ms: seconds("interval_secs", 100),
+            timeout_ms: seconds("timeout_secs", 10),
+            retry_interval_ms: seconds("retry_interval_secs", 100),
+            failure: count("failure_threshold"),
+            success: count("success_threshold"),
+            degraded_after_ms: table.integer("degraded_after_ms", 1..=WEEK_MS),
+        }
+    }
+
+    /// What is in force where this table speaks and `parent` is asked for the rest; built-in defaults come last.
+    ///
+    /// A timeout and a retry interval that are inherited give way to a shorter interval; written beside it they have
+    /// to fit, and it is a mistake when they do not.
+    pub(super) fn settle(&self, table: &Table<'_>, parent: &Rhythm) -> Effective {
+        let either = |own: &Option<(i64, Span)>, inherited: &Option<(i64, Span)>, default: i64| {
+            own.as_ref().or(inherited.as_ref()).map_or(default, |(ms, _)| *ms)
+        };
+        let interval_ms = either(&self.interval_ms, &parent.interval_ms, INTERVAL_MS);
+        for (key, own) in [("timeout_secs", &self.timeout_ms), ("retry_interval_secs", &self.retry_interval_ms)] {
+            if let Some((ms, span)) = own.as_ref().filter(|(ms, _)| *ms > interval_ms) {
+                self.report_too_long(table, key, *ms, span, interval_ms, parent);
+            }
+        }
+        Effective {
+            cadence: Cadence {
+                interval_ms,
+                timeout_ms: either(&self.timeout_ms, &parent.timeout_ms, TIMEOUT_MS).min(interval_ms),
+                retry_interval_ms: either(&self.retry_interval_ms, &parent.retry_interval_ms, RETRY_INTERVAL_MS)
+                    .min(interval_ms),
+            },
+            thresholds: Thresholds {
+                failure: self.failure.or(parent.failure).unwrap_or(3),
+                success: self.success.or(parent.success).unwrap_or(2),
+            },
+            degraded_after_ms: self.degraded_after_ms.or(parent.degraded_after_ms),
+        }
+    }
+
+    fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Rhythm) {
+        // An interval that could not be read was reported; nothing can be said of what should fit into it.
+        if self.interval_ms.is_none() && table.peek("interval_secs").is_some() {
+            return;
+        }
+        let title = format!("`{key}` is longer than the interval");
+        let label = format!("{} s; at most {} s", in_seconds(ms), in_seconds(interval_ms));
+        let mistake = super::error::Mistake::at(span.clone(), title).label(label);
+        table.source.report(match self.interval_ms.as_ref().or(parent.interval_ms.as_ref()) {
+            Some((_, interval)) => mistake.also(interval.clone(), "the interval"),
+            None => mistake.help(format!("`interval_secs` is {} unless you set it", in_seconds(INTERVAL_MS))),
+        });
+    }
+}

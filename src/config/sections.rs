@@ -1,0 +1,178 @@
+//! `[storage]`, `[dashboard]` and `[alerts]`.
+
+use super::{
+    address,
+    error::Mistake,
+    reader::Table,
+    types::{Alerts, Dashboard, Storage},
+};
+use crate::domain::secret::Secret;
+use reqwest::Url;
+use std::{net::IpAddr, path::PathBuf};
+
+/// Reads `[storage]`.
+pub(super) fn storage(root: &Table<'_>) -> Storage {
+    let mut storage = Storage {
+        path: PathBuf::from("data/history.db"),
+        keep_checks_days: Some(90),
+        keep_hours_days: Some(730),
+        keep_days_days: None,
+    };
+    let Some(table) = root.table("storage") else { return storage };
+    if let Some(path) = table.filled("path") {
+        storage.path = PathBuf::from(path.value);
+    }
+    let checks = keep(&table, "keep_checks_days");
+    let hours = keep(&table, "keep_hours_days");
+    let days = keep(&table, "keep_days_days");
+    table.finish(|_| None);
+    storage.keep_checks_days = checks.unwrap_or(storage.keep_checks_days);
+    // A default is never shorter than what it has to outlast.
+    storage.keep_hours_days = hours.unwrap_or_else(|| longer(storage.keep_hours_days, storage.keep_checks_days));
+    storage.keep_days_days = days.unwrap_or(storage.keep_days_days);
+    judge_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
+    judge_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
+    storage
+}
+
+/// A number of days, or `Some(None)` for "forever"; `None` where nothing (or nothing right) is said.
+fn keep(table: &Table<'_>, key: &'static str) -> Option<Option<u32>> {
+    let value = table.get(key)?;
+    if value.value.as_str().is_some_and(|word| !word.contains("${")) {
+        let word = value.string()?;
+        if word.value == "forever" {
+            return Some(None);
+        }
+        let mistake = value.mistake(format!("{} is no time to keep something", word.quoted()));
+        table.source.report(mistake.label("a number of days, or \"forever\""));
+        return None;
+    }
+    if value.value.as_str().is_some() && value.string()?.value.trim() == "forever" {
+        return Some(None);
+    }
+    value.integer(1..=36_500).and_then(|days| u32::try_from(days).ok()).map(Some)
+}
+
+fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}
+
+/// What sums something up has to outlast it: a window that reaches further back is answered from it.
+fn judge_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Option<u32>)) {
+    if longer(fine.1, coarse.1) == coarse.1 {
+        return;
+    }
+    let Some(at) = table.peek(coarse.0).or_else(|| table.peek(fine.0)) else { return };
+    let shown = |days: Option<u32>| days.map_or("\"forever\"".to_owned(), |days| days.to_string());
+    let mistake = at.mistake(format!("`{}` is shorter than `{}`", coarse.0, fine.0));
+    let label = format!("{}; at least {}", shown(coarse.1), shown(fine.1));
+    let mistake = mistake.label(label).help("what sums the history up has to outlast what it sums up");
+    table.source.report(match table.peek(fine.0) {
+        Some(fine) if fine.span != at.span => mistake.also(fine.span, "this is longer"),
+        _ => mistake,
+    });
+}
+
+/// Reads `[dashboard]`, and `DASHBOARD_PORT`, which wins over it.
+pub(super) fn dashboard(root: &Table<'_>) -> Dashboard {
+    let mut dashboard = Dashboard {
+        enabled: true,
+        bind: IpAddr::from([0, 0, 0, 0]),
+        port: 9100,
+        title: "Healthcheck".to_owned(),
+        base_path: String::new(),
+    };
+    if let Some(table) = root.table("dashboard") {
+        dashboard.enabled = table.boolean("enabled").unwrap_or(true);
+        if let Some(port) = table.integer("port", 1..=65_535).and_then(|n| u16::try_from(n).ok()) {
+            dashboard.port = port;
+        }
+        if let Some(bind) = bind(&table) {
+            dashboard.bind = bind;
+        }
+        if let Some(title) = table.filled("title") {
+            if title.value.chars().any(char::is_control) {
+                let mistake = Mistake::at(title.span.clone(), "`title` cannot be shown");
+                table.source.report(mistake.label("no control characters, line breaks among them"));
+            }
+            dashboard.title = title.value;
+        }
+        dashboard.base_path = base_path(&table).unwrap_or_default();
+        table.finish(|_| None);
+    }
+    // An empty variable is one that a compose file names and nobody sets.
+    if let Some(word) = (root.source.env)("DASHBOARD_PORT").filter(|word| !word.trim().is_empty()) {
+        match address::port(word.trim()) {
+            Ok(port) => dashboard.port = port,
+            Err(why) => {
+                let title = format!("the environment variable `DASHBOARD_PORT` is {}", super::error::quoted(&word));
+                root.source.report(Mistake::elsewhere(title).help(why));
+            }
+        }
+    }
+    dashboard
+}
+
+fn bind(table: &Table<'_>) -> Option<IpAddr> {
+    let value = table.get("bind")?;
+    let text = value.filled()?;
+    match text.value.trim().parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let mistake = value.mistake(format!("{} is no IP address", text.quoted()));
+            let mistake = mistake.label("as \"0.0.0.0\", \"127.0.0.1\" or \"::\"");
+            table.source.report(mistake.help("an address of this machine, without a port: `port` is a key of its own"));
+            None
+        }
+    }
+}
+
+/// A path without its trailing slash; empty for the root.
+fn base_path(table: &Table<'_>) -> Option<String> {
+    let value = table.get("base_path")?;
+    let text = value.string()?;
+    let path = text.value.trim_end_matches('/');
+    if text.value.is_empty() || path.is_empty() {
+        return Some(String::new());
+    }
+    let label = if !path.starts_with('/') {
+        "it begins with a `/`, as \"/status\""
+    } else if path[1..].split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        "no empty part, no `.` and no `..`"
+    } else if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b)) {
+        "letters, digits, `-`, `.`, `_` and `~`, as \"/status\""
+    } else {
+        return Some(path.to_owned());
+    };
+    table.source.report(value.mistake(format!("{} is no base path", text.quoted())).label(label));
+    None
+}
+
+/// Reads `[alerts]`.
+pub(super) fn alerts(root: &Table<'_>) -> Alerts {
+    let Some(table) = root.table("alerts") else { return Alerts { webhook: None } };
+    let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.span)));
+    let webhook = table.get("webhook").and_then(|value| value.string());
+    table.finish(|_| None);
+    let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
+    if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
+        // Nothing is said of the address but this: it may be a credential from its first character to its last.
+        let valid =
+            Url::parse(text.value.trim()).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        if !valid {
+            let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
+            table.source.report(mistake.label("an `https://` or `http://` URL is needed"));
+        }
+    }
+    let Some((true, enabled)) = enabled else { return Alerts { webhook: None } };
+    // A webhook that could not be read was reported; it is not empty.
+    if webhook_is_empty && (webhook.is_some() || table.peek("webhook").is_none()) {
+        let mistake = Mistake::at(enabled, "alerts are enabled, but `webhook` is empty");
+        let mistake = mistake.label("nobody would be told");
+        table.source.report(match &webhook {
+            Some(text) => mistake.also(text.span.clone(), "an address to post to is needed here"),
+            None => mistake.help("write webhook = \"https://…\" below it"),
+        });
+    }
+    Alerts { webhook: webhook.map(|text| Secret::new(text.value.trim())) }
+}

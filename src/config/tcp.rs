@@ -1,0 +1,43 @@
+//! `type = "tcp"`.
+
+use super::{
+    address,
+    endpoint::{self, Built},
+    reader::Table,
+    text::Text,
+};
+use crate::{
+    domain::service::Kind,
+    probe::spec::{Spec, TcpSpec},
+};
+use serde_json::{Map, json};
+
+pub(super) fn read(table: &Table<'_>) -> Option<Built> {
+    let address = endpoint::url(table, Kind::Tcp).and_then(|text| {
+        let value = text.value.trim();
+        // The scheme was looked at, whatever its case.
+        let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+        match address::host_and_port(rest.strip_suffix('/').unwrap_or(rest), None) {
+            Ok(address) => Some(address),
+            Err(why) => {
+                let mistake = super::error::Mistake::at(text.span, "this is no TCP address").label(why);
+                table.source.report(mistake.help("as `tcp://cache:6379` or `cache:6379`"));
+                None
+            }
+        }
+    });
+    let send = table.filled("send");
+    let expect = table.filled("expect");
+    let ip_version = endpoint::ip_version(table);
+
+    let (host, port) = address?;
+    let target = format!("tcp://{}", address::joined(&host, port));
+    let secrets = send.iter().flat_map(Text::secrets).collect();
+    let mut shown = Map::new();
+    shown.insert("url".to_owned(), json!(target));
+    shown.insert("send".to_owned(), json!(send.as_ref().map(Text::shown)));
+    shown.insert("expect".to_owned(), json!(expect.as_ref().map(Text::shown)));
+    shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
+    let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));
+    Some(Built { probe: Spec::Tcp(TcpSpec { host, port, send, expect, ip_version }), target, secrets, shown })
+}

@@ -1,0 +1,799 @@
+//! The configuration from outside: what a file gives, and what its mistakes look like.
+
+use healthcheck_dashboard::{
+    config::{self, Config, ConfigError},
+    domain::{secret::Secret, service::Kind},
+    probe::spec::{Auth, HttpSpec, IpVersion, PostgresSpec, Spec, SslMode},
+};
+use proptest::prelude::*;
+use std::path::Path;
+
+const FILE: &str = "config.toml";
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    config::parse(text, Path::new(FILE), &no_env)
+}
+
+fn read_with(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+    config::parse(text, Path::new(FILE), &env)
+}
+
+/// An endpoint with these keys, in a file of its own.
+fn endpoint(keys: &str) -> config::Endpoint {
+    endpoint_with(keys, &[])
+}
+
+fn endpoint_with(keys: &str, env: &[(&str, &str)]) -> config::Endpoint {
+    let mut config = read_with(&format!("[[checks.endpoints]]\nname = \"x\"\n{keys}\n"), env).unwrap();
+    config.checks.endpoints.remove(0)
+}
+
+fn http(keys: &str) -> HttpSpec {
+    match endpoint(keys).probe {
+        Spec::Http(spec) => *spec,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn postgres(keys: &str) -> PostgresSpec {
+    match endpoint(keys).probe {
+        Spec::Postgres(spec) => *spec,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The report on an endpoint with these keys.
+fn report(keys: &str) -> String {
+    report_with(keys, &[])
+}
+
+fn report_with(keys: &str, env: &[(&str, &str)]) -> String {
+    let text = format!("[[checks.endpoints]]\nname = \"x\"\n{keys}\n");
+    match read_with(&text, env) {
+        Ok(_) => panic!("no mistake was found in\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn exposed(secrets: &[Secret]) -> Vec<&str> {
+    secrets.iter().map(Secret::expose).collect()
+}
+
+const HTTP: &str = "url = \"http://web/\"\n";
+const PG: &str = "url = \"postgres://u:p@db/d\"\n";
+
+#[test]
+fn the_example_of_the_request_works_unchanged() {
+    let config = read(
+        r#"
+  [checks]
+  interval_secs = 10
+  endpoints = [
+    { name = "web", url = "http://web:3000/", type = "http" },
+    { name = "api", url = "http://api:8000/health", type = "http" },
+    { name = "db",  url = "postgres://myuser:mypassword@db:5432/mydb", type = "postgres" }
+  ]
+
+  [dashboard]
+  enabled = true
+  port = 9100
+
+  [alerts]
+  enabled = false
+  webhook = ""
+"#,
+    )
+    .unwrap();
+    let services: Vec<_> = config.checks.endpoints.iter().map(|e| &e.service).collect();
+    assert_eq!(services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["web", "api", "db"]);
+    assert_eq!(services[2].kind, Kind::Postgres);
+    assert_eq!(services[2].target, "postgres://db:5432/mydb");
+    assert!(services.iter().all(|s| s.critical && s.enabled && s.cadence.interval_ms == 10_000));
+    assert!(services.iter().all(|s| s.cadence.timeout_ms == 5_000 && s.cadence.retry_interval_ms == 2_000));
+    assert!(services.iter().all(|s| (s.thresholds.failure, s.thresholds.success) == (3, 2)));
+    assert_eq!(exposed(&config.checks.endpoints[2].secrets), ["mypassword"]);
+    assert_eq!((config.dashboard.enabled, config.dashboard.port), (true, 9100));
+    assert!(config.alerts.webhook.is_none());
+}
+
+#[test]
+fn an_empty_file_watches_nothing_with_every_default() {
+    for text in ["", "[checks]", "[checks]\nendpoints = []", "\u{feff}# only a comment\r\n"] {
+        let config = read(text).unwrap();
+        assert!(config.checks.endpoints.is_empty());
+        assert_eq!(config.storage.path, Path::new("data/history.db"));
+        assert_eq!(config.storage.keep_checks_days, Some(90));
+        assert_eq!(config.storage.keep_hours_days, Some(730));
+        assert_eq!(config.storage.keep_days_days, None);
+        assert_eq!(config.dashboard.bind.to_string(), "0.0.0.0");
+        assert_eq!((config.dashboard.title.as_str(), config.dashboard.base_path.as_str()), ("Healthcheck", ""));
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let error = read(
+        r#"[checks]
+intervall_secs = 10
+
+[[checks.endpoints]]
+name = "web"
+url = "postgres://myuser:mypassword@db/mydb"
+type = "http"
+timeout_secs = 15
+
+[[checks.endpoints]]
+name = "web"
+type = "htttp"
+
+[dashbord]
+port = 9100
+"#,
+    )
+    .unwrap_err();
+    assert_eq!(error.count(), 6);
+    assert_eq!(
+        error.to_string(),
+        r#"error: unknown key `intervall_secs`
+ --> config.toml:2:1
+  |
+2 | intervall_secs = 10
+  | ^^^^^^^^^^^^^^ did you mean `interval_secs`?
+
+error: this URL does not fit the type http
+ --> config.toml:6:7
+  |
+6 | url = "postgres://myuser:••••••••••@db/mydb"
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ as `http://api:8000/health`
+  |
+  = help: for this URL, write type = "postgres"
+
+error: `timeout_secs` is longer than the interval
+ --> config.toml:8:16
+  |
+8 | timeout_secs = 15
+  |                ^^ 15 s; at most 10 s
+  |
+  = help: `interval_secs` is 10 unless you set it
+
+error: two endpoints are named `web`
+  --> config.toml:11:8
+   |
+ 5 | name = "web"
+   |        ----- the first one
+...
+11 | name = "web"
+   |        ^^^^^ a name is an identity: give this one another
+
+error: unknown type `htttp`
+  --> config.toml:12:8
+   |
+12 | type = "htttp"
+   |        ^^^^^^^ did you mean "http"?
+
+error: unknown table `dashbord`
+  --> config.toml:14:2
+   |
+14 | [dashbord]
+   |  ^^^^^^^^ did you mean `dashboard`?
+
+6 mistakes in config.toml"#
+    );
+}
+
+#[test]
+fn a_mistake_against_toml_looks_the_same() {
+    let error = read("[checks]\ninterval_secs = soon\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"error: this is not TOML
+ --> config.toml:2:17
+  |
+2 | interval_secs = soon
+  |                 ^^^^ string values must be quoted, expected literal string
+
+1 mistake in config.toml"#
+    );
+    // A list that does not end is one mistake, whatever the parser makes of the rest.
+    assert_eq!(read("[checks]\nwitness = [1, 2\ninterval_secs = 3\n[dashboard]\nport = 4").unwrap_err().count(), 1);
+    // A key that is there twice leaves the rest readable.
+    assert_eq!(read("[dashboard]\nport = 1\nport = 2\ntitel = \"x\"").unwrap_err().count(), 2);
+}
+
+#[test]
+fn a_key_of_another_kind_says_whose_it_is() {
+    assert_eq!(
+        report("url = \"http://web/\"\nquery = \"select 1\""),
+        r#"error: `query` belongs to postgres endpoints
+ --> config.toml:4:1
+  |
+4 | query = "select 1"
+  | ^^^^^ this is an http endpoint
+
+1 mistake in config.toml"#
+    );
+    assert!(
+        report("command = [\"true\"]\nurl = \"http://web/\"")
+            .contains("`url` belongs to http, tcp and postgres endpoints")
+    );
+}
+
+#[test]
+fn a_missing_variable_is_named_and_pointed_at() {
+    assert_eq!(
+        report("url = \"http://${API_HOST}/\""),
+        r#"error: the environment variable `API_HOST` is not set
+ --> config.toml:3:15
+  |
+3 | url = "http://${API_HOST}/"
+  |               ^^^^^^^^^^^ set it, or give a default
+  |
+  = help: `${NAME:-default}` gives a default, `$$` is a plain `$`
+
+1 mistake in config.toml"#
+    );
+}
+
+/// Each line is a mistake in an endpoint, with a part of the report that it has to give.
+#[test]
+fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
+    for (keys, part) in [
+        ("", "`url` is missing"),
+        ("url = \"web:80\"", "`type` is missing"),
+        ("url = \"ftp://web\"\ntype = \"http\"", "does not fit the type http"),
+        ("url = \"http://\"\ntype = \"http\"", "this is no URL"),
+        ("url = \"http://web:99999/\"", "invalid port number"),
+        ("url = \"\"", "`url` is empty"),
+        ("url = 5", "`url` has to be a string"),
+        ("type = \"command\"", "`command` is missing"),
+        ("type = \"\"\nurl = \"http://web/\"", "`type` is empty"),
+        ("type = \"postgresql\"\nurl = \"postgres://u@h\"", "did you mean \"postgres\"?"),
+        ("type = \"icmp\"\nurl = \"http://web/\"", "http, tcp, postgres or command"),
+        ("url = \"http://web/\"\ninterval_secs = 0", "from 0.1 to"),
+        ("url = \"http://web/\"\ninterval_secs = -1.5", "`interval_secs` is out of range"),
+        ("url = \"http://web/\"\ninterval_secs = nan", "`interval_secs` is out of range"),
+        ("url = \"http://web/\"\ninterval_secs = inf", "`interval_secs` is out of range"),
+        ("url = \"http://web/\"\ninterval_secs = \"10\"", "has to be a number of seconds"),
+        ("url = \"http://web/\"\ninterval_secs = 2\ntimeout_secs = 3", "3 s; at most 2 s"),
+        ("url = \"http://web/\"\ninterval_secs = 2\nretry_interval_secs = 2.5", "2.5 s; at most 2 s"),
+        ("url = \"http://web/\"\nfailure_threshold = 0", "from 1 to 1000"),
+        ("url = \"http://web/\"\nfailure_threshold = 1.5", "has to be a whole number"),
+        ("url = \"http://web/\"\ndegraded_after_ms = 0", "`degraded_after_ms` is out of range"),
+        ("url = \"http://web/\"\ncritical = \"yes\"", "has to be true or false"),
+        ("url = \"http://web/\"\nmethod = \"GTE\"", "did you mean \"GET\"?"),
+        ("url = \"http://web/\"\nmethod = \"HEAD\"\nexpect_body = \"x\"", "an answer to HEAD has no body"),
+        ("url = \"http://web/\"\nexpect_status = 42", "`expect_status` is out of range"),
+        ("url = \"http://web/\"\nexpect_status = \"299-200\"", "is no range of statuses"),
+        ("url = \"http://web/\"\nexpect_status = [200, true]", "an entry of `expect_status` has to be a status"),
+        ("url = \"http://web/\"\nexpect_status = []", "`expect_status` is empty"),
+        ("url = \"http://web/\"\nexpect_body = \"\"", "`expect_body` is empty"),
+        ("url = \"http://web/\"\nexpect_body_regex = \"(\"", "unclosed group"),
+        ("url = \"http://web/\"\nexpect_json = { path = \"status\", value = 1 }", "this is no JSON path"),
+        ("url = \"http://web/\"\nexpect_json = { path = \"$.a\" }", "`value` is missing"),
+        ("url = \"http://web/\"\nexpect_json = { path = \"$.a\", value = 1, vale = 2 }", "did you mean `value`?"),
+        ("url = \"http://web/\"\nexpect_json = { path = \"$.a\", value = 1979-05-27 }", "a date is a string there"),
+        ("url = \"http://web/\"\nheaders = { \"a b\" = \"c\" }", "cannot be the name of a header"),
+        ("url = \"http://web/\"\nheaders = { a = \"c\\n\" }", "no line breaks"),
+        ("url = \"http://web/\"\nheaders = { a = \"1\", A = \"2\" }", "is given twice"),
+        ("url = \"http://web/\"\nheaders = [\"a: b\"]", "`headers` has to be a table"),
+        (
+            "url = \"http://web/\"\nbearer_token = \"t\"\nbasic_auth = { user = \"u\", password = \"p\" }",
+            "both `basic_auth` and `bearer_token`",
+        ),
+        ("url = \"http://u:p@web/\"\nbearer_token = \"t\"", "both `bearer_token` and a user in the URL"),
+        ("url = \"http://web/\"\nbasic_auth = { user = \"u\" }", "`password` is missing"),
+        ("url = \"http://web/\"\nmax_redirects = 11", "from 0 to 10"),
+        ("url = \"http://web/\"\nip_version = 5", "4 or 6"),
+        ("url = \"http://web/\"\ntls = { ca = \"no/such.pem\" }", "`no/such.pem` cannot be read"),
+        ("url = \"http://web/\"\ntls = { ca = \"Cargo.toml\" }", "no certificate in this file"),
+        ("url = \"http://web/\"\ntls = { expiry_warning_days = -1 }", "from 0 to 3650"),
+        ("url = \"tcp://web\"", "the port is missing"),
+        ("url = \"tcp://web:0\"", "a port is a number from 1 to 65535"),
+        ("url = \"tcp://::1:80\"", "needs brackets"),
+        ("url = \"tcp://web:80\"\nexpect = \"\"", "`expect` is empty"),
+        ("url = \"postgres://db/x\"", "the user is missing"),
+        ("url = \"postgres://u@/x\"", "the host is missing"),
+        ("url = \"postgres://u:p/w@db/x\"", "this is no PostgreSQL URL"),
+        ("url = \"postgres://u:p%@db/x\"", "percent-encoded"),
+        ("url = \"postgres://u:p@db/x?sslmode=verify_full\"", "did you mean \"verify-full\"?"),
+        ("url = \"postgres://u:p@db/x?connect_timeout=3\"", "`timeout_secs` is the deadline of the whole check"),
+        ("url = \"postgres://u:p@db/x?foo=3\"", "unknown parameter `foo`"),
+        ("url = \"postgres://u:p@db/x?sslmode=require\"\nsslmode = \"disable\"", "say it once"),
+        ("url = \"postgres://u:p@db/x\"\nsslmode = \"on\"", "unknown sslmode `on`"),
+        ("url = \"postgres://u:p@db/x\"\nsslmode = \"disable\"\ntls = {}", "`tls` has no effect"),
+        (
+            "url = \"postgres://u:p@db/x\"\nsslmode = \"verify-ca\"\ntls = { skip_verify = true }",
+            "contradicts the sslmode",
+        ),
+        ("url = \"postgres://u:p@db/x\"\nexpect_rows = -1", "at least 0"),
+        ("url = \"postgres://u:p@db/x\"\nexpect_value = [1]", "has to be a string, a whole number"),
+        ("command = []", "a program is needed"),
+        ("command = \" \"", "`command` is empty"),
+        ("command = [\"a\", 1]", "an entry of `command` has to be a string"),
+        ("command = [\"a\\u0000\"]", "NUL"),
+        ("command = \"x\"\ndegraded_exit_codes = [0]", "from 1 to 255"),
+        ("url = \"http://web/\"\nrenamed_from = \"x\"", "this is its name already"),
+        ("url = \"http://web/\"\nrenamed_from = \"\"", "`renamed_from` is empty"),
+        ("url = \"http://web/\"\ngroup = 5", "`group` has to be a string"),
+        ("url = \"http://web/\"\ninterval = 5", "did you mean `interval_secs`?"),
+    ] {
+        let report = report(keys);
+        assert!(report.contains(part), "{keys}\n{report}");
+        assert!(report.ends_with("1 mistake in config.toml"), "{keys}\n{report}");
+    }
+}
+
+/// The same for whole files.
+#[test]
+fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
+    for (text, part) in [
+        ("checks = 1", "`checks` has to be a table"),
+        ("[checks]\nendpoints = 1", "has to be a list of tables"),
+        ("[checks.endpoints]\nname = \"x\"", "has to be a list of tables: `[[checks.endpoints]]`"),
+        ("[checks]\nendpoints = [\"http://web\"]", "an entry of `endpoints` has to be a table"),
+        ("[checks]\nurl = \"http://web\"", "move it below a `[[checks.endpoints]]`"),
+        ("[checks]\nwitness = [\"1.1.1.1\"]", "the port is missing"),
+        ("[checks]\nmax_concurrent = 0", "`max_concurrent` is out of range"),
+        ("[checks]\ninterval_secs = 5\ntimeout_secs = 6", "6 s; at most 5 s"),
+        ("[[endpoints]]\nname = \"x\"", "write `[[checks.endpoints]]`"),
+        ("[[checks.endpoints]]\nurl = \"http://web\"", "`name` is missing"),
+        ("[[checks.endpoints]]\nname = \"\"\nurl = \"http://web\"", "`name` is empty"),
+        ("[[checks.endpoints]]\nname = \"a\\nb\"\nurl = \"http://web\"", "no control characters"),
+        ("[[checks.endpoints]]\nname = \" a\"\nurl = \"http://web\"", "no space before or after it"),
+        ("[[checks.endpoints]]\nname = \"..\"\nurl = \"http://web\"", "cannot be a name"),
+        (
+            "[checks]\nendpoints = [{ name = \"a\", url = \"http://a\" }, { name = \"b\", url = \"http://b\", renamed_from = \"a\" }]",
+            "an endpoint of this name is still configured",
+        ),
+        (
+            "[checks]\nendpoints = [{ name = \"a\", url = \"http://a\", renamed_from = \"c\" }, { name = \"b\", url = \"http://b\", renamed_from = \"c\" }]",
+            "a history can be carried over once",
+        ),
+        ("[storage]\npath = \"\"", "`path` is empty"),
+        ("[storage]\nkeep_checks_days = 0", "from 1 to 36500"),
+        ("[storage]\nkeep_checks_days = \"for ever\"", "a number of days, or \"forever\""),
+        (
+            "[storage]\nkeep_checks_days = 90\nkeep_hours_days = 30",
+            "`keep_hours_days` is shorter than `keep_checks_days`",
+        ),
+        ("[storage]\nkeep_days_days = 30", "`keep_days_days` is shorter than `keep_hours_days`"),
+        ("[dashboard]\nport = 0", "from 1 to 65535"),
+        ("[dashboard]\nport = \"9100\"", "`port` has to be a whole number"),
+        ("[dashboard]\nbind = \"localhost\"", "`localhost` is no IP address"),
+        ("[dashboard]\nbase_path = \"status\"", "it begins with a `/`"),
+        ("[dashboard]\nbase_path = \"/a//b\"", "no empty part"),
+        ("[dashboard]\nbase_path = \"/a b\"", "letters, digits"),
+        ("[dashboard]\ntitle = \"\"", "`title` is empty"),
+        ("port = 9100", "it belongs below `[dashboard]`"),
+        ("[alerts]\nenabled = true", "alerts are enabled, but `webhook` is empty"),
+        ("[alerts]\nenabled = true\nwebhook = \"\"", "alerts are enabled, but `webhook` is empty"),
+        ("[alerts]\nwebhook = \"slack\"", "an `https://` or `http://` URL is needed"),
+        ("[colours]\nred = 1", "known here: alerts, checks, dashboard, storage"),
+    ] {
+        let report = read(text).map(|_| ()).unwrap_err().to_string();
+        assert!(report.contains(part), "{text}\n{report}");
+        assert!(report.ends_with("1 mistake in config.toml"), "{text}\n{report}");
+    }
+}
+
+#[test]
+fn no_report_shows_a_credential() {
+    for keys in [
+        "url = \"postgres://u:hunter2@db/x?foo=1\"",
+        "url = \"postgres://u:hunter2/@db/x\"",
+        "url = \"postgres://u:p@hunter2/@db/x\"",
+        "url = \"postgres:\\u002f/u:hunter2@db/x?foo=1\"",
+        "url = \"postgres://u:hunter2@db/x",
+        "url = postgres://u:hunter2@db/x",
+        "url = \"http://u:hunter2@web:99999/\"",
+        "url = \"http://hunter2@web:99999/\"",
+        "url = \"http://web:99999/?token=hunter2\"",
+        "url = \"http://web/\"\nbearer_token = \"hunter2\\n\"",
+        "url = \"http://web/\"\nbearer_token = [\"hunter2\"]",
+        "url = \"http://web/\"\nbearer_tokn = \"hunter2\"",
+        "url = \"http://web/\"\nbearer_token = hunter2",
+        "url = \"http://web/\"\nbearer_token = \"hunter2",
+        "url = \"http://web/\"\nbasic_auth = { user = \"u\", passwort = \"hunter2\" }",
+        "url = \"http://web/\"\nbasic_auth = { user = \"u\", password = \"hunter2\", x = 1 }",
+        "url = \"http://web/\"\nbasic_auth = \"u:hunter2\"",
+        "url = \"http://web/\"\nheaders = { X-Thing = \"hunter2\\n\" }",
+        "url = \"http://web/\"\nheader = { X-Thing = \"hunter2\" }",
+        "url = \"http://web/\"\nheaders = \"X-Thing: hunter2\"",
+        "url = \"http://web/\"\nheaders = { Authorization = \"Bearer hunter2\", a = 1 }",
+        "url = \"tcp://web:80\"\nheaders = { X-Thing = \"hunter2\" }",
+        "url = \"tcp://web:80\"\nsend = { a = \"hunter2\" }",
+        "command = [\"x\", \"--password\", \"hunter2\", 5]",
+        "command = [\"x\", \"--password=hunter2\", 5]",
+        "command = [\"x\", \"PGPASSWORD=hunter2\", 5]",
+        "command = [\"curl\", \"https://u:hunter2@x\", 5]",
+    ] {
+        let report = report(keys);
+        assert!(!report.contains("hunter2"), "{report}");
+        assert!(report.contains('•'), "{report}");
+    }
+    let report = read("[alerts]\nenabled = true\nwebhook = \"hunter2\"").unwrap_err();
+    assert!(!format!("{report:?}").contains("hunter2"), "{report}");
+}
+
+#[test]
+fn no_report_shows_what_a_variable_stands_for() {
+    let env = [("V", "hunter2"), ("W", "\u{7}hunter2(")];
+    for keys in [
+        "url = \"${V}\"",
+        "url = \"http://web:${V}/\"",
+        "url = \"tcp://${W}\"",
+        "url = \"postgres://u:p@db/x?${V}=1\"",
+        "url = \"postgres://u:p@db/x?sslmode=${V}\"",
+        "url = \"postgres://u:p@${W}/x\"",
+        "url = \"http://web/\"\ntype = \"${V}\"",
+        "url = \"http://web/\"\nmethod = \"${V}\"",
+        "url = \"http://web/\"\ninterval_secs = \"${V}\"",
+        "url = \"http://web/\"\ncritical = \"${V}\"",
+        "url = \"http://web/\"\nrenamed_from = \"${W}\"",
+        "url = \"http://web/\"\nexpect_status = \"${V}\"",
+        "url = \"http://web/\"\nexpect_body_regex = \"${W}\"",
+        "url = \"http://web/\"\nexpect_json = { path = \"${V}\", value = 1 }",
+        "url = \"http://web/\"\nheaders = { a = \"${W}\" }",
+        "url = \"http://web/\"\ntls = { ca = \"${V}\" }",
+        "url = \"postgres://u:p@db/x\"\nsslmode = \"${V}\"",
+    ] {
+        let report = report_with(keys, &env);
+        assert!(!report.contains("hunter2"), "{report}");
+    }
+    for text in
+        ["[storage]\nkeep_hours_days = \"${V}\"", "[dashboard]\nbind = \"${V}\"", "[dashboard]\nbase_path = \"${V}\""]
+    {
+        let report = read_with(text, &env).unwrap_err().to_string();
+        assert!(!report.contains("hunter2"), "{report}");
+    }
+}
+
+#[test]
+fn the_type_is_told_by_the_url_or_by_the_command() {
+    for (keys, kind) in [
+        ("url = \"http://web\"", Kind::Http),
+        ("url = \"HTTPS://web\"", Kind::Http),
+        ("url = \"tcp://web:80\"", Kind::Tcp),
+        ("url = \"web:80\"\ntype = \"tcp\"", Kind::Tcp),
+        ("url = \"postgres://u@db\"", Kind::Postgres),
+        ("url = \"postgresql://u@db\"", Kind::Postgres),
+        ("command = \"true\"", Kind::Command),
+    ] {
+        assert_eq!(endpoint(keys).service.kind, kind, "{keys}");
+    }
+}
+
+#[test]
+fn a_timeout_that_is_inherited_gives_way_to_a_shorter_interval() {
+    let config = read(
+        "[checks]\ninterval_secs = 60\ntimeout_secs = 30\nretry_interval_secs = 10\nfailure_threshold = 5\n\
+         [[checks.endpoints]]\nname = \"a\"\nurl = \"http://a\"\n\
+         [[checks.endpoints]]\nname = \"b\"\nurl = \"http://b\"\ninterval_secs = 0.5\nfailure_threshold = 1\n\
+         [[checks.endpoints]]\nname = \"c\"\nurl = \"http://c\"\ninterval_secs = 120\ntimeout_secs = 90\n",
+    )
+    .unwrap();
+    let cadence = |i: usize| {
+        let cadence = config.checks.endpoints[i].service.cadence;
+        (cadence.interval_ms, cadence.timeout_ms, cadence.retry_interval_ms)
+    };
+    assert_eq!(cadence(0), (60_000, 30_000, 10_000));
+    assert_eq!(cadence(1), (500, 500, 500));
+    assert_eq!(cadence(2), (120_000, 90_000, 10_000));
+    assert_eq!(config.checks.endpoints[0].service.thresholds.failure, 5);
+    assert_eq!(config.checks.endpoints[1].service.thresholds.failure, 1);
+    assert_eq!(endpoint(&format!("{HTTP}interval_secs = 3")).service.cadence.timeout_ms, 3_000);
+}
+
+#[test]
+fn an_http_endpoint_is_read_whole() {
+    let spec = http(
+        r#"url = "https://me:p%40ss@web:8443/x?y=1#z"
+method = "post"
+headers = { Accept = "text/plain" }
+body = "hello"
+expect_status = [204, "300-302"]
+expect_json = [{ path = "$.a", value = [1, "b", { c = true }] }]
+ip_version = 6
+max_redirects = 0
+tls = { skip_verify = true, expiry_warning_days = 0 }"#,
+    );
+    assert_eq!(spec.url.as_str(), "https://web:8443/x?y=1");
+    assert_eq!(spec.method, "POST");
+    assert_eq!(spec.headers[0].0, "accept");
+    assert_eq!(spec.body.as_deref(), Some("hello"));
+    assert_eq!(spec.expect_status.0, [204..=204, 300..=302]);
+    assert_eq!(spec.expect_json[0].value, serde_json::json!([1, "b", { "c": true }]));
+    assert_eq!((spec.ip_version, spec.max_redirects), (IpVersion::V6, 0));
+    assert!(spec.tls.skip_verify && spec.tls.expiry_warning_days == 0);
+    let Some(Auth::Basic { user, password }) = spec.auth else { panic!("no authentication") };
+    assert_eq!((user.as_str(), password.expose()), ("me", "p@ss"));
+
+    let plain = http(HTTP);
+    assert_eq!(plain.expect_status.0, [200..=399]);
+    assert_eq!((plain.method.as_str(), plain.max_redirects, plain.tls.expiry_warning_days), ("GET", 10, 14));
+}
+
+#[test]
+fn a_postgres_url_is_taken_apart() {
+    let spec = postgres("url = \"postgresql://m%40e:p%2Fw@[::1]/my%20db?sslmode=verify-full\"\nexpect_value = true");
+    assert_eq!((spec.user.as_str(), spec.host.as_str(), spec.port), ("m@e", "::1", 5432));
+    assert_eq!(spec.password.as_ref().map(Secret::expose), Some("p/w"));
+    assert_eq!((spec.database.as_str(), spec.sslmode), ("my db", SslMode::VerifyFull));
+    assert_eq!((spec.query.as_str(), spec.expect_value.as_deref()), ("select 1", Some("true")));
+    let spec = postgres("url = \"postgres://u:a@b@db:6000\"\nsslmode = \"disable\"\nexpect_rows = 0");
+    assert_eq!((spec.database.as_str(), spec.port, spec.sslmode), ("u", 6000, SslMode::Disable));
+    assert_eq!(spec.password.as_ref().map(Secret::expose), Some("a@b"));
+    assert_eq!(spec.expect_rows, Some(0));
+    assert_eq!(postgres(PG).sslmode, SslMode::Prefer);
+}
+
+#[test]
+fn tcp_and_command_endpoints_are_read() {
+    let Spec::Tcp(tcp) = endpoint("url = \"TCP://[::1]:6379/\"\nsend = \"PING\\r\\n\"\nexpect = \"+PONG\"").probe
+    else {
+        panic!("no tcp")
+    };
+    assert_eq!((tcp.host.as_str(), tcp.port, tcp.send.as_deref()), ("::1", 6379, Some("PING\r\n")));
+    let shell = endpoint("command = \"test -e /tmp\"\ndegraded_exit_codes = 3");
+    let Spec::Command(spec) = shell.probe else { panic!("no command") };
+    assert_eq!(spec.argv, ["/bin/sh", "-c", "test -e /tmp"]);
+    assert_eq!(spec.degraded_exit_codes, [3]);
+    assert_eq!(shell.service.target, "/bin/sh -c 'test -e /tmp'");
+}
+
+#[test]
+fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
+    let env = [("TOKEN", "t0ps3cret"), ("WHERE", "/srv/data"), ("HOST", "web.internal"), ("LONG", "abcdefghijklmnop")];
+    for (keys, target, hidden) in [
+        ("url = \"https://u:hunter2@web/x\"", "https://web/x", vec!["hunter2", "dTpodW50ZXIy"]),
+        ("url = \"https://web/x?token=hunter2&q=1\"", "https://web/x?token=•••&q=1", vec!["hunter2"]),
+        ("url = \"https://web/x?q=${TOKEN}\"", "https://web/x?q=•••", vec!["t0ps3cret"]),
+        ("url = \"https://${HOST}/x\"", "https://web.internal/x", vec![]),
+        ("url = \"https://web/${LONG}/x\"", "https://web/•••/x", vec!["abcdefghijklmnop"]),
+        ("url = \"https://web/x\"\nbearer_token = \"hunter2\"", "https://web/x", vec!["hunter2"]),
+        (
+            "url = \"https://web/x\"\nheaders = { Authorization = \"Bearer hunter2\", X-A = \"${HOST}\" }",
+            "https://web/x",
+            vec!["Bearer hunter2", "hunter2", "web.internal"],
+        ),
+        (
+            "url = \"https://web/x\"\nbody = \"a=${TOKEN}&password=hunter2\"",
+            "https://web/x",
+            vec!["t0ps3cret", "hunter2"],
+        ),
+        ("url = \"postgres://u:hun%24ter@db/d\"", "postgres://db:5432/d", vec!["hun$ter", "hun%24ter"]),
+        ("url = \"postgres://u:${TOKEN}@db/d\"", "postgres://db:5432/d", vec!["t0ps3cret"]),
+        ("url = \"tcp://web:80\"\nsend = \"AUTH ${TOKEN}\"", "tcp://web:80", vec!["t0ps3cret"]),
+        (
+            "command = [\"check\", \"${WHERE}\", \"--token\", \"hunter2\"]",
+            "check ••• --token •••",
+            vec!["/srv/data", "hunter2"],
+        ),
+        (
+            "command = \"PGPASSWORD=hunter2 psql -h ${HOST}\"",
+            "/bin/sh -c 'PGPASSWORD=••• psql -h •••'",
+            vec!["hunter2", "web.internal"],
+        ),
+    ] {
+        let endpoint = endpoint_with(keys, &env);
+        assert_eq!(endpoint.service.target, target, "{keys}");
+        let secrets = exposed(&endpoint.secrets);
+        let shown = endpoint.shown.to_string();
+        for secret in hidden {
+            assert!(secrets.contains(&secret), "{keys}: {secrets:?}");
+            assert!(!shown.contains(secret), "{keys}: {shown}");
+        }
+        assert!(!format!("{:?}", endpoint.secrets).contains("hunter2"));
+    }
+}
+
+#[test]
+fn the_settings_that_are_shown_are_those_in_force() {
+    let shown = endpoint("url = \"tcp://web:80\"\ninterval_secs = 2.5\ngroup = \"G\"").shown;
+    assert_eq!(
+        shown,
+        serde_json::json!({
+            "name": "x", "type": "tcp", "group": "G", "critical": true, "enabled": true, "url": "tcp://web:80",
+            "interval_secs": 2.5, "timeout_secs": 2.5, "retry_interval_secs": 2,
+            "failure_threshold": 3, "success_threshold": 2,
+        })
+    );
+}
+
+#[test]
+fn numbers_and_switches_may_come_from_variables() {
+    let env = [("PORT", "9200"), ("ON", "false"), ("EVERY", "2.5"), ("KEEP", "forever")];
+    let config = read_with(
+        "[dashboard]\nport = \"${PORT}\"\nenabled = \"${ON}\"\n[checks]\ninterval_secs = \"${EVERY}\"\n\
+         failure_threshold = \"${NONE:-4}\"\nendpoints = [{ name = \"a\", url = \"http://a\" }]\n\
+         [storage]\nkeep_checks_days = \"${KEEP}\"",
+        &env,
+    )
+    .unwrap();
+    assert_eq!((config.dashboard.port, config.dashboard.enabled), (9200, false));
+    assert_eq!(config.checks.endpoints[0].service.cadence.interval_ms, 2_500);
+    assert_eq!(config.checks.endpoints[0].service.thresholds.failure, 4);
+    // What sums up for ever has to outlast what is kept for ever.
+    assert_eq!((config.storage.keep_checks_days, config.storage.keep_hours_days), (None, None));
+}
+
+#[test]
+fn the_port_of_the_environment_wins() {
+    let port = |value| read_with("[dashboard]\nport = 9000", &[("DASHBOARD_PORT", value)]).map(|c| c.dashboard.port);
+    assert_eq!(port("9300").unwrap(), 9300);
+    assert_eq!(port("").unwrap(), 9000);
+    for bad in ["0", "http", "65536", "-1"] {
+        assert!(port(bad).unwrap_err().to_string().contains("`DASHBOARD_PORT`"));
+    }
+}
+
+#[test]
+fn a_base_path_loses_its_trailing_slash() {
+    for (written, base_path) in [("", ""), ("/", ""), ("/status/", "/status"), ("/a/b", "/a/b")] {
+        let config = read(&format!("[dashboard]\nbase_path = \"{written}\"")).unwrap();
+        assert_eq!(config.dashboard.base_path, base_path);
+    }
+}
+
+#[test]
+fn a_webhook_is_kept_while_alerts_are_enabled_and_never_printed() {
+    let config = read("[alerts]\nenabled = true\nwebhook = \"https://hooks.example/hunter2\"").unwrap();
+    assert_eq!(config.alerts.webhook.as_ref().map(Secret::expose), Some("https://hooks.example/hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(read("[alerts]\nwebhook = \"https://hooks.example/\"").unwrap().alerts.webhook.is_none());
+}
+
+#[test]
+fn a_missing_file_says_where_it_was_looked_for_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nothing.toml");
+    let report = config::load(&path, &no_env).unwrap_err().to_string();
+    assert!(report.contains(&format!("there is no configuration at {}", path.display())), "{report}");
+    assert!(report.contains("HEALTHCHECK_CONFIG"), "{report}");
+    let report = config::load(folder.path(), &no_env).unwrap_err().to_string();
+    assert!(report.contains("cannot be read"), "{report}");
+    std::fs::write(&path, b"[checks]\n# \xff").unwrap();
+    let report = config::load(&path, &no_env).unwrap_err().to_string();
+    assert!(report.contains("is not UTF-8 text, from line 2 on"), "{report}");
+}
+
+#[test]
+fn the_environment_names_the_file() {
+    assert_eq!(config::locate(&no_env), Path::new("config.toml"));
+    assert_eq!(
+        config::locate(&|name| (name == "HEALTHCHECK_CONFIG").then(|| "/etc/x.toml".to_owned())),
+        Path::new("/etc/x.toml")
+    );
+}
+
+#[test]
+fn colours_are_there_when_asked_for() {
+    let error = read("x = 1").unwrap_err();
+    assert!(error.render(true).contains('\u{1b}'));
+    assert!(!error.render(false).contains('\u{1b}'));
+}
+
+/// A folder with the files that the examples of the repository's `config.toml` name.
+fn folder_with_certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    let certs = folder.path().join("certs");
+    std::fs::create_dir(&certs).unwrap();
+    std::fs::write(certs.join("ca.pem"), made.cert.pem()).unwrap();
+    std::fs::write(certs.join("client.pem"), made.cert.pem()).unwrap();
+    std::fs::write(certs.join("client.key"), made.signing_key.serialize_pem()).unwrap();
+    let other = rcgen::generate_simple_self_signed(["other".to_owned()]).unwrap();
+    std::fs::write(certs.join("other.key"), other.signing_key.serialize_pem()).unwrap();
+    folder
+}
+
+const EXAMPLE: &str = include_str!("../config.toml");
+
+fn example_env(name: &str) -> Option<String> {
+    ["SEARCH_API_KEY", "SEARCH_TOKEN", "INTRANET_PASSWORD", "DB_PASSWORD"].contains(&name).then(|| "secret".to_owned())
+}
+
+fn uncommented(line: &str) -> &str {
+    line.strip_prefix("#: ").unwrap_or(line)
+}
+
+#[test]
+fn the_configuration_that_we_ship_is_valid_without_any_variable() {
+    let config = config::parse(EXAMPLE, Path::new("config.toml"), &no_env).unwrap();
+    let services: Vec<_> = config.checks.endpoints.iter().map(|e| (e.service.name.as_str(), e.service.kind)).collect();
+    assert_eq!(services, [("dashboard", Kind::Http), ("dashboard port", Kind::Tcp), ("disk", Kind::Command)]);
+    assert_eq!(config.checks.endpoints[0].service.target, "http://127.0.0.1:9100/livez");
+}
+
+#[test]
+fn the_command_that_we_ship_runs() {
+    let config = config::parse(EXAMPLE, Path::new("config.toml"), &no_env).unwrap();
+    let Spec::Command(command) = &config.checks.endpoints[2].probe else { panic!("no command") };
+    let output = std::process::Command::new(&command.argv[0]).args(&command.argv[1..]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("% of the disk are used"), "{output:?}");
+    assert!([0, 1, 75].contains(&output.status.code().unwrap()), "{output:?}");
+}
+
+#[test]
+fn the_examples_that_we_ship_are_valid_together() {
+    let folder = folder_with_certificates();
+    let text: String = EXAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect();
+    let config = config::parse(&text, &folder.path().join("config.toml"), &example_env).unwrap();
+    assert_eq!(config.checks.endpoints.len(), 12);
+    let intranet = config.checks.endpoints.iter().find(|e| e.service.name == "intranet").unwrap();
+    let Spec::Http(spec) = &intranet.probe else { panic!("no http") };
+    assert!(spec.tls.client.is_some() && spec.tls.ca.len() == 1);
+}
+
+#[test]
+fn each_example_that_we_ship_is_valid_alone() {
+    let folder = folder_with_certificates();
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let starts =
+        (0..lines.len()).filter(|i| lines[*i].starts_with("#: ") && (*i == 0 || !lines[i - 1].starts_with("#: ")));
+    let mut count = 0;
+    for start in starts {
+        let length = lines[start..].iter().take_while(|line| line.starts_with("#: ")).count();
+        let uncomment = |(i, line): (usize, &&str)| {
+            let line = if (start..start + length).contains(&i) { uncommented(line) } else { line };
+            format!("{line}\n")
+        };
+        let text: String = lines.iter().enumerate().map(uncomment).collect();
+        if let Err(error) = config::parse(&text, &folder.path().join("config.toml"), &example_env) {
+            panic!("the example in line {}:\n{error}", start + 1);
+        }
+        count += 1;
+    }
+    assert_eq!(count, 12);
+}
+
+#[test]
+fn a_key_that_does_not_go_with_its_certificate_is_found() {
+    let folder = folder_with_certificates();
+    let text = "[[checks.endpoints]]\nname = \"x\"\nurl = \"https://x\"\n\
+                tls = { client_cert = \"certs/client.pem\", client_key = \"certs/other.key\" }";
+    let report = config::parse(text, &folder.path().join("config.toml"), &no_env).unwrap_err().to_string();
+    assert!(report.contains("does not go with `client_cert`"), "{report}");
+    let text = text.replace("certs/other.key", "certs/ca.pem").replace("certs/client.pem", "certs/client.key");
+    let report = config::parse(&text, &folder.path().join("config.toml"), &no_env).unwrap_err().to_string();
+    assert!(report.contains("there is no certificate in this file"), "{report}");
+    assert!(report.contains("there is no private key in this file"), "{report}");
+    let text = "[[checks.endpoints]]\nname = \"x\"\nurl = \"https://x\"\ntls = { client_cert = \"certs/client.pem\" }";
+    let report = config::parse(text, &folder.path().join("config.toml"), &no_env).unwrap_err().to_string();
+    assert!(report.contains("`client_cert` without `client_key`"), "{report}");
+}
+
+/// Lines that are nearly right, in any order: what a person writes, and then some.
+fn nearly_toml() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        Just("[checks]".to_owned()),
+        Just("[[checks.endpoints]]".to_owned()),
+        Just("endpoints = [{ name = \"a\", url = \"http://é:x@b\" }, {}]".to_owned()),
+        Just("headers = { a = \"é\\n\", b = 1 }".to_owned()),
+        Just("expect_json = { path = \"$[\", value = [1.5, { a = 1 }] }".to_owned()),
+        "(name|url|type|send|query|command|webhook|password|body|tls|port|x) = [\"'\\[{]?(\\$\\{[A-Z]?|http://|postgres://|tcp://|é|•|@|:|/|%|[a-z0-9\\\\\t]){0,8}[\"'\\]}]?",
+        "\\PC{0,20}",
+        Just("\r".to_owned()),
+    ];
+    prop::collection::vec(word, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), nearly_toml()], value in ".{0,8}") {
+        let env = |name: &str| (name == "A").then(|| value.clone());
+        if let Err(error) = config::parse(&text, Path::new(FILE), &env) {
+            prop_assert!(error.count() > 0);
+            prop_assert!(error.render(true).ends_with("in config.toml"));
+            error.render(false);
+        }
+    }
+}
