@@ -12,11 +12,7 @@ use crate::{
     web::{self, figures::FigureCache, site::Site},
 };
 use anyhow::Context;
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
 /// How long checks under way may go on when the program is to stop.
@@ -42,9 +38,9 @@ impl App {
     /// When the history or the port cannot be had, or a probe cannot be built.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<App> {
         let address = SocketAddr::new(config.dashboard.bind, config.dashboard.port);
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("{address} cannot be listened on ([dashboard] bind and port, or DASHBOARD_PORT)"))?;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("{address} cannot be listened on ([dashboard] bind and port, or DASHBOARD_PORT)")
+        })?;
         let shared = probe::Shared::new()?;
         let channels = channels(&config, &shared)?;
         let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
@@ -129,9 +125,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn channels(config: &Config, shared: &probe::Shared) -> anyhow::Result<Vec<Channel>> {
-    let webhook = config.alerts.webhook.clone().map(|address| {
-        Webhook::new(address, shared.client_config()).map(Channel::Webhook).map_err(anyhow::Error::msg)
-    });
+    let webhook =
+        config.alerts.webhook.clone().map(|address| {
+            Webhook::new(address, shared.client_config()).map(Channel::Webhook).map_err(anyhow::Error::msg)
+        });
     webhook.into_iter().collect()
 }
 

@@ -1,5 +1,3 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
 
 mod config;
-
-

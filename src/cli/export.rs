@@ -69,7 +69,10 @@ fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
     let order = Order { format, window, services, now };
     match &args.output {
-        None => finish(export::write(reader, &order, &mut BufWriter::with_capacity(1 << 16, io::stdout().lock()))),
+        None => {
+            let mut sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+            finish(export::write(reader, &order, &mut sink).and_then(|()| Ok(sink.flush()?)))
+        }
         Some(path) => {
             let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
             let mut sink = BufWriter::with_capacity(1 << 16, file);

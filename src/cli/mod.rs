@@ -16,9 +16,9 @@ use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 #[derive(Parser, Debug)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
-    /// The configuration
-    #[arg(long, short, global = true, env = "HEALTHCHECK_CONFIG", default_value = "config.toml", value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration [default: what HEALTHCHECK_CONFIG names, or config.toml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -41,8 +41,9 @@ impl Cli {
     /// Carries the command out.
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
-        // Only a terminal wants colours, and only the service talks about its work.
-        let config = match config::load(&self.config, &|name| std::env::var(name).ok()) {
+        let env = |name: &str| std::env::var(name).ok();
+        let path = self.config.unwrap_or_else(|| config::locate(&env));
+        let config = match config::load(&path, &env) {
             Ok(config) => config,
             Err(error) => {
                 eprintln!("{}", error.render(std::io::stderr().is_terminal()));

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod health;
 pub mod histogram;
+pub mod incident;
 pub mod secret;
 pub mod service;
 pub mod status;
@@ -13,4 +14,3 @@ pub mod time;
 pub mod timeline;
 pub mod uptime;
 pub mod window;
-pub mod incident;

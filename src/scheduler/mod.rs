@@ -27,6 +27,9 @@ pub use witness::Witnesses;
 /// cheap.
 const SLOT: Duration = Duration::from_secs(1);
 
+/// The first checks are spread over this time, or over the interval where that is shorter.
+const FIRST_CHECKS: Duration = Duration::from_secs(10);
+
 /// A service, how it is probed, and where its loop goes on.
 #[derive(Debug)]
 pub struct Task {
@@ -133,9 +136,10 @@ impl Scheduler {
         for (index, task) in tasks.into_iter().enumerate() {
             let probe = Probe::new(&task.probe, task.secrets, shared)
                 .map_err(|e| anyhow::anyhow!("{}: {e}", task.service.name))?;
-            let first = start + offset(&task.service, index, count);
+            let slot = offset(&task.service, index, count);
+            let first = start + slot.min(first_check(index, count));
             let one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
-            loops.spawn(one.run(first, shutdown.clone()));
+            loops.spawn(one.run(first, start + slot, shutdown.clone()));
         }
         Ok(Scheduler { loops, pulse })
     }
@@ -156,6 +160,13 @@ fn offset(service: &Service, index: usize, count: usize) -> Duration {
     let slot = SLOT.min(interval / 4).max(Duration::from_millis(1));
     let exact = interval.mul_f64(index as f64 / count.max(1) as f64);
     slot * (exact.as_micros() / slot.as_micros()) as u32
+}
+
+/// When a service is checked for the first time at the latest: who starts a monitor wants to see something, also of a
+/// service that is checked once an hour.
+fn first_check(index: usize, count: usize) -> Duration {
+    let exact = FIRST_CHECKS.mul_f64(index as f64 / count.max(1) as f64);
+    SLOT * (exact.as_micros() / SLOT.as_micros()) as u32
 }
 
 #[cfg(test)]

@@ -37,11 +37,11 @@ impl ServiceLoop {
         ServiceLoop { service, probe, health: position.health, position, common }
     }
 
-    /// Checks at `first` and every interval after it, until shutdown.
-    pub(super) async fn run(mut self, first: Instant, mut shutdown: Shutdown) {
+    /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
+    pub(super) async fn run(mut self, first: Instant, mut slot: Instant, mut shutdown: Shutdown) {
         let interval = ms(self.service.cadence.interval_ms);
-        // The next slot of the regular grid, and the next check, which may be a recheck before it.
-        let (mut slot, mut due) = (first, first);
+        // The next check: in its slot, or a recheck before it.
+        let (mut due, mut recheck) = (first, false);
         loop {
             tokio::select! {
                 biased;
@@ -56,7 +56,6 @@ impl ServiceLoop {
             let started = Instant::now();
             let lag = started.saturating_duration_since(due);
             self.common.pulse.note_lag(lag);
-            let recheck = due != slot;
             if lag > interval {
                 drop(permit);
                 self.common.pulse.missed.fetch_add(1, Relaxed);
@@ -69,10 +68,9 @@ impl ServiceLoop {
             while slot <= now.max(started) {
                 slot += interval;
             }
-            due = slot;
-            if self.health.rechecking() {
-                due = due.min((started + ms(self.service.cadence.retry_interval_ms)).max(now));
-            }
+            let retry = (started + ms(self.service.cadence.retry_interval_ms)).max(now);
+            recheck = self.health.rechecking() && retry < slot;
+            due = if recheck { retry } else { slot };
         }
     }
 
@@ -116,8 +114,7 @@ impl ServiceLoop {
         let before = self.health.confirmed;
         let changes = self.health.observe(self.service.thresholds, at, result.outcome);
         self.log(&result, changes.confirmed, changes.ended.filter(|_| before != self.health.confirmed));
-        let (excerpt, certificate_expires_at) =
-            report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
+        let (excerpt, certificate_expires_at) = report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
         self.common.writer.record(Record {
             service: self.position.id,
             result,

@@ -1,12 +1,7 @@
 //! The monitor's watch over itself: it beats, and it compares the clocks to notice sleep and clock steps.
 
 use super::Common;
-use crate::{
-    clock::Readings,
-    domain::incident::GapReason,
-    shutdown::Shutdown,
-    store::Interruption,
-};
+use crate::{clock::Readings, domain::incident::GapReason, shutdown::Shutdown, store::Interruption};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,

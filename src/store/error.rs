@@ -60,7 +60,9 @@ impl StoreError {
 
 /// The common failures as a person would say them.
 fn in_words(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
+    };
     let said = match error.sqlite_error_code() {
         Some(DiskFull) => "the disk is full",
         Some(ReadOnly) => "the file or its file system is read-only",

@@ -63,20 +63,19 @@ pub(super) fn last_run(conn: &Connection) -> Result<Option<Run>> {
 pub(super) fn note_interruption(conn: &Connection, interruption: &Interruption) -> Result<()> {
     conn.execute(
         "INSERT INTO interruption (from_at, to_at, why, results) VALUES (?1, ?2, ?3, ?4)",
-        params![
-            interruption.from.0,
-            interruption.to.0,
-            interruption.why.as_str(),
-            interruption.results as i64
-        ],
+        params![interruption.from.0, interruption.to.0, interruption.why.as_str(), interruption.results as i64],
     )?;
     Ok(())
 }
 
 /// Writes a gap of one service.
 pub(super) fn note_gap(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs, why: GapReason) -> Result<()> {
-    conn.prepare_cached("INSERT OR REPLACE INTO gap VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![service.0, from.0, to.0, why.as_str()])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO gap VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        service.0,
+        from.0,
+        to.0,
+        why.as_str()
+    ])?;
     Ok(())
 }
 

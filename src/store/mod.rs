@@ -68,7 +68,13 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
-    pub fn open(path: &Path, services: Vec<Watched>, channels: Vec<&'static str>, keep: Keep, clock: Clock) -> Result<Store> {
+    pub fn open(
+        path: &Path,
+        services: Vec<Watched>,
+        channels: Vec<&'static str>,
+        keep: Keep,
+        clock: Clock,
+    ) -> Result<Store> {
         let lock = schema::lock(path)?;
         let mut conn = schema::open_writer(path)?;
         let now = clock.now();

@@ -48,7 +48,8 @@ pub struct Cursor {
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
-    let time = |column: usize| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs)) };
+    let time =
+        |column: usize| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs)) };
     Ok(Outage {
         id: row.get(0)?,
         service: row.get(1)?,
@@ -74,7 +75,12 @@ fn required_reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Reason> {
 }
 
 /// Outages, newest first, at most `limit`, after `cursor` where that is given.
-pub(super) fn list(conn: &Connection, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
+pub(super) fn list(
+    conn: &Connection,
+    filter: &OutageFilter,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<Outage>> {
     let mut sql = format!("{SELECT} WHERE 1");
     let mut values: Vec<Value> = Vec::new();
     let mut and = |text: &str, parameters: &[i64]| {
@@ -152,10 +158,8 @@ pub(super) fn failed_with(conn: &Connection, outage: &Outage) -> Result<Vec<Outa
         "{SELECT} WHERE o.started_at BETWEEN ?1 AND ?2 AND (o.ended_at IS NULL OR o.ended_at > ?3) AND s.name <> ?4
          ORDER BY o.started_at, s.name LIMIT 200"
     ))?;
-    let rows = statement.query_map(
-        params![start.plus(-TOGETHER_MS).0, start.plus(TOGETHER_MS - 1).0, start.0, outage.service],
-        read,
-    )?;
+    let rows = statement
+        .query_map(params![start.plus(-TOGETHER_MS).0, start.plus(TOGETHER_MS - 1).0, start.0, outage.service], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -221,8 +225,13 @@ pub(super) fn note_cause(
         .query_row(params![outage, reason, check.http_status], |row| row.get::<_, i64>(0))
         .optional()?;
     if changed.is_some_and(|count| count <= CAUSE_CHANGES_KEPT) {
-        conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![outage, check.at.0, reason, check.http_status, excerpt])?;
+        conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            outage,
+            check.at.0,
+            reason,
+            check.http_status,
+            excerpt
+        ])?;
     }
     Ok(())
 }

@@ -69,9 +69,7 @@ pub(super) fn due(conn: &Connection, channel: &str, now: UnixMs) -> Result<Optio
             "SELECT id, event_id, event, outage_id, created_at, attempts, next_at FROM outbox
              WHERE channel = ?1 AND settled_at IS NULL ORDER BY id LIMIT 1",
         )?
-        .query_row([channel], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?))
-        })
+        .query_row([channel], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
         .optional()?;
     let Some((id, event_id, event, outage, created_at, attempts, next_at)) = first else { return Ok(None) };
     if next_at > now.0 {

@@ -133,10 +133,8 @@ impl Reader {
             results::COLUMNS
         );
         let mut statement = conn.prepare_cached(&sql)?;
-        let rows = statement.query_map(
-            params![service.0, window.from().0, to.0, outcome.map(Outcome::code), limit],
-            results::read,
-        )?;
+        let rows = statement
+            .query_map(params![service.0, window.from().0, to.0, outcome.map(Outcome::code), limit], results::read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -149,8 +147,7 @@ impl Reader {
             results::COLUMNS
         );
         let mut statement = conn.prepare_cached(&sql)?;
-        let rows =
-            statement.query_map(params![service.0, window.from().0, window.to().0, limit], results::read)?;
+        let rows = statement.query_map(params![service.0, window.from().0, window.to().0, limit], results::read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -97,8 +97,9 @@ pub(super) struct Validities(Vec<(UnixMs, i64)>);
 
 impl Validities {
     pub(super) fn of(conn: &Connection, service: ServiceId) -> Result<Validities> {
-        let mut statement = conn
-            .prepare_cached("SELECT since, 2 * interval_ms + timeout_ms FROM setting WHERE service_id = ?1 ORDER BY since")?;
+        let mut statement = conn.prepare_cached(
+            "SELECT since, 2 * interval_ms + timeout_ms FROM setting WHERE service_id = ?1 ORDER BY since",
+        )?;
         let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), row.get(1)?)))?;
         Ok(Validities(rows.collect::<rusqlite::Result<_>>()?))
     }
@@ -135,8 +136,7 @@ pub(super) fn walk(
         "SELECT at, outcome, CASE WHEN outcome < 2 THEN latency_us END FROM check_result
          WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at",
     )?;
-    let mut rows =
-        statement.query(params![service.0, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX)])?;
+    let mut rows = statement.query(params![service.0, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX)])?;
     while let Some(row) = rows.next()? {
         let at = UnixMs(row.get(0)?);
         each(Observation { at, outcome: outcome(row, 1)?, validity_ms: validities.at(at), latency_us: row.get(2)? });

@@ -28,8 +28,10 @@ const ROWS_AT_ONCE: u32 = 720;
 
 pub(super) fn kept(conn: &Connection) -> Result<Kept> {
     let fact = |name: &str| -> Result<Option<UnixMs>> {
-        let value: Option<String> =
-            conn.prepare_cached("SELECT value FROM fact WHERE name = ?1")?.query_row([name], |r| r.get(0)).optional()?;
+        let value: Option<String> = conn
+            .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
+            .query_row([name], |r| r.get(0))
+            .optional()?;
         Ok(value.and_then(|v| v.parse().ok()).map(UnixMs))
     };
     Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")? })
@@ -77,9 +79,8 @@ pub(super) fn retire_some(conn: &mut Connection, keep: Keep, now: UnixMs) -> Res
         }
     }
     if deleted == 0 {
-        deleted += tx
-            .prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?
-            .execute([now.plus(-90 * DAY_MS).0])?;
+        deleted +=
+            tx.prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?.execute([now.plus(-90 * DAY_MS).0])?;
     }
     tx.commit()?;
     Ok(deleted > 0)

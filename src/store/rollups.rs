@@ -69,22 +69,24 @@ fn write(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally
         return Ok(());
     }
     let table = size.table();
-    conn.prepare_cached(&format!("INSERT OR REPLACE INTO {table} (service_id, {COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"))?
-        .execute(params![
-            service.0,
-            start.0,
-            tally.up_ms,
-            tally.degraded_ms,
-            tally.down_ms,
-            tally.unknown_ms,
-            tally.doubt_up_ms,
-            tally.doubt_down_ms,
-            tally.checks as i64,
-            tally.failures as i64,
-            tally.min_us,
-            tally.max_us,
-            tally.latency.to_bytes(),
-        ])?;
+    conn.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO {table} (service_id, {COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
+    ))?
+    .execute(params![
+        service.0,
+        start.0,
+        tally.up_ms,
+        tally.degraded_ms,
+        tally.down_ms,
+        tally.unknown_ms,
+        tally.doubt_up_ms,
+        tally.doubt_down_ms,
+        tally.checks as i64,
+        tally.failures as i64,
+        tally.min_us,
+        tally.max_us,
+        tally.latency.to_bytes(),
+    ])?;
     Ok(())
 }
 

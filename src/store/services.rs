@@ -178,11 +178,10 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         Some(last) => results::Validities::of(conn, id)?.at(last.at),
         None => 0,
     };
-    let (rolled_until, certificate): (Option<i64>, Option<i64>) = conn.query_row(
-        "SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1",
-        [id.0],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let (rolled_until, certificate): (Option<i64>, Option<i64>) =
+        conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     let health = match &outage {
         None if judged.is_none() => Health::NEW,
         None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },

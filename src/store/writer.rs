@@ -112,8 +112,7 @@ impl Writer {
     pub fn lose(&self, at: UnixMs) {
         self.shared.dropped.fetch_add(1, Relaxed);
         let mut lost = locked(&self.shared.lost);
-        let so_far =
-            lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
+        let so_far = lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
         so_far.to = so_far.to.max(at);
         so_far.results += 1;
     }
@@ -273,7 +272,11 @@ impl Task {
     }
 
     /// Commits the records and says so; gives back what could not be committed.
-    async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> Result<(), (StoreError, Vec<Record>, Vec<Note>)> {
+    async fn commit(
+        &mut self,
+        records: Vec<Record>,
+        notes: Vec<Note>,
+    ) -> Result<(), (StoreError, Vec<Record>, Vec<Note>)> {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let done = spawn_blocking(move || {
             let mut core = locked(&core);

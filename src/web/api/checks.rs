@@ -17,11 +17,7 @@ use axum::{
 use serde_json::Value;
 
 /// `GET /api/v1/services/{name}/checks`
-pub(super) async fn list(
-    State(site): State<Site>,
-    Path(name): Path<String>,
-    params: Params,
-) -> Answer<Json<Value>> {
+pub(super) async fn list(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Answer<Json<Value>> {
     params.only(&["window", "from", "to", "outcome", "limit", "cursor"])?;
     let window = params.window(site.clock.now())?;
     let outcome = params.word("outcome", "takes up, degraded, down or unknown", Outcome::parse)?;

@@ -43,7 +43,9 @@ impl ApiError {
 
     /// 404 for a path that leads nowhere.
     pub(crate) fn nothing_here() -> ApiError {
-        ApiError::not_found("there is nothing at this path; the interface begins at /health, /api/v1/services and /dashboard")
+        ApiError::not_found(
+            "there is nothing at this path; the interface begins at /health, /api/v1/services and /dashboard",
+        )
     }
 
     /// 500: our mistake; the log says which.

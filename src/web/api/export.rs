@@ -205,12 +205,7 @@ pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Re
         services: order
             .services
             .iter()
-            .map(|s| ServiceJson {
-                name: &s.name,
-                group: s.group.as_deref(),
-                kind: s.kind.as_str(),
-                target: &s.target,
-            })
+            .map(|s| ServiceJson { name: &s.name, group: s.group.as_deref(), kind: s.kind.as_str(), target: &s.target })
             .collect(),
     };
     let mut out = Lines { sink, format: order.format, first: true };

@@ -125,7 +125,15 @@ fn to_json(value: &impl Serialize) -> Answer<String> {
 
 /// The health+json draft's form (draft-inadarei-api-health-check).
 fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> serde_json::Value {
-    let word = |ok: bool, warn: bool| if !ok { "fail" } else if warn { "warn" } else { "pass" };
+    let word = |ok: bool, warn: bool| {
+        if !ok {
+            "fail"
+        } else if warn {
+            "warn"
+        } else {
+            "pass"
+        }
+    };
     let checks: serde_json::Map<_, _> = services
         .iter()
         .map(|s| {

@@ -90,11 +90,7 @@ fn read_cursor(text: &str) -> Option<Cursor> {
 }
 
 /// `GET /api/v1/incidents/{id}`
-pub(super) async fn one(
-    State(site): State<Site>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer<Json<Value>> {
+pub(super) async fn one(State(site): State<Site>, Path(id): Path<String>, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
     let missing = || ApiError::not_found(format!("there is no incident {id}"));
     let number: i64 = id.parse().map_err(|_| missing())?;

@@ -42,11 +42,7 @@ pub(crate) struct ReasonJson<'a> {
 
 impl<'a> From<&'a Reason> for ReasonJson<'a> {
     fn from(reason: &'a Reason) -> ReasonJson<'a> {
-        ReasonJson {
-            class: reason.class.as_str(),
-            phase: reason.phase.map(Phase::as_str),
-            message: &reason.message,
-        }
+        ReasonJson { class: reason.class.as_str(), phase: reason.phase.map(Phase::as_str), message: &reason.message }
     }
 }
 
@@ -180,12 +176,7 @@ pub(crate) struct GapJson<'a> {
 
 impl<'a> From<&'a Gap> for GapJson<'a> {
     fn from(gap: &'a Gap) -> GapJson<'a> {
-        GapJson {
-            service: &gap.service,
-            from: Time(gap.from),
-            to: gap.to.map(Time),
-            reason: gap.why.as_str(),
-        }
+        GapJson { service: &gap.service, from: Time(gap.from), to: gap.to.map(Time), reason: gap.why.as_str() }
     }
 }
 

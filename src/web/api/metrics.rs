@@ -2,11 +2,7 @@
 
 use super::Answer;
 use crate::{
-    domain::{
-        check::Phase,
-        status::Status,
-        time::UnixMs,
-    },
+    domain::{check::Phase, status::Status, time::UnixMs},
     web::{api::ApiError, site::Site},
 };
 use axum::{
@@ -90,7 +86,12 @@ fn registry(site: &Site, now: UnixMs) -> Registry {
     registry.register_with_unit("response_time", "Response time of the latest check", Unit::Seconds, response);
     registry.register_with_unit("phase", "Time of each phase of the latest check", Unit::Seconds, phases);
     registry.register_with_unit("last_check_timestamp", "When the latest check started", Unit::Seconds, last_at);
-    registry.register_with_unit("certificate_expiry_timestamp", "When the certificate ends", Unit::Seconds, certificate);
+    registry.register_with_unit(
+        "certificate_expiry_timestamp",
+        "When the certificate ends",
+        Unit::Seconds,
+        certificate,
+    );
 
     let (pulse, writer) = (site.pulse.figures(), site.writer.figures());
     registry.register("checks_started", "Checks started by this run", ConstCounter::new(pulse.started));
@@ -116,6 +117,10 @@ fn registry(site: &Site, now: UnixMs) -> Registry {
     registry.register("results_lost", "Results made that could not be kept", ConstCounter::new(writer.dropped));
     registry.register("results_waiting", "Results that wait for their commit", gauge(writer.waiting as f64));
     registry.register("commits", "Commits of this run", ConstCounter::new(writer.commits));
-    registry.register("store_failing", "1 while the history cannot be written", gauge(f64::from(u8::from(site.writer.trouble().is_some()))));
+    registry.register(
+        "store_failing",
+        "1 while the history cannot be written",
+        gauge(f64::from(u8::from(site.writer.trouble().is_some()))),
+    );
     registry
 }

@@ -46,12 +46,7 @@ impl Params {
     }
 
     /// A parameter that takes one of some words.
-    pub(super) fn word<T>(
-        &self,
-        name: &str,
-        takes: &str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Answer<Option<T>> {
+    pub(super) fn word<T>(&self, name: &str, takes: &str, read: impl FnOnce(&str) -> Option<T>) -> Answer<Option<T>> {
         self.get(name).map(|text| read(text).ok_or_else(|| ApiError::parameter(name, takes))).transpose()
     }
 

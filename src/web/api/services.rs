@@ -37,11 +37,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 }
 
 /// `GET /api/v1/services/{name}`
-pub(super) async fn one(
-    State(site): State<Site>,
-    Path(name): Path<String>,
-    params: Params,
-) -> Answer<Json<Value>> {
+pub(super) async fn one(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
     let now = site.clock.now();
     let Some(service) = site.board.get(&name) else {
