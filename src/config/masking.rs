@@ -56,6 +56,9 @@ static BEARER: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\bbearer[ \t]+(
 /// A URL up to where its user information, or its host, begins.
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9+.-]*)://"));
 
+/// A variable, which is no credential, but the name of one.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}"));
+
 /// A pattern of this file. Each of them is read by the tests, so that it can be relied on.
 fn constant(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern, which the tests have read")
@@ -219,14 +222,18 @@ impl Masked {
     pub(super) fn new(source: &str, mut hidden: Vec<Range<usize>>) -> Masked {
         hidden.sort_by_key(|r| r.start);
         let (mut text, mut ends) = (String::with_capacity(source.len()), Vec::new());
-        let (mut next, mut until) = (0, 0);
+        let (mut next, mut until, mut shown_until) = (0, 0, 0);
         for (at, c) in source.char_indices() {
             while hidden.get(next).is_some_and(|r| r.start <= at) {
                 until = until.max(hidden[next].end);
                 next += 1;
             }
+            if c == '$' && at < until && !source[..at].ends_with('$') {
+                let variable = VARIABLE.find(&source[at..]);
+                shown_until = variable.map_or(shown_until, |variable| at + variable.end());
+            }
             // Lines and quotes stay, so that what is hidden can be told from what is missing.
-            if at < until && !"\r\n\"'".contains(c) {
+            if at < until && at >= shown_until && !"\r\n\"'".contains(c) {
                 text.push('•');
                 ends.push((at + c.len_utf8(), text.len()));
             } else {
@@ -301,13 +308,15 @@ mod tests {
 
     #[test]
     fn a_masked_source_keeps_its_columns() {
-        let source = "a = 'sécret', b = 1";
-        let masked = Masked::new(source, vec![4..13]);
-        assert_eq!(masked.text, "a = '••••••', b = 1");
+        let source = "a = 'sécrets', b = 1";
+        let masked = Masked::new(source, Vec::from([4..13, 6..9]));
+        assert_eq!(masked.text, "a = '•••••••', b = 1");
         assert_eq!(source.chars().count(), masked.text.chars().count());
         let b = source.find("b =").unwrap();
         assert!(masked.text[masked.offset(b)..].starts_with("b ="));
         assert_eq!(masked.offset(source.len() + 5), masked.text.len());
         assert_eq!(masked.offset(0), 0);
+        // The name of a variable helps, and hides nothing.
+        assert_eq!(Masked::new("'a${B}c$${D}'", Vec::from([0..13])).text, "'•${B}••••••'");
     }
 }

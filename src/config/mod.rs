@@ -128,7 +128,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
 
 /// The mistakes against TOML itself, and whether the tree can be read in spite of them.
 ///
-/// One for each line, in order, and none after a list or a table that does not end: from there on the parser guesses.
+/// One for each line, in order, and none after something of several lines that does not end: from there on the parser guesses.
 fn syntax_mistakes(text: &str, errors: &[toml::de::Error]) -> (Vec<Mistake>, bool) {
     let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     places.sort_by_key(|(span, _)| span.start);
@@ -140,7 +140,9 @@ fn syntax_mistakes(text: &str, errors: &[toml::de::Error]) -> (Vec<Mistake>, boo
             mistakes.push(Mistake::at(span, "this is not TOML").label(message));
             last_line = Some(line);
         }
-        if ["array", "table", "unclosed"].iter().any(|word| message.contains(word)) {
+        // A header (`[table]`, `[[array table]]`) ends with its line in any case.
+        let message = message.replace("array table", "");
+        if ["array", "inline table", "multi-line", "key-value"].iter().any(|word| message.contains(word)) {
             break;
         }
     }
