@@ -88,10 +88,14 @@ pub(super) fn credentials_in(text: &str) -> Vec<Range<usize>> {
 
 /// The part of `rest` (what follows `scheme://`) that is a password, or a token in the place of a user.
 fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
-    // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
-    let end = rest.rfind('@')?;
     let postgres = scheme.starts_with("postgres");
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
+    let Some(end) = rest.rfind('@') else {
+        // Where the `@` itself was forgotten, what stands for a port is none.
+        let port = authority.split_once(':').filter(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
+        return port.filter(|(host, _)| postgres && !host.starts_with('[')).map(|(host, _)| host.len() + 1..rest.len());
+    };
     let plain_host = !authority.contains('@')
         && authority.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
     if plain_host && !postgres {
@@ -288,6 +292,9 @@ mod tests {
             ("postgres://me:hunter2@db/x", "postgres://me:•••@db/x"),
             ("postgres://me:hun/t@er2@db/x", "postgres://me:•••@db/x"),
             ("postgres://me@db/x", "postgres://me@db/x"),
+            ("postgres://me:hunter2db/x", "postgres://me:•••"),
+            ("postgres://db:5432/x", "postgres://db:5432/x"),
+            ("postgres://[::1]/x", "postgres://[::1]/x"),
             ("https://tokentoken@api/x", "https://•••@api/x"),
             ("https://api:8000/a@b", "https://api:8000/a@b"),
             ("https://api/x?token=abc&q=1", "https://api/x?token=•••&q=1"),
