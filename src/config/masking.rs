@@ -324,6 +324,6 @@ mod tests {
         assert_eq!(masked.offset(source.len() + 5), masked.text.len());
         assert_eq!(masked.offset(0), 0);
         // The name of a variable helps, and hides nothing.
-        assert_eq!(Masked::new("'a${B}c$${D}'", Vec::from([0..13])).text, "'•${B}••••••'");
+        assert_eq!(Masked::new("'a${B}c$${D}'", Vec::from([0..6, 2..13])).text, "'•${B}••••••'");
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
 //! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
-//! [`reader`] asks it typed questions; one file per section ([`checks`], [`sections`]) and one per kind of endpoint
-//! ([`http`], [`tcp`], [`postgres`], [`command`]) ask them; [`text`] fills in variables; [`error`] renders.
+//! `reader` asks it typed questions; one file per section (`checks`, `sections`) and one per kind of endpoint
+//! (`http`, `tcp`, `postgres`, `command`) ask them; `text` fills in variables; `error` renders.
 //!
 //! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
-//! error, in no target and in no setting that is shown ([`masking`]).
+//! error, in no target and in no setting that is shown (`masking`).
 
 mod address;
 mod checks;
