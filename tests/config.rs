@@ -784,8 +784,23 @@ fn nearly_toml() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..12).prop_map(|lines| lines.join("\n"))
 }
 
+/// The examples that we ship, with a few places overwritten: what a slip of the hand makes of a right file.
+fn slightly_broken() -> impl Strategy<Value = String> {
+    let text: String = EXAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect();
+    let slip = (any::<prop::sample::Index>(), 0usize..12, "([a-z\"'\\[\\]{}=,.$é\n-]|[0-9]{1,3}){0,3}");
+    prop::collection::vec(slip, 1..6).prop_map(move |slips| {
+        let mut chars: Vec<char> = text.chars().collect();
+        for (at, length, inserted) in slips {
+            let at = at.index(chars.len());
+            let end = (at + length).min(chars.len());
+            chars.splice(at..end, inserted.chars());
+        }
+        chars.into_iter().collect()
+    })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), nearly_toml()], value in ".{0,8}") {
@@ -794,6 +809,16 @@ proptest! {
             prop_assert!(error.count() > 0);
             prop_assert!(error.render(true).ends_with("in config.toml"));
             error.render(false);
+        }
+    }
+
+    #[test]
+    fn no_slip_in_a_right_file_shows_what_a_variable_stands_for(text in slightly_broken()) {
+        let env = |_: &str| Some("hunter2".to_owned());
+        match config::parse(&text, Path::new(FILE), &env) {
+            Ok(config) => prop_assert!(config.checks.endpoints.len() <= 12),
+            // The port is shown: it is no variable in the file, and a wrong one has to be found.
+            Err(error) => prop_assert!(!error.to_string().replace("DASHBOARD_PORT` is `hunter2`", "").contains("hunter2")),
         }
     }
 }

@@ -84,7 +84,8 @@ fn expectation(table: &Table<'_>) -> Option<(JsonExpectation, Json)> {
         match serde_json_path::JsonPath::parse(&text.value) {
             Ok(path) => Some((path, text)),
             Err(error) => {
-                let mistake = value.mistake("this is no JSON path").label(text.detail(error.message()));
+                let place = format!("it can be followed up to its character {}", error.position());
+                let mistake = value.mistake("this is no JSON path").label(text.detail(place));
                 table.source.report(mistake.help("a JSON path begins with `$`, as `$.checks[0].status`"));
                 None
             }

@@ -56,6 +56,9 @@ static BEARER: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\bbearer[ \t]+(
 /// A URL up to where its user information, or its host, begins.
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9+.-]*)://"));
 
+/// A variable, which is no credential, but the name of one.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}"));
+
 /// A pattern of this file. Each of them is read by the tests, so that it can be relied on.
 fn constant(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern, which the tests have read")
@@ -85,10 +88,14 @@ pub(super) fn credentials_in(text: &str) -> Vec<Range<usize>> {
 
 /// The part of `rest` (what follows `scheme://`) that is a password, or a token in the place of a user.
 fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
-    // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
-    let end = rest.rfind('@')?;
     let postgres = scheme.starts_with("postgres");
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
+    let Some(end) = rest.rfind('@') else {
+        // Where the `@` itself was forgotten, what stands for a port is none.
+        let port = authority.split_once(':').filter(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
+        return port.filter(|(host, _)| postgres && !host.starts_with('[')).map(|(host, _)| host.len() + 1..rest.len());
+    };
     let plain_host = !authority.contains('@')
         && authority.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
     if plain_host && !postgres {
@@ -219,14 +226,18 @@ impl Masked {
     pub(super) fn new(source: &str, mut hidden: Vec<Range<usize>>) -> Masked {
         hidden.sort_by_key(|r| r.start);
         let (mut text, mut ends) = (String::with_capacity(source.len()), Vec::new());
-        let (mut next, mut until) = (0, 0);
+        let (mut next, mut until, mut shown_until) = (0, 0, 0);
         for (at, c) in source.char_indices() {
             while hidden.get(next).is_some_and(|r| r.start <= at) {
                 until = until.max(hidden[next].end);
                 next += 1;
             }
+            if c == '$' && at < until && !source[..at].ends_with('$') {
+                let variable = VARIABLE.find(&source[at..]);
+                shown_until = variable.map_or(shown_until, |variable| at + variable.end());
+            }
             // Lines and quotes stay, so that what is hidden can be told from what is missing.
-            if at < until && !"\r\n\"'".contains(c) {
+            if at < until && at >= shown_until && !"\r\n\"'".contains(c) {
                 text.push('•');
                 ends.push((at + c.len_utf8(), text.len()));
             } else {
@@ -281,6 +292,9 @@ mod tests {
             ("postgres://me:hunter2@db/x", "postgres://me:•••@db/x"),
             ("postgres://me:hun/t@er2@db/x", "postgres://me:•••@db/x"),
             ("postgres://me@db/x", "postgres://me@db/x"),
+            ("postgres://me:hunter2db/x", "postgres://me:•••"),
+            ("postgres://db:5432/x", "postgres://db:5432/x"),
+            ("postgres://[::1]/x", "postgres://[::1]/x"),
             ("https://tokentoken@api/x", "https://•••@api/x"),
             ("https://api:8000/a@b", "https://api:8000/a@b"),
             ("https://api/x?token=abc&q=1", "https://api/x?token=•••&q=1"),
@@ -301,13 +315,15 @@ mod tests {
 
     #[test]
     fn a_masked_source_keeps_its_columns() {
-        let source = "a = 'sécret', b = 1";
-        let masked = Masked::new(source, vec![4..13]);
-        assert_eq!(masked.text, "a = '••••••', b = 1");
+        let source = "a = 'sécrets', b = 1";
+        let masked = Masked::new(source, Vec::from([4..13, 6..9]));
+        assert_eq!(masked.text, "a = '•••••••', b = 1");
         assert_eq!(source.chars().count(), masked.text.chars().count());
         let b = source.find("b =").unwrap();
         assert!(masked.text[masked.offset(b)..].starts_with("b ="));
         assert_eq!(masked.offset(source.len() + 5), masked.text.len());
         assert_eq!(masked.offset(0), 0);
+        // The name of a variable helps, and hides nothing.
+        assert_eq!(Masked::new("'a${B}c$${D}'", Vec::from([0..6, 2..13])).text, "'•${B}••••••'");
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
 //! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
-//! [`reader`] asks it typed questions; one file per section ([`checks`], [`sections`]) and one per kind of endpoint
-//! ([`http`], [`tcp`], [`postgres`], [`command`]) ask them; [`text`] fills in variables; [`error`] renders.
+//! `reader` asks it typed questions; one file per section (`checks`, `sections`) and one per kind of endpoint
+//! (`http`, `tcp`, `postgres`, `command`) ask them; `text` fills in variables; `error` renders.
 //!
 //! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
-//! error, in no target and in no setting that is shown ([`masking`]).
+//! error, in no target and in no setting that is shown (`masking`).
 
 mod address;
 mod checks;
@@ -21,6 +21,7 @@ mod postgres;
 mod reader;
 mod rhythm;
 mod sections;
+mod syntax;
 mod tcp;
 mod text;
 mod tls;
@@ -30,13 +31,13 @@ mod weburl;
 pub use error::ConfigError;
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Storage};
 
-use error::{Mistake, Span};
+use error::Mistake;
 use reader::{Source, Table};
 use std::{
     io,
     path::{Path, PathBuf},
 };
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 /// The file that `HEALTHCHECK_CONFIG` names, or `config.toml` in the working directory.
 pub fn locate(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
@@ -85,13 +86,13 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     let mut hidden = masking::credentials_in(text);
     let folder = path.parent().unwrap_or(Path::new(""));
     let source = Source::new(text, folder, env);
-    let (syntax, readable) = syntax_mistakes(text, &errors);
-    syntax.into_iter().for_each(|mistake| source.report(mistake));
-    let whole = toml::de::DeValue::Table(tree.into_inner());
+    let syntax = syntax::judge(text, &errors);
+    syntax.mistakes.into_iter().for_each(|mistake| source.report(mistake));
+    hidden.extend(syntax.hidden);
+    let whole = DeValue::Table(tree.into_inner());
     masking::hidden_by_place(text, 0..0, &whole, &mut hidden);
-    // A tree with holes in it would be reported for its holes.
     let config = match &whole {
-        toml::de::DeValue::Table(root) if readable => Some(read(&Table::new(&source, 0..0, root), path)),
+        DeValue::Table(root) if syntax.readable => Some(read(&Table::new(&source, 0..0, root), path)),
         _ => None,
     };
     let (mistakes, unknown) = source.into_findings();
@@ -124,25 +125,4 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
         Some((format!("`{key}` is in no table"), place.to_owned()))
     });
     config
-}
-
-/// The mistakes against TOML itself, and whether the tree can be read in spite of them.
-///
-/// One for each line, in order, and none after a list or a table that does not end: from there on the parser guesses.
-fn syntax_mistakes(text: &str, errors: &[toml::de::Error]) -> (Vec<Mistake>, bool) {
-    let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
-    places.sort_by_key(|(span, _)| span.start);
-    let readable = places.iter().all(|(_, message)| message.starts_with("duplicate key"));
-    let (mut mistakes, mut last_line) = (Vec::new(), None);
-    for (span, message) in places {
-        let line = text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count();
-        if last_line != Some(line) {
-            mistakes.push(Mistake::at(span, "this is not TOML").label(message));
-            last_line = Some(line);
-        }
-        if ["array", "table", "unclosed"].iter().any(|word| message.contains(word)) {
-            break;
-        }
-    }
-    (mistakes, readable)
 }

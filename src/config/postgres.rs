@@ -115,7 +115,10 @@ fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
         None => ("", None),
     };
     if user.is_empty() {
-        report("the user is missing");
+        report(match user_information.is_none() && value.contains('@') {
+            true => "a `/`, `?` or `#` before the `@` has to be percent-encoded",
+            false => "the user is missing",
+        });
         return None;
     }
     let address = match address::host_and_port(address, Some(5432)) {

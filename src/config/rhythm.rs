@@ -1,7 +1,8 @@
 //! How often, how long and how many: the settings that `[checks]` gives to all and an endpoint may give to itself.
 
 use super::{
-    error::Span,
+    error::{Mistake, Span},
+    nearest::nearest,
     reader::{Table, in_seconds},
 };
 use crate::domain::service::{Cadence, Thresholds};
@@ -25,6 +26,8 @@ pub(super) struct Effective {
     pub(super) degraded_after_ms: Option<i64>,
 }
 
+/// The keys of this table, as far as they are times.
+const KEYS: [&str; 3] = ["interval_secs", "timeout_secs", "retry_interval_secs"];
 const INTERVAL_MS: i64 = 10_000;
 const TIMEOUT_MS: i64 = 5_000;
 const RETRY_INTERVAL_MS: i64 = 2_000;
@@ -77,13 +80,15 @@ impl Rhythm {
     }
 
     fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Rhythm) {
-        // An interval that could not be read was reported; nothing can be said of what should fit into it.
-        if self.interval_ms.is_none() && table.peek("interval_secs").is_some() {
+        // An interval that could not be read, or is misspelt, is reported; nothing can be said of what should fit
+        // into it.
+        if self.interval_ms.is_none() && table.all().iter().any(|(key, _)| nearest(key, KEYS) == Some("interval_secs"))
+        {
             return;
         }
         let title = format!("`{key}` is longer than the interval");
         let label = format!("{} s; at most {} s", in_seconds(ms), in_seconds(interval_ms));
-        let mistake = super::error::Mistake::at(span.clone(), title).label(label);
+        let mistake = Mistake::at(span.clone(), title).label(label);
         table.source.report(match self.interval_ms.as_ref().or(parent.interval_ms.as_ref()) {
             Some((_, interval)) => mistake.also(interval.clone(), "the interval"),
             None => mistake.help(format!("`interval_secs` is {} unless you set it", in_seconds(INTERVAL_MS))),
