@@ -1,4 +1,49 @@
-//! A health-check service with a memory.
+//! A health-check service with a memory: it probes services, writes every check result into one SQLite file, and
+//! answers for years.
+//!
+//! # The rooms
+//!
+//! A room imports only rooms on lower floors; rooms on one floor never import each other. A test reads this table and
+//! holds the code to it.
+//!
+//! | room | floor | what is in it |
+//! | --- | --- | --- |
+//! | `main` | 9 | arguments, logging, exit code; nothing else |
+//! | `cli` | 8 | one file per command |
+//! | `app` | 7 | wiring, and the order of start and stop |
+//! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
+//! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
+//! | `alerts` | 5 | the loop that empties the outbox |
+//! | `config` | 4 | what the file says -> what the program may rely on; every mistake at once, with line and column |
+//! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
+//! | `probe` | 3 | one file per kind behind one enum |
+//! | `notify` | 3 | one file per way to tell somebody |
+//! | `board` | 2 | what is known now, in memory, as of the last commit |
+//! | `clock` | 1 | what time it is: the only place that may ask |
+//! | `shutdown` | 1 | signals, and a token that everything that loops watches |
+//! | `domain` | 0 | the words and the numbers: checks, health (state machine), timeline, uptime, outages; pure |
+//!
+//! # The path of a check result
+//!
+//! A loop of the [`scheduler`] wakes in its slot; [`probe::Probe::run`] finds a `Report` by its deadline; it is judged
+//! into a `CheckResult`; [`domain::health::Health::observe`] (pure) says what it changes; [`store::Writer::record`] takes
+//! both in. The writer gathers what comes within a moment and commits it in one transaction: the row, the outage, the
+//! gap before it, hours that are settled by it, the alert in the outbox. After the commit, and only then, it posts to
+//! the [`board::Board`], which `/health` and the pages read, and rings for [`alerts`].
+//!
+//! Reading: a handler asks the [`store::Reader`] for a window; it adds up rollups for whole days and hours and rows for
+//! the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it; the handler says
+//! them.
+//!
+//! # What holds
+//!
+//! - What is shown is what is stored: nothing is announced before its commit.
+//! - A result is shown to the state machine only if there is room to store it, so states and rows never disagree.
+//! - Rows are the truth; rollups, gaps and outages are functions of them, and tests compare them with a naive walk.
+//! - Handlers write nothing: they are given a reader, whose connections SQLite itself keeps from writing.
+//! - A restart is no transition: every state is rebuilt from rows.
+//! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.
+//! - A credential lives in a [`domain::secret::Secret`], which prints as dots.
 
 pub mod alerts;
 pub mod app;

@@ -229,7 +229,14 @@ fn buckets_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: Uni
         for (part, tally) in buckets.iter() {
             let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(rows, part, now);
             prop_assert_eq!(
-                (tally.up_ms, tally.degraded_ms, tally.down_ms, tally.unknown_ms, tally.doubt_up_ms, tally.doubt_down_ms),
+                (
+                    tally.up_ms,
+                    tally.degraded_ms,
+                    tally.down_ms,
+                    tally.unknown_ms,
+                    tally.doubt_up_ms,
+                    tally.doubt_down_ms
+                ),
                 (up, degraded, down, unknown, doubt_up, doubt_down),
                 "{:?} of {} buckets",
                 part,
