@@ -1,5 +1,5 @@
 use super::{http::spec, *};
-use crate::support::net::{answer, http, read_head, serve};
+use crate::support::net::{answer, closed_port, http, read_head, serve};
 use healthcheck_dashboard::{
     domain::secret::Secret,
     probe::spec::{Auth, HttpSpec, StatusSet},
@@ -129,4 +129,13 @@ async fn a_redirect_to_what_is_no_http_is_not_followed() {
     let (address, _) = redirecting("302 Found", "ftp://example.com/".to_owned()).await;
     let report = run(spec(&format!("http://{address}/from"))).await;
     assert_failed(&report, Class::Protocol, Phase::Ttfb, "redirected to what is no HTTP address (ftp:)");
+}
+
+#[tokio::test]
+async fn where_the_second_hop_is_not_reached_there_is_no_status() {
+    let nobody = closed_port().await;
+    let (address, _) = redirecting("302 Found", format!("http://{nobody}/")).await;
+    let report = run(spec(&format!("http://{address}/from"))).await;
+    assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {nobody}"));
+    assert_eq!(report.http_status, None);
 }

@@ -99,3 +99,13 @@ async fn a_closed_port_refuses() {
     let report = run(to(address), AMPLE).await;
     assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {address}"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_and_latencies_follow_the_same_clock() {
+    let address = saying(&[], false).await;
+    let started = std::time::Instant::now();
+    let report = run(expecting(address, "+PONG"), Duration::from_secs(600)).await;
+    assert_eq!(failure(&report).class, Class::Timeout);
+    assert!((590_000_000..=600_100_000).contains(&report.latency_us), "{report:?}");
+    assert!(started.elapsed() < AMPLE);
+}
