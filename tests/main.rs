@@ -2,3 +2,5 @@
 
 mod config;
 mod laws;
+mod probes;
+mod support;

@@ -183,11 +183,10 @@ async fn race(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)>
         };
         match result {
             Some((Ok(stream), address)) => return Ok((stream, address)),
-            Some((Err(error), _)) => {
-                if refused.as_ref().is_none_or(|first| fault::ours(first).is_some() && fault::ours(&error).is_none()) {
-                    refused = Some(error);
-                }
-            }
+            Some((Err(error), _)) => match &refused {
+                Some(first) if fault::ours(first).is_none() || fault::ours(&error).is_some() => {}
+                _ => refused = Some(error),
+            },
             None => {}
         }
         attempts.extend(waiting.next().map(attempt));

@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `spec` | what a probe has to do, checked and ready |
-//! | `http`, `http_headers`, `http_answer`, `tcp`, `postgres`, `command` | the kinds |
+//! | `http`, `http_headers`, `http_answer`, `tcp`, `postgres`, `postgres_wire`, `command` | the kinds |
 //! | `connect`, `tls` | names, connections, certificates |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
@@ -20,6 +20,7 @@ mod http;
 mod http_answer;
 mod http_headers;
 mod postgres;
+mod postgres_wire;
 pub mod spec;
 mod tcp;
 mod text;

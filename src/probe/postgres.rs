@@ -6,6 +6,7 @@ use super::{
     ProbeError, Shared,
     connect::{self, Resolver},
     fault,
+    postgres_wire::{CancelOnDrop, Greeted, RustlsConnect, Timed, ask_for_tls, connector},
     spec::{PostgresSpec, SslMode},
     text::{Scrubber, counted, seconds, showable},
     tls::{Judge, Tls, expiry_warning},
@@ -13,28 +14,21 @@ use super::{
 };
 use crate::domain::check::{Class, Phase, Reason};
 use futures_util::TryStreamExt;
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    runtime::Handle,
     time::timeout,
 };
 use tokio_postgres::{
-    CancelToken, Client, Config, Connection, Error, NoTls, SimpleQueryMessage,
+    Client, Config, Connection, Error, NoTls, SimpleQueryMessage,
     config::{SslMode as Wire, SslNegotiation},
     error::SqlState,
-    tls::{MakeTlsConnect, TlsConnect, TlsStream},
+    tls::TlsStream,
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// "Will you speak TLS?", as the protocol has it: the length of the message, and the code of the question.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// How long the end of a session that was good may take. Its result is settled by then.
 const GOODBYE: Duration = Duration::from_millis(200);
-/// How long a query that was given up is given to be cancelled.
-const CANCEL: Duration = Duration::from_secs(5);
-
 /// A PostgreSQL service, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Postgres {
@@ -46,7 +40,7 @@ pub(super) struct Postgres {
 }
 
 /// A session that is ready for queries, with or without TLS.
-type Session<S> = (Client, Connection<TcpStream, S>);
+type Session<S, T> = (Client, Connection<S, T>);
 
 impl Postgres {
     pub(super) fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
@@ -97,8 +91,7 @@ impl Postgres {
         if secure {
             trace.enter(Phase::Tls);
             if self.offers_tls(&mut stream, trace, deadline).await.map_err(last)? {
-                let config = self.tls.config(trace, &[]);
-                let connector = self.connector(config).map_err(last)?;
+                let connector = self.connector(trace).map_err(last)?;
                 let mut config = self.config.clone();
                 // "Direct": the question whether TLS is spoken was asked and answered above.
                 config.ssl_mode(Wire::Require).ssl_negotiation(SslNegotiation::Direct);
@@ -114,7 +107,7 @@ impl Postgres {
         trace.enter(Phase::Ttfb);
         let mut config = self.config.clone();
         config.ssl_mode(Wire::Disable);
-        let session = config.connect_raw(stream, NoTls).await.map_err(refused)?;
+        let session = config.connect_raw(Greeted::new(stream), NoTls).await.map_err(refused)?;
         self.ask(session, false, trace, deadline).await.map_err(last)
     }
 
@@ -132,22 +125,22 @@ impl Postgres {
         }
     }
 
-    fn connector(&self, config: rustls::ClientConfig) -> Result<RustlsConnect, Fault> {
-        let mut maker = MakeRustlsConnect::new(config);
-        MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, &self.spec.host)
+    fn connector(&self, trace: &Arc<Trace>) -> Result<RustlsConnect, Fault> {
+        connector(&self.tls, &self.spec.host, trace)
             .map_err(|error| Fault::new(Class::Tls, Some(Phase::Tls), format!("TLS cannot be set up: {error}")))
     }
 
     /// Runs the query and ends the session.
-    async fn ask<S>(
+    async fn ask<S, T>(
         &self,
-        (client, connection): Session<S>,
+        (client, connection): Session<S, T>,
         secure: bool,
         trace: &Arc<Trace>,
         deadline: Duration,
     ) -> Result<(), Fault>
     where
-        S: TlsStream + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: TlsStream + Unpin,
     {
         trace.enter(Phase::Body);
         let mut connection = pin!(connection);
@@ -167,12 +160,12 @@ impl Postgres {
             }
         };
         cancel.disarm();
-        trace.end();
         let result = result.map_err(|error| match error {
             QueryError::Broke(error) => self.query_fault(&error, trace, deadline),
             QueryError::Unexpected(message, found) => Fault::new(Class::Content, Some(Phase::Body), message)
                 .with_excerpt(found.and_then(|found| self.scrubber.excerpt(&found, true))),
         });
+        trace.end();
         drop(client);
         // Without its client the connection says goodbye and closes, which leaves the server nothing to clean up.
         let _ = timeout(GOODBYE, connection).await;
@@ -237,8 +230,8 @@ impl Postgres {
 
     /// A query that is given up goes on in the server, which does not notice before it is done: it is cancelled.
     fn cancel_on_drop(&self, client: &Client, secure: bool, trace: &Arc<Trace>) -> CancelOnDrop {
-        let connector = secure.then(|| self.connector(self.tls.config(trace, &[])).ok()).flatten();
-        CancelOnDrop(Some((client.cancel_token(), connector, trace.peer())))
+        let connector = secure.then(|| self.connector(trace).ok()).flatten();
+        CancelOnDrop::new(client.cancel_token(), connector, trace.peer())
     }
 }
 
@@ -270,60 +263,7 @@ fn wire_fault(error: &Error, trace: &Trace, deadline: Duration, what: &str) -> F
     }
     match std::error::Error::source(error) {
         // Neither the server's words nor the network's: the client's own, on a login that it has no password for.
-        Some(cause) if !cause.is::<std::io::Error>() => Fault::new(Class::Query, phase, format!("{what}: {cause}")),
+        Some(cause) if !cause.is::<io::Error>() => Fault::new(Class::Query, phase, format!("{what}: {cause}")),
         _ => Fault::new(Class::Protocol, phase, "the answer is not PostgreSQL's"),
-    }
-}
-
-async fn ask_for_tls(stream: &mut TcpStream) -> std::io::Result<u8> {
-    stream.write_all(&SSL_REQUEST).await?;
-    stream.read_u8().await
-}
-
-type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
-
-/// Marks when the TLS handshake is over.
-struct Timed {
-    inner: RustlsConnect,
-    trace: Arc<Trace>,
-}
-
-impl TlsConnect<TcpStream> for Timed {
-    type Stream = <RustlsConnect as TlsConnect<TcpStream>>::Stream;
-    type Error = <RustlsConnect as TlsConnect<TcpStream>>::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
-
-    fn connect(self, stream: TcpStream) -> Self::Future {
-        Box::pin(async move {
-            let stream = self.inner.connect(stream).await?;
-            self.trace.enter(Phase::Ttfb);
-            Ok(stream)
-        })
-    }
-}
-
-/// Sends a cancel request, over a connection of its own as the protocol has it, unless it is disarmed.
-struct CancelOnDrop(Option<(CancelToken, Option<RustlsConnect>, String)>);
-
-impl CancelOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let (Some((token, connector, address)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
-        // Nobody waits for it, and nothing depends on it: at worst the query runs to its own end.
-        runtime.spawn(timeout(CANCEL, async move {
-            let Ok(mut stream) = TcpStream::connect(address).await else { return };
-            let _ = match connector {
-                None => token.cancel_query_raw(stream, NoTls).await,
-                Some(connector) => match ask_for_tls(&mut stream).await {
-                    Ok(b'S') => token.cancel_query_raw(stream, connector).await,
-                    _ => Ok(()),
-                },
-            };
-        }));
     }
 }

@@ -111,6 +111,7 @@ impl Trace {
         host.clone_into(&mut state.host);
         state.port = port;
         state.addresses.clear();
+        state.http_status = None;
     }
 
     /// The addresses that the host has.
@@ -155,7 +156,7 @@ impl Trace {
         self.state().queued
     }
 
-    /// The status of the last answer; the redirects before it do not count.
+    /// The host that is being asked answered with this status. (What hosts before it said, in redirects, is forgotten.)
     pub(super) fn answered(&self, status: u16) {
         self.state().http_status = Some(status);
     }

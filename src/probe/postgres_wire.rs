@@ -1,0 +1,143 @@
+//! What the PostgreSQL probe does beside the client library, on the wire.
+
+use super::{tls::Tls, trace::Trace};
+use crate::domain::check::Phase;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+    runtime::Handle,
+    time::timeout,
+};
+use tokio_postgres::{
+    CancelToken, NoTls,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// "Will you speak TLS?", as the protocol has it: the length of the message, and the code of the question.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// How long a query that was given up is given to be cancelled.
+const CANCEL: Duration = Duration::from_secs(5);
+
+/// Asks the server whether it speaks TLS: `S` or `N`, from a PostgreSQL server.
+pub(super) async fn ask_for_tls(stream: &mut TcpStream) -> io::Result<u8> {
+    stream.write_all(&SSL_REQUEST).await?;
+    stream.read_u8().await
+}
+
+/// What makes a TLS session of a connection.
+pub(super) type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
+
+/// Marks when the TLS handshake is over.
+pub(super) struct Timed {
+    pub(super) inner: RustlsConnect,
+    pub(super) trace: Arc<Trace>,
+}
+
+impl TlsConnect<TcpStream> for Timed {
+    type Stream = <RustlsConnect as TlsConnect<TcpStream>>::Stream;
+    type Error = <RustlsConnect as TlsConnect<TcpStream>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
+
+    fn connect(self, stream: TcpStream) -> Self::Future {
+        Box::pin(async move {
+            let stream = self.inner.connect(stream).await?;
+            self.trace.enter(Phase::Ttfb);
+            Ok(stream)
+        })
+    }
+}
+
+/// A stream whose first byte has to be one that a PostgreSQL server begins with. Without that, the client would take any
+/// text for the announcement of a message of a gigabyte, and wait for it.
+pub(super) struct Greeted {
+    inner: TcpStream,
+    greeted: bool,
+}
+
+impl Greeted {
+    pub(super) fn new(inner: TcpStream) -> Greeted {
+        Greeted { inner, greeted: false }
+    }
+}
+
+impl AsyncRead for Greeted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if let Some(first) = buf.filled().get(before).filter(|_| !self.greeted) {
+            // Authentication, error, negotiation of the version.
+            if !matches!(first, b'R' | b'E' | b'v') {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            self.greeted = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Greeted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Sends a cancel request, over a connection of its own as the protocol has it, unless it is disarmed.
+pub(super) struct CancelOnDrop(Option<Cancel>);
+
+struct Cancel {
+    token: CancelToken,
+    /// Where the session has TLS.
+    connector: Option<RustlsConnect>,
+    address: String,
+}
+
+impl CancelOnDrop {
+    pub(super) fn new(token: CancelToken, connector: Option<RustlsConnect>, address: String) -> CancelOnDrop {
+        CancelOnDrop(Some(Cancel { token, connector, address }))
+    }
+
+    pub(super) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        let (Some(Cancel { token, connector, address }), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
+            return;
+        };
+        // Nobody waits for it, and nothing depends on it: at worst the query runs to its own end.
+        runtime.spawn(timeout(CANCEL, async move {
+            let Ok(mut stream) = TcpStream::connect(address).await else { return };
+            let _ = match connector {
+                None => token.cancel_query_raw(stream, NoTls).await,
+                Some(connector) => match ask_for_tls(&mut stream).await {
+                    Ok(b'S') => token.cancel_query_raw(stream, connector).await,
+                    _ => Ok(()),
+                },
+            };
+        }));
+    }
+}
+
+/// The connector for one session of a check.
+pub(super) fn connector(tls: &Tls, host: &str, trace: &Arc<Trace>) -> Result<RustlsConnect, String> {
+    let mut maker = MakeRustlsConnect::new(tls.config(trace, &[]));
+    MakeTlsConnect::<TcpStream>::make_tls_connect(&mut maker, host).map_err(|error| error.to_string())
+}

@@ -1,0 +1,147 @@
+use super::*;
+use healthcheck_dashboard::{domain::secret::Secret, probe::spec::CommandSpec};
+use std::{path::Path, time::Instant};
+
+fn sh(script: &str) -> Probe {
+    argv(&["sh", "-c", script])
+}
+
+fn argv(argv: &[&str]) -> Probe {
+    let argv = argv.iter().map(ToString::to_string).collect();
+    probe(Spec::Command(CommandSpec { argv, degraded_exit_codes: vec![1] }))
+}
+
+/// Comes back when the process is gone, or a zombie that its new parent has not seen yet.
+async fn wait_until_gone(pid: &str) {
+    let gone = async {
+        while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(AMPLE, gone).await.expect("the process is gone");
+}
+
+/// Comes back when the process is gone altogether: reaped by us.
+async fn wait_until_reaped(pid: &str) {
+    let reaped = async {
+        while Path::new(&format!("/proc/{pid}")).exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(AMPLE, reaped).await.expect("the process is reaped");
+}
+
+#[tokio::test]
+async fn exit_code_0_passes() {
+    assert_passed(&argv(&["true"]).run(AMPLE).await);
+}
+
+#[tokio::test]
+async fn what_it_says_is_why_it_failed_from_both_of_its_outputs() {
+    let report = sh("echo DISK CRITICAL; echo 2% free >&2; exit 2").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: DISK CRITICAL\n2% free");
+    assert_failed(&sh("exit 3").run(AMPLE).await, Class::ExitCode, Phase::Body, "exit code 3");
+}
+
+#[tokio::test]
+async fn an_exit_code_can_mean_degraded() {
+    let report = sh("echo DISK WARNING; exit 1").run(AMPLE).await;
+    let Verdict::Reserved(reason) = &report.verdict else { panic!("{report:?}") };
+    assert_eq!((reason.class, reason.message.as_str()), (Class::ExitCode, "exit code 1: DISK WARNING"));
+}
+
+#[tokio::test]
+async fn a_signal_is_named() {
+    let report = sh("kill -TERM $$").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "ended by signal 15 (SIGTERM)");
+}
+
+#[tokio::test]
+async fn arguments_are_not_for_a_shell() {
+    let report = argv(&["sh", "-c", "echo \"$1\"; exit 2", "sh", "$HOME; `id`"]).run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: $HOME; `id`");
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_exist_is_said_to() {
+    let report = argv(&["/no/such/program"]).run(AMPLE).await;
+    let message = "cannot start /no/such/program: there is no such program";
+    assert_failed(&report, Class::ExitCode, Phase::Body, message);
+    let report = argv(&["/etc/passwd"]).run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "cannot start /etc/passwd: it may not be executed");
+}
+
+#[tokio::test]
+async fn it_reads_nothing() {
+    let report = sh("cat; exit 2").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2");
+}
+
+#[tokio::test]
+async fn a_mebibyte_of_output_neither_stops_it_nor_is_kept() {
+    let report = sh("head -c 1048576 /dev/zero | tr '\\0' x; exit 2").run(AMPLE).await;
+    let message = &failure(&report).message;
+    assert!(message.starts_with("exit code 2: xxx") && message.len() <= 4096, "{} bytes", message.len());
+}
+
+#[tokio::test]
+async fn what_a_terminal_would_show_in_colour_is_plain() {
+    let report = sh("printf '\\033[31mbad\\033[0m\\a\\r\\n\\377'; exit 2").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: bad\n\u{fffd}");
+}
+
+#[tokio::test]
+async fn a_secret_in_its_output_is_scrubbed() {
+    let spec = CommandSpec {
+        argv: ["sh", "-c", "echo key tok-123456; exit 2"].map(str::to_owned).into(),
+        degraded_exit_codes: Vec::new(),
+    };
+    let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
+    assert_failed(&probe.run(AMPLE).await, Class::ExitCode, Phase::Body, "exit code 2: key •••");
+}
+
+#[tokio::test]
+async fn at_the_deadline_the_whole_group_is_killed_and_nothing_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let pids = dir.path().join("pids");
+    let script = format!("sleep 600 & echo $$ $! > {}; sleep 600", pids.display());
+    let report = sh(&script).run(SHORT).await;
+    assert_late(&report, Phase::Body, "the command was not finished within 300 ms, and was killed");
+    let pids = std::fs::read_to_string(pids).unwrap();
+    let (leader, child) = pids.trim().split_once(' ').unwrap();
+    wait_until_gone(child).await;
+    wait_until_reaped(leader).await;
+}
+
+#[tokio::test]
+async fn a_check_that_is_dropped_kills_the_group_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let pids = dir.path().join("pids");
+    let probe = sh(&format!("sleep 600 & echo $$ $! > {}; sleep 600", pids.display()));
+    let written = async {
+        while !std::fs::read_to_string(&pids).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        report = probe.run(AMPLE) => panic!("{report:?}"),
+        () = written => {}
+    }
+    let pids = std::fs::read_to_string(pids).unwrap();
+    let (leader, child) = pids.trim().split_once(' ').unwrap();
+    wait_until_gone(child).await;
+    wait_until_reaped(leader).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_keeps_the_output_open_does_not_hold_the_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let started = Instant::now();
+    let report = sh(&format!("setsid sleep 600 & echo $! > {}; echo gone; exit 2", pid.display())).run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: gone");
+    assert!(started.elapsed() < AMPLE / 2);
+    let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    let daemon = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
+}

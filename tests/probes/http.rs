@@ -1,0 +1,286 @@
+use super::*;
+use crate::support::net::{answer, closed_port, hang, http, read_head, serve};
+use healthcheck_dashboard::{
+    domain::secret::Secret,
+    probe::{
+        reachable,
+        spec::{Auth, HttpSpec, IpVersion, JsonExpectation, StatusSet, TlsSpec},
+    },
+};
+use regex::Regex;
+use reqwest::{Method, header::HeaderName};
+use serde_json::json;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{io::AsyncWriteExt, sync::Mutex};
+
+pub(super) fn spec(url: &str) -> HttpSpec {
+    HttpSpec {
+        url: url.parse().unwrap(),
+        method: Method::GET,
+        headers: Vec::new(),
+        body: None,
+        expect_status: StatusSet(vec![200..=399]),
+        expect_body: None,
+        expect_body_regex: None,
+        expect_json: Vec::new(),
+        auth: None,
+        tls: TlsSpec::default(),
+        ip_version: IpVersion::Any,
+        max_redirects: 10,
+    }
+}
+
+fn to(address: SocketAddr) -> HttpSpec {
+    spec(&format!("http://{address}/health"))
+}
+
+async fn run(spec: HttpSpec, deadline: Duration) -> Report {
+    probe(Spec::Http(Box::new(spec))).run(deadline).await
+}
+
+fn json_is(path: &str, value: serde_json::Value) -> JsonExpectation {
+    JsonExpectation { text: path.to_owned(), path: serde_json_path::JsonPath::parse(path).unwrap(), value }
+}
+
+/// A server that answers 200 and keeps what it was asked.
+async fn recorder() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&asked);
+    let address = serve(move |mut stream| {
+        let record = Arc::clone(&record);
+        async move {
+            record.lock().await.push(read_head(&mut stream).await);
+            let _ = stream.write_all(&http("200 OK", &[], "ok")).await;
+        }
+    })
+    .await;
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_good_answer_passes_and_every_phase_is_timed() {
+    let address = answer(http("200 OK", &[], "ok")).await;
+    let report =
+        run(HttpSpec { ip_version: IpVersion::V4, ..spec(&format!("http://localhost:{}/", address.port())) }, AMPLE)
+            .await;
+    assert_passed(&report);
+    assert_eq!(report.http_status, Some(200));
+    let phases = report.phases;
+    assert!(phases.dns_us.is_some() && phases.connect_us.is_some() && phases.ttfb_us.is_some(), "{report:?}");
+    assert_eq!((phases.tls_us, report.certificate_expires_at, &report.excerpt), (None, None, &None));
+    assert!(phases.sum_us() <= u64::from(report.latency_us), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_address_is_not_looked_up() {
+    let report = run(to(answer(http("204 No Content", &[], "")).await), AMPLE).await;
+    assert_passed(&report);
+    assert_eq!(report.phases.dns_us, None);
+}
+
+#[tokio::test]
+async fn every_check_comes_on_a_connection_of_its_own_with_our_name_and_the_configured_headers() {
+    let (address, asked) = recorder().await;
+    let probe = probe(Spec::Http(Box::new(HttpSpec {
+        headers: vec![(HeaderName::from_static("x-api-key"), Secret::new("k-123456"))],
+        auth: Some(Auth::Basic { user: "alice".to_owned(), password: Secret::new("hunter2") }),
+        ..to(address)
+    })));
+    for _ in 0..2 {
+        assert_passed(&probe.run(AMPLE).await);
+    }
+    let asked = asked.lock().await;
+    assert_eq!(asked.len(), 2);
+    for line in [
+        "GET /health HTTP/1.1\r\n",
+        "user-agent: healthcheck_dashboard/0.1.0\r\n",
+        "x-api-key: k-123456\r\n",
+        "authorization: Basic YWxpY2U6aHVudGVyMg==\r\n",
+    ] {
+        assert!(asked[0].contains(line), "{line} in {}", asked[0]);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    let address = closed_port().await;
+    let report = run(to(address), AMPLE).await;
+    assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {address}"));
+    assert_eq!(report.phases.connect_us, None);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_a_dns_failure() {
+    let report = run(spec("http://no-such-host.invalid/"), AMPLE).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Dns, Some(Phase::Dns)));
+    assert!(reason.message.starts_with("no-such-host.invalid has no address: "), "{}", reason.message);
+}
+
+#[tokio::test]
+async fn the_wrong_kind_of_address_is_a_dns_failure() {
+    let address = answer(http("200 OK", &[], "")).await;
+    let report = run(HttpSpec { ip_version: IpVersion::V6, ..to(address) }, AMPLE).await;
+    assert_failed(&report, Class::Dns, Phase::Dns, "127.0.0.1 has no IPv6 address");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_late_in_its_first_byte() {
+    let report = run(to(serve(hang).await), SHORT).await;
+    assert_late(&report, Phase::Ttfb, "no answer within 300 ms");
+    assert!(report.phases.connect_us.is_some() && report.phases.ttfb_us.is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_never_accepts_is_late_too() {
+    // The system takes the connection, the program never does.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let report = run(to(listener.local_addr().unwrap()), SHORT).await;
+    assert_late(&report, Phase::Ttfb, "no answer within 300 ms");
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_in_the_middle_is_late_in_its_body() {
+    let address = serve(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+        hang(stream).await;
+    })
+    .await;
+    let report = run(to(address), SHORT).await;
+    assert_late(&report, Phase::Body, "the answer was not complete within 300 ms");
+    assert!(report.phases.ttfb_us.is_some());
+    assert_eq!(report.http_status, Some(200));
+}
+
+#[tokio::test]
+async fn a_wrong_status_is_the_failure_even_where_its_body_never_ends() {
+    let address = serve(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 100\r\n\r\nhalf").await;
+        hang(stream).await;
+    })
+    .await;
+    let report = run(to(address), SHORT).await;
+    assert_failed(&report, Class::HttpStatus, Phase::Ttfb, "HTTP 503, expected 200–399");
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 503 Service Unavailable\n\nhalf"));
+}
+
+#[tokio::test]
+async fn a_connection_closed_before_the_answer_is_said_to_be() {
+    let report = run(to(answer("").await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "connection closed before the answer");
+}
+
+#[tokio::test]
+async fn a_truncated_body_is_no_good_answer() {
+    let address = answer("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+    let report = run(to(address), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, "connection closed before the answer was complete");
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 200 OK\n\nhalf"));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_http_are_said_to_be_none() {
+    let report = run(to(answer("SSH-2.0-OpenSSH_9.6\r\n\r\n").await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer is not HTTP");
+}
+
+#[tokio::test]
+async fn what_an_answer_repeats_of_our_credentials_is_scrubbed() {
+    let said = "token tok-123456 and YWxpY2U6aHVudGVyMg== and hunter2 and tok%2D123456";
+    let address = answer(http("503 Service Unavailable", &["content-type: text/plain"], said)).await;
+    let spec = HttpSpec {
+        headers: vec![(HeaderName::from_static("x-token"), Secret::new("tok-123456"))],
+        auth: Some(Auth::Basic { user: "alice".to_owned(), password: Secret::new("hunter2") }),
+        ..to(address)
+    };
+    let report = run(spec, AMPLE).await;
+    assert_failed(&report, Class::HttpStatus, Phase::Ttfb, "HTTP 503, expected 200–399");
+    let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: text/plain\n\ntoken ••• and •••== and ••• and •••";
+    assert_eq!(report.excerpt.as_deref(), Some(expected));
+}
+
+#[tokio::test]
+async fn text_and_patterns_are_looked_for_in_the_answer() {
+    let address = answer(http("200 OK", &[], "all systems go")).await;
+    let good = HttpSpec {
+        expect_body: Some("systems".to_owned()),
+        expect_body_regex: Some(Regex::new("^all .* go$").unwrap()),
+        ..to(address)
+    };
+    assert_passed(&run(good, AMPLE).await);
+    let text = HttpSpec { expect_body: Some("ok".to_owned()), ..to(address) };
+    let report = run(text, AMPLE).await;
+    assert_failed(&report, Class::Content, Phase::Body, "the answer does not contain \"ok\"");
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 200 OK\n\nall systems go"));
+    let pattern = HttpSpec { expect_body_regex: Some(Regex::new("^go").unwrap()), ..to(address) };
+    assert_failed(&run(pattern, AMPLE).await, Class::Content, Phase::Body, "the answer does not match ^go");
+}
+
+#[tokio::test]
+async fn json_is_judged_by_its_paths() {
+    let address = answer(http("200 OK", &[], r#"{"status":"warn","db":{"ok":true}}"#)).await;
+    let with = |expect: JsonExpectation| HttpSpec { expect_json: vec![expect], ..to(address) };
+    assert_passed(&run(with(json_is("$.db.ok", json!(true))), AMPLE).await);
+    let report = run(with(json_is("$.status", json!("ok"))), AMPLE).await;
+    assert_failed(&report, Class::Content, Phase::Body, "$.status is \"warn\", expected \"ok\"");
+    let report = run(with(json_is("$.missing", json!(0))), AMPLE).await;
+    assert_failed(&report, Class::Content, Phase::Body, "the answer has no $.missing, expected 0");
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_said_to_be_none() {
+    let address = answer(http("200 OK", &[], "<html>hello</html>")).await;
+    let report = run(HttpSpec { expect_json: vec![json_is("$.ok", json!(true))], ..to(address) }, AMPLE).await;
+    assert_failed(&report, Class::Content, Phase::Body, "the answer is not JSON");
+}
+
+#[tokio::test]
+async fn of_a_long_answer_the_first_mebibyte_is_judged() {
+    let mut body = vec![b'x'; 10 * 1024 * 1024];
+    body[..5].copy_from_slice(b"start");
+    let end = body.len() - 3;
+    body[end..].copy_from_slice(b"end");
+    let address = answer(http("200 OK", &[], body)).await;
+    assert_passed(&run(HttpSpec { expect_body: Some("start".to_owned()), ..to(address) }, AMPLE).await);
+    let report = run(HttpSpec { expect_body: Some("end".to_owned()), ..to(address) }, AMPLE).await;
+    let message = "the answer does not contain \"end\" in its first 1 MiB";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+    assert!(report.excerpt.unwrap().len() <= 2048);
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_unpacked_to_a_mebibyte_and_no_further() {
+    // Deflate with its fixed codes: a zero, and then 64 MiB of "258 bytes, repeating the last one", 13 bits each.
+    let bits = "11".chars().chain("000110000".chars()).chain("1100010100000".chars().cycle().take(13 * 260_000));
+    let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let bits: Vec<u8> = bits.map(|bit| u8::from(bit == '1')).collect();
+    bomb.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |byte, bit| byte << 1 | bit)));
+    let address = answer(http("200 OK", &["content-encoding: gzip"], bomb)).await;
+    let report = run(HttpSpec { expect_body: Some("ok".to_owned()), ..to(address) }, AMPLE).await;
+    let message = "the answer does not contain \"ok\" in its first 1 MiB";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+}
+
+#[tokio::test]
+async fn broken_compression_is_a_protocol_failure() {
+    let address = answer(http("200 OK", &["content-encoding: gzip"], "this is not gzip at all")).await;
+    let report = run(to(address), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, "the answer's compression is broken");
+}
+
+#[tokio::test]
+async fn identical_failures_have_identical_messages() {
+    let probe = probe(Spec::Http(Box::new(to(serve(hang).await))));
+    let (first, second) = (probe.run(SHORT).await, probe.run(SHORT).await);
+    assert_eq!(first.verdict, second.verdict);
+}
+
+#[tokio::test]
+async fn a_witness_is_reachable_or_it_is_not() {
+    let address = answer("").await;
+    assert!(reachable(&address.to_string(), AMPLE).await);
+    assert!(!reachable(&closed_port().await.to_string(), AMPLE).await);
+    assert!(!reachable("no-such-host.invalid:53", AMPLE).await);
+}

@@ -1,0 +1,163 @@
+use super::{http::spec, *};
+use crate::support::{
+    net::{hang, serve},
+    tls::{Authority, Identity, acceptor, https},
+};
+use healthcheck_dashboard::probe::spec::{HttpSpec, IpVersion, TlsSpec};
+use std::net::SocketAddr;
+
+fn trusting(authority: &Authority) -> TlsSpec {
+    TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() }
+}
+
+fn to(address: SocketAddr, tls: TlsSpec) -> HttpSpec {
+    HttpSpec { tls, ip_version: IpVersion::V4, ..spec(&format!("https://localhost:{}/", address.port())) }
+}
+
+async fn run(spec: HttpSpec) -> Report {
+    probe(Spec::Http(Box::new(spec))).run(AMPLE).await
+}
+
+/// The reason of a check that passed with a reservation.
+#[track_caller]
+fn reservation(report: &Report) -> &Reason {
+    match &report.verdict {
+        Verdict::Reserved(reason) => reason,
+        other => panic!("no reservation: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_valid_certificate_passes_and_its_end_is_recorded() {
+    let authority = Authority::new();
+    let address = https(&authority.issue(&["localhost"], 90), None).await;
+    let report = run(to(address, trusting(&authority))).await;
+    assert_passed(&report);
+    assert!(report.certificate_expires_at.is_some());
+    let phases = report.phases;
+    assert!(phases.connect_us.is_some() && phases.tls_us.is_some() && phases.ttfb_us.is_some(), "{report:?}");
+    assert!(phases.sum_us() <= u64::from(report.latency_us), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_for_an_address_is_valid_for_it() {
+    let authority = Authority::new();
+    let address = https(&authority.issue(&["127.0.0.1"], 90), None).await;
+    let spec = HttpSpec { tls: trusting(&authority), ..spec(&format!("https://{address}/")) };
+    assert_passed(&run(spec).await);
+}
+
+#[tokio::test]
+async fn a_certificate_about_to_expire_is_a_reservation() {
+    let authority = Authority::new();
+    let address = https(&authority.issue(&["localhost"], 9), None).await;
+    let report = run(to(address, trusting(&authority))).await;
+    let reason = reservation(&report);
+    assert_eq!((reason.class, reason.message.as_str()), (Class::Certificate, "certificate expires in 9 days"));
+    let silent = TlsSpec { expiry_warning_days: 0, ..trusting(&authority) };
+    assert_passed(&run(to(address, silent)).await);
+}
+
+/// Fails in the TLS phase with this message, and the certificate's end is recorded all the same.
+#[track_caller]
+fn assert_refused(report: &Report, message: &str) {
+    assert_failed(report, Class::Tls, Phase::Tls, message);
+    assert!(report.certificate_expires_at.is_some() && report.phases.connect_us.is_some(), "{report:?}");
+    assert_eq!(report.phases.tls_us, None);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let authority = Authority::new();
+    // An hour more than three days would be two whole days ago: the made one ended 3 days less an hour ago.
+    let address = https(&authority.issue(&["localhost"], -4), None).await;
+    assert_refused(&run(to(address, trusting(&authority))).await, "certificate expired 3 days ago");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_refused() {
+    let authority = Authority::new();
+    let address = https(&authority.issue(&["other.example.com", "10.0.0.7"], 90), None).await;
+    let message = "certificate is for other.example.com, 10.0.0.7, not for localhost";
+    assert_refused(&run(to(address, trusting(&authority))).await, message);
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused() {
+    let address = https(&Authority::new().issue(&["localhost"], 90), None).await;
+    let message = "certificate is signed by an authority that is not trusted: CN=Test Authority";
+    assert_refused(&run(to(address, TlsSpec::default())).await, message);
+    let other = Authority::new();
+    let report = run(to(address, trusting(&other))).await;
+    assert_eq!(failure(&report).class, Class::Tls);
+}
+
+#[tokio::test]
+async fn without_verification_an_expired_certificate_passes_but_not_unseen() {
+    let address = https(&Authority::new().issue(&["other.example.com"], -4), None).await;
+    let report = run(to(address, TlsSpec { skip_verify: true, ..TlsSpec::default() })).await;
+    assert_eq!(reservation(&report).message, "certificate expired 3 days ago");
+    assert!(report.certificate_expires_at.is_some());
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_one_is_required() {
+    let authority = Authority::new();
+    let address = https(&authority.issue(&["localhost"], 90), Some(&authority)).await;
+    let report = run(to(address, trusting(&authority))).await;
+    assert_failed(&report, Class::Tls, Phase::Tls, "the server requires a client certificate");
+    let Identity { chain, key, .. } = authority.issue(&["monitor"], 90);
+    let tls = TlsSpec { client: Some((chain, key)), ..trusting(&authority) };
+    assert_passed(&run(to(address, tls)).await);
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_is_late_in_tls() {
+    let address = serve(hang).await;
+    let report = probe(Spec::Http(Box::new(to(address, TlsSpec::default())))).run(SHORT).await;
+    assert_late(&report, Phase::Tls, "TLS handshake not finished within 300 ms");
+    assert!(report.phases.connect_us.is_some() && report.phases.tls_us.is_none(), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_said_to() {
+    let plain = serve(|mut stream| async move {
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        hang(stream).await;
+    })
+    .await;
+    let report = run(to(plain, TlsSpec::default())).await;
+    assert_failed(&report, Class::Tls, Phase::Tls, &format!("{plain} does not speak TLS"));
+}
+
+#[tokio::test]
+async fn a_connection_closed_in_the_handshake_is_a_tls_failure() {
+    let report = run(to(serve(|stream| async move { drop(stream) }).await, TlsSpec::default())).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Tls, Some(Phase::Tls)));
+    assert!(reason.message.ends_with("in the TLS handshake"), "{}", reason.message);
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_the_server_does() {
+    let authority = Authority::new();
+    let acceptor = acceptor(&authority.issue(&["localhost"], 90), None);
+    let mut config = rustls::ServerConfig::clone(acceptor.config());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let address = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            // Not what HTTP/2 begins with.
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
+            hang(stream).await;
+        }
+    })
+    .await;
+    let report = run(to(address, trusting(&authority))).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Ttfb)), "{report:?}");
+    assert!(reason.message.starts_with("the HTTP exchange broke off: "), "{}", reason.message);
+}

@@ -1,0 +1,219 @@
+use super::*;
+use crate::support::{
+    net::{closed_port, hang, serve},
+    postgres::{PASSWORD, postgres},
+    tls::Authority,
+};
+use healthcheck_dashboard::{
+    domain::secret::Secret,
+    probe::spec::{IpVersion, PostgresSpec, SslMode, TlsSpec},
+};
+
+fn spec() -> PostgresSpec {
+    PostgresSpec {
+        host: "localhost".to_owned(),
+        port: postgres().port,
+        user: "postgres".to_owned(),
+        password: Some(Secret::new(PASSWORD)),
+        database: "postgres".to_owned(),
+        sslmode: SslMode::Prefer,
+        tls: TlsSpec::default(),
+        query: "select 1".to_owned(),
+        expect_rows: None,
+        expect_value: None,
+        ip_version: IpVersion::V4,
+    }
+}
+
+fn trusting() -> TlsSpec {
+    TlsSpec { ca: vec![postgres().ca.clone()], ..TlsSpec::default() }
+}
+
+async fn run(spec: PostgresSpec) -> Report {
+    probe(Spec::Postgres(Box::new(spec))).run(AMPLE).await
+}
+
+/// Comes back when the server has no session of this role any more.
+async fn wait_until_no_session_of(role: &str) {
+    let query = format!("select count(*) from pg_stat_activity where usename = '{role}'");
+    let probe = probe(Spec::Postgres(Box::new(PostgresSpec { query, expect_value: Some("0".to_owned()), ..spec() })));
+    let gone = async { while probe.run(AMPLE).await.verdict != Verdict::Passed {} };
+    tokio::time::timeout(AMPLE, gone).await.expect("no session left");
+}
+
+#[tokio::test]
+async fn a_session_and_a_query_pass_and_every_phase_is_timed() {
+    let report = run(spec()).await;
+    assert_passed(&report);
+    let phases = report.phases;
+    assert!(phases.dns_us.is_some() && phases.connect_us.is_some(), "{report:?}");
+    assert!(phases.tls_us.is_some() && phases.ttfb_us.is_some(), "{report:?}");
+    assert!(phases.sum_us() <= u64::from(report.latency_us), "{report:?}");
+    assert!(report.certificate_expires_at.is_some());
+}
+
+#[tokio::test]
+async fn every_sslmode_means_what_it_means_to_libpq() {
+    let authority = Authority::new();
+    let other = TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() };
+    let address = "127.0.0.1";
+    let unknown = "certificate is signed by an authority that is not trusted: CN=Test Authority";
+    let wrong_host = "certificate is for localhost, not for 127.0.0.1";
+    // (sslmode, trust, host, what comes of it: with TLS, without, or this failure)
+    let cases: [(SslMode, TlsSpec, &str, Result<bool, &str>); 11] = [
+        (SslMode::Disable, TlsSpec::default(), "localhost", Ok(false)),
+        (SslMode::Prefer, TlsSpec::default(), address, Ok(true)),
+        (SslMode::Require, TlsSpec::default(), address, Ok(true)),
+        (SslMode::Require, trusting(), address, Ok(true)),
+        (SslMode::Require, TlsSpec { skip_verify: true, ..other.clone() }, address, Ok(true)),
+        (SslMode::VerifyCa, trusting(), address, Ok(true)),
+        (SslMode::VerifyCa, TlsSpec::default(), address, Err(unknown)),
+        (SslMode::VerifyFull, trusting(), "localhost", Ok(true)),
+        (SslMode::VerifyFull, trusting(), address, Err(wrong_host)),
+        (SslMode::VerifyFull, TlsSpec::default(), "localhost", Err(unknown)),
+        (SslMode::VerifyFull, TlsSpec { skip_verify: true, ..other }, address, Ok(true)),
+    ];
+    for (sslmode, tls, host, expected) in cases {
+        let report = run(PostgresSpec { sslmode, tls, host: host.to_owned(), ..spec() }).await;
+        match expected {
+            Ok(secure) => {
+                assert_passed(&report);
+                assert_eq!(report.phases.tls_us.is_some(), secure, "{sslmode:?} {host}: {report:?}");
+            }
+            Err(message) => assert_failed(&report, Class::Tls, Phase::Tls, message),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_required_ca_that_did_not_sign_it_refuses_the_certificate() {
+    let tls = TlsSpec { ca: vec![Authority::new().der()], ..TlsSpec::default() };
+    let report = run(PostgresSpec { sslmode: SslMode::Require, tls, ..spec() }).await;
+    assert_eq!(failure(&report).class, Class::Tls);
+}
+
+#[tokio::test]
+async fn prefer_comes_again_without_tls_where_the_server_wants_that() {
+    let role = |user: &str, sslmode| PostgresSpec { user: user.to_owned(), sslmode, ..spec() };
+    assert_passed(&run(role("plain", SslMode::Prefer)).await);
+    assert_passed(&run(role("secure", SslMode::Prefer)).await);
+    let report = run(role("plain", SslMode::Require)).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Query, Some(Phase::Ttfb)));
+    assert!(reason.message.starts_with("the server refused the session: pg_hba.conf rejects"), "{}", reason.message);
+    assert_eq!(failure(&run(role("secure", SslMode::Disable)).await).class, Class::Query);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_in_the_servers_words() {
+    let report = run(PostgresSpec { password: Some(Secret::new("wrong")), ..spec() }).await;
+    let message = "the server refused the session: password authentication failed for user \"postgres\"";
+    assert_failed(&report, Class::Query, Phase::Ttfb, message);
+    let report = run(PostgresSpec { password: None, ..spec() }).await;
+    let message = "the session could not be opened: password missing";
+    assert_failed(&report, Class::Query, Phase::Ttfb, message);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist_is_named() {
+    let report = run(PostgresSpec { database: "nowhere".to_owned(), ..spec() }).await;
+    let message = "the server refused the session: database \"nowhere\" does not exist";
+    assert_failed(&report, Class::Query, Phase::Ttfb, message);
+}
+
+#[tokio::test]
+async fn a_query_that_fails_fails_in_the_servers_words() {
+    let report = run(PostgresSpec { query: "select * from nowhere".to_owned(), ..spec() }).await;
+    assert_failed(&report, Class::Query, Phase::Body, "the query failed: relation \"nowhere\" does not exist");
+    assert!(report.phases.ttfb_us.is_some());
+}
+
+#[tokio::test]
+async fn rows_and_values_are_held_against_what_is_expected() {
+    let asking = |query: &str| PostgresSpec { query: query.to_owned(), ..spec() };
+    let rows = |query: &str, rows| PostgresSpec { expect_rows: Some(rows), ..asking(query) };
+    let value = |query: &str, value: &str| PostgresSpec { expect_value: Some(value.to_owned()), ..asking(query) };
+    assert_passed(&run(rows("select * from generate_series(1, 3)", 3)).await);
+    assert_passed(&run(rows("select 1 where false", 0)).await);
+    assert_passed(&run(value("select pg_is_in_recovery()", "f")).await);
+    assert_passed(&run(value("select null", "NULL")).await);
+    for (spec, message, excerpt) in [
+        (rows("select 1 where false", 1), "the query gave no row, expected 1", Some("0 rows")),
+        (rows("select * from generate_series(1, 3)", 1), "the query gave more than 1 row, expected 1", Some("3 rows")),
+        (value("select 'replica'", "primary"), "the query gave \"replica\", expected \"primary\"", Some("replica")),
+        (value("select 17", "0"), "the query did not give \"0\"", Some("17")),
+        (value("select 1 where false", "1"), "the query gave no row, expected \"1\"", None),
+    ] {
+        let report = run(spec).await;
+        assert_failed(&report, Class::Content, Phase::Body, message);
+        assert_eq!(report.excerpt.as_deref(), excerpt);
+    }
+}
+
+#[tokio::test]
+async fn a_query_without_end_is_late_and_cancelled_in_the_server() {
+    for sslmode in [SslMode::Disable, SslMode::Require] {
+        let slow =
+            PostgresSpec { user: "slow".to_owned(), query: "select pg_sleep(600)".to_owned(), sslmode, ..spec() };
+        let report = probe(Spec::Postgres(Box::new(slow))).run(SHORT).await;
+        assert_late(&report, Phase::Body, "the query was not finished within 300 ms");
+        assert!(report.phases.ttfb_us.is_some());
+        wait_until_no_session_of("slow").await;
+    }
+}
+
+#[tokio::test]
+async fn no_session_is_left_behind() {
+    let leaky = probe(Spec::Postgres(Box::new(PostgresSpec { user: "leaky".to_owned(), ..spec() })));
+    let failing = PostgresSpec { user: "leaky".to_owned(), query: "select 1/0".to_owned(), ..spec() };
+    let failing = probe(Spec::Postgres(Box::new(failing)));
+    for _ in 0..20 {
+        assert_passed(&leaky.run(AMPLE).await);
+        assert_failed(&failing.run(AMPLE).await, Class::Query, Phase::Body, "the query failed: division by zero");
+    }
+    wait_until_no_session_of("leaky").await;
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_taken_or_refused_as_the_mode_says() {
+    let address = serve(|mut stream| async move {
+        let mut question = [0; 8];
+        let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut question).await;
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"N").await;
+        hang(stream).await;
+    })
+    .await;
+    let at = |sslmode| PostgresSpec { port: address.port(), sslmode, ..spec() };
+    let report = run(at(SslMode::Require)).await;
+    assert_failed(&report, Class::Tls, Phase::Tls, "the server does not offer TLS");
+    let report = probe(Spec::Postgres(Box::new(at(SslMode::Prefer)))).run(SHORT).await;
+    assert_late(&report, Phase::Ttfb, "the session was not ready within 300 ms");
+}
+
+#[tokio::test]
+async fn what_is_no_postgresql_is_said_to_be_none() {
+    let web = serve(|mut stream| async move {
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        hang(stream).await;
+    })
+    .await;
+    for sslmode in [SslMode::Prefer, SslMode::Disable] {
+        let report = run(PostgresSpec { port: web.port(), sslmode, ..spec() }).await;
+        let reason = failure(&report);
+        assert_eq!((reason.class, reason.message.as_str()), (Class::Protocol, "the answer is not PostgreSQL's"));
+    }
+    let closing = serve(|mut stream| async move {
+        let _ = tokio::io::AsyncReadExt::read_u8(&mut stream).await;
+    })
+    .await;
+    let report = run(PostgresSpec { port: closing.port(), sslmode: SslMode::Disable, ..spec() }).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Ttfb)));
+}
+
+#[tokio::test]
+async fn a_closed_port_refuses() {
+    let address = closed_port().await;
+    let report = run(PostgresSpec { port: address.port(), ..spec() }).await;
+    assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {address}"));
+}

@@ -1,0 +1,101 @@
+//! Certificates made for a test, and servers that show them.
+
+use super::net::{http, read_head, serve};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsAcceptor;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// An authority of our own.
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: Arc<PrivateKeyDer<'static>>,
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Test Authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    /// A certificate for these hosts (or, as a client's, of this name), that ends in so many days; negative: ended.
+    pub(crate) fn issue(&self, hosts: &[&str], days: i32) -> Identity {
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        // An hour more than whole days: "9 days left" for as long as the test runs.
+        let now = date_time_ymd(1970, 1, 1) + since_1970();
+        let end = now + Duration::from_secs(3600);
+        params.not_before = now - 100 * DAY;
+        params.not_after = if days < 0 { end - DAY * days.unsigned_abs() } else { end + DAY * days.unsigned_abs() };
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity {
+            chain: vec![certificate.der().clone()],
+            key: Arc::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()))),
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a certificate's dates are those of the real clock")]
+fn since_1970() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+}
+
+/// A server with this identity; `clients` asks for certificates of that authority.
+pub(crate) fn acceptor(identity: &Identity, clients: Option<&Authority>) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(identity.chain.clone(), identity.key.clone_key()).unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Answers every HTTPS request with 200 and `ok`.
+pub(crate) async fn https(identity: &Identity, clients: Option<&Authority>) -> SocketAddr {
+    let acceptor = acceptor(identity, clients);
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                read_head(&mut stream).await;
+                let _ = stream.write_all(&http("200 OK", &[], "ok")).await;
+                let _ = stream.shutdown().await;
+            }
+        }
+    })
+    .await
+}
