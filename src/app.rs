@@ -9,7 +9,7 @@ use crate::{
     scheduler::{Scheduler, Task, Witnesses},
     shutdown::{self, Trigger},
     store::{Configured, Keep, Store, Watched},
-    web::{self, figures::FigureCache, site::Site},
+    web::{self, Templates, figures::FigureCache, site::Site},
 };
 use anyhow::Context;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -78,6 +78,7 @@ impl App {
             title: config.dashboard.title.into(),
             base_path: config.dashboard.base_path.into(),
             figures: Arc::new(FigureCache::default()),
+            templates: Templates::new(),
             dashboard: config.dashboard.enabled,
             started_at: clock.now(),
         };

@@ -29,6 +29,7 @@ mod types;
 mod weburl;
 
 pub use error::ConfigError;
+pub use nearest::nearest;
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Storage};
 
 use error::Mistake;

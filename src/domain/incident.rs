@@ -31,6 +31,17 @@ pub struct Outage {
     pub cause: Cause,
 }
 
+/// The services of some outages, each once, in order.
+pub fn services(outages: &[Outage]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for outage in outages {
+        if !names.contains(&outage.service.as_str()) {
+            names.push(&outage.service);
+        }
+    }
+    names
+}
+
 /// Why a check failed, with what was measured.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cause {

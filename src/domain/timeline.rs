@@ -201,7 +201,7 @@ impl Buckets {
     }
 
     /// Each bucket with its own window, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Window, &Tally)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Window, &Tally)> {
         self.tallies.iter().enumerate().filter_map(|(i, tally)| {
             let from = self.window.from().plus(i as i64 * self.size_ms);
             Some((self.window.clip(from, from.plus(self.size_ms))?, tally))

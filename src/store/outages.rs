@@ -47,6 +47,20 @@ pub struct Cursor {
     pub id: i64,
 }
 
+impl Cursor {
+    /// Reads what its `Display` wrote.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let (started_at, id) = text.split_once('-')?;
+        Some(Cursor { started_at: UnixMs(started_at.parse().ok()?), id: id.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.started_at.0, self.id)
+    }
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
     let time =
         |column: usize| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs)) };

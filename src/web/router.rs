@@ -2,11 +2,13 @@
 
 use super::{
     api::{self, ApiError},
+    pages::{self, Query},
     site::Site,
 };
 use axum::{
     Router,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use std::time::Duration;
@@ -25,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The whole interface. It answers under the base path and without it: a proxy may strip it or not.
 pub fn router(site: Site) -> Router {
     let base = site.base_path.clone();
-    let all = api::routes().fallback(nothing_here).with_state(site);
+    let all = if site.dashboard { api::routes().merge(pages::routes(&site)) } else { api::routes() };
+    let all = all.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(site);
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -44,8 +47,13 @@ pub fn router(site: Site) -> Router {
         .layer(CatchPanicLayer::custom(broke))
 }
 
-async fn nothing_here() -> ApiError {
-    ApiError::nothing_here()
+async fn nothing_here(State(site): State<Site>, query: Query, headers: HeaderMap) -> Response {
+    let browser = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
+    if browser && site.dashboard { pages::nothing_here(&site, &query) } else { ApiError::nothing_here().into_response() }
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::wrong_method()
 }
 
 fn broke(_panic: Box<dyn std::any::Any + Send>) -> Response {

@@ -6,7 +6,7 @@ use crate::{
     domain::time::UnixMs,
     scheduler::Pulse,
     store::{Reader, Writer},
-    web::figures::FigureCache,
+    web::{figures::FigureCache, pages::Templates},
 };
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Site {
     pub base_path: Arc<str>,
     /// The figures of every service over the usual windows.
     pub figures: Arc<FigureCache>,
+    /// What the pages are made with.
+    pub templates: Templates,
     /// Whether there are pages at all.
     pub dashboard: bool,
     /// When this run of the monitor began.

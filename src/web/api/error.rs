@@ -48,6 +48,11 @@ impl ApiError {
         )
     }
 
+    /// 405: everything here is read.
+    pub(crate) fn wrong_method() -> ApiError {
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this can only be read: use GET or HEAD")
+    }
+
     /// 500: our mistake; the log says which.
     pub(crate) fn internal() -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "this answer could not be made; the log says why")

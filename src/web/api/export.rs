@@ -1,7 +1,7 @@
 //! The history as a file: `json`, `ndjson` or `csv`, made page by page and never held as a whole.
 
 use super::{
-    Answer, ApiError, incidents,
+    Answer, ApiError,
     json::{CheckJson, GapJson, IncidentJson, Time, ms},
     params::Params,
     services,
@@ -231,7 +231,7 @@ pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Re
     for service in &order.services {
         each_incident(reader, service, order.window, |outage| {
             let with = reader.failed_with(outage)?;
-            out.one("incident", &IncidentJson::new(outage, incidents::names(&with), order.now))
+            out.one("incident", &IncidentJson::new(outage, crate::domain::incident::services(&with), order.now))
         })?;
     }
     out.list("gaps")?;

@@ -4,11 +4,10 @@ use super::{
     Answer, ApiError, ask,
     json::{CauseChangeJson, CheckJson, IncidentJson, Page},
     params::Params,
-    services,
 };
 use crate::{
     domain::{
-        incident::Outage,
+        incident::{Outage, services},
         time::{MINUTE_MS, UnixMs},
         window::Window,
     },
@@ -39,19 +38,8 @@ impl Listed {
     }
 
     fn json(&self, now: UnixMs) -> IncidentJson<'_> {
-        IncidentJson::new(&self.outage, names(&self.with), now)
+        IncidentJson::new(&self.outage, services(&self.with), now)
     }
-}
-
-/// Each name once, in order.
-pub(super) fn names(outages: &[Outage]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for outage in outages {
-        if !names.contains(&outage.service.as_str()) {
-            names.push(&outage.service);
-        }
-    }
-    names
 }
 
 /// `GET /api/v1/incidents`
@@ -65,9 +53,9 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     })?;
     let window = params.window_or_none(now)?;
     let limit = params.number("limit", 50, 500)?;
-    let cursor = params.word("cursor", "takes the `next` of the page before", read_cursor)?;
+    let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
     let service = match params.get("service") {
-        Some(name) => Some(services::find(&site, name.to_owned()).await?.id),
+        Some(name) => Some(super::services::find(&site, name.to_owned()).await?.id),
         None => None,
     };
     let filter = OutageFilter { service, window, kind: OutageKind::Incidents, open };
@@ -79,14 +67,9 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     let next = listed
         .last()
         .filter(|_| listed.len() == limit as usize)
-        .map(|last| format!("{}-{}", last.outage.started_at.0, last.outage.id));
+        .map(|last| Cursor { started_at: last.outage.started_at, id: last.outage.id }.to_string());
     let items = listed.iter().map(|one| one.json(now)).collect();
     serde_json::to_value(Page { items, next }).map(Json).map_err(|_| ApiError::internal())
-}
-
-fn read_cursor(text: &str) -> Option<Cursor> {
-    let (started_at, id) = text.split_once('-')?;
-    Some(Cursor { started_at: UnixMs(started_at.parse().ok()?), id: id.parse().ok()? })
 }
 
 /// `GET /api/v1/incidents/{id}`

@@ -1,0 +1,72 @@
+//! The style sheet and the script: embedded, compressed by the way they are sent, under names that change with them.
+
+use axum::{
+    extract::Path,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// A file that pages ask for.
+struct Asset {
+    stem: &'static str,
+    extension: &'static str,
+    content_type: &'static str,
+    text: &'static str,
+}
+
+const STYLE: Asset = Asset {
+    stem: "style",
+    extension: "css",
+    content_type: "text/css; charset=utf-8",
+    text: include_str!("../../../templates/style.css"),
+};
+const SCRIPT: Asset = Asset {
+    stem: "script",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    text: include_str!("../../../templates/script.js"),
+};
+const ICON: Asset = Asset {
+    stem: "icon",
+    extension: "svg",
+    content_type: "image/svg+xml",
+    text: include_str!("../../../templates/icon.svg"),
+};
+
+impl Asset {
+    /// A name that no other content has had: the file may be kept for ever.
+    fn name(&self) -> String {
+        // Only compared within one build, so that the hash may differ between versions of the standard library.
+        let mut hasher = DefaultHasher::new();
+        self.text.hash(&mut hasher);
+        format!("{}-{:016x}.{}", self.stem, hasher.finish(), self.extension)
+    }
+}
+
+/// The names of the files, for the head of a page.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(super) struct Names {
+    style: String,
+    script: String,
+    icon: String,
+}
+
+impl Names {
+    pub(super) fn new() -> Names {
+        Names { style: STYLE.name(), script: SCRIPT.name(), icon: ICON.name() }
+    }
+}
+
+/// `GET /dashboard/assets/{name}`
+pub(super) async fn asset(Path(name): Path<String>) -> Response {
+    match [STYLE, SCRIPT, ICON].into_iter().find(|asset| asset.name() == name) {
+        Some(asset) => {
+            let headers =
+                [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+            (headers, asset.text).into_response()
+        }
+        // A page of another version asks for what this one does not have.
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

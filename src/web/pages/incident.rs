@@ -1,0 +1,409 @@
+//! An incident: when it really began, why, check by check, and what failed with it.
+
+use super::{
+    Page, PageError,
+    frame::{self, Framing},
+    query::Query,
+    shown::{self, CheckRow, Kind, Ticking, Truth, incident_url, service_url},
+};
+use crate::{
+    domain::{
+        check::CheckResult,
+        incident::{Outage, services},
+        time::{HOUR_MS, MINUTE_MS, UnixMs},
+        window::Window,
+    },
+    store::{OutageFilter, OutageKind, StoreError, StoredService},
+    web::{
+        chart::{CheckChart, OnsetChart},
+        site::Site,
+        words,
+        zone::{Moment, Zone},
+    },
+};
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+/// Shown before and after each end.
+const AROUND_MS: i64 = 5 * MINUTE_MS;
+/// An incident that is longer is shown at its two ends.
+const WHOLE_MS: i64 = HOUR_MS;
+const CHECKS: u32 = 2_000;
+/// Rows of the table of checks around the start.
+const ROWS: usize = 14;
+/// Earlier incidents of the same cause.
+const SEEN: usize = 5;
+
+#[derive(Serialize)]
+struct Content {
+    id: i64,
+    service: String,
+    service_url: String,
+    truth: Truth,
+    after: String,
+    json_url: String,
+    summary: String,
+    began: Began,
+    onset: Option<OnsetChart>,
+    ended: Option<Ended>,
+    lasted: String,
+    ticking: Option<Ticking>,
+    lasted_bounds: Option<String>,
+    down: String,
+    checks_failed: String,
+    why: &'static str,
+    message: String,
+    first: Option<CheckRow>,
+    excerpt: Option<String>,
+    changes: Vec<Change>,
+    spans: Vec<Span>,
+    rows: Vec<CheckRow>,
+    rows_scale: String,
+    with: Vec<With>,
+    others_said: String,
+    before: Vec<Before>,
+    seen_said: String,
+}
+
+#[derive(Serialize)]
+struct Began {
+    interval: String,
+    last_ok: Option<Moment>,
+    last_ok_said: String,
+    started: Moment,
+    started_said: String,
+    confirmed: Option<Moment>,
+    confirmed_said: String,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    last_failed: Option<Moment>,
+    at: Moment,
+}
+
+#[derive(Serialize)]
+struct Change {
+    at: Moment,
+    message: String,
+}
+
+/// A stretch of checks, drawn.
+#[derive(Serialize)]
+struct Span {
+    heading: String,
+    note: String,
+    chart: CheckChart,
+    said: String,
+}
+
+/// A service that failed within the first minute.
+#[derive(Serialize)]
+struct With {
+    name: String,
+    url: String,
+    offset: String,
+    cause: String,
+    lasted: String,
+    me: bool,
+}
+
+#[derive(Serialize)]
+struct Before {
+    url: String,
+    began: Moment,
+    lasted: String,
+}
+
+/// `GET /dashboard/incidents/{id}`
+pub(super) async fn page(State(site): State<Site>, Path(id): Path<String>, query: Query) -> Page {
+    let now = site.clock.now();
+    let missing = || {
+        let log = ("Show the incident log".to_owned(), format!("{}/dashboard/incidents", site.base_path));
+        PageError::not_found(format!("There is no incident {}", words::clipped(&id, 20)), Some(log))
+    };
+    let number: i64 = id.parse().map_err(|_| missing())?;
+    let zone = query.zone;
+    let content = super::blocking(&site, move |site| content(site, number, zone, now)).await?.ok_or_else(missing)?;
+    let framing = Framing {
+        title: format!("Incident {} of {} · {}", content.id, content.service, site.title),
+        current: "incident",
+        live: content.ticking.is_some(),
+    };
+    frame::page(&site, &query, now, framing, "incident.html", content)
+}
+
+fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Content>, StoreError> {
+    let reader = &site.reader;
+    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
+    let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
+    let base = &site.base_path;
+    let changes = reader.cause_changes(id)?;
+    let with = reader.failed_with(&outage)?;
+    let spans = spans(&outage, now);
+    let mut drawn = Vec::new();
+    let mut around_start = Vec::new();
+    for (i, (window, heading)) in spans.into_iter().enumerate() {
+        let checks = reader.checks(service.id, window, None, None, CHECKS)?;
+        let gaps = reader.gaps(service.id, window, now)?;
+        let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
+        drawn.push(Span {
+            heading,
+            note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
+            said: format!("{failed} of {} checks failed in this time.", checks.len()),
+            chart: CheckChart::new(window, &checks, std::slice::from_ref(&outage), &gaps, zone, now, 168.0),
+        });
+        if i == 0 {
+            around_start = checks;
+        }
+    }
+    around_start.reverse();
+    let first_at = around_start.iter().position(|c| c.at >= outage.started_at).unwrap_or(0);
+    let near: Vec<CheckResult> =
+        around_start.iter().skip(first_at.saturating_sub(ROWS / 2)).take(ROWS).cloned().collect();
+    let longest = shown::longest_us(&near);
+    let row = |c: &CheckResult| CheckRow::new(c, zone.exact(c.at, now), longest);
+    let first = around_start.iter().find(|c| c.at == outage.started_at);
+    let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
+    let last_failed = last_failed(site, &service, &outage, now)?;
+    let seen = seen_before(site, &service, &outage)?;
+    Ok(Some(Content {
+        id,
+        service: service.name.clone(),
+        service_url: service_url(base, &service.name),
+        truth: truth(base, &outage, zone, now),
+        after: after(&outage, &changes, &with, zone, now),
+        json_url: format!("{base}/api/v1/incidents/{id}"),
+        summary: summary(&outage, zone),
+        began: began(&outage, last_ok, zone, now),
+        onset: OnsetChart::new(&outage, &around_start, zone),
+        ended: outage
+            .ended_at
+            .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, now)), at: zone.exact(at, now) }),
+        lasted: words::duration(outage.duration_ms(now)),
+        ticking: outage.ended_at.is_none().then(|| Ticking::new(outage.started_at, now)),
+        lasted_bounds: lasted_bounds(&outage, last_failed),
+        down: words::duration(outage.down_ms),
+        checks_failed: words::count(outage.checks_failed),
+        why: shown::class_sentence(&outage.cause.reason),
+        message: words::clipped(&outage.cause.reason.message, 4000),
+        first: first.map(row),
+        excerpt: excerpt(&outage),
+        changes: changes
+            .iter()
+            .take(50)
+            .map(|c| Change { at: zone.exact(c.at, now), message: words::clipped(&c.reason.message, 200) })
+            .collect(),
+        rows: near.iter().map(row).collect(),
+        rows_scale: words::response_time(f64::from(longest)),
+        with: with_it(base, &outage, &with, now),
+        others_said: others_said(site, &outage, &with),
+        seen_said: seen_said(&service.name, &seen),
+        before: seen
+            .iter()
+            .map(|o| Before {
+                url: incident_url(base, o.id),
+                began: zone.dated(o.started_at, now),
+                lasted: words::duration(o.duration_ms(now)),
+            })
+            .collect(),
+        spans: drawn,
+    }))
+}
+
+/// The stretches that are drawn: the whole, or the two ends of a long one.
+fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
+    let (start, end) = (outage.started_at, outage.ended_at.unwrap_or(now));
+    let window = |from: UnixMs, to: UnixMs| Window::new(from, to.min(now.plus(1)));
+    if end.since(start) <= WHOLE_MS {
+        let to = outage.ended_at.map_or(now, |end| end.plus(AROUND_MS));
+        let heading = match outage.ended_at {
+            Some(_) => "Every check, from 5 minutes before to 5 after",
+            None => "Every check, from 5 minutes before until now",
+        };
+        return window(start.plus(-AROUND_MS), to).map(|w| (w, heading.to_owned())).into_iter().collect();
+    }
+    let first = window(start.plus(-AROUND_MS), start.plus(3 * AROUND_MS));
+    let last = outage.ended_at.and_then(|end| window(end.plus(-3 * AROUND_MS), end.plus(AROUND_MS)));
+    let first = first.map(|w| (w, "Every check around the start".to_owned()));
+    let last = last.map(|w| (w, "Every check around the end".to_owned()));
+    first.into_iter().chain(last).collect()
+}
+
+fn truth(base: &str, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
+    let subject = Some((outage.service.clone(), service_url(base, &outage.service)));
+    match outage.ended_at {
+        None => Truth {
+            subject,
+            before: "has been".to_owned(),
+            strong: "down for".to_owned(),
+            ticking: Some(Ticking::new(outage.started_at, now)),
+            rest: format!(": {}", words::short_reason(&outage.cause.reason, outage.cause.http_status)),
+            ..Truth::plain(Kind::Down, "")
+        },
+        Some(_) => Truth {
+            subject,
+            before: "was".to_owned(),
+            strong: format!("down for {}", words::duration(outage.duration_ms(now))),
+            rest: format!(" on {}", zone.long_day(outage.started_at, now)),
+            ..Truth::plain(Kind::Down, "")
+        },
+    }
+}
+
+fn after(
+    outage: &Outage,
+    changes: &[crate::domain::incident::CauseChange],
+    with: &[Outage],
+    zone: Zone,
+    now: UnixMs,
+) -> String {
+    let clock = |at: UnixMs| zone.moment(at, now).text;
+    let mut said = format!("{} from {}", words::clipped(&outage.cause.reason.message, 120), clock(outage.started_at));
+    match changes {
+        [] => {}
+        [one] => said += &format!("; {} from {}", words::clipped(&one.reason.message, 80), clock(one.at)),
+        many => said += &format!("; the cause changed {} times after that", many.len()),
+    }
+    if let Some(end) = outage.ended_at {
+        said += &format!("; well again at {}", clock(end));
+    }
+    said.push('.');
+    if let Some(first) = with.iter().find(|o| o.started_at < outage.started_at) {
+        let earlier = words::duration(outage.started_at.since(first.started_at));
+        said += &format!(" {} failed {earlier} earlier: start there.", first.service);
+    }
+    said
+}
+
+fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, now: UnixMs) -> Began {
+    let took = |us: Option<u32>| us.map(|us| words::response_time(f64::from(us)));
+    let in_time = |c: &CheckResult| took(c.latency_us).map(|t| format!(" in {t}")).unwrap_or_default();
+    let last_ok_said = last_ok.map_or(String::new(), |c| match c.http_status {
+        Some(status) => format!(", HTTP {status}{}", in_time(c)),
+        None => format!(", passed{}", in_time(c)),
+    });
+    let after = took(outage.cause.latency_us).map(|t| format!(" after {t}")).unwrap_or_default();
+    let to_confirm = outage.confirmed_at.map_or(0, |at| at.since(outage.started_at));
+    Began {
+        interval: outage.last_ok_at.map_or(String::new(), |ok| words::duration(outage.started_at.since(ok))),
+        last_ok: outage.last_ok_at.map(|at| zone.exact(at, now)),
+        last_ok_said,
+        started: zone.exact(outage.started_at, now),
+        started_said: format!(
+            ", {}{after}",
+            words::short_reason(&outage.cause.reason, outage.cause.http_status)
+        ),
+        confirmed: outage.confirmed_at.map(|at| zone.exact(at, now)),
+        confirmed_said: format!(", {} after the first failed check", words::duration(to_confirm)),
+    }
+}
+
+/// The last failed check of an outage that ended.
+fn last_failed(
+    site: &Site,
+    service: &StoredService,
+    outage: &Outage,
+    now: UnixMs,
+) -> Result<Option<UnixMs>, StoreError> {
+    let Some(window) = Window::new(outage.started_at, outage.ended_at.unwrap_or(now)) else { return Ok(None) };
+    let failed = crate::domain::check::Outcome::Down;
+    let last = site.reader.checks(service.id, window, Some(failed), None, 1)?;
+    Ok(last.first().map(|c| c.at))
+}
+
+/// How long it lasted at least and at most: nobody saw its two ends.
+fn lasted_bounds(outage: &Outage, last_failed: Option<UnixMs>) -> Option<String> {
+    let (ok, end, failed) = (outage.last_ok_at?, outage.ended_at?, last_failed?);
+    let (least, most) = (failed.since(outage.started_at), end.since(ok));
+    Some(format!("at least {}, at most {}", words::duration(least), words::duration(most)))
+}
+
+/// Where the excerpt only repeats the message it is left out.
+fn excerpt(outage: &Outage) -> Option<String> {
+    let text = outage.cause.excerpt.as_ref()?.trim_end();
+    (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
+}
+
+fn with_it(base: &str, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<With> {
+    let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
+    all.push((outage, true));
+    all.sort_by_key(|(o, me)| (o.started_at, !me));
+    all.into_iter()
+        .map(|(other, me)| {
+            let ms = other.started_at.since(outage.started_at);
+            With {
+                name: other.service.clone(),
+                url: service_url(base, &other.service),
+                offset: match ms {
+                    _ if me => "this one".to_owned(),
+                    0 => "together".to_owned(),
+                    ms if ms < 0 => format!("−{}", words::duration(-ms)),
+                    ms => format!("+{}", words::duration(ms)),
+                },
+                cause: words::clipped(&other.cause.reason.message, 100),
+                lasted: format!(
+                    "{}{}",
+                    words::duration(other.duration_ms(now)),
+                    if other.ended_at.is_none() { " so far" } else { "" }
+                ),
+                me,
+            }
+        })
+        .collect()
+}
+
+fn others_said(site: &Site, outage: &Outage, with: &[Outage]) -> String {
+    let watched = site.board.all().len();
+    let failed = services(with).len() + 1;
+    match (with.len(), watched.saturating_sub(failed)) {
+        (0, _) => format!("Nothing else failed within a minute of {}.", outage.service),
+        (_, 0) => "Every service failed within a minute: the network, or this monitor's, comes to mind.".to_owned(),
+        (_, 1) => "The other one did not fail.".to_owned(),
+        (_, others) => format!("The other {others} services did not fail."),
+    }
+}
+
+/// Earlier incidents of the service that failed in the same way.
+fn seen_before(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
+    let Some(window) = Window::new(UnixMs::MIN, outage.started_at) else { return Ok(Vec::new()) };
+    let filter =
+        OutageFilter { service: Some(service.id), window: Some(window), kind: OutageKind::Incidents, open: None };
+    let same = |o: &Outage| {
+        o.id != outage.id
+            && o.cause.reason.class == outage.cause.reason.class
+            && o.cause.http_status == outage.cause.http_status
+    };
+    Ok(site.reader.outages(&filter, None, 200)?.into_iter().filter(same).take(SEEN).collect())
+}
+
+fn seen_said(name: &str, seen: &[Outage]) -> String {
+    match seen.len() {
+        0 => format!("{name} has not gone down in this way before."),
+        1 => format!("{name} has gone down in this way once before."),
+        SEEN => format!("{name} has gone down in this way before; these are the latest {SEEN} times."),
+        n => format!("{name} has gone down in this way {n} times before."),
+    }
+}
+
+/// What the button copies.
+fn summary(outage: &Outage, zone: Zone) -> String {
+    let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
+    let mut lines = vec![format!("{} was down: {}", outage.service, outage.cause.reason.message)];
+    if let Some(at) = outage.last_ok_at {
+        lines.push(format!("Last good:    {}", time(at)));
+    }
+    lines.push(format!("First failed: {}", time(outage.started_at)));
+    if let Some(at) = outage.confirmed_at {
+        lines.push(format!("Confirmed:    {}", time(at)));
+    }
+    match outage.ended_at {
+        Some(at) => {
+            lines.push(format!("Well again:   {}", time(at)));
+            lines.push(format!("Lasted:       {}", words::duration(at.since(outage.started_at))));
+        }
+        None => lines.push("It is still down.".to_owned()),
+    }
+    lines.push(format!("Failed checks: {}", outage.checks_failed));
+    lines.join("\n").replace('\u{a0}', " ")
+}

@@ -1,0 +1,80 @@
+//! The dashboard: pages made on the server, one file each. They need no script; with one they stay fresh by themselves.
+
+mod assets;
+mod frame;
+mod incident;
+mod incidents;
+mod now;
+mod query;
+mod service;
+mod shown;
+
+use super::site::Site;
+use crate::store::StoreError;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use frame::PageError;
+
+pub use frame::Templates;
+pub(crate) use query::Query;
+
+/// A page, or the page that says why not.
+type Page = Result<Response, PageError>;
+
+/// All pages.
+pub(super) fn routes(site: &Site) -> Router<Site> {
+    let pages = Router::new()
+        .route("/", get(home))
+        .route("/dashboard", get(now::page))
+        .route("/dashboard/", get(home))
+        .route("/dashboard/services/{name}", get(service::page))
+        .route("/dashboard/incidents", get(incidents::page))
+        .route("/dashboard/incidents/{id}", get(incident::page))
+        .route("/dashboard/assets/{name}", get(assets::asset))
+        .route("/favicon.ico", get(favicon));
+    pages.layer(from_fn_with_state(site.clone(), explain))
+}
+
+/// Makes the page of an error: only here are the site and the reader's wishes at hand.
+async fn explain(State(site): State<Site>, query: Query, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match response.extensions().get::<PageError>() {
+        Some(error) => error.clone().page(&site, &query),
+        None => response,
+    }
+}
+
+/// A path that leads nowhere, asked for by a browser.
+pub(super) fn nothing_here(site: &Site, query: &Query) -> Response {
+    PageError::nothing_here().page(site, query)
+}
+
+async fn home(State(site): State<Site>) -> Redirect {
+    Redirect::temporary(&format!("{}/dashboard", site.base_path))
+}
+
+/// Browsers ask for it unbidden; the pages name a better one.
+async fn favicon() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "public, max-age=86400")]).into_response()
+}
+
+/// Makes a page on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    site: &Site,
+    make: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, PageError> {
+    let site = site.clone();
+    match tokio::task::spawn_blocking(move || make(&site)).await {
+        Ok(made) => Ok(made?),
+        Err(panic) => {
+            tracing::error!("a page broke: {panic}");
+            Err(PageError::broke())
+        }
+    }
+}

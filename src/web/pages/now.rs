@@ -1,0 +1,574 @@
+//! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
+
+use super::{
+    Page,
+    frame::{self, Framing},
+    query::Query,
+    shown::{self, Kind, Ticking, Truth, service_url},
+};
+use crate::{
+    board::ServiceNow,
+    domain::{
+        incident::Outage,
+        status::Status,
+        time::{MINUTE_MS, UnixMs},
+        window::Window,
+    },
+    store::{OutageFilter, OutageKind, Reader, StoreError},
+    web::{
+        chart::{CheckChart, Days, Spark, month_labels},
+        figures::Figures,
+        site::Site,
+        words,
+        zone::{Moment, Zone},
+    },
+};
+use axum::extract::State;
+use serde::Serialize;
+use std::{cmp::Reverse, sync::Arc};
+
+/// Open incidents that are shown with all that is known of them; the others in a line each.
+const SHOWN_WHOLE: usize = 1;
+
+#[derive(Serialize)]
+struct Content {
+    truth: Truth,
+    after: Vec<Sentence>,
+    open: Option<Open>,
+    list: List,
+    months: Vec<(String, String)>,
+}
+
+/// A sentence of words and links.
+#[derive(Serialize)]
+struct Sentence(Vec<Part>);
+
+#[derive(Serialize)]
+struct Part {
+    text: String,
+    url: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Open {
+    heading: String,
+    whole: Vec<OpenIncident>,
+    more: Vec<shown::OutageRow>,
+}
+
+#[derive(Serialize)]
+struct OpenIncident {
+    service: String,
+    url: String,
+    cause: String,
+    last_ok: Option<Moment>,
+    started: Moment,
+    confirmed: Option<Moment>,
+    to_confirm: String,
+    failed: String,
+    excerpt: Option<String>,
+    chart: CheckChart,
+    chart_said: String,
+    minutes: i64,
+}
+
+/// The table of services and what chooses among them.
+#[derive(Serialize)]
+struct List {
+    total: usize,
+    shown: usize,
+    chips: Vec<Chip>,
+    groups: Vec<(String, bool)>,
+    sorts: Vec<(&'static str, &'static str, bool)>,
+    q: String,
+    state: Option<&'static str>,
+    sections: Vec<Section>,
+    /// Why the table is empty, when a filter is why.
+    empty: Option<String>,
+    all_url: String,
+}
+
+#[derive(Serialize)]
+struct Chip {
+    kind: Option<Kind>,
+    text: String,
+    url: String,
+    current: bool,
+}
+
+#[derive(Serialize)]
+struct Section {
+    name: Option<String>,
+    said: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    kind: Kind,
+    word: &'static str,
+    name: String,
+    url: String,
+    sub: String,
+    since: Option<Ticking>,
+    since_short: Option<String>,
+    last: Option<String>,
+    spark: Spark,
+    /// Over 24 hours, 7, 30 and 90 days.
+    uptime: [Cell; 4],
+    days: Days,
+    days_said: String,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    text: String,
+    /// Said where much of the window was not observed.
+    title: Option<String>,
+    none: bool,
+}
+
+/// A service and what is needed to show it.
+struct Seen {
+    now: Arc<ServiceNow>,
+    status: Status,
+    figures: Arc<Figures>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Worst,
+    Name,
+    Response,
+    Uptime,
+}
+
+const SORTS: [(Sort, &str, &str); 4] = [
+    (Sort::Worst, "worst", "Worst first"),
+    (Sort::Name, "name", "Name"),
+    (Sort::Response, "response", "Slowest first"),
+    (Sort::Uptime, "uptime", "Least uptime first"),
+];
+
+/// `GET /dashboard`
+pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
+    let now = site.clock.now();
+    let asked = query.clone();
+    let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
+    let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: true };
+    frame::page(&site, &query, now, framing, "now.html", content)
+}
+
+fn title(truth: &Truth, product: &str) -> String {
+    let subject = truth.subject.as_ref().map_or("", |(name, _)| name.as_str());
+    match (subject, truth.kind) {
+        ("", _) => format!("{} · {product}", words::clipped(&format!("{}{}{}", truth.before, truth.strong, truth.rest), 60)),
+        (name, Kind::Down) => format!("{name} is down · {product}"),
+        (name, _) => format!("{name} · {product}"),
+    }
+}
+
+fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreError> {
+    let seen = site
+        .board
+        .all()
+        .into_iter()
+        .map(|service| {
+            let figures = site.figures.get(&site.reader, service.id, now)?;
+            Ok(Seen { status: service.status(now), now: service, figures })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    let latest = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
+    let latest = site.reader.outages(&latest, None, 1)?.into_iter().next();
+    let (truth, after) = say(site, &seen, latest.as_ref(), query.zone, now);
+    Ok(Content {
+        truth,
+        after,
+        open: open(site, &seen, query.zone, now)?,
+        list: list(site, &seen, query, now),
+        months: month_labels(90, now),
+    })
+}
+
+/// The truth, and what else there is to say.
+fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: UnixMs) -> (Truth, Vec<Sentence>) {
+    let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
+    let (down, stale, degraded, pending) =
+        (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
+    let watched = seen.iter().filter(|s| s.status != Status::Paused).count();
+    let name = |s: &Seen| (s.now.service.name.clone(), service_url(&site.base_path, &s.now.service.name));
+    let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
+    let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
+        subject: Some(name(s)),
+        before: before.to_owned(),
+        strong: strong.to_owned(),
+        ticking: ticking(s),
+        rest,
+        ..Truth::plain(kind, "")
+    };
+    let reason = |s: &Seen| {
+        s.now.outage.as_ref().map(|o| words::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()
+    };
+    let mut after: Vec<Sentence> = Vec::new();
+    let truth = if seen.is_empty() {
+        Truth { glyph: false, ..Truth::plain(Kind::Unknown, "Nothing is watched yet") }
+    } else if let [one] = down[..] {
+        about(one, "has been", "down for", format!(": {}", reason(one)), Kind::Down)
+    } else if let Some(first) = down.iter().min_by_key(|s| s.now.status_since(now)) {
+        let since = first.now.status_since(now).map_or(0, |at| now.since(at));
+        let (first_name, ago) = (&first.now.service.name, words::duration(since / 1000 * 1000));
+        Truth {
+            strong: format!("{} services are down", down.len()),
+            rest: format!(": {first_name} failed first, {ago} ago"),
+            ..Truth::plain(Kind::Down, "")
+        }
+    } else if let [one] = stale[..] {
+        about(one, "has had", "no result for", String::new(), Kind::Unknown)
+    } else if !stale.is_empty() {
+        Truth {
+            strong: format!("{} services have had no result", stale.len()),
+            rest: " for too long: nobody knows how they are".to_owned(),
+            ..Truth::plain(Kind::Unknown, "")
+        }
+    } else if let [one] = degraded[..] {
+        let why = one.now.last.as_ref().and_then(|l| l.reason.as_ref());
+        let why = why.map(|r| format!(": {}", words::clipped(&r.message, 90))).unwrap_or_default();
+        about(one, "has been", "degraded for", why, Kind::Degraded)
+    } else if !degraded.is_empty() {
+        Truth { strong: format!("{} services are degraded", degraded.len()), ..Truth::plain(Kind::Degraded, "") }
+    } else if pending.len() == watched && watched > 0 {
+        let within = pending.iter().map(|s| s.now.service.cadence.interval_ms).min().unwrap_or(0).min(10_000);
+        let said = format!("{}, first results within {}", words::counted(watched as u64, "service", "services"), words::duration(within));
+        Truth::plain(Kind::Pending, said)
+    } else if watched == 0 {
+        Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
+    } else if watched == 1 {
+        let one = seen.iter().find(|s| s.status != Status::Paused);
+        Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
+    } else {
+        let up = watched - pending.len();
+        let said = if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
+        Truth::plain(Kind::Up, said)
+    };
+    after.extend(also(site, seen, &truth, now));
+    let failing: Vec<Part> = seen
+        .iter()
+        .filter(|s| s.status != Status::Down && s.now.outage.is_some())
+        .take(5)
+        .map(|s| Part { text: s.now.service.name.clone(), url: Some(name(s).1) })
+        .collect();
+    if !failing.is_empty() {
+        let mut parts = joined(failing);
+        parts.push(Part { text: " failed the latest check and is being checked again.".into(), url: None });
+        after.push(Sentence(parts));
+    }
+    if matches!(truth.kind, Kind::Up | Kind::Degraded) && failing_none(seen) {
+        after.push(Sentence(vec![Part { text: last_failure(latest, zone, now), url: None }]));
+    }
+    (truth, after)
+}
+
+fn failing_none(seen: &[Seen]) -> bool {
+    seen.iter().all(|s| s.now.outage.is_none())
+}
+
+/// When something failed for the last time.
+fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> String {
+    match latest.and_then(|outage| outage.ended_at) {
+        Some(end) => format!("Nothing has failed since {}.", shown::day_and_time(zone, end, now)),
+        None => "Nothing has failed since this history began.".to_owned(),
+    }
+}
+
+/// What is wrong besides what the truth speaks of, and how many need nothing.
+fn also(site: &Site, seen: &[Seen], truth: &Truth, now: UnixMs) -> Option<Sentence> {
+    let spoken_of = truth.subject.as_ref().map(|(name, _)| name.as_str());
+    let others: Vec<&Seen> = seen
+        .iter()
+        .filter(|s| match s.status {
+            // Several that are down are listed right below.
+            Status::Down => truth.kind != Kind::Down,
+            Status::Unknown => truth.kind != Kind::Unknown,
+            Status::Degraded => truth.kind != Kind::Degraded,
+            _ => false,
+        })
+        .filter(|s| Some(s.now.service.name.as_str()) != spoken_of)
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let mut parts = vec![Part { text: "Also: ".into(), url: None }];
+    for (i, one) in others.iter().take(3).enumerate() {
+        if i > 0 {
+            parts.push(Part { text: ", ".into(), url: None });
+        }
+        let name = &one.now.service.name;
+        parts.push(Part { text: name.clone(), url: Some(service_url(&site.base_path, name)) });
+        let for_long = one.now.status_since(now).map_or(String::new(), |at| {
+            format!(" for {}", words::duration_short(now.since(at) / 1000 * 1000))
+        });
+        let text = match one.status {
+            Status::Unknown => format!(" has had no result{for_long}"),
+            Status::Degraded => format!(" has been degraded{for_long}"),
+            _ => format!(" has been down{for_long}"),
+        };
+        parts.push(Part { text, url: None });
+    }
+    if others.len() > 3 {
+        parts.push(Part { text: format!(", and {} more", others.len() - 3), url: None });
+    }
+    parts.push(Part { text: ".".into(), url: None });
+    Some(Sentence(parts))
+}
+
+/// "a", "a and b", "a, b and c", with links.
+fn joined(items: Vec<Part>) -> Vec<Part> {
+    let count = items.len();
+    let mut parts = Vec::new();
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            let text = if i + 1 == count { " and " } else { ", " };
+            parts.push(Part { text: text.into(), url: None });
+        }
+        parts.push(item);
+    }
+    parts
+}
+
+/// The open incidents, the oldest first: what failed first is where to look.
+fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Open>, StoreError> {
+    let mut open: Vec<(&Seen, &Outage)> =
+        seen.iter().filter_map(|s| Some((s, s.now.outage.as_deref().filter(|o| o.is_incident())?))).collect();
+    if open.is_empty() {
+        return Ok(None);
+    }
+    open.sort_by_key(|(_, outage)| outage.started_at);
+    let heading = words::counted(open.len() as u64, "open incident", "open incidents");
+    let mut whole = Vec::new();
+    let mut more = Vec::new();
+    for (i, (service, outage)) in open.into_iter().enumerate() {
+        if i < SHOWN_WHOLE {
+            whole.push(open_incident(&site.reader, &site.base_path, service, outage, zone, now)?);
+        } else {
+            let began = zone.moment(outage.started_at, now);
+            more.push(shown::OutageRow::new(&site.base_path, outage, Vec::new(), began, now));
+        }
+    }
+    Ok(Some(Open { heading, whole, more }))
+}
+
+fn open_incident(
+    reader: &Reader,
+    base: &str,
+    service: &Seen,
+    outage: &Outage,
+    zone: Zone,
+    now: UnixMs,
+) -> Result<OpenIncident, StoreError> {
+    let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
+    let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
+    let checks = reader.checks(service.now.id, window, None, None, 600)?;
+    let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
+    let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
+    let name = &service.now.service.name;
+    Ok(OpenIncident {
+        service: name.clone(),
+        url: shown::incident_url(base, outage.id),
+        cause: words::clipped(&outage.cause.reason.message, 200),
+        last_ok: outage.last_ok_at.map(|at| zone.moment(at, now)),
+        started: zone.moment(outage.started_at, now),
+        confirmed: outage.confirmed_at.map(|at| zone.moment(at, now)),
+        to_confirm: words::duration(outage.confirmed_at.map_or(0, |at| at.since(outage.started_at))),
+        failed: words::count(outage.checks_failed),
+        excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
+        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], zone, now, 106.0),
+        chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
+        minutes,
+    })
+}
+
+/// The first lines of an answer.
+fn shown_excerpt(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().take(4).collect();
+    let mut shown: String = lines.join("\n").chars().take(300).collect();
+    if shown.len() < text.trim_end().len() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> List {
+    let q = query.get("q").unwrap_or("").to_owned();
+    let state = query.get("state").and_then(Status::parse);
+    let group = query.get("group");
+    let sort = SORTS.into_iter().find(|(_, word, _)| Some(*word) == query.get("sort")).map_or(Sort::Worst, |s| s.0);
+    let needle = q.to_lowercase();
+    let matches = |s: &Seen, with_state: bool| {
+        let service = &s.now.service;
+        let text = |t: &str| t.to_lowercase().contains(&needle);
+        (needle.is_empty() || text(&service.name) || text(&service.target) || service.group.as_deref().is_some_and(text))
+            && group.is_none_or(|g| service.group.as_deref().unwrap_or("") == g)
+            && (!with_state || state.is_none_or(|state| s.status == state))
+    };
+    let mut chips = vec![Chip {
+        kind: None,
+        text: format!("All {}", seen.iter().filter(|s| matches(s, false)).count()),
+        url: query.with(&[("state", None)]),
+        current: state.is_none(),
+    }];
+    for status in Status::WORST_FIRST {
+        let count = seen.iter().filter(|s| s.status == status && matches(s, false)).count();
+        if count > 0 || state == Some(status) {
+            chips.push(Chip {
+                kind: Some(Kind::of(status)),
+                text: format!("{} {count}", shown::status_word(status)),
+                url: query.with(&[("state", Some(status.as_str()))]),
+                current: state == Some(status),
+            });
+        }
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for s in seen {
+        let name = s.now.service.group.as_deref().unwrap_or("");
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let grouped = names.iter().any(|name| !name.is_empty());
+    let mut sections: Vec<(usize, Section)> = names
+        .iter()
+        .filter_map(|name| {
+            let all = || seen.iter().filter(|s| s.now.service.group.as_deref().unwrap_or("") == *name);
+            let mut mine: Vec<&Seen> = all().filter(|s| matches(s, true)).collect();
+            if mine.is_empty() {
+                return None;
+            }
+            order(&mut mine, sort);
+            let worst = mine.iter().map(|s| s.status.rank()).min().unwrap_or(usize::MAX);
+            let section = Section {
+                name: grouped.then(|| if name.is_empty() { "Other".to_owned() } else { (*name).to_owned() }),
+                said: group_said(all()),
+                rows: mine.into_iter().map(|s| row(site, s, now)).collect(),
+            };
+            Some((worst, section))
+        })
+        .collect();
+    if sort == Sort::Worst {
+        sections.sort_by_key(|(worst, _)| *worst);
+    }
+    let shown = sections.iter().map(|(_, section)| section.rows.len()).sum();
+    let mut groups: Vec<(String, bool)> =
+        names.iter().filter(|name| !name.is_empty()).map(|name| ((*name).to_owned(), group == Some(*name))).collect();
+    groups.sort();
+    List {
+        total: seen.len(),
+        shown,
+        chips,
+        groups,
+        sorts: SORTS.map(|(one, word, said)| (word, said, one == sort)).to_vec(),
+        state: state.map(Status::as_str),
+        empty: (shown == 0 && !seen.is_empty()).then(|| nothing_found(&q, state, group)),
+        all_url: query.path().to_owned(),
+        q,
+        sections: sections.into_iter().map(|(_, section)| section).collect(),
+    }
+}
+
+fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String {
+    let state = state.map_or(String::new(), |s| format!(" that is {}", shown::status_word(s).to_lowercase()));
+    let group = group.map_or(String::new(), |g| format!(" in the group “{g}”"));
+    let name = if q.is_empty() { String::new() } else { format!(" has “{q}” in its name or address") };
+    if name.is_empty() { format!("There is no service{state}{group}.") } else { format!("No service{state}{group}{name}.") }
+}
+
+fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
+    let (mut up, mut all) = (0, 0);
+    for service in services.filter(|s| s.status != Status::Paused) {
+        all += 1;
+        up += usize::from(service.status == Status::Up);
+    }
+    match (up, all) {
+        (_, 0) => "paused".to_owned(),
+        (up, all) if up == all => "all up".to_owned(),
+        (up, all) => format!("{up} of {all} up"),
+    }
+}
+
+fn order(services: &mut [&Seen], sort: Sort) {
+    let least = |s: &Seen| s.figures.uptime[1].uptime.map_or(i64::MAX, |u| (u * 1e4) as i64);
+    services.sort_by(|a, b| {
+        let by_name = || a.now.service.name.cmp(&b.now.service.name);
+        let key = match sort {
+            Sort::Worst => a.status.rank().cmp(&b.status.rank()),
+            Sort::Name => std::cmp::Ordering::Equal,
+            Sort::Response => {
+                let us = |s: &Seen| Reverse(s.now.last.as_ref().and_then(|l| l.latency_us).unwrap_or(0));
+                us(a).cmp(&us(b))
+            }
+            Sort::Uptime => least(a).cmp(&least(b)),
+        };
+        key.then_with(by_name)
+    });
+}
+
+fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
+    let service = &seen.now.service;
+    let since = seen.now.status_since(now);
+    let bad_days = seen.figures.days.iter().filter(|(_, tally)| tally.failures > 0).count();
+    let watched = seen.figures.days.iter().filter(|(_, tally)| tally.spoken_ms() > 0).count();
+    Row {
+        kind: Kind::of(seen.status),
+        word: shown::status_word(seen.status),
+        name: service.name.clone(),
+        url: service_url(&site.base_path, &service.name),
+        sub: sub(seen, now),
+        since: since.map(|at| Ticking::new(at, now)),
+        since_short: since.map(|at| words::duration_short(now.since(at) / 1000 * 1000)),
+        last: seen.now.last.as_ref().and_then(|l| l.latency_us).map(|us| words::response_time(f64::from(us))),
+        spark: Spark::new(&seen.figures.hours),
+        uptime: [0, 1, 2, 3].map(|i| cell(&seen.figures.uptime[i])),
+        days: Days::new(&seen.figures.days),
+        days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
+    }
+}
+
+fn cell(uptime: &crate::domain::uptime::Uptime) -> Cell {
+    let partly = uptime.coverage.filter(|c| *c < 98.0 && uptime.uptime.is_some());
+    Cell {
+        text: words::percent(uptime.uptime, 3),
+        title: partly.map(|c| format!("{} of the time was observed", words::percent(Some(c), 1))),
+        none: uptime.uptime.is_none(),
+    }
+}
+
+/// What stands beside a service's name: what is wrong, or what is watched.
+fn sub(seen: &Seen, now: UnixMs) -> String {
+    let reason = || seen.now.last.as_ref().and_then(|l| l.reason.as_ref()).map(|r| words::clipped(&r.message, 100));
+    match seen.status {
+        Status::Down => match &seen.now.outage {
+            Some(outage) => words::clipped(&outage.cause.reason.message, 100),
+            None => reason().unwrap_or_default(),
+        },
+        Status::Degraded => reason().unwrap_or_default(),
+        Status::Unknown => match &seen.now.last {
+            Some(last) => format!("latest result {} ago", words::duration(now.since(last.at) / 1000 * 1000)),
+            None => "no result".to_owned(),
+        },
+        Status::Pending if seen.now.outage.is_some() => reason().unwrap_or_default(),
+        Status::Pending => "no result yet".to_owned(),
+        Status::Paused => "not checked: enabled = false".to_owned(),
+        Status::Up if seen.now.outage.is_some() => {
+            format!("failing, checked again: {}", reason().unwrap_or_default())
+        }
+        Status::Up => short_target(&seen.now.service.target),
+    }
+}
+
+/// A target without what goes without saying.
+fn short_target(target: &str) -> String {
+    let short = ["https://", "http://", "postgres://", "postgresql://", "tcp://"]
+        .into_iter()
+        .find_map(|scheme| target.strip_prefix(scheme))
+        .unwrap_or(target);
+    words::clipped(short, 80)
+}

@@ -1,0 +1,317 @@
+//! What several pages show: states, sentences, outages, checks.
+
+use crate::{
+    domain::{
+        check::{CheckResult, Class, Outcome, Phase, Reason},
+        incident::{GapReason, Outage, services},
+        status::Status,
+        time::UnixMs,
+    },
+    web::{
+        chart::PhaseBar,
+        words,
+        zone::{Moment, Zone},
+    },
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+/// What a glyph and a hue stand for: the class names of the style sheet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Down,
+    Unknown,
+    Degraded,
+    Pending,
+    Up,
+    Paused,
+}
+
+impl Kind {
+    pub(super) fn of(status: Status) -> Kind {
+        match status {
+            Status::Down => Kind::Down,
+            Status::Unknown => Kind::Unknown,
+            Status::Degraded => Kind::Degraded,
+            Status::Pending => Kind::Pending,
+            Status::Up => Kind::Up,
+            Status::Paused => Kind::Paused,
+        }
+    }
+
+    pub(super) fn of_outcome(outcome: Outcome) -> Kind {
+        match outcome {
+            Outcome::Up => Kind::Up,
+            Outcome::Degraded => Kind::Degraded,
+            Outcome::Down => Kind::Down,
+            Outcome::Unknown => Kind::Unknown,
+        }
+    }
+}
+
+/// A status in one word, as the overview has it.
+pub(super) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "Pending",
+        Status::Up => "Up",
+        Status::Degraded => "Degraded",
+        Status::Down => "Down",
+        Status::Unknown => "Stale",
+        Status::Paused => "Paused",
+    }
+}
+
+/// The sentence that a page begins with.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Truth {
+    pub(super) kind: Kind,
+    pub(super) glyph: bool,
+    /// A service's name and the address of its page.
+    pub(super) subject: Option<(String, String)>,
+    pub(super) before: String,
+    /// The part that is coloured.
+    pub(super) strong: String,
+    /// A duration inside the coloured part that goes on.
+    pub(super) ticking: Option<Ticking>,
+    pub(super) rest: String,
+}
+
+/// A duration that began at a moment and goes on.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Ticking {
+    pub(super) since: i64,
+    pub(super) iso: String,
+    pub(super) text: String,
+}
+
+impl Ticking {
+    pub(super) fn new(since: UnixMs, now: UnixMs) -> Ticking {
+        let ms = now.since(since);
+        // It ticks in whole seconds: a tenth would only flicker.
+        let text = words::duration(ms.max(0) / 1000 * 1000);
+        Ticking { since: since.0, iso: words::duration_iso(ms), text }
+    }
+}
+
+impl Truth {
+    /// A sentence without a subject.
+    pub(super) fn plain(kind: Kind, text: impl Into<String>) -> Truth {
+        Truth {
+            kind,
+            glyph: true,
+            subject: None,
+            before: String::new(),
+            strong: String::new(),
+            ticking: None,
+            rest: text.into(),
+        }
+    }
+}
+
+/// What must be escaped in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The address of a service's page.
+pub(super) fn service_url(base: &str, name: &str) -> String {
+    // A segment of dots alone would be taken for a folder.
+    let segment = match name {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        name => utf8_percent_encode(name, SEGMENT).to_string(),
+    };
+    format!("{base}/dashboard/services/{segment}")
+}
+
+/// The address of a service in the JSON interface.
+pub(super) fn service_api(base: &str, name: &str) -> String {
+    service_url(base, name).replacen("/dashboard/services/", "/api/v1/services/", 1)
+}
+
+/// The address of an incident's page.
+pub(super) fn incident_url(base: &str, id: i64) -> String {
+    format!("{base}/dashboard/incidents/{id}")
+}
+
+/// The services of some outages, each once, in order.
+pub(super) fn names(outages: &[Outage]) -> Vec<String> {
+    services(outages).into_iter().map(str::to_owned).collect()
+}
+
+/// A gap's reason as a page says it.
+pub(super) fn gap_words(why: GapReason) -> &'static str {
+    match why {
+        GapReason::Off => "the monitor was not running",
+        GapReason::Suspended => "the machine slept",
+        GapReason::ClockStep => "the machine's clock was set",
+        GapReason::Paused => "paused in the configuration",
+        GapReason::NotStored => "results could not be kept",
+        GapReason::Stalled => "no check was made",
+    }
+}
+
+/// An outage in a list.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OutageRow {
+    pub(super) kind: Kind,
+    pub(super) blip: bool,
+    pub(super) word: &'static str,
+    pub(super) service: String,
+    pub(super) service_url: String,
+    /// Incidents have a page; blips do not.
+    pub(super) url: Option<String>,
+    pub(super) began: Moment,
+    pub(super) earlier: Option<String>,
+    pub(super) lasted: String,
+    pub(super) ticking: Option<Ticking>,
+    pub(super) cause: String,
+    pub(super) checks_failed: String,
+    pub(super) also: Vec<String>,
+}
+
+impl OutageRow {
+    /// An outage as a row; `also` are the services that failed with it.
+    pub(super) fn new(base: &str, outage: &Outage, also: Vec<String>, began: Moment, now: UnixMs) -> OutageRow {
+        let open = outage.ended_at.is_none();
+        let blip = !outage.is_incident();
+        OutageRow {
+            kind: Kind::Down,
+            blip,
+            word: match (blip, open) {
+                (true, true) => "Failing",
+                (true, false) => "Blip",
+                (false, true) => "Open",
+                (false, false) => "Incident",
+            },
+            service: outage.service.clone(),
+            service_url: service_url(base, &outage.service),
+            url: (!blip).then(|| incident_url(base, outage.id)),
+            began,
+            earlier: outage.last_ok_at.map(|ok| words::duration(outage.started_at.since(ok))),
+            lasted: words::duration(outage.duration_ms(now)),
+            ticking: open.then(|| Ticking::new(outage.started_at, now)),
+            cause: words::clipped(&outage.cause.reason.message, 160),
+            checks_failed: words::count(outage.checks_failed),
+            also,
+        }
+    }
+}
+
+/// A check in a list.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CheckRow {
+    pub(super) at: Moment,
+    pub(super) kind: Kind,
+    pub(super) word: &'static str,
+    pub(super) took: Option<String>,
+    pub(super) phases: PhaseBar,
+    /// The phases in words: what the bar shows.
+    pub(super) phases_said: String,
+    pub(super) said: String,
+    pub(super) recheck: bool,
+}
+
+/// The scale that the bars of some checks share, in microseconds.
+pub(super) fn longest_us(checks: &[CheckResult]) -> u32 {
+    let longest = checks.iter().filter_map(|c| c.latency_us).max().unwrap_or(0);
+    longest.max(1000)
+}
+
+impl CheckRow {
+    pub(super) fn new(check: &CheckResult, at: Moment, longest_us: u32) -> CheckRow {
+        CheckRow {
+            at,
+            kind: Kind::of_outcome(check.outcome),
+            word: match check.outcome {
+                Outcome::Up => "passed",
+                Outcome::Degraded if check.reason.as_ref().is_some_and(|r| r.class == Class::Slow) => "slow",
+                Outcome::Degraded => "degraded",
+                Outcome::Down => "failed",
+                Outcome::Unknown => "not judged",
+            },
+            took: check.latency_us.map(|us| words::response_time(f64::from(us))),
+            phases: PhaseBar::new(check, longest_us),
+            phases_said: phases_said(check),
+            said: said(check),
+            recheck: check.recheck,
+        }
+    }
+}
+
+/// What a check says for itself.
+fn said(check: &CheckResult) -> String {
+    match (&check.reason, check.http_status) {
+        (Some(reason), Some(status)) if reason.class != Class::HttpStatus => {
+            format!("{} · HTTP {status}", words::clipped(&reason.message, 200))
+        }
+        (Some(reason), _) => words::clipped(&reason.message, 200),
+        (None, Some(status)) => format!("HTTP {status}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn phases_said(check: &CheckResult) -> String {
+    let p = check.phases;
+    let known = [
+        (Phase::Dns, p.dns_us),
+        (Phase::Connect, p.connect_us),
+        (Phase::Tls, p.tls_us),
+        (Phase::Ttfb, p.ttfb_us),
+    ];
+    let said = known.into_iter().filter_map(|(phase, us)| {
+        us.map(|us| format!("{} {}", phase_word(phase), words::response_time(f64::from(us))))
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// A phase as a page calls it.
+pub(super) fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Dns => "DNS",
+        Phase::Connect => "connect",
+        Phase::Tls => "TLS",
+        Phase::Ttfb => "first byte",
+        Phase::Body => "body",
+    }
+}
+
+/// A failure in a sentence for people: what kind of thing broke.
+pub(super) fn class_sentence(reason: &Reason) -> &'static str {
+    match (reason.class, reason.phase) {
+        (Class::Dns, _) => "The name has no address",
+        (Class::Connect, _) => "No connection could be made",
+        (Class::Tls, _) => "No secure connection could be made",
+        (Class::Timeout, Some(Phase::Dns)) => "The name was not resolved in time",
+        (Class::Timeout, Some(Phase::Connect)) => "The connection was not made in time",
+        (Class::Timeout, Some(Phase::Tls)) => "The secure connection was not made in time",
+        (Class::Timeout, Some(Phase::Ttfb)) => "It did not answer in time",
+        (Class::Timeout, Some(Phase::Body)) => "The answer did not end in time",
+        (Class::Timeout, None) => "It took too long",
+        (Class::HttpStatus, _) => "It answered with a status that was not expected",
+        (Class::Content, _) => "The answer is not what was expected",
+        (Class::Protocol, _) => "The answer breaks the protocol",
+        (Class::Query, _) => "The database refused",
+        (Class::ExitCode, _) => "The command failed",
+        (Class::Slow, _) => "It was slow",
+        (Class::Certificate, _) => "The certificate is about to expire",
+        (Class::Monitor, _) => "The monitor itself could not judge",
+    }
+}
+
+/// Text for a screen reader and the page: since when, in whole words.
+pub(super) fn day_and_time(zone: Zone, at: UnixMs, now: UnixMs) -> String {
+    format!("{}, {}", zone.long_day(at, now), zone.local(at).format("%H:%M"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_makes_an_address_of_one_segment() {
+        assert_eq!(service_url("", "api"), "/dashboard/services/api");
+        assert_eq!(service_url("/status", "a/b ?#ü"), "/status/dashboard/services/a%2Fb%20%3F%23%C3%BC");
+        assert_eq!(service_url("", ".."), "/dashboard/services/%2E%2E");
+        assert_eq!(service_api("/status", "a b"), "/status/api/v1/services/a%20b");
+    }
+}
