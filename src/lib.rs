@@ -8,8 +8,9 @@
 //!
 //! | room | floor | what is in it |
 //! | --- | --- | --- |
-//! | `main` | 9 | arguments, logging, exit code; nothing else |
-//! | `cli` | 8 | one file per command |
+//! | `main` | 10 | arguments, logging, exit code; nothing else |
+//! | `cli` | 9 | one file per command |
+//! | `demo` | 8 | a demonstration: servers that misbehave on a script, and a plausible past |
 //! | `app` | 7 | wiring, and the order of start and stop |
 //! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
@@ -51,6 +52,7 @@ pub mod board;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod domain;
 pub mod notify;
 pub mod probe;

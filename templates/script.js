@@ -1,0 +1,338 @@
+// The pages work without this. With it they stay fresh, durations tick, charts say exact values and zoom, and the
+// list of services is filtered while one types. No framework, no request to anywhere but here.
+(() => {
+  "use strict";
+  const body = document.body;
+  const base = body.dataset.base;
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const NBSP = "\u00a0";
+
+  // ---- The reader's wishes, in cookies
+  const remember = (name, value) => {
+    const age = value ? 31536000 : 0;
+    document.cookie = `${name}=${encodeURIComponent(value)}; path=${base || "/"}; max-age=${age}; samesite=lax`;
+  };
+
+  // The zone that times are said in: this browser's, unless the address or an earlier visit says another.
+  if ("zoneDefault" in body.dataset) {
+    let zone = "";
+    try { zone = Intl.DateTimeFormat().resolvedOptions().timeZone || ""; } catch { /* then it stays UTC */ }
+    if (zone && zone !== body.dataset.zone) {
+      remember("tz", zone);
+      // Only once: a server that does not know the zone must not be asked for ever.
+      if (document.cookie.includes("tz=") && !sessionStorage.getItem("zone-asked")) {
+        sessionStorage.setItem("zone-asked", zone);
+        location.reload();
+        return;
+      }
+    }
+  }
+
+  $$("input[name=theme]").forEach((input) => input.addEventListener("change", () => {
+    remember("theme", input.value);
+    if (input.value) document.documentElement.dataset.theme = input.value;
+    else delete document.documentElement.dataset.theme;
+  }));
+
+  // ---- Durations that tick
+  const skew = Date.now() - Number(body.dataset.now);
+  let serverNow = () => Date.now() - skew;
+
+  function duration(ms, parts) {
+    let rest = Math.max(0, Math.floor(ms / 1000));
+    const words = [];
+    let looked = 0;
+    for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]]) {
+      const count = Math.floor(rest / size);
+      rest %= size;
+      if (count > 0 || looked > 0) {
+        looked += 1;
+        if (count > 0) words.push(count + NBSP + unit);
+      }
+      if (looked === parts) break;
+    }
+    return words.join(" ") || `0${NBSP}s`;
+  }
+
+  function tick() {
+    for (const element of $$("time[data-since]")) {
+      const ms = serverNow() - Number(element.dataset.since);
+      const said = duration(ms, "short" in element.dataset && ms >= 3600000 ? 1 : 2);
+      if (element.textContent !== said) element.textContent = said;
+    }
+  }
+
+  // ---- Staying fresh: the page is asked for again and its parts are put in the place of the old ones
+  const EVERY = 5000;
+  let freshAt = Date.now();
+  let pause = EVERY;
+  let timer = 0;
+  let asked = null;
+
+  const busy = () => {
+    const active = document.activeElement;
+    const typing = active && active.matches("input:not([type=radio]), select, textarea") && active.id !== "q";
+    return typing || $("details.pick[open]") || dragging || !getSelection().isCollapsed;
+  };
+
+  function live(word, cut) {
+    const connection = $("[data-live=connection]");
+    connection.classList.toggle("cut", cut);
+    $("[data-live-word]", connection).textContent = word;
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    if (document.hidden || busy()) return schedule();
+    asked?.abort();
+    asked = new AbortController();
+    const limit = setTimeout(() => asked.abort(), 15000);
+    try {
+      const answer = await fetch(location.href, { signal: asked.signal, headers: { accept: "text/html" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (busy()) return schedule();
+      put(next);
+      freshAt = Date.now();
+      pause = EVERY;
+      live("Live", false);
+    } catch {
+      pause = Math.min(pause * 1.6, 60000);
+      const since = new Date(freshAt).toLocaleTimeString([], { hour12: false });
+      live(`Not live since ${since}. Trying again in ${Math.round(pause / 1000)}${NBSP}s`, true);
+    } finally {
+      clearTimeout(limit);
+    }
+    schedule();
+  }
+
+  const schedule = () => { timer = setTimeout(refresh, pause); };
+
+  // Where the focus is, in words that hold for the next page too.
+  function place(element) {
+    if (!element || element === body) return null;
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    const href = element.getAttribute("href");
+    return href ? `${element.localName}[href="${CSS.escape(href)}"]` : null;
+  }
+
+  function put(next) {
+    const focus = place(document.activeElement);
+    const typed = $("#q")?.value;
+    const open = $$("main details").map((details) => details.open);
+    const scrolled = $$("main .scroll, main .chips").map((element) => element.scrollLeft);
+    const before = $("[data-live=truth]")?.className + ($("[data-live=truth] em")?.firstChild?.textContent ?? "");
+    $("#main").replaceWith(next.querySelector("#main"));
+    const word = next.querySelector("[data-live-text]");
+    if (word) $("[data-live-text]").replaceWith(word);
+    document.title = next.title;
+    $$("main details").forEach((details, i) => { details.open = open[i] ?? details.open; });
+    $$("main .scroll, main .chips").forEach((element, i) => { element.scrollLeft = scrolled[i] ?? 0; });
+    if (typed !== undefined && $("#q")) $("#q").value = typed;
+    const theirs = Number(next.body.dataset.now);
+    const difference = Date.now() - theirs;
+    serverNow = () => Date.now() - difference;
+    dress();
+    if (focus) $(focus)?.focus({ preventScroll: true });
+    const truth = $("[data-live=truth]");
+    const after = truth?.className + ($("[data-live=truth] em")?.firstChild?.textContent ?? "");
+    // Changes of state are read aloud; a duration that ticks is not.
+    if (before !== after && truth) $("[data-live=announce]").textContent = truth.textContent;
+  }
+
+  // ---- The list of services
+  function filter() {
+    const field = $("#q");
+    if (!field) return;
+    const needle = field.value.trim().toLowerCase();
+    let shown = 0;
+    for (const group of $$(".services tbody")) {
+      let mine = 0;
+      for (const row of $$("tr[data-service]", group)) {
+        const hit = !needle || row.cells[1].textContent.toLowerCase().includes(needle)
+          || (group.firstElementChild.className === "grp" && group.firstElementChild.textContent.toLowerCase().includes(needle));
+        row.hidden = !hit;
+        if (hit) mine += 1;
+      }
+      group.hidden = mine === 0;
+      shown += mine;
+    }
+    const none = $("[data-none]");
+    if (none) none.hidden = shown > 0;
+  }
+
+  function type(event) {
+    const address = new URL(location.href);
+    const text = event.target.value.trim();
+    if (text) address.searchParams.set("q", text); else address.searchParams.delete("q");
+    history.replaceState(null, "", address);
+    filter();
+    // The server filters by more than what is in the rows, and counts anew.
+    clearTimeout(timer);
+    timer = setTimeout(refresh, 400);
+  }
+
+  // ---- Charts: exact values by hovering, a closer look by dragging
+  let dragging = false;
+  const stored = new Map();
+
+  function fetched(address) {
+    if (!stored.has(address)) {
+      if (stored.size > 20) stored.clear();
+      stored.set(address, fetch(address).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null));
+    }
+    return stored.get(address);
+  }
+
+  const api = (chart, what, more) => {
+    const iso = (ms) => new Date(Number(ms)).toISOString();
+    const service = encodeURIComponent(chart.dataset.service);
+    const range = `from=${iso(chart.dataset.from)}&to=${iso(chart.dataset.to)}`;
+    return fetched(`${base}/api/v1/services/${service}/${what}?${range}&${more}`);
+  };
+
+  const zone = () => (body.dataset.zone ? { timeZone: body.dataset.zone } : {});
+  const clock = (ms, exact) => {
+    const parts = { ...zone(), weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+    if (exact) parts.fractionalSecondDigits = 3;
+    return new Date(ms).toLocaleString("en-GB", parts);
+  };
+  const took = (ms) => (ms === null || ms === undefined ? "–" : ms < 9.95 ? ms.toFixed(1) + NBSP + "ms" : Math.round(ms) + NBSP + "ms");
+
+  async function valueAt(chart, ms) {
+    if (chart.dataset.chart === "checks") {
+      const checks = (await api(chart, "checks", "limit=1000"))?.items;
+      if (!checks?.length) return null;
+      const nearest = checks.reduce((a, b) => (Math.abs(Date.parse(a.at) - ms) <= Math.abs(Date.parse(b.at) - ms) ? a : b));
+      const at = Date.parse(nearest.at);
+      const said = nearest.failure?.message ?? nearest.note?.message ?? (nearest.http_status ? `HTTP ${nearest.http_status}` : "");
+      return { at, text: `${clock(at, true)}: ${nearest.outcome}, ${took(nearest.response_time_ms)}${said ? ", " + said : ""}` };
+    }
+    const history = await api(chart, "history", "buckets=336");
+    if (!history) return null;
+    const from = Date.parse(history.from);
+    const bucket = history.buckets[Math.floor((ms - from) / history.bucket_ms)];
+    if (!bucket) return null;
+    const words = [`${clock(Date.parse(bucket.from))}: p50 ${took(bucket.p50_ms)}, p95 ${took(bucket.p95_ms)}, slowest ${took(bucket.max_ms)}`];
+    if (bucket.down_ms) words.push(`down ${duration(bucket.down_ms, 2)}`);
+    if (bucket.degraded_ms) words.push(`degraded ${duration(bucket.degraded_ms, 2)}`);
+    if (bucket.gap_ms) words.push(`not observed ${duration(bucket.gap_ms, 2)}`);
+    return { at: Date.parse(bucket.from) + history.bucket_ms / 2, text: words.join(", ") };
+  }
+
+  const share = (chart, event) => {
+    const box = chart.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  };
+  const moment = (chart, part) => Number(chart.dataset.from) + part * (Number(chart.dataset.to) - Number(chart.dataset.from));
+
+  function chartOf(chart) {
+    const readout = chart.closest("section, figure, .split")?.querySelector("[data-readout]");
+    const usual = readout?.textContent;
+    const cursor = $("[data-cursor]", chart);
+    const selection = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    selection.setAttribute("class", "selection");
+    selection.setAttribute("y", chart.dataset.top);
+    selection.setAttribute("height", String(Number(chart.dataset.bottom) - Number(chart.dataset.top)));
+    selection.setAttribute("visibility", "hidden");
+    chart.append(selection);
+    let start = null;
+    let last = 0;
+
+    async function look(part) {
+      const mine = ++last;
+      const value = await valueAt(chart, moment(chart, part));
+      if (!value || mine !== last) return;
+      const x = `${(100 * (value.at - Number(chart.dataset.from))) / (Number(chart.dataset.to) - Number(chart.dataset.from))}%`;
+      cursor?.setAttribute("x1", x);
+      cursor?.setAttribute("x2", x);
+      cursor?.setAttribute("visibility", "visible");
+      if (readout) readout.textContent = value.text;
+    }
+    chart.addEventListener("pointermove", (event) => {
+      const part = share(chart, event);
+      if (start !== null) {
+        selection.setAttribute("x", `${100 * Math.min(start, part)}%`);
+        selection.setAttribute("width", `${100 * Math.abs(part - start)}%`);
+        selection.setAttribute("visibility", "visible");
+      } else if (event.pointerType === "mouse") look(part);
+    });
+    chart.addEventListener("pointerleave", () => {
+      last += 1;
+      cursor?.setAttribute("visibility", "hidden");
+      if (readout && start === null) readout.textContent = usual;
+    });
+    if (!("zoom" in chart.dataset)) return;
+    chart.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || event.pointerType === "touch") return;
+      event.preventDefault();
+      start = share(chart, event);
+      dragging = true;
+      chart.setPointerCapture(event.pointerId);
+    });
+    const release = (event) => {
+      if (start === null) return;
+      const [a, b] = [start, share(chart, event)].sort((x, y) => x - y);
+      start = null;
+      dragging = false;
+      selection.setAttribute("visibility", "hidden");
+      const [from, to] = [moment(chart, a), moment(chart, b)];
+      // A click is no drag, and less than two seconds show nothing.
+      if (event.type === "pointercancel" || b - a < 0.005 || to - from < 2000) return;
+      const address = new URL(`${location.origin}${base}/dashboard/services/${encodeURIComponent(chart.dataset.service)}`);
+      const tz = new URL(location.href).searchParams.get("tz");
+      if (tz) address.searchParams.set("tz", tz);
+      address.searchParams.set("from", new Date(from).toISOString());
+      address.searchParams.set("to", new Date(to).toISOString());
+      location.assign(address);
+    };
+    chart.addEventListener("pointerup", release);
+    chart.addEventListener("pointercancel", release);
+  }
+
+  // ---- What has to be done again whenever the page was replaced
+  function dress() {
+    tick();
+    filter();
+    $("#q")?.addEventListener("input", type);
+    $$("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
+    // Empty fields make long addresses.
+    $$("main form").forEach((form) => form.addEventListener("submit", () => {
+      $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
+    }));
+    $$("svg[data-chart]").forEach(chartOf);
+    $$("[data-copy]").forEach((button) => {
+      button.hidden = false;
+      button.addEventListener("click", async () => {
+        const usual = button.textContent;
+        try {
+          await navigator.clipboard.writeText($("[data-summary]").textContent);
+          button.textContent = "Copied";
+        } catch {
+          // Without the right to the clipboard (plain HTTP) the old way.
+          const selection = getSelection();
+          selection.selectAllChildren($("[data-summary]"));
+          button.textContent = document.execCommand("copy") ? "Copied" : "Cannot copy here";
+          selection.removeAllRanges();
+        }
+        setTimeout(() => { button.textContent = usual; }, 2000);
+      });
+    });
+  }
+
+  addEventListener("pageshow", (event) => {
+    // Coming back: fields that were left out of an address are there again.
+    $$("main form input, main form select").forEach((field) => { field.disabled = false; });
+    if (event.persisted && "refresh" in body.dataset) refresh();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && "refresh" in body.dataset && Date.now() - freshAt > EVERY) refresh();
+  });
+  setInterval(tick, 1000);
+  dress();
+  if ("refresh" in body.dataset) {
+    live("Live", false);
+    schedule();
+  }
+})();

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod demo;
 mod export;
 mod healthcheck;
 mod serve;
@@ -29,6 +30,8 @@ enum Command {
     Serve,
     /// Run every probe once, now, and show what they say; exit code 1 if a service is down
     Check(check::Args),
+    /// Show the dashboard alive: built-in services that misbehave, and 90 days of made-up history; no configuration
+    Demo,
     /// Read the configuration and say what is wrong with it; exit code 2 if something is
     Validate,
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
@@ -41,6 +44,9 @@ impl Cli {
     /// Carries the command out.
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
+        if matches!(command, Command::Demo) {
+            return on_runtime(demo::run());
+        }
         let env = |name: &str| std::env::var(name).ok();
         let path = self.config.unwrap_or_else(|| config::locate(&env));
         let config = match config::load(&path, &env) {
@@ -50,22 +56,26 @@ impl Cli {
                 return ExitCode::from(2);
             }
         };
-        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                eprintln!("error: no threads to run on: {error}");
-                return ExitCode::FAILURE;
-            }
-        };
-        let done = runtime.block_on(carry_out(command, config));
-        // A blocking question that still runs must not hold up the end.
-        runtime.shutdown_background();
-        match done {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
+        on_runtime(carry_out(command, config))
+    }
+}
+
+fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads to run on: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(command);
+    // A blocking question that still runs must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -76,6 +86,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Check(args) => check::run(config, args).await,
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
+        Command::Demo => demo::run().await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
+mod backfill;
 mod commit;
 mod error;
 mod life;
@@ -22,6 +23,7 @@ use crate::{
 };
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+pub use backfill::Backfill;
 pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use life::{Interruption, Run};

@@ -49,7 +49,11 @@ pub fn router(site: Site) -> Router {
 
 async fn nothing_here(State(site): State<Site>, query: Query, headers: HeaderMap) -> Response {
     let browser = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
-    if browser && site.dashboard { pages::nothing_here(&site, &query) } else { ApiError::nothing_here().into_response() }
+    if browser && site.dashboard {
+        pages::nothing_here(&site, &query)
+    } else {
+        ApiError::nothing_here().into_response()
+    }
 }
 
 async fn wrong_method() -> ApiError {

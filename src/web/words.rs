@@ -67,11 +67,7 @@ pub(crate) fn response_time(us: f64) -> String {
 
 /// A response time on an axis: "100 ms", "1 s".
 pub(crate) fn axis_time(ms: f64) -> String {
-    if ms >= 1000.0 {
-        format!("{}{NBSP}s", trimmed(ms / 1000.0))
-    } else {
-        format!("{}{NBSP}ms", trimmed(ms))
-    }
+    if ms >= 1000.0 { format!("{}{NBSP}s", trimmed(ms / 1000.0)) } else { format!("{}{NBSP}ms", trimmed(ms)) }
 }
 
 /// A number with no more decimals than it needs, three at most.
@@ -85,7 +81,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 2);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);
@@ -99,15 +95,6 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
         0 => format!("no {many}"),
         1 => format!("1 {one}"),
         _ => format!("{} {many}", count(number)),
-    }
-}
-
-/// "a", "a and b", "a, b and c".
-pub(crate) fn listed(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
@@ -173,14 +160,6 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(plain(response_time(1_212_400.0)), "1 212 ms");
         assert_eq!(plain(response_time(840.0)), "0.8 ms");
-    }
-
-    #[test]
-    fn a_list_is_read_aloud() {
-        let words = |n: usize| (0..n).map(|i| ["a", "b", "c"][i].to_owned()).collect::<Vec<_>>();
-        assert_eq!(listed(&words(1)), "a");
-        assert_eq!(listed(&words(2)), "a and b");
-        assert_eq!(listed(&words(3)), "a, b and c");
     }
 
     #[test]

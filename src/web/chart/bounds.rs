@@ -39,7 +39,10 @@ mod tests {
     #[test]
     fn the_scale_holds_the_bounds_between_round_labels() {
         let scale = BoundsScale::new(99.8204, 99.8271, 99.8295).unwrap();
-        assert_eq!((scale.low.replace('\u{a0}', " "), scale.high.replace('\u{a0}', " ")), ("99.820 %".into(), "99.830 %".into()));
+        assert_eq!(
+            (scale.low.replace('\u{a0}', " "), scale.high.replace('\u{a0}', " ")),
+            ("99.820 %".into(), "99.830 %".into())
+        );
         assert_eq!(BoundsScale::new(100.0, 100.0, 100.0), None);
         assert_eq!(BoundsScale::new(0.0, 40.0, 100.0).unwrap().worst, "0%");
     }

@@ -97,7 +97,12 @@ impl CheckChart {
         let mut flags = Vec::new();
         for outage in shown.iter().filter(|o| window.contains(o.started_at)) {
             let share = axis.share(outage.started_at);
-            flags.push(Flag { x: axis.percent(outage.started_at), text: "began".into(), kind: "down", end: share > 0.9 });
+            flags.push(Flag {
+                x: axis.percent(outage.started_at),
+                text: "began".into(),
+                kind: "down",
+                end: share > 0.9,
+            });
             if let Some(end) = outage.ended_at.filter(|end| window.contains(*end))
                 && axis.share(end) - share > 0.08
             {
@@ -166,11 +171,8 @@ mod tests {
     #[test]
     fn every_check_is_one_mark_inside_the_scale() {
         let window = Window::new(UnixMs(0), UnixMs(10_000)).unwrap();
-        let checks = [
-            check(9_000, 5_000_000, Outcome::Down),
-            check(0, 300, Outcome::Up),
-            check(10_000, 300, Outcome::Up),
-        ];
+        let checks =
+            [check(9_000, 5_000_000, Outcome::Down), check(0, 300, Outcome::Up), check(10_000, 300, Outcome::Up)];
         let chart = CheckChart::new(window, &checks, &[], &[], Zone::UTC, UnixMs(10_000), 100.0);
         let marks: Vec<_> = chart.marks.iter().map(|m| (m.at, m.x.as_str(), m.outcome)).collect();
         assert_eq!(marks, [(0, "0%", "up"), (9_000, "90%", "down")]);

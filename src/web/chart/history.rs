@@ -131,10 +131,12 @@ impl HistoryChart {
         let mut run: Vec<(Window, f64, f64)> = Vec::new();
         for (window, tally) in buckets.iter() {
             match (tally.latency.percentile_us(0.5), tally.latency.percentile_us(0.95)) {
-                (Some(p50), Some(p95)) if observed(window, tally) => {
+                (Some(p50), Some(p95)) => {
                     run.push((window, p50, p95));
                     self.mark_slowest(axis, window, tally, p95, max_ms, y);
                 }
+                // Between two checks that are further apart than a bucket the line goes on: one of them speaks for it.
+                _ if tally.up_ms + tally.degraded_ms == window.length_ms() => {}
                 _ => self.draw_run(&mut run, axis, y),
             }
         }
@@ -180,11 +182,6 @@ impl HistoryChart {
     }
 }
 
-/// Whether enough of a bucket was observed to draw it.
-fn observed(window: Window, tally: &Tally) -> bool {
-    tally.spoken_ms() * 10 > window.length_ms() || tally.checks > 0
-}
-
 /// The end of the scale in milliseconds, a round number: it holds the 95th percentiles but for their own outliers.
 fn scale_end(buckets: &Buckets) -> f64 {
     let mut p95s: Vec<f64> = buckets.iter().filter_map(|(_, tally)| tally.latency.percentile_us(0.95)).collect();
@@ -194,13 +191,18 @@ fn scale_end(buckets: &Buckets) -> f64 {
     p95s.sort_by(f64::total_cmp);
     let high = p95s[(p95s.len() - 1) * 98 / 100] / 1000.0 * 1.25;
     let power = 10f64.powf(high.max(0.1).log10().floor());
-    [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().map(|n| n * power).find(|end| *end >= high).unwrap_or(high)
+    [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .map(|n| n * power)
+        .find(|end| *end >= high)
+        .unwrap_or(high)
 }
 
 fn levels(max_ms: f64, y: &dyn Fn(f64) -> f64) -> Vec<Level> {
     // Three to six lines at round numbers.
     let power = 10f64.powf(max_ms.log10().floor());
-    let step = [0.2, 0.25, 0.5, 1.0, 2.0].into_iter().map(|n| n * power).find(|step| max_ms / step <= 6.01).unwrap_or(max_ms);
+    let step =
+        [0.2, 0.25, 0.5, 1.0, 2.0].into_iter().map(|n| n * power).find(|step| max_ms / step <= 6.01).unwrap_or(max_ms);
     let count = (max_ms / step + 1e-6).floor() as i32;
     (0..=count)
         .map(|i| {

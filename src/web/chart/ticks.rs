@@ -56,12 +56,7 @@ pub(super) fn ticks(window: Window, zone: Zone) -> Vec<Tick> {
     labelled
         .into_iter()
         .enumerate()
-        .map(|(i, (at, label))| Tick {
-            x: axis.percent(at),
-            label,
-            at_edge: axis.share(at) > 0.94,
-            minor: i % 2 == 1,
-        })
+        .map(|(i, (at, label))| Tick { x: axis.percent(at), label, at_edge: axis.share(at) > 0.94, minor: i % 2 == 1 })
         .collect()
 }
 

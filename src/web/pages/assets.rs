@@ -62,8 +62,10 @@ impl Names {
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match [STYLE, SCRIPT, ICON].into_iter().find(|asset| asset.name() == name) {
         Some(asset) => {
-            let headers =
-                [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+            let headers = [
+                (header::CONTENT_TYPE, asset.content_type),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ];
             (headers, asset.text).into_response()
         }
         // A page of another version asks for what this one does not have.

@@ -87,6 +87,8 @@ struct Frame<'a> {
     zone: &'static str,
     zone_is_default: bool,
     now: i64,
+    /// The time of day at which it was made.
+    clock: String,
     /// The latest result of all services.
     last_result: Option<LastResult>,
     /// What `/health` says.
@@ -128,6 +130,10 @@ pub(super) fn page(
     Ok((no_store(), Html(html)).into_response())
 }
 
+fn age(ms: i64) -> String {
+    if ms < 1000 { "just now".to_owned() } else { format!("{} ago", words::duration(ms / 1000 * 1000)) }
+}
+
 /// A page shows what is known now: nobody may keep it.
 fn no_store() -> [(header::HeaderName, &'static str); 2] {
     [(header::CACHE_CONTROL, "no-store"), (header::VARY, "cookie")]
@@ -154,8 +160,8 @@ fn html(
         zone: query.zone.name(),
         zone_is_default: query.zone_is_default,
         now: now.0,
-        last_result: last
-            .map(|at| LastResult { moment: query.zone.moment(at, now), age: words::duration(now.since(at)) }),
+        last_result: last.map(|at| LastResult { moment: query.zone.moment(at, now), age: age(now.since(at)) }),
+        clock: query.zone.clock(now),
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: site.writer.trouble(),
@@ -201,7 +207,11 @@ impl PageError {
 
     /// 404 for a path that leads nowhere.
     pub(super) fn nothing_here() -> PageError {
-        PageError::new(StatusCode::NOT_FOUND, "There is nothing at this address", "The dashboard begins with the services.")
+        PageError::new(
+            StatusCode::NOT_FOUND,
+            "There is nothing at this address",
+            "The dashboard begins with the services.",
+        )
     }
 
     /// 500: our mistake.

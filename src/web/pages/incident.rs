@@ -138,6 +138,8 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
     let base = &site.base_path;
+    // The heading of one that is over says its day: times say theirs only where it is another.
+    let day = if outage.ended_at.is_some() { outage.started_at } else { now };
     let changes = reader.cause_changes(id)?;
     let with = reader.failed_with(&outage)?;
     let spans = spans(&outage, now);
@@ -162,7 +164,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     let near: Vec<CheckResult> =
         around_start.iter().skip(first_at.saturating_sub(ROWS / 2)).take(ROWS).cloned().collect();
     let longest = shown::longest_us(&near);
-    let row = |c: &CheckResult| CheckRow::new(c, zone.exact(c.at, now), longest);
+    let row = |c: &CheckResult| CheckRow::new(c, zone.exact(c.at, day), longest);
     let first = around_start.iter().find(|c| c.at == outage.started_at);
     let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
     let last_failed = last_failed(site, &service, &outage, now)?;
@@ -172,14 +174,14 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         service: service.name.clone(),
         service_url: service_url(base, &service.name),
         truth: truth(base, &outage, zone, now),
-        after: after(&outage, &changes, &with, zone, now),
+        after: after(&outage, &changes, &with, zone, day),
         json_url: format!("{base}/api/v1/incidents/{id}"),
         summary: summary(&outage, zone),
-        began: began(&outage, last_ok, zone, now),
+        began: began(&outage, last_ok, zone, day),
         onset: OnsetChart::new(&outage, &around_start, zone),
         ended: outage
             .ended_at
-            .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, now)), at: zone.exact(at, now) }),
+            .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, day)), at: zone.exact(at, day) }),
         lasted: words::duration(outage.duration_ms(now)),
         ticking: outage.ended_at.is_none().then(|| Ticking::new(outage.started_at, now)),
         lasted_bounds: lasted_bounds(&outage, last_failed),
@@ -192,7 +194,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         changes: changes
             .iter()
             .take(50)
-            .map(|c| Change { at: zone.exact(c.at, now), message: words::clipped(&c.reason.message, 200) })
+            .map(|c| Change { at: zone.exact(c.at, day), message: words::clipped(&c.reason.message, 200) })
             .collect(),
         rows: near.iter().map(row).collect(),
         rows_scale: words::response_time(f64::from(longest)),
@@ -256,9 +258,9 @@ fn after(
     changes: &[crate::domain::incident::CauseChange],
     with: &[Outage],
     zone: Zone,
-    now: UnixMs,
+    day: UnixMs,
 ) -> String {
-    let clock = |at: UnixMs| zone.moment(at, now).text;
+    let clock = |at: UnixMs| zone.moment(at, day).text;
     let mut said = format!("{} from {}", words::clipped(&outage.cause.reason.message, 120), clock(outage.started_at));
     match changes {
         [] => {}
@@ -276,7 +278,7 @@ fn after(
     said
 }
 
-fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, now: UnixMs) -> Began {
+fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, day: UnixMs) -> Began {
     let took = |us: Option<u32>| us.map(|us| words::response_time(f64::from(us)));
     let in_time = |c: &CheckResult| took(c.latency_us).map(|t| format!(" in {t}")).unwrap_or_default();
     let last_ok_said = last_ok.map_or(String::new(), |c| match c.http_status {
@@ -287,14 +289,11 @@ fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, now: UnixMs
     let to_confirm = outage.confirmed_at.map_or(0, |at| at.since(outage.started_at));
     Began {
         interval: outage.last_ok_at.map_or(String::new(), |ok| words::duration(outage.started_at.since(ok))),
-        last_ok: outage.last_ok_at.map(|at| zone.exact(at, now)),
+        last_ok: outage.last_ok_at.map(|at| zone.exact(at, day)),
         last_ok_said,
-        started: zone.exact(outage.started_at, now),
-        started_said: format!(
-            ", {}{after}",
-            words::short_reason(&outage.cause.reason, outage.cause.http_status)
-        ),
-        confirmed: outage.confirmed_at.map(|at| zone.exact(at, now)),
+        started: zone.exact(outage.started_at, day),
+        started_said: format!(", {}{after}", words::short_reason(&outage.cause.reason, outage.cause.http_status)),
+        confirmed: outage.confirmed_at.map(|at| zone.exact(at, day)),
         confirmed_said: format!(", {} after the first failed check", words::duration(to_confirm)),
     }
 }

@@ -50,8 +50,11 @@ enum Show {
     All,
 }
 
-const SHOWS: [(Show, &str, &str); 3] =
-    [(Show::Incidents, "", "Incidents"), (Show::Open, "open", "Open incidents"), (Show::All, "all", "Incidents and blips")];
+const SHOWS: [(Show, &str, &str); 3] = [
+    (Show::Incidents, "", "Incidents"),
+    (Show::Open, "open", "Open incidents"),
+    (Show::All, "all", "Incidents and blips"),
+];
 
 /// `GET /dashboard/incidents`
 pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
@@ -101,9 +104,8 @@ fn content(
     let open = site.reader.outages(&open, None, 1000)?;
     let (truth, after) = say(&outages, &open, older.is_some(), window, now);
     let current = query.get("window");
-    let clean = |window: Option<&str>| {
-        query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)])
-    };
+    let clean =
+        |window: Option<&str>| query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)]);
     Ok(Ok(Content {
         truth,
         after,
@@ -140,7 +142,8 @@ fn say(shown: &[Outage], open: &[Outage], more: bool, window: Option<Window>, no
         (0, _) => "Nothing has failed long enough to be an incident.".to_owned(),
         (_, true) => format!("The latest {} are shown{range}; older ones follow at the end.", shown.len()),
         _ => {
-            let blips = if blips > 0 { format!(" and {}", words::counted(blips, "blip", "blips")) } else { String::new() };
+            let blips =
+                if blips > 0 { format!(" and {}", words::counted(blips, "blip", "blips")) } else { String::new() };
             let total = words::duration(down_ms);
             format!("{}{blips}{range}, {total} all together.", words::counted(count, "incident", "incidents"))
         }

@@ -162,7 +162,9 @@ pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
 fn title(truth: &Truth, product: &str) -> String {
     let subject = truth.subject.as_ref().map_or("", |(name, _)| name.as_str());
     match (subject, truth.kind) {
-        ("", _) => format!("{} · {product}", words::clipped(&format!("{}{}{}", truth.before, truth.strong, truth.rest), 60)),
+        ("", _) => {
+            format!("{} · {product}", words::clipped(&format!("{}{}{}", truth.before, truth.strong, truth.rest), 60))
+        }
         (name, Kind::Down) => format!("{name} is down · {product}"),
         (name, _) => format!("{name} · {product}"),
     }
@@ -238,7 +240,11 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         Truth { strong: format!("{} services are degraded", degraded.len()), ..Truth::plain(Kind::Degraded, "") }
     } else if pending.len() == watched && watched > 0 {
         let within = pending.iter().map(|s| s.now.service.cadence.interval_ms).min().unwrap_or(0).min(10_000);
-        let said = format!("{}, first results within {}", words::counted(watched as u64, "service", "services"), words::duration(within));
+        let said = format!(
+            "{}, first results within {}",
+            words::counted(watched as u64, "service", "services"),
+            words::duration(within)
+        );
         Truth::plain(Kind::Pending, said)
     } else if watched == 0 {
         Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
@@ -247,7 +253,8 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
     } else {
         let up = watched - pending.len();
-        let said = if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
+        let said =
+            if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
         Truth::plain(Kind::Up, said)
     };
     after.extend(also(site, seen, &truth, now));
@@ -304,9 +311,10 @@ fn also(site: &Site, seen: &[Seen], truth: &Truth, now: UnixMs) -> Option<Senten
         }
         let name = &one.now.service.name;
         parts.push(Part { text: name.clone(), url: Some(service_url(&site.base_path, name)) });
-        let for_long = one.now.status_since(now).map_or(String::new(), |at| {
-            format!(" for {}", words::duration_short(now.since(at) / 1000 * 1000))
-        });
+        let for_long = one
+            .now
+            .status_since(now)
+            .map_or(String::new(), |at| format!(" for {}", words::duration_short(now.since(at) / 1000 * 1000)));
         let text = match one.status {
             Status::Unknown => format!(" has had no result{for_long}"),
             Status::Degraded => format!(" has been degraded{for_long}"),
@@ -406,7 +414,10 @@ fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> List {
     let matches = |s: &Seen, with_state: bool| {
         let service = &s.now.service;
         let text = |t: &str| t.to_lowercase().contains(&needle);
-        (needle.is_empty() || text(&service.name) || text(&service.target) || service.group.as_deref().is_some_and(text))
+        (needle.is_empty()
+            || text(&service.name)
+            || text(&service.target)
+            || service.group.as_deref().is_some_and(text))
             && group.is_none_or(|g| service.group.as_deref().unwrap_or("") == g)
             && (!with_state || state.is_none_or(|state| s.status == state))
     };
@@ -478,7 +489,11 @@ fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String 
     let state = state.map_or(String::new(), |s| format!(" that is {}", shown::status_word(s).to_lowercase()));
     let group = group.map_or(String::new(), |g| format!(" in the group “{g}”"));
     let name = if q.is_empty() { String::new() } else { format!(" has “{q}” in its name or address") };
-    if name.is_empty() { format!("There is no service{state}{group}.") } else { format!("No service{state}{group}{name}.") }
+    if name.is_empty() {
+        format!("There is no service{state}{group}.")
+    } else {
+        format!("No service{state}{group}{name}.")
+    }
 }
 
 fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {

@@ -33,9 +33,9 @@ use std::sync::Arc;
 /// Steps of the chart.
 const STEPS: u32 = 336;
 /// Where a range has no more checks than this, each of them is drawn.
-const DOTS: i64 = 400;
+const DOTS: u64 = 800;
 /// Checks in the list, and outages.
-const CHECKS: u32 = 40;
+const CHECKS: u32 = 25;
 const OUTAGES: u32 = 100;
 
 #[derive(Serialize)]
@@ -156,7 +156,8 @@ pub(super) async fn page(State(site): State<Site>, Path(name): Path<String>, que
         Kind::Down => " is down",
         _ => "",
     };
-    let framing = Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: true };
+    let framing =
+        Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: true };
     frame::page(&site, &query, now, framing, "service.html", content)
 }
 
@@ -167,26 +168,21 @@ fn unknown(site: &Site, name: &str) -> PageError {
     PageError::not_found(format!("There is no service named “{}”", words::clipped(name, 80)), way_out)
 }
 
-fn content(
-    site: &Site,
-    subject: &Subject,
-    query: &Query,
-    window: Window,
-    now: UnixMs,
-) -> Result<Content, StoreError> {
+fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Result<Content, StoreError> {
     let (reader, id, zone) = (&site.reader, subject.id, query.zone);
     let uptime = reader.uptime(id, window, now)?;
     let filter = OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, open: None };
     let outages = reader.outages(&filter, None, OUTAGES)?;
     let gaps = reader.gaps(id, window, now)?;
     let watched_from = reader.first_check_at(id)?;
-    let (history, dots, step) = if window.length_ms() <= DOTS * subject.stored.interval_ms {
-        let checks = reader.checks(id, window, None, None, 4 * DOTS as u32)?;
+    let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
+        let checks = reader.checks(id, window, None, None, DOTS as u32)?;
         let chart = CheckChart::new(window, &checks, &outages, &gaps, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
         let buckets = reader.history(id, window, STEPS, now)?;
-        let chart = HistoryChart::new(&History { buckets: &buckets, outages: &outages, gaps: &gaps, watched_from, now, zone });
+        let chart =
+            HistoryChart::new(&History { buckets: &buckets, outages: &outages, gaps: &gaps, watched_from, now, zone });
         let step = format!("One step is {}.", words::duration(buckets.size_ms()));
         (Some(chart), None, step)
     };
@@ -302,9 +298,7 @@ fn facts(subject: &Subject, now: UnixMs) -> Vec<Fact> {
 
 fn range(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Range {
     let zone = query.zone;
-    let clean = |window: &str| {
-        query.with(&[("window", Some(window)), ("from", None), ("to", None), ("before", None)])
-    };
+    let clean = |window: &str| query.with(&[("window", Some(window)), ("from", None), ("to", None), ("before", None)]);
     let current = match (query.get("from"), query.get("window")) {
         (Some(_), _) => None,
         (None, Some(word)) => Some(word),

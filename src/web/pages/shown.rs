@@ -123,11 +123,6 @@ pub(super) fn service_url(base: &str, name: &str) -> String {
     format!("{base}/dashboard/services/{segment}")
 }
 
-/// The address of a service in the JSON interface.
-pub(super) fn service_api(base: &str, name: &str) -> String {
-    service_url(base, name).replacen("/dashboard/services/", "/api/v1/services/", 1)
-}
-
 /// The address of an incident's page.
 pub(super) fn incident_url(base: &str, id: i64) -> String {
     format!("{base}/dashboard/incidents/{id}")
@@ -252,12 +247,8 @@ fn said(check: &CheckResult) -> String {
 
 fn phases_said(check: &CheckResult) -> String {
     let p = check.phases;
-    let known = [
-        (Phase::Dns, p.dns_us),
-        (Phase::Connect, p.connect_us),
-        (Phase::Tls, p.tls_us),
-        (Phase::Ttfb, p.ttfb_us),
-    ];
+    let known =
+        [(Phase::Dns, p.dns_us), (Phase::Connect, p.connect_us), (Phase::Tls, p.tls_us), (Phase::Ttfb, p.ttfb_us)];
     let said = known.into_iter().filter_map(|(phase, us)| {
         us.map(|us| format!("{} {}", phase_word(phase), words::response_time(f64::from(us))))
     });
@@ -312,6 +303,5 @@ mod tests {
         assert_eq!(service_url("", "api"), "/dashboard/services/api");
         assert_eq!(service_url("/status", "a/b ?#ü"), "/status/dashboard/services/a%2Fb%20%3F%23%C3%BC");
         assert_eq!(service_url("", ".."), "/dashboard/services/%2E%2E");
-        assert_eq!(service_api("/status", "a b"), "/status/api/v1/services/a%20b");
     }
 }

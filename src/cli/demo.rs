@@ -1,0 +1,24 @@
+//! `demo`: the dashboard alive, without a configuration.
+
+use crate::{clock::Clock, demo, shutdown};
+use anyhow::Context;
+use std::process::ExitCode;
+
+pub(super) async fn run() -> anyhow::Result<ExitCode> {
+    let folder = std::env::temp_dir().join(format!("healthcheck-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    tracing::info!("making 90 days of history in {}", folder.display());
+    let port = std::env::var("DASHBOARD_PORT").ok();
+    let done = async {
+        let app = demo::start(&folder, port, Clock::system()).await?;
+        let signal = shutdown::signal().await?;
+        tracing::info!("{signal}: stopping");
+        app.stop().await;
+        anyhow::Ok(())
+    };
+    let done = done.await;
+    // It was only a demonstration.
+    let _ = std::fs::remove_dir_all(&folder);
+    done?;
+    Ok(ExitCode::SUCCESS)
+}

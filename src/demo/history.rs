@@ -1,0 +1,174 @@
+//! Writes the past: the checks that a monitor would have made, through the same state machine and the same store.
+
+use super::past::{self, Dice, Fault, Past};
+use crate::{
+    board::ServiceId,
+    config::{Config, Endpoint},
+    domain::{
+        check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
+        health::Health,
+        service::Cadence,
+        time::{DAY_MS, UnixMs},
+    },
+    store::{Backfill, Configured, Record, Watched},
+};
+use std::sync::Arc;
+
+/// Results written in one transaction.
+const BATCH: usize = 20_000;
+/// Between rechecks, in milliseconds.
+const RETRY_MS: i64 = 2_000;
+const TIMEOUT_MS: i64 = 2_000;
+/// Slower than this is degraded, for the service that has a limit.
+const LIMIT_MS: f64 = 500.0;
+
+/// Where the walk over one service's past stands.
+struct Walker {
+    id: ServiceId,
+    past: Past,
+    limited: bool,
+    health: Health,
+    endpoint: Endpoint,
+    dice: Dice,
+    at: UnixMs,
+}
+
+/// Makes the past of every enabled endpoint, up to `now`.
+pub(super) fn make(config: &Config, now: UnixMs) -> anyhow::Result<()> {
+    let (off_from, off_to) = past::off(now);
+    let begin = now.plus(-super::DAYS * DAY_MS);
+    let mut walkers: Vec<Walker> = Vec::new();
+    for (from, to) in [(begin, off_from), (off_to, now.plus(-1))] {
+        let watched = config.checks.endpoints.iter().map(|endpoint| watched(endpoint, now)).collect();
+        let mut backfill = Backfill::open(&config.storage.path, watched, from)?;
+        if walkers.is_empty() {
+            let all = config.checks.endpoints.iter().zip(&backfill.ids);
+            walkers = all.filter(|(e, _)| e.service.enabled).map(|(e, &id)| Walker::new(e, id, now)).collect();
+        }
+        let mut records = Vec::with_capacity(BATCH);
+        for walker in &mut walkers {
+            walker.at = walker.at.max(from.plus(walker.dice_offset()));
+            while walker.at < to {
+                records.push(walker.check(now));
+                if records.len() == BATCH {
+                    backfill.write(&records)?;
+                    records.clear();
+                }
+            }
+        }
+        backfill.write(&records)?;
+        backfill.finish(to)?;
+    }
+    Ok(())
+}
+
+/// An endpoint as it was checked then: less often than the demonstration checks it now.
+fn watched(endpoint: &Endpoint, now: UnixMs) -> Watched {
+    let interval_ms = past::of(&endpoint.service.name, now).interval_ms;
+    let mut service = endpoint.service.clone();
+    service.cadence = Cadence { interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
+    Watched { configured: Configured { service, renamed_from: None }, settings: Arc::new(endpoint.shown.clone()) }
+}
+
+impl Walker {
+    fn new(endpoint: &Endpoint, id: ServiceId, now: UnixMs) -> Walker {
+        let past = past::of(&endpoint.service.name, now);
+        Walker {
+            id,
+            limited: endpoint.service.degraded_after_ms.is_some(),
+            health: Health::NEW,
+            dice: Dice::of(&endpoint.service.name),
+            at: past.since,
+            past,
+            endpoint: endpoint.clone(),
+        }
+    }
+
+    /// Services are not all checked at the same moment.
+    fn dice_offset(&mut self) -> i64 {
+        (self.dice.share() * self.past.interval_ms.min(10_000) as f64) as i64
+    }
+
+    /// The check that is due, and when the next one is.
+    fn check(&mut self, now: UnixMs) -> Record {
+        let (at, recheck) = (self.at, self.health.rechecking());
+        let active = self.past.troubles.iter().rev().find(|t| t.from <= at && at < t.to).map(|t| t.fault);
+        let result = self.result(at, recheck, active);
+        let excerpt = match active {
+            Some(Fault::Status(503)) => {
+                Some("{\"error\":\"pool timed out while waiting for an open connection\"}".to_owned())
+            }
+            Some(Fault::Status(_)) => Some("<html><head><title>Bad gateway</title></head></html>".to_owned()),
+            _ => None,
+        };
+        let changes = self.health.observe(self.endpoint.service.thresholds, at, result.outcome);
+        let pace = if self.health.rechecking() { RETRY_MS } else { self.past.interval_ms };
+        // A check is seldom exactly in its slot.
+        self.at = at.plus(pace + (self.dice.share() * 6.0) as i64);
+        // What a trouble would fall between two checks, the demonstration meets all the same.
+        if let Some(next) = self.past.troubles.iter().find(|t| t.from > at && t.from < self.at)
+            && !matches!(next.fault, Fault::Slow(_))
+        {
+            self.at = next.from.min(now.plus(-2));
+        }
+        let confirmed = self.health.confirmed;
+        Record { service: self.id, result, excerpt, certificate_expires_at: None, changes, confirmed }
+    }
+
+    fn result(&mut self, at: UnixMs, recheck: bool, active: Option<Fault>) -> CheckResult {
+        let hour = (at.0.rem_euclid(DAY_MS)) as f64 / DAY_MS as f64;
+        // Busier by day; now and then one answer is much slower.
+        let busy = 1.0 + 0.22 * (std::f64::consts::TAU * (hour - 0.35)).sin();
+        let spread = 1.0 + 0.5 * self.dice.share().powi(4);
+        let spike = if self.dice.share() > 0.9985 { 3.0 + 3.0 * self.dice.share() } else { 1.0 };
+        let slow = match active {
+            Some(Fault::Slow(factor)) => factor,
+            _ => 1.0,
+        };
+        let mut total_ms = self.past.base_ms * busy * spread * spike * slow;
+        let failed = active.and_then(Fault::reason);
+        match active {
+            Some(Fault::Timeout) => total_ms = TIMEOUT_MS as f64,
+            Some(Fault::Refused) => total_ms = 0.9,
+            Some(Fault::Status(_)) => total_ms *= 6.0,
+            _ => {}
+        }
+        let us = |ms: f64| (ms * 1000.0) as u32;
+        let (connect_ms, ttfb_ms) = (self.past.base_ms.min(4.0) * 0.3, total_ms - self.past.base_ms.min(4.0) * 0.35);
+        let phases = PhaseTimes {
+            dns_us: None,
+            connect_us: (!matches!(active, Some(Fault::Refused)) && self.past.reserved.is_none())
+                .then(|| us(connect_ms)),
+            tls_us: None,
+            ttfb_us: (self.past.http && !matches!(active, Some(Fault::Timeout))).then(|| us(ttfb_ms.max(0.1))),
+        };
+        let reason = |class, phase, message: String| Some(Reason { class, phase, message });
+        let (outcome, reason) = match failed {
+            Some((class, phase, message)) => (Outcome::Down, reason(class, phase, message)),
+            None => match self.past.reserved {
+                Some((from, said)) if at >= from => {
+                    (Outcome::Degraded, reason(Class::ExitCode, None, format!("exit code 75: {said}")))
+                }
+                _ if self.limited && total_ms > LIMIT_MS => {
+                    (Outcome::Degraded, reason(Class::Slow, None, format!("slower than {LIMIT_MS} ms")))
+                }
+                _ => (Outcome::Up, None),
+            },
+        };
+        let http_status = match active {
+            Some(Fault::Status(status)) => Some(status),
+            Some(Fault::Timeout | Fault::Refused) => None,
+            _ => self.past.http.then_some(200),
+        };
+        CheckResult {
+            at,
+            outcome,
+            latency_us: Some(us(total_ms).max(1)),
+            phases,
+            http_status,
+            certificate_days: None,
+            reason,
+            recheck,
+        }
+    }
+}
