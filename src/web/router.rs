@@ -30,7 +30,12 @@ pub fn router(site: Site) -> Router {
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    // The last one is the outermost: whatever answers, the headers are on it.
     all.layer(CompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(64 * 1024))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(CatchPanicLayer::custom(broke))
+        .layer(axum::middleware::map_response(api::as_problem))
         .layer(fixed("content-security-policy", POLICY))
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("x-frame-options", "DENY"))
@@ -39,9 +44,6 @@ pub fn router(site: Site) -> Router {
             header::SERVER,
             HeaderValue::from_static("healthcheck_dashboard"),
         ))
-        .layer(RequestBodyLimitLayer::new(64 * 1024))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
-        .layer(CatchPanicLayer::custom(broke))
 }
 
 async fn nothing_here() -> ApiError {

@@ -3,6 +3,7 @@
 use super::{
     Answer, ApiError,
     json::{Ordered, ReasonJson, Time, ms},
+    named::Named,
     params::Params,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     web::site::Site,
 };
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -80,7 +81,7 @@ pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Pa
 /// `GET /health/{service}`
 pub(super) async fn one(
     State(site): State<Site>,
-    Path(name): Path<String>,
+    Named(name): Named,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
