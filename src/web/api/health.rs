@@ -65,7 +65,7 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
         status: service.status(now).as_str(),
         since: service.status_since(now).map(Time),
         last_check: last.map(|last| Time(last.at)),
-        last_check_age_ms: last.map(|last| now.since(last.at)),
+        last_check_age_ms: last.map(|last| now.since(last.at).max(0)),
         failure: last.and_then(|last| last.reason.as_ref()).map(ReasonJson::from),
         certificate_days: service.certificate_expires_at.map(|end| end.since(now).div_euclid(DAY_MS)),
         critical: service.service.critical,
