@@ -5,4 +5,5 @@ mod architecture;
 mod config;
 mod laws;
 mod probes;
+mod scheduler;
 mod support;

@@ -4,4 +4,6 @@
 pub(crate) mod history;
 pub(crate) mod net;
 pub(crate) mod postgres;
+pub(crate) mod target;
 pub(crate) mod tls;
+pub(crate) mod world;
