@@ -1,5 +1,6 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
 
+mod alerts;
 mod api;
 mod architecture;
 mod config;
