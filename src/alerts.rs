@@ -15,68 +15,100 @@ use crate::{
 };
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The first pause after a failed attempt; doubled at each further one.
 const FIRST_PAUSE_MS: i64 = 1_000;
 const LONGEST_PAUSE_MS: i64 = 10 * 60_000;
-/// What could not be told for this long is old news.
+/// What could not be told for this long, and so often, is old news. Both: a clock that was set must not silence anybody.
 const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
+const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
 /// How often the outbox is looked into without being rung for.
 const LOOK: Duration = Duration::from_secs(30);
+/// How often it is looked into while the outcome of an attempt waits for its commit.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long an answer that is under way is waited for when the program is to stop: it decides whether somebody was told.
+const LAST_ANSWER: Duration = Duration::from_secs(4);
+
+/// The last event that was tried in this run. What the outbox says of it may be older: its commit may still be to come.
+struct Tried {
+    id: i64,
+    /// Attempts so far, this one included.
+    attempts: u32,
+    /// When it is to be tried again; `None`: it is settled. On the timer's clock, which nobody sets.
+    again: Option<Instant>,
+}
+
+enum Next {
+    Tell(Box<DueEvent>),
+    Wait(Duration),
+}
 
 /// Serves one channel until shutdown. A channel that hangs delays nothing but itself.
 pub async fn run(channel: Channel, reader: Reader, writer: Writer, clock: Clock, mut shutdown: Shutdown) {
-    loop {
-        let pause = tokio::select! {
-            biased;
-            () = shutdown.requested() => return,
-            pause = deliver_due(&channel, &reader, &writer, &clock) => pause,
-        };
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => return,
-            () = writer.events() => {}
-            () = sleep(pause) => {}
+    let mut bell = writer.bell();
+    let mut tried: Option<Tried> = None;
+    while !shutdown.is_requested() {
+        bell.mark_unchanged();
+        match next(&channel, &reader, &clock, tried.as_ref()).await {
+            Next::Tell(event) => {
+                let attempt = tokio::select! {
+                    biased;
+                    attempt = tell(&channel, &event, &clock) => attempt,
+                    () = cut_off(&mut shutdown) => return,
+                };
+                let again = match &attempt {
+                    Attempt::Later { at, .. } => {
+                        Some(Instant::now() + Duration::from_millis(at.since(clock.now()).max(0).unsigned_abs()))
+                    }
+                    Attempt::Delivered | Attempt::GivenUp { .. } => None,
+                };
+                tried = Some(Tried { id: event.id, attempts: event.attempts + 1, again });
+                writer.attempted(event.id, attempt);
+            }
+            Next::Wait(pause) => tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                _ = bell.changed() => {}
+                () = sleep(pause) => {}
+            },
         }
     }
 }
 
-/// Delivers what is due, one after the other; how long nothing will be.
-async fn deliver_due(channel: &Channel, reader: &Reader, writer: &Writer, clock: &Clock) -> Duration {
-    // What has been tried here and whose outcome may not be committed yet.
-    let mut settled_up_to = 0;
-    loop {
-        let (asked, name, now) = (reader.clone(), channel.name(), clock.now());
-        let due = tokio::task::spawn_blocking(move || match asked.due_event(name, now)? {
-            Some(due) => Ok((Some(due), None)),
-            None => Ok((None, asked.next_due_at(name)?)),
-        })
-        .await;
-        let event = match due {
-            Ok(Ok((Some(event), _))) if event.id > settled_up_to => event,
-            Ok(Ok((Some(_), _))) => {
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-            Ok(Ok((None, next))) => {
-                let wait = next.map_or(LOOK, |at| Duration::from_millis(at.since(clock.now()).max(50).unsigned_abs()));
-                return wait.min(LOOK);
-            }
-            Ok(Err::<_, crate::store::StoreError>(error)) => {
-                tracing::warn!("the outbox could not be read: {error}");
-                return LOOK;
-            }
-            Err(_panic) => return LOOK,
-        };
-        let attempt = tell(channel, &event, clock).await;
-        let again = matches!(attempt, Attempt::Later { .. });
-        writer.attempted(event.id, attempt);
-        if again {
-            // Its time is committed in a moment; until then it would seem due.
-            return Duration::from_millis(FIRST_PAUSE_MS.unsigned_abs());
+async fn cut_off(shutdown: &mut Shutdown) {
+    shutdown.requested().await;
+    sleep(LAST_ANSWER).await;
+}
+
+/// What is to be done now: the events of a channel are told in their order, so it depends on the first alone.
+async fn next(channel: &Channel, reader: &Reader, clock: &Clock, tried: Option<&Tried>) -> Next {
+    let (asked, name) = (reader.clone(), channel.name());
+    let mut event = match tokio::task::spawn_blocking(move || asked.next_event(name)).await {
+        Ok(Ok(Some(event))) => event,
+        Ok(Ok(None)) | Err(_) => return Next::Wait(LOOK),
+        Ok(Err(error)) => {
+            tracing::warn!("the outbox could not be read: {error}");
+            return Next::Wait(LOOK);
         }
-        settled_up_to = event.id;
+    };
+    match tried.filter(|tried| tried.id == event.id) {
+        // Told, or given up; the outbox will know in a moment, or when the history can be written again.
+        Some(Tried { again: None, .. }) => Next::Wait(LOOK_AGAIN),
+        Some(Tried { again: Some(again), attempts, .. }) => {
+            event.attempts = event.attempts.max(*attempts);
+            match again.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => Next::Tell(Box::new(event)),
+                pause => Next::Wait(pause.min(LOOK)),
+            }
+        }
+        // Tried by a run before this one. No pause is longer than the longest, unless the clock was set back.
+        None => match event.next_at.since(clock.now()) {
+            pause if (1..=LONGEST_PAUSE_MS).contains(&pause) => {
+                Next::Wait(Duration::from_millis(pause.unsigned_abs()).min(LOOK))
+            }
+            _ => Next::Tell(Box::new(event)),
+        },
     }
 }
 
@@ -87,7 +119,9 @@ async fn tell(channel: &Channel, event: &DueEvent, clock: &Clock) -> Attempt {
             tracing::info!(channel = name, service, event = event.event.as_str(), "told");
             Attempt::Delivered
         }
-        Err(error) if clock.now().since(event.created_at) > GIVE_UP_AFTER_MS => {
+        Err(error)
+            if event.attempts >= GIVE_UP_AFTER_ATTEMPTS && clock.now().since(event.created_at) > GIVE_UP_AFTER_MS =>
+        {
             tracing::error!(channel = name, service, "given up after seven days: {error}");
             Attempt::GivenUp { error }
         }

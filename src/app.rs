@@ -58,6 +58,9 @@ impl App {
         if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }
+        if let Some(newest) = store.positions.iter().filter_map(|p| p.last_at).max().filter(|at| *at > clock.now()) {
+            tracing::warn!(%newest, "the history holds results from the future: is this machine's clock right?");
+        }
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();
         let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, &position)| Task {

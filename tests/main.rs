@@ -1,6 +1,10 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
 
+mod alerts;
+mod api;
+mod architecture;
 mod config;
 mod laws;
 mod probes;
+mod scheduler;
 mod support;

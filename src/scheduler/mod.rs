@@ -46,6 +46,7 @@ pub(crate) struct Common {
     pub(crate) writer: Writer,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) witnesses: Witnesses,
+    pub(crate) watch: watch::Watch,
     pub(crate) pulse: Arc<Pulse>,
 }
 
@@ -127,6 +128,7 @@ impl Scheduler {
             writer: writer.clone(),
             slots: Arc::new(Semaphore::new(max_concurrent.max(1))),
             witnesses,
+            watch: watch::Watch::new(clock),
             pulse: pulse.clone(),
         });
         let tasks: Vec<Task> = tasks.into_iter().filter(|t| t.service.enabled).collect();

@@ -101,11 +101,9 @@ impl ServiceLoop {
 
     /// Shows the result to the state machine and hands both to the writer.
     fn keep(&mut self, report: Option<Report>, mut result: CheckResult) {
-        let Some(at) = self.time_for(result.at) else {
-            self.common.writer.lose(result.at);
-            return;
-        };
+        let at = self.time_for(result.at);
         result.at = at;
+        self.common.watch.look(&self.common.clock, &self.common.writer);
         if !self.common.writer.has_room() {
             self.common.writer.lose(at);
             return;
@@ -125,14 +123,11 @@ impl ServiceLoop {
         });
     }
 
-    /// The time under which a result is kept. Results follow one another: a clock that was set back by less than an
-    /// interval is waited out, what it says after a larger step has been observed already.
-    fn time_for(&self, at: UnixMs) -> Option<UnixMs> {
-        match self.position.last_at {
-            Some(last) if at <= last && last.since(at) > self.service.cadence.interval_ms => None,
-            Some(last) if at <= last => Some(last.plus(1)),
-            _ => Some(at),
-        }
+    /// The time under which a result is kept. Results follow one another: after the clock was set back, until it has
+    /// come again to where it was, each is kept a millisecond after the one before. The time that passes twice can be
+    /// told only once, but nobody may be blind in it: outages are seen, shown and told.
+    fn time_for(&self, at: UnixMs) -> UnixMs {
+        self.position.last_at.map_or(at, |last| at.max(last.plus(1)))
     }
 
     fn log(&self, result: &CheckResult, confirmed: bool, resolved: Option<UnixMs>) {

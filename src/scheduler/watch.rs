@@ -1,9 +1,14 @@
 //! The monitor's watch over itself: it beats, and it compares the clocks to notice sleep and clock steps.
 
 use super::Common;
-use crate::{clock::Readings, domain::incident::GapReason, shutdown::Shutdown, store::Interruption};
+use crate::{
+    clock::{Clock, Readings},
+    domain::incident::GapReason,
+    shutdown::Shutdown,
+    store::{Interruption, Writer},
+};
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -11,24 +16,41 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Clocks that differ by less than this have only been slewed or read at different moments.
 const TOLERANCE_MS: i64 = 1_500;
 
-pub(super) async fn run(common: Arc<Common>, mut shutdown: Shutdown) {
-    let mut before = common.clock.readings();
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(BEAT) => {}
-            () = shutdown.requested() => return,
-        }
-        let now = common.clock.readings();
-        common.pulse.beat_ms.store(now.monotonic_ms, Relaxed);
+/// The clocks as they were when they were last compared.
+#[derive(Debug)]
+pub(crate) struct Watch(Mutex<Readings>);
+
+impl Watch {
+    pub(super) fn new(clock: &Clock) -> Watch {
+        Watch(Mutex::new(clock.readings()))
+    }
+
+    /// Compares the clocks with the last time and notes what happened to them. To be asked before a result is handed
+    /// over: why there is a gap before it has to be known by then.
+    pub(super) fn look(&self, clock: &Clock, writer: &Writer) -> Readings {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock.readings();
+        let before = std::mem::replace(&mut *last, now);
         if let Some(interruption) = between(before, now) {
             let seconds = (now.wall.since(before.wall) - (now.monotonic_ms - before.monotonic_ms)) / 1000;
             match interruption.why {
                 GapReason::Suspended => tracing::warn!(seconds, "the machine slept; that time was not observed"),
                 _ => tracing::warn!(seconds, "the machine's clock was set"),
             }
-            common.writer.interrupted(interruption);
+            writer.interrupted(interruption);
         }
-        before = now;
+        now
+    }
+}
+
+pub(super) async fn run(common: Arc<Common>, mut shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = shutdown.requested() => return,
+        }
+        let now = common.watch.look(&common.clock, &common.writer);
+        common.pulse.beat_ms.store(now.monotonic_ms, Relaxed);
     }
 }
 

@@ -32,6 +32,8 @@ pub struct DueEvent {
     pub created_at: UnixMs,
     /// Attempts so far.
     pub attempts: u32,
+    /// When it is to be tried.
+    pub next_at: UnixMs,
 }
 
 /// How an attempt ended.
@@ -61,8 +63,8 @@ pub(super) fn add(conn: &Connection, channels: &[&'static str], outage: i64, eve
     Ok(())
 }
 
-/// The oldest event of a channel that is not settled, when it is due: the order of events is kept.
-pub(super) fn due(conn: &Connection, channel: &str, now: UnixMs) -> Result<Option<DueEvent>> {
+/// The oldest event of a channel that is not settled, due or not: the order of events is kept.
+pub(super) fn next(conn: &Connection, channel: &str) -> Result<Option<DueEvent>> {
     type Row = (i64, String, String, i64, i64, u32, i64);
     let first: Option<Row> = conn
         .prepare_cached(
@@ -72,21 +74,10 @@ pub(super) fn due(conn: &Connection, channel: &str, now: UnixMs) -> Result<Optio
         .query_row([channel], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
         .optional()?;
     let Some((id, event_id, event, outage, created_at, attempts, next_at)) = first else { return Ok(None) };
-    if next_at > now.0 {
-        return Ok(None);
-    }
     let Some(outage) = outages::get(conn, outage)? else { return Ok(None) };
     let event = if event == "resolved" { Event::Resolved } else { Event::Confirmed };
-    Ok(Some(DueEvent { id, event_id, event, outage, created_at: UnixMs(created_at), attempts }))
-}
-
-/// When the next event of a channel is due.
-pub(super) fn next_due_at(conn: &Connection, channel: &str) -> Result<Option<UnixMs>> {
-    let at: Option<i64> = conn
-        .prepare_cached("SELECT next_at FROM outbox WHERE channel = ?1 AND settled_at IS NULL ORDER BY id LIMIT 1")?
-        .query_row([channel], |row| row.get(0))
-        .optional()?;
-    Ok(at.map(UnixMs))
+    let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
+    Ok(Some(DueEvent { id, event_id, event, outage, created_at, attempts, next_at }))
 }
 
 /// Notes how an attempt ended.

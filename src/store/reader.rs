@@ -196,14 +196,9 @@ impl Reader {
         life::last_run(&*self.conn()?)
     }
 
-    /// The oldest event of a channel that is not settled, when it is due at `now`.
-    pub fn due_event(&self, channel: &str, now: UnixMs) -> Result<Option<DueEvent>> {
-        outbox::due(&*self.conn()?, channel, now)
-    }
-
-    /// When the next event of a channel is due.
-    pub fn next_due_at(&self, channel: &str) -> Result<Option<UnixMs>> {
-        outbox::next_due_at(&*self.conn()?, channel)
+    /// The oldest event of a channel that is not settled, due or not.
+    pub fn next_event(&self, channel: &str) -> Result<Option<DueEvent>> {
+        outbox::next(&*self.conn()?, channel)
     }
 }
 

@@ -155,6 +155,14 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
         .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
         .optional()?;
     if last != Some(current) {
+        // After everything that was made under the old ones, also when the clock was set back meanwhile.
+        let known: Option<i64> = conn
+            .prepare_cached(
+                "SELECT max(t) FROM (SELECT max(at) AS t FROM check_result WHERE service_id = ?1
+                 UNION ALL SELECT max(since) FROM setting WHERE service_id = ?1)",
+            )?
+            .query_row([id.0], |row| row.get(0))?;
+        let now = known.map_or(now, |known| now.max(UnixMs(known + 1)));
         let (enabled, interval, timeout, failure, success, degraded) = current;
         conn.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded])?;

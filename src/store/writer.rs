@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{mpsc, watch},
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -75,8 +75,8 @@ struct Shared {
     trouble: Mutex<Option<String>>,
     /// Results that found no room since the last commit.
     lost: Mutex<Option<Interruption>>,
-    /// Rings when somebody is to be told of something.
-    events: Notify,
+    /// Rings when somebody is to be told of something. Every channel hears it.
+    events: watch::Sender<()>,
 }
 
 /// Figures about the writer.
@@ -142,9 +142,9 @@ impl Writer {
         }
     }
 
-    /// Returns when an event may have been written since the last call.
-    pub async fn events(&self) {
-        self.shared.events.notified().await;
+    /// Changes when an event has been written.
+    pub fn bell(&self) -> watch::Receiver<()> {
+        self.shared.events.subscribe()
     }
 }
 
@@ -304,7 +304,7 @@ impl Task {
         self.shared.commits.fetch_add(1, Relaxed);
         self.board.post(done.news);
         if done.events {
-            self.shared.events.notify_one();
+            self.shared.events.send_replace(());
         }
         if locked(&self.shared.trouble).take().is_some() {
             let (waiting, dropped) = (self.records.len() + count, self.shared.dropped.load(Relaxed));

@@ -28,12 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn router(site: Site) -> Router {
     let base = site.base_path.clone();
     let all = if site.dashboard { api::routes().merge(pages::routes(&site)) } else { api::routes() };
-    let all = all.fallback(nothing_here).method_not_allowed_fallback(wrong_method).with_state(site);
+    let all = all.fallback(nothing_here).with_state(site);
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
+    // The last one is the outermost: whatever answers, the headers are on it.
     all.layer(CompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(64 * 1024))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(CatchPanicLayer::custom(broke))
+        .layer(axum::middleware::map_response(api::as_problem))
         .layer(fixed("content-security-policy", POLICY))
         .layer(fixed("x-content-type-options", "nosniff"))
         .layer(fixed("x-frame-options", "DENY"))
@@ -42,9 +47,6 @@ pub fn router(site: Site) -> Router {
             header::SERVER,
             HeaderValue::from_static("healthcheck_dashboard"),
         ))
-        .layer(RequestBodyLimitLayer::new(64 * 1024))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
-        .layer(CatchPanicLayer::custom(broke))
 }
 
 async fn nothing_here(State(site): State<Site>, query: Query, headers: HeaderMap) -> Response {
@@ -54,10 +56,6 @@ async fn nothing_here(State(site): State<Site>, query: Query, headers: HeaderMap
     } else {
         ApiError::nothing_here().into_response()
     }
-}
-
-async fn wrong_method() -> ApiError {
-    ApiError::wrong_method()
 }
 
 fn broke(_panic: Box<dyn std::any::Any + Send>) -> Response {

@@ -1,5 +1,9 @@
-//! What several tests need: servers that behave and servers that do not.
+//! What several tests need: servers that behave and servers that do not, histories made by hand, the whole product on a
+//! clock that a test moves.
 
+pub(crate) mod history;
 pub(crate) mod net;
 pub(crate) mod postgres;
+pub(crate) mod target;
 pub(crate) mod tls;
+pub(crate) mod world;

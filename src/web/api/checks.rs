@@ -3,6 +3,7 @@
 use super::{
     Answer, ApiError, ask,
     json::{CheckJson, Page},
+    named::Named,
     params::Params,
     services,
 };
@@ -10,14 +11,11 @@ use crate::{
     domain::{check::Outcome, time::UnixMs},
     web::site::Site,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 /// `GET /api/v1/services/{name}/checks`
-pub(super) async fn list(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&["window", "from", "to", "outcome", "limit", "cursor"])?;
     let window = params.window(site.clock.now())?;
     let outcome = params.word("outcome", "takes up, degraded, down or unknown", Outcome::parse)?;

@@ -48,15 +48,36 @@ impl ApiError {
         )
     }
 
-    /// 405: everything here is read.
-    pub(crate) fn wrong_method() -> ApiError {
-        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this can only be read: use GET or HEAD")
+    /// 405: nothing here is changed from outside.
+    fn not_allowed() -> ApiError {
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path is only read: GET or HEAD")
     }
 
     /// 500: our mistake; the log says which.
     pub(crate) fn internal() -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "this answer could not be made; the log says why")
     }
+}
+
+/// Answers a method that a path does not take.
+pub(super) async fn not_allowed() -> ApiError {
+    ApiError::not_allowed()
+}
+
+/// Makes a problem of an answer that is an error and says nothing: those of the layers around the handlers.
+pub(crate) async fn as_problem(response: Response) -> Response {
+    let status = response.status();
+    let says = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let silent = says.is_none_or(|kind| kind.starts_with("text/plain"));
+    if !silent || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let detail = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "this request is too large",
+        StatusCode::SERVICE_UNAVAILABLE => "this answer took too long: ask for less, or later",
+        _ => "this request cannot be answered",
+    };
+    ApiError::new(status, detail).into_response()
 }
 
 impl From<StoreError> for ApiError {

@@ -77,7 +77,7 @@ pub(crate) struct Order {
     pub(crate) format: Format,
     pub(crate) window: Window,
     pub(crate) services: Vec<StoredService>,
-    /// The moment that open incidents and gaps are measured at.
+    /// When it is made. Nothing but the header depends on it: what lasts is measured at the window's end.
     pub(crate) now: UnixMs,
 }
 
@@ -98,13 +98,12 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
     let now = site.clock.now();
     let window = params.window(now)?;
-    let mut chosen = Vec::new();
-    for name in params.all("service") {
-        chosen.push(services::find(&site, name.to_owned()).await?);
+    let mut chosen = super::ask(&site, |site| site.reader.services()).await?;
+    let named = params.all("service");
+    if let Some(stranger) = named.iter().find(|name| !chosen.iter().any(|s| s.name == **name)) {
+        return Err(services::nobody(stranger));
     }
-    if chosen.is_empty() {
-        chosen = super::ask(&site, |site| site.reader.services()).await?;
-    }
+    chosen.retain(|s| named.is_empty() || named.contains(&s.name.as_str()));
     let permit = DOWNLOADS.try_acquire().map_err(|_| ApiError::busy("too many exports at once: try again later"))?;
     let order = Order { format, window, services: chosen, now };
     let name = format!(
@@ -196,6 +195,8 @@ struct Typed<T> {
 }
 
 /// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps.
+///
+/// What it says of a window is a function of the stored history alone, and not of when it is asked.
 pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Result<(), ExportError> {
     let header = Header {
         version: 1,
@@ -231,12 +232,12 @@ pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Re
     for service in &order.services {
         each_incident(reader, service, order.window, |outage| {
             let with = reader.failed_with(outage)?;
-            out.one("incident", &IncidentJson::new(outage, crate::domain::incident::services(&with), order.now))
+            out.one("incident", &IncidentJson::new(outage, crate::domain::incident::services(&with), order.window.to()))
         })?;
     }
     out.list("gaps")?;
     for service in &order.services {
-        for gap in reader.gaps(service.id, order.window, order.now)? {
+        for gap in reader.gaps(service.id, order.window, order.window.to())? {
             out.one("gap", &GapJson::from(&gap))?;
         }
     }

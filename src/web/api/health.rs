@@ -3,6 +3,7 @@
 use super::{
     Answer, ApiError,
     json::{Ordered, ReasonJson, Time, ms},
+    named::Named,
     params::Params,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     web::site::Site,
 };
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -64,7 +65,7 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
         status: service.status(now).as_str(),
         since: service.status_since(now).map(Time),
         last_check: last.map(|last| Time(last.at)),
-        last_check_age_ms: last.map(|last| now.since(last.at)),
+        last_check_age_ms: last.map(|last| now.since(last.at).max(0)),
         failure: last.and_then(|last| last.reason.as_ref()).map(ReasonJson::from),
         certificate_days: service.certificate_expires_at.map(|end| end.since(now).div_euclid(DAY_MS)),
         critical: service.service.critical,
@@ -80,7 +81,7 @@ pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Pa
 /// `GET /health/{service}`
 pub(super) async fn one(
     State(site): State<Site>,
-    Path(name): Path<String>,
+    Named(name): Named,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {

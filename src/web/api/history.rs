@@ -3,14 +3,12 @@
 use super::{
     Answer, ask,
     json::{BucketJson, Time},
+    named::Named,
     params::Params,
     services,
 };
 use crate::web::site::Site;
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -22,11 +20,7 @@ pub(super) struct History {
 }
 
 /// `GET /api/v1/services/{name}/history`
-pub(super) async fn buckets(
-    State(site): State<Site>,
-    Path(name): Path<String>,
-    params: Params,
-) -> Answer<Json<History>> {
+pub(super) async fn buckets(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<History>> {
     params.only(&["window", "from", "to", "buckets"])?;
     let now = site.clock.now();
     let window = params.window(now)?;

@@ -3,10 +3,12 @@
 use super::{
     Answer, ApiError, ask,
     json::{CauseChangeJson, CheckJson, IncidentJson, Page},
+    named::Named,
     params::Params,
 };
 use crate::{
     domain::{
+        check::CheckResult,
         incident::{Outage, services},
         time::{MINUTE_MS, UnixMs},
         window::Window,
@@ -14,15 +16,12 @@ use crate::{
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
     web::site::Site,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-/// Checks shown before and after each end of an incident, in time and in number.
+/// Checks shown before and after each end of an incident, in time and in number on each side.
 const AROUND_MS: i64 = 5 * MINUTE_MS;
-const AROUND_LIMIT: u32 = 200;
+const AROUND_LIMIT: u32 = 100;
 /// First failed checks shown of an incident.
 const FIRST_FAILED: u32 = 10;
 
@@ -73,7 +72,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 }
 
 /// `GET /api/v1/incidents/{id}`
-pub(super) async fn one(State(site): State<Site>, Path(id): Path<String>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(State(site): State<Site>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
     let missing = || ApiError::not_found(format!("there is no incident {id}"));
     let number: i64 = id.parse().map_err(|_| missing())?;
@@ -84,9 +83,16 @@ pub(super) async fn one(State(site): State<Site>, Path(id): Path<String>, params
 fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {
     let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
-    let around = |moment: UnixMs| match Window::new(moment.plus(-AROUND_MS), moment.plus(AROUND_MS)) {
-        Some(window) => reader.checks(service.id, window, None, None, AROUND_LIMIT),
-        None => Ok(Vec::new()),
+    // Newest first, as every list of checks: those next to the moment, on both sides of it.
+    let around = |moment: UnixMs| -> Result<Vec<CheckResult>, StoreError> {
+        let mut checks = match Window::new(moment, moment.plus(AROUND_MS)) {
+            Some(after) => reader.checks_forward(service.id, after, AROUND_LIMIT)?,
+            None => Vec::new(),
+        };
+        checks.reverse();
+        let before = Window::ending(moment, AROUND_MS);
+        checks.extend(reader.checks(service.id, before, None, None, AROUND_LIMIT)?);
+        Ok(checks)
     };
     let end = outage.ended_at.unwrap_or(now);
     let first_failed = match Window::new(outage.started_at, end) {

@@ -8,6 +8,7 @@ mod history;
 mod incidents;
 mod json;
 mod metrics;
+mod named;
 mod params;
 mod services;
 mod uptime;
@@ -16,7 +17,7 @@ use super::site::Site;
 use crate::store::StoreError;
 use axum::{Router, routing::get};
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, as_problem};
 
 /// A result of a handler.
 type Answer<T> = Result<T, ApiError>;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/incidents", get(incidents::list))
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/export", get(export::download))
+        .method_not_allowed_fallback(error::not_allowed)
 }
 
 /// Asks the history on a thread that may block.

@@ -3,6 +3,7 @@
 use super::{
     Answer, ApiError, ask,
     json::{CheckJson, IncidentJson, Ordered, Time},
+    named::Named,
     params::Params,
 };
 use crate::{
@@ -11,10 +12,7 @@ use crate::{
     store::{StoreError, StoredService},
     web::{figures::Figures, site::Site},
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -37,7 +35,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 }
 
 /// `GET /api/v1/services/{name}`
-pub(super) async fn one(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
     let now = site.clock.now();
     let Some(service) = site.board.get(&name) else {
@@ -72,9 +70,12 @@ async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
 /// The service of this name, watched or not.
 pub(super) async fn find(site: &Site, name: String) -> Answer<StoredService> {
     let asked = name.clone();
-    ask(site, move |site| site.reader.service(&asked))
-        .await?
-        .ok_or_else(|| ApiError::not_found(format!("there is no service named “{name}”")))
+    ask(site, move |site| site.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
+}
+
+/// 404: the history knows no service of this name.
+pub(super) fn nobody(name: &str) -> ApiError {
+    ApiError::not_found(format!("there is no service named “{name}”"))
 }
 
 fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {

@@ -3,14 +3,12 @@
 use super::{
     Answer, ask,
     json::{Ordered, Time, UptimeJson},
+    named::Named,
     params::Params,
     services,
 };
 use crate::web::site::Site;
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -44,11 +42,7 @@ pub(super) async fn all(State(site): State<Site>, params: Params) -> Answer<Json
 }
 
 /// `GET /api/v1/services/{name}/uptime`
-pub(super) async fn one(
-    State(site): State<Site>,
-    Path(name): Path<String>,
-    params: Params,
-) -> Answer<Json<UptimeJson>> {
+pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<UptimeJson>> {
     params.only(&["window", "from", "to"])?;
     let now = site.clock.now();
     let window = params.window(now)?;

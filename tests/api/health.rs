@@ -1,0 +1,184 @@
+//! `/health`, and whether the monitor itself is well.
+
+use super::{ODD, begin, five_minutes, time};
+use crate::support::history::{History, ask, get, result, service};
+use axum::{body::Body, http::Request};
+use healthcheck_dashboard::domain::service::Service;
+
+#[tokio::test(start_paused = true)]
+async fn the_body_is_the_requests_shape_to_the_byte() {
+    let mut history = History::new(super::BEGIN, vec![service("web"), service("api"), service("db")]);
+    history.checks("web", begin(), ".");
+    history.checks("api", begin(), ".");
+    history.at(begin().plus(5_321));
+    history.committed().await;
+    let answer = history.get("/health").await;
+    assert_eq!(
+        answer.text(),
+        r#"{"timestamp":"2026-11-16T00:00:05Z","status":"unknown","services":{"web":{"ok":true,"response_time_ms":24},"api":{"ok":true,"response_time_ms":24},"db":{"ok":false,"response_time_ms":null}}}"#
+    );
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    history.checks("db", begin(), ".");
+    history.committed().await;
+    let answer = history.get("/health").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str().unwrap()), (200, "healthy"));
+}
+
+/// The overall status and the HTTP status, for services with these results (and whether they are critical).
+async fn overall(services: &[(&str, bool)]) -> (String, u16) {
+    let name = |i: usize| format!("s{i}");
+    let all = services.iter().enumerate().map(|(i, s)| Service { critical: s.1, ..service(&name(i)) }).collect();
+    let mut history = History::new(super::BEGIN, all);
+    for (i, (letters, _)) in services.iter().enumerate() {
+        history.checks(&name(i), begin(), letters);
+    }
+    history.at(begin().plus(50_000));
+    history.committed().await;
+    let answer = history.get("/health").await;
+    (answer.json()["status"].as_str().unwrap().to_owned(), answer.status.as_u16())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_is_as_bad_as_its_worst_critical_service() {
+    let expect = |word: &str, code| (word.to_owned(), code);
+    assert_eq!(overall(&[(".....", true), (".....", true)]).await, expect("healthy", 200));
+    assert_eq!(overall(&[(".....", true), ("....~", true)]).await, expect("degraded", 200));
+    assert_eq!(overall(&[("....~", true), ("", true)]).await, expect("unknown", 503));
+    assert_eq!(overall(&[(".....", true), ("..", true)]).await, expect("unknown", 503));
+    assert_eq!(overall(&[("", true), ("..xxx", true)]).await, expect("unhealthy", 503));
+    // Failing, but not confirmed yet, and recovering, but not confirmed either.
+    assert_eq!(overall(&[("...xx", true)]).await, expect("healthy", 200));
+    assert_eq!(overall(&[(".xxx.", true)]).await, expect("unhealthy", 503));
+    // A service that is not critical makes the whole degraded at worst.
+    assert_eq!(overall(&[("..xxx", false)]).await, expect("degraded", 200));
+    assert_eq!(overall(&[("", false), (".....", true)]).await, expect("degraded", 200));
+    assert_eq!(overall(&[]).await, expect("healthy", 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_no_longer_speaks_makes_a_service_unknown_and_not_ok() {
+    let mut history = History::new(super::BEGIN, vec![service("web")]);
+    history.checks("web", begin(), ".");
+    history.at(begin().plus(24_999));
+    history.committed().await;
+    assert_eq!(history.get("/health").await.status, 200);
+    history.at(begin().plus(25_000));
+    let answer = history.get("/health").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["services"]["web"], serde_json::json!({"ok": false, "response_time_ms": 24}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn verbose_says_why_and_since_when() {
+    let history = five_minutes().await;
+    let body = history.get("/health?verbose=1").await.json();
+    assert_eq!(
+        body["services"]["flap b"],
+        serde_json::json!({
+            "ok": false, "response_time_ms": 31, "status": "down", "since": time(300.0), "last_check": time(300.0),
+            "last_check_age_ms": 10_000,
+            "failure": {"class": "http_status", "phase": "ttfb", "message": "HTTP 503, expected 200–399"},
+            "certificate_days": null, "critical": true,
+        })
+    );
+    assert_eq!(body["services"]["web"]["since"], time(140.0));
+    assert_eq!(body["services"]["paused"]["status"], "paused");
+    let brief = history.get("/health?verbose=0").await.json();
+    assert_eq!(brief["services"]["flap b"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_health_json_gets_the_drafts_form() {
+    let history = five_minutes().await;
+    let request =
+        |path: &str| Request::get(path).header("accept", "application/health+json").body(Body::empty()).unwrap();
+    let answer = ask(&history.site(), request("/health")).await;
+    assert_eq!(answer.header("content-type"), "application/health+json");
+    assert_eq!(answer.status, 503);
+    let body = answer.json();
+    assert_eq!(body["status"], "fail");
+    assert_eq!(body["checks"]["flap b:responseTime"][0]["status"], "fail");
+    assert_eq!(body["checks"]["web:responseTime"][0]["status"], "pass");
+    assert_eq!(body["checks"]["web:responseTime"][0]["observedUnit"], "ms");
+    let answer = ask(&history.site(), request("/health/web")).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str().unwrap()), (200, "pass"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_service_is_found_by_its_percent_encoded_name() {
+    let history = five_minutes().await;
+    let answer = history.get("/health/a%2Fb%20%C3%BC%3F").await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["services"].as_object().unwrap().keys().collect::<Vec<_>>(), [ODD]);
+    assert_eq!(history.get("/health/flap%20b").await.status, 503);
+    let answer = history.get("/health/nothing").await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("nothing"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_health_shows_is_what_is_committed() {
+    let mut history = History::new(super::BEGIN, vec![service("web")]);
+    history.checks("web", begin(), ".");
+    history.committed().await;
+    // Nothing commits while another connection holds the write lock.
+    let other = rusqlite::Connection::open(history.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    history.check("web", result('~', begin().plus(10_000)));
+    let body = history.get("/health?verbose=1").await.json();
+    assert_eq!(body["services"]["web"]["status"], "up");
+    other.execute_batch("COMMIT").unwrap();
+    history.committed().await;
+    let body = history.get("/health?verbose=1").await.json();
+    assert_eq!(body["services"]["web"]["status"], "degraded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn livez_and_readyz_speak_of_the_monitor_and_not_of_its_targets() {
+    let history = five_minutes().await;
+    let site = history.site();
+    for path in ["/livez", "/readyz"] {
+        let answer = get(&site, path).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, r#"{"status":"ok"}"#), "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    // Its scheduler has not beaten for half a minute.
+    tokio::time::advance(std::time::Duration::from_secs(40)).await;
+    let answer = get(&site, "/livez").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.json()["reason"].as_str().unwrap().contains("scheduler"));
+    assert_eq!(get(&site, "/readyz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_are_in_the_form_that_they_say() {
+    let mut history = History::new(super::BEGIN, vec![service("a\"b\\c"), service("web")]);
+    history.checks("a\"b\\c", begin(), ".x");
+    history.committed().await;
+    let answer = history.get("/metrics").await;
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.text();
+    assert!(text.ends_with("# EOF\n"));
+    let sample = regex::Regex::new(
+        r#"^[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(,[a-z_]+="(?:[^"\\\n]|\\[\\"n])*")*\})? -?[0-9.e+-]+$"#,
+    )
+    .unwrap();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(sample.is_match(line), "{line}");
+    }
+    assert!(text.contains("{service=\"a\\\"b\\\\c\"} 1\n"), "{text}");
+    let samples: Vec<&str> = text.lines().collect();
+    for sample in
+        ["healthcheck_results_stored_total 2", "healthcheck_results_lost_total 0", "healthcheck_store_failing 0.0"]
+    {
+        assert!(
+            samples.contains(&sample),
+            "{sample} is not in
+{text}"
+        );
+    }
+}

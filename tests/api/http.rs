@@ -1,0 +1,205 @@
+//! What holds for every answer.
+
+use super::{begin, five_minutes};
+use crate::support::history::{History, ask, get, send, service};
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
+use healthcheck_dashboard::web::site::Site;
+use std::io::Read;
+
+const SECURITY: [&str; 4] = ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"];
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_has_the_security_headers() {
+    let history = five_minutes().await;
+    let site = history.site();
+    for path in [
+        "/health",
+        "/livez",
+        "/metrics",
+        "/api/v1/services",
+        "/api/v1/export?window=24h",
+        "/api/v1/incidents/999",
+        "/api/v1/incidents?status=x",
+        "/api/v1/services/%FF",
+        "/nothing/here",
+    ] {
+        let answer = get(&site, path).await;
+        for header in SECURITY {
+            assert!(!answer.header(header).is_empty(), "{path} ({}) lacks {header}", answer.status);
+        }
+        assert!(!answer.header("content-security-policy").contains("unsafe"));
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+    let large = Request::post("/health").header("content-length", "1000000").body(Body::from(vec![b'x'; 1_000_000]));
+    let answer = ask(&site, large.unwrap()).await;
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert!(!answer.header("content-security-policy").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_in_the_query_is_named() {
+    let history = five_minutes().await;
+    for (path, parameter) in [
+        ("/api/v1/uptime?window=7", "window"),
+        ("/api/v1/uptime?window=", "window"),
+        ("/api/v1/uptime?window=0d", "window"),
+        ("/api/v1/uptime?window=7d&from=2026-11-16", "from"),
+        ("/api/v1/uptime?from=yesterday", "from"),
+        ("/api/v1/uptime?from=2026-11-16T00:00:00+01:00", "from"),
+        ("/api/v1/uptime?to=2026-11-16", "from"),
+        ("/api/v1/uptime?windows=7d", "windows"),
+        ("/api/v1/services/web/uptime?service=web", "service"),
+        ("/api/v1/services/web/history?buckets=0", "buckets"),
+        ("/api/v1/services/web/history?buckets=2001", "buckets"),
+        ("/api/v1/services/web/history?buckets=-1", "buckets"),
+        ("/api/v1/services/web/checks?outcome=bad", "outcome"),
+        ("/api/v1/services/web/checks?limit=1001", "limit"),
+        ("/api/v1/services/web/checks?cursor=x", "cursor"),
+        ("/api/v1/incidents?status=closed", "status"),
+        ("/api/v1/incidents?cursor=17", "cursor"),
+        ("/api/v1/incidents?cursor=17-", "cursor"),
+        ("/api/v1/export?format=xml", "format"),
+        ("/api/v1/services?page=2", "page"),
+        ("/health?verbose=yes", "verbose"),
+        ("/health/web?at_=1", "at_"),
+    ] {
+        let answer = history.get(path).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let body = answer.json();
+        assert_eq!((&body["parameter"], &body["status"]), (&parameter.into(), &400.into()), "{path}");
+        assert!(!body["detail"].as_str().unwrap().is_empty());
+    }
+    // A plus in a query is a space: the answer says how to write it.
+    let answer = history.get("/api/v1/uptime?from=2026-11-16T00:00:00+01:00").await.json();
+    assert!(answer["detail"].as_str().unwrap().contains("%2B"));
+    assert_eq!(history.get("/api/v1/uptime?from=2026-11-16T00:00:00%2B01:00").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_ends_before_it_begins_cannot_be_processed() {
+    let history = five_minutes().await;
+    for path in ["/api/v1/uptime", "/api/v1/services/web/history", "/api/v1/incidents", "/api/v1/export"] {
+        for query in ["from=2026-11-16&to=2026-11-15", "from=2026-11-16&to=2026-11-16", "from=2027-01-01&to=2027-01-02"]
+        {
+            let answer = history.get(&format!("{path}?{query}")).await;
+            assert_eq!(answer.status, 422, "{path}?{query}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_a_problem_too() {
+    let history = five_minutes().await;
+    for path in [
+        "/nothing",
+        "/api/v1/nothing",
+        "/api/v1/services/nobody",
+        "/api/v1/services/nobody/uptime",
+        "/api/v1/services/nobody/history",
+        "/api/v1/services/nobody/checks",
+        "/api/v1/uptime?service=nobody",
+        "/api/v1/incidents?service=nobody",
+        "/api/v1/export?service=nobody",
+    ] {
+        let answer = history.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        assert_eq!(answer.json()["status"], 404);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hostile_addresses_are_answered_and_harm_nothing() {
+    let history = five_minutes().await;
+    let long = "x".repeat(60_000);
+    for path in [
+        format!("/health/{long}"),
+        format!("/api/v1/uptime?service={long}"),
+        format!("/api/v1/uptime?{long}"),
+        format!("/api/v1/uptime?{}", "service=web&".repeat(3000)),
+        "/health/%00".into(),
+        "/health/%FF%FE".into(),
+        "/health/..%2F..%2Fetc%2Fpasswd".into(),
+        "/health/%3Cscript%3Ealert(1)%3C%2Fscript%3E".into(),
+        "/api/v1/services/'%20OR%201=1--".into(),
+        "/api/v1/incidents/1%20OR%201".into(),
+        "//health".into(),
+    ] {
+        let answer = history.get(&path).await;
+        let shown = &path[..path.len().min(60)];
+        assert!(answer.status.is_client_error() || path.contains("service=web&"), "{shown}: {}", answer.status);
+        if answer.status.is_client_error() {
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{shown}");
+            answer.json();
+        }
+    }
+    assert_eq!(history.get("/readyz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_is_get_without_a_body_and_other_methods_are_refused() {
+    let history = five_minutes().await;
+    let site = history.site();
+    for path in ["/health", "/livez", "/api/v1/services", "/api/v1/export?window=24h"] {
+        let (head, get) = (send(&site, Method::HEAD, path).await, get(&site, path).await);
+        assert_eq!((head.status, head.header("content-type")), (get.status, get.header("content-type")), "{path}");
+        assert!(head.body.is_empty());
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            let answer = send(&site, method, path).await;
+            assert_eq!(answer.status, 405, "{path}");
+            assert_eq!(answer.header("allow"), "GET,HEAD", "{path}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_compressed_for_those_who_can_read_that() {
+    let history = five_minutes().await;
+    let path = "/api/v1/services/web/history?window=24h";
+    let plain = history.get(path).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let request = Request::get(path).header("accept-encoding", "gzip").body(Body::empty()).unwrap();
+    let packed = ask(&history.site(), request).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.header("vary").contains("accept-encoding"));
+    assert!(packed.body.len() * 4 < plain.body.len());
+    assert_eq!(gunzip(&packed.body), plain.body);
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut child = std::process::Command::new("gzip")
+        .arg("-dc")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), bytes).unwrap();
+    let mut plain = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut plain).unwrap();
+    assert!(child.wait().unwrap().success());
+    plain
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_proxy_it_answers_with_the_base_path_and_without() {
+    let mut history = History::new(super::BEGIN, vec![service("web")]);
+    history.checks("web", begin(), ".");
+    history.committed().await;
+    let site = Site { base_path: "/status".into(), ..history.site() };
+    for path in ["/health", "/status/health", "/api/v1/services", "/status/api/v1/services", "/status/livez"] {
+        assert_eq!(get(&site, path).await.status, 200, "{path}");
+    }
+    for path in ["/status/nothing", "/statushealth", "/status/status/health"] {
+        let answer = get(&site, path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+    }
+    assert_eq!(send(&site, Method::POST, "/status/health").await.status, 405);
+}

@@ -1,0 +1,199 @@
+//! The rooms and floors that `src/lib.rs` promises, held against the code.
+
+use regex::Regex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// A file below `src/`, without its comments.
+struct Source {
+    /// From `src/` on.
+    path: PathBuf,
+    room: String,
+    code: String,
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources() -> Vec<Source> {
+    let mut files = Vec::new();
+    let mut folders = vec![src()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let comment = Regex::new(r"(?m)(^|\s)//.*$").unwrap();
+    let read = |file: PathBuf| {
+        let path = file.strip_prefix(src()).unwrap().to_owned();
+        let room = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        Source { path, room, code: comment.replace_all(&text, "").into_owned() }
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// The table of the tour: the floor of each room.
+fn floors() -> BTreeMap<String, u32> {
+    let tour = std::fs::read_to_string(src().join("lib.rs")).unwrap();
+    let row = Regex::new(r"(?m)^//! \| `(\w+)` \| (\d+) \|").unwrap();
+    row.captures_iter(&tour).map(|c| (c[1].to_owned(), c[2].parse().unwrap())).collect()
+}
+
+/// The rooms that a piece of code names after the crate's name: `crate::a::b` and `crate::{a::{b, c}, d}`.
+fn named_rooms(code: &str, crate_name: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let start = Regex::new(&format!(r"\b{crate_name}::")).unwrap();
+    for found in start.find_iter(code) {
+        let rest = &code[found.end()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            rooms.insert(word(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut expected = true;
+        for (i, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => expected = true,
+                c if expected && !c.is_whitespace() => {
+                    rooms.insert(word(&list[i..]));
+                    expected = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn a_room_imports_only_rooms_on_lower_floors() {
+    let floors = floors();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for source in sources().iter().filter(|s| s.room != "lib") {
+        let crate_name = if source.room == "main" { "healthcheck_dashboard" } else { "crate" };
+        let own = *floors.get(&source.room).unwrap_or_else(|| panic!("{} is in no room", source.path.display()));
+        for other in named_rooms(&source.code, crate_name) {
+            seen += 1;
+            match floors.get(&other) {
+                _ if other == source.room => {}
+                Some(&floor) if floor < own => {}
+                Some(floor) => wrong.push(format!(
+                    "{} (`{}`, floor {own}) names `{other}` (floor {floor})",
+                    source.path.display(),
+                    source.room
+                )),
+                None => wrong.push(format!("{} names `{other}`, which is no room", source.path.display())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 100, "only {seen} imports were seen: they are written in a way that this test does not read");
+}
+
+#[test]
+fn nobody_leaves_a_room_through_its_ceiling() {
+    let climbs = Regex::new(r"(?m)^(?:pub(?:\([^)]*\))? )?use ((?:super::)+)").unwrap();
+    for source in sources().iter().filter(|s| s.room != "lib" && s.room != "main") {
+        // How many times `super` leads to the crate's root from this file's module.
+        let stem = source.path.file_stem().unwrap();
+        let to_root = source.path.components().count() - usize::from(stem == "mod");
+        for climb in climbs.captures_iter(&source.code) {
+            let steps = climb[1].matches("super").count();
+            assert!(steps < to_root, "{}: say `crate::`, so that it is seen: {}", source.path.display(), &climb[0]);
+        }
+    }
+}
+
+#[test]
+fn the_tour_names_every_room_and_no_other() {
+    let floors = floors();
+    let tour = std::fs::read_to_string(src().join("lib.rs")).unwrap();
+    let module = Regex::new(r"(?m)^pub mod (\w+);").unwrap();
+    let mut modules: BTreeSet<String> = module.captures_iter(&tour).map(|c| c[1].to_owned()).collect();
+    modules.insert("main".to_owned());
+    assert_eq!(floors.keys().cloned().collect::<BTreeSet<_>>(), modules);
+    let on_disk: BTreeSet<String> = sources().into_iter().map(|s| s.room).filter(|room| room != "lib").collect();
+    assert_eq!(on_disk, modules);
+}
+
+#[test]
+fn only_the_clock_asks_what_time_it_is() {
+    let asks = Regex::new(
+        r"\b(?:Utc|Local|SystemTime)::now\b|\bstd::time::Instant\b|\bstd::time::\{[^}]*\bInstant\b|clock_gettime",
+    )
+    .unwrap();
+    for source in sources().iter().filter(|s| s.path != Path::new("clock.rs")) {
+        let found = asks.find(&source.code);
+        assert!(found.is_none(), "{}: {}", source.path.display(), found.unwrap().as_str());
+    }
+    let clock = std::fs::read_to_string(src().join("clock.rs")).unwrap();
+    assert!(asks.is_match(&clock));
+}
+
+#[test]
+fn sql_stays_in_the_store() {
+    let foreign = Regex::new(r"\b(?:rusqlite|r2d2|r2d2_sqlite)\b").unwrap();
+    let signature = Regex::new(r"(?s)\bpub (?:async )?fn [^{;]*").unwrap();
+    let inside = Regex::new(r"\b(?:rusqlite|Connection|Transaction|Statement)\b").unwrap();
+    let mut signatures = 0;
+    for source in sources() {
+        if source.room != "store" {
+            let found = foreign.find(&source.code);
+            assert!(found.is_none(), "{}: {}", source.path.display(), found.unwrap().as_str());
+            continue;
+        }
+        for found in signature.find_iter(&source.code) {
+            signatures += 1;
+            assert!(!inside.is_match(found.as_str()), "{}: {}", source.path.display(), found.as_str());
+        }
+    }
+    assert!(signatures > 20, "only {signatures} signatures were seen");
+}
+
+#[test]
+fn the_domain_needs_nothing_but_std_and_chrono() {
+    let path = Regex::new(r"\b([a-z_][a-z0-9_]*)::").unwrap();
+    let modules: BTreeSet<String> =
+        sources().into_iter().map(|s| s.path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let primitive = Regex::new("^(?:[iuf](?:8|16|32|64|128|size)|str|char|bool)$").unwrap();
+    let known = ["std", "core", "chrono", "crate", "super", "self", "fmt"];
+    for source in sources().iter().filter(|s| s.room == "domain") {
+        let product = source.code.split("#[cfg(test)]").next().unwrap();
+        for found in path.captures_iter(product) {
+            let word = &found[1];
+            assert!(
+                known.contains(&word) || primitive.is_match(word) || modules.contains(word),
+                "{} names {word}",
+                source.path.display()
+            );
+        }
+        assert!(!source.code.contains("async "), "{} is async", source.path.display());
+    }
+}
+
+#[test]
+fn what_is_imported_is_read_whatever_its_form() {
+    let names = |code| named_rooms(code, "crate").into_iter().collect::<Vec<_>>().join(" ");
+    assert_eq!(names("use crate::store::Reader;"), "store");
+    assert_eq!(
+        names("use crate::{\n    board::{Board, ServiceId},\n    clock,\n    domain::time::UnixMs,\n};"),
+        "board clock domain"
+    );
+    assert_eq!(names("fn f(x: crate::web::Site) -> crate::domain::X {}"), "domain web");
+    assert_eq!(names("let mycrate::x = 1;"), "");
+}

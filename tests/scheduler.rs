@@ -1,0 +1,320 @@
+//! When checks happen, and what the outcomes add up to, on a clock that the test moves.
+
+use crate::support::{
+    net::closed_port,
+    target::Does,
+    world::{World, begin},
+};
+use healthcheck_dashboard::domain::time::UnixMs;
+use serde_json::{Value, json};
+
+/// So many seconds after the beginning, as the interface says it.
+fn time(seconds: f64) -> String {
+    begin().plus((seconds * 1000.0).round() as i64).to_string()
+}
+
+fn seconds(times: &[UnixMs]) -> Vec<f64> {
+    times.iter().map(|at| at.since(begin()) as f64 / 1000.0).collect()
+}
+
+fn one(keys: &str) -> String {
+    format!("[[checks.endpoints]]\nname = \"web\"\nurl = \"http://TARGET/web\"\n{keys}\n")
+}
+
+async fn items(world: &World, path: &str) -> Vec<Value> {
+    world.committed().await;
+    world.get(path).await.ok()["items"].as_array().unwrap().clone()
+}
+
+/// The log, oldest first.
+async fn incidents(world: &World) -> Vec<Value> {
+    let mut items = items(world, "/api/v1/incidents").await;
+    items.reverse();
+    items
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_checks_are_spread_over_one_interval_and_every_interval_follows_suit() {
+    let mut config = String::from("checks.interval_secs = 10\n");
+    for i in 0..20 {
+        config += &format!("[[checks.endpoints]]\nname = \"s{i}\"\nurl = \"http://TARGET/{i}\"\n");
+    }
+    let world = World::start(&config).await;
+    world.pass(34.9).await;
+    let all: Vec<Vec<f64>> = (0..20).map(|i| seconds(&world.target.times(&format!("/{i}")))).collect();
+    for (i, times) in all.iter().enumerate() {
+        // Two of them in each second.
+        let first = (i / 2) as f64;
+        let expected: Vec<f64> = (0..4).map(|n| first + 10.0 * f64::from(n)).filter(|t| *t < 34.9).collect();
+        assert_eq!(times, &expected, "service {i}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_checked_once_an_hour_is_seen_at_once_too() {
+    let mut config = String::from("checks.interval_secs = 3600\nchecks.timeout_secs = 5\n");
+    for i in 0..4 {
+        config += &format!("[[checks.endpoints]]\nname = \"s{i}\"\nurl = \"http://TARGET/{i}\"\n");
+    }
+    let world = World::start(&config).await;
+    world.pass(10.0).await;
+    assert!((0..4).all(|i| world.target.count(&format!("/{i}")) == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_of_one_service_never_overlap_and_a_hanging_one_delays_no_other() {
+    let config = "checks.interval_secs = 1\nchecks.timeout_secs = 1\nchecks.retry_interval_secs = 0.5\n".to_owned()
+        + "[[checks.endpoints]]\nname = \"slow\"\nurl = \"http://TARGET/slow\"\n"
+        + "[[checks.endpoints]]\nname = \"fine\"\nurl = \"http://TARGET/fine\"\n";
+    let world = World::start(&config).await;
+    world.target.set("/slow", Does::Hang);
+    world.pass(20.0).await;
+    assert_eq!(world.target.most_at_once("/slow"), 1);
+    assert!(world.target.count("/slow") >= 10);
+    let times = seconds(&world.target.times("/fine"));
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 1.0), "{times:?}");
+    assert!(times.len() >= 20, "{times:?}");
+    let down = items(&world, "/api/v1/services/slow/checks?window=1h&outcome=down").await;
+    assert!(down.iter().all(|check| check["failure"]["class"] == "timeout" && check["failure"]["phase"] == "ttfb"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_confirmed_by_rechecks_and_starts_at_its_first_failure() {
+    let world = World::start(&one("interval_secs = 10")).await;
+    world.pass(25.0).await;
+    world.target.set("/web", Does::Answer(503));
+    world.pass(10.0).await;
+    // The check at 30 s failed; two rechecks confirmed it; the next one comes in its slot again.
+    assert_eq!(seconds(&world.target.times("/web")), [0.0, 10.0, 20.0, 30.0, 32.0, 34.0]);
+    let log = incidents(&world).await;
+    assert_eq!(log.len(), 1);
+    assert_eq!((&log[0]["started_at"], &log[0]["last_ok_at"]), (&json!(time(30.0)), &json!(time(20.0))));
+    assert_eq!((&log[0]["confirmed_at"], &log[0]["status"]), (&json!(time(34.0)), &json!("open")));
+    assert_eq!(log[0]["cause"]["message"], "HTTP 503, expected 200–399");
+    let health = world.get("/health").await;
+    assert_eq!((health.status.as_u16(), health.json()["status"].as_str().unwrap()), (503, "unhealthy"));
+    let checks = items(&world, "/api/v1/services/web/checks?window=1h").await;
+    let rechecks: Vec<bool> = checks.iter().rev().map(|c| c["recheck"].as_bool().unwrap()).collect();
+    assert_eq!(rechecks, [false, false, false, false, true, true]);
+    world.target.set("/web", Does::Answer(200));
+    world.pass(20.0).await;
+    // It passed at 40 s and, in a recheck, at 42 s.
+    assert_eq!(seconds(&world.target.times("/web"))[6..], [40.0, 42.0, 50.0]);
+    let log = incidents(&world).await;
+    assert_eq!((&log[0]["resolved_at"], &log[0]["duration_ms"]), (&json!(time(40.0)), &json!(10_000)));
+    assert_eq!((&log[0]["down_ms"], &log[0]["checks_failed"]), (&json!(10_000), &json!(3)));
+    assert_eq!(world.get("/health").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_failure_is_a_blip_and_counts_as_the_downtime_that_it_was() {
+    let world = World::start(&one("interval_secs = 10")).await;
+    world.pass(9.0).await;
+    world.target.set("/web", Does::Close);
+    world.pass(2.0).await;
+    world.target.set("/web", Does::Answer(200));
+    world.pass(20.0).await;
+    assert_eq!(seconds(&world.target.times("/web")), [0.0, 10.0, 12.0, 20.0, 30.0]);
+    assert_eq!(incidents(&world).await, Vec::<Value>::new());
+    let u = world.get("/api/v1/services/web/uptime?from=2026-11-16").await.ok();
+    assert_eq!((&u["blips"], &u["incidents"], &u["down_ms"]), (&json!(1), &json!(0), &json!(2_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_no_transition() {
+    let mut world = World::start(&one("interval_secs = 10\nretry_interval_secs = 10")).await;
+    world.pass(5.0).await;
+    world.target.set("/web", Does::Answer(500));
+    // Stopped between the second failure and the third.
+    world.until("the second failure", |w| w.target.count("/web") == 3).await;
+    world.restart().await;
+    world.pass(1.0).await;
+    let log = incidents(&world).await;
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert_eq!((&log[0]["started_at"], &log[0]["checks_failed"]), (&json!(time(10.0)), &json!(3)));
+    let id = log[0]["id"].clone();
+    // While it is down: nothing is opened, closed or told again.
+    world.restart().await;
+    world.restart().await;
+    let log = incidents(&world).await;
+    assert_eq!((log.len(), &log[0]["id"], &log[0]["status"]), (1, &id, &json!("open")));
+    assert_eq!(world.get("/health").await.status, 503);
+    assert_eq!(world.get("/health?verbose=1").await.json()["services"]["web"]["since"], time(10.0));
+    // Between the first pass and the second.
+    world.target.set("/web", Does::Answer(200));
+    let before = world.target.count("/web");
+    world.until("a pass", |w| w.target.count("/web") > before).await;
+    let first_pass = world.target.times("/web")[before];
+    world.committed().await;
+    assert_eq!(incidents(&world).await[0]["status"], "open");
+    world.restart().await;
+    world.pass(1.0).await;
+    let log = incidents(&world).await;
+    assert_eq!((log.len(), &log[0]["resolved_at"]), (1, &json!(first_pass.to_string())));
+    assert_eq!(world.get("/health").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_without_the_monitor_is_a_gap_and_pauses_are_told_apart() {
+    let mut world = World::start(&one("interval_secs = 10")).await;
+    world.pass(15.0).await;
+    world.stop().await;
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    let off_until = world.now();
+    world.start_again_with(&one("interval_secs = 10\nenabled = false")).await;
+    assert_eq!(world.get("/health").await.status, 200);
+    world.stop().await;
+    world.start_again_with(&one("interval_secs = 10")).await;
+    let back = world.now();
+    world.pass(1.0).await;
+    world.committed().await;
+    let gaps = world.get("/api/v1/export?from=2026-11-16").await.ok()["gaps"].clone();
+    assert_eq!(gaps, json!([{"service": "web", "from": time(35.0), "to": time(back), "reason": "paused"}]));
+    assert!(off_until > 600.0);
+    world.stop().await;
+    tokio::time::advance(std::time::Duration::from_secs(100)).await;
+    let mut again = world;
+    again.start_again_with(&one("interval_secs = 10")).await;
+    again.pass(1.0).await;
+    again.committed().await;
+    let gaps = again.get("/api/v1/export?from=2026-11-16").await.ok()["gaps"].clone();
+    assert_eq!((gaps.as_array().unwrap().len(), &gaps[1]["reason"]), (2, &json!("off")));
+}
+
+/// The gaps so far.
+async fn gaps(world: &World) -> Vec<Value> {
+    world.committed().await;
+    world.get("/api/v1/export?from=2026-11-16").await.ok()["gaps"].as_array().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sleep_of_the_machine_is_a_gap_and_no_burst_follows() {
+    let world = World::start(&one("interval_secs = 10")).await;
+    world.pass(14.0).await;
+    world.clock.sleep_machine(3_600_000);
+    world.pass(12.0).await;
+    assert_eq!(seconds(&world.target.times("/web")), [0.0, 10.0, 3620.0]);
+    assert_eq!(
+        gaps(&world).await,
+        [json!({"service": "web", "from": time(35.0), "to": time(3620.0), "reason": "suspended"})]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_leaves_a_gap_and_no_burst_follows() {
+    let world = World::start(&one("interval_secs = 10\nretry_interval_secs = 0.3")).await;
+    world.pass(19.9).await;
+    world.target.set("/web", Does::Answer(503));
+    world.pass(0.2).await;
+    world.target.set("/web", Does::Answer(200));
+    // A check is due and committed before the watch over the clocks wakes: the reason must not depend on that.
+    world.clock.step(7_200_000);
+    world.pass(15.0).await;
+    assert_eq!(seconds(&world.target.times("/web")), [0.0, 10.0, 20.0, 7220.3, 7230.0]);
+    assert_eq!(
+        gaps(&world).await,
+        [json!({"service": "web", "from": time(45.0), "to": time(7220.3), "reason": "clock_step"})]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_blinds_nobody() {
+    let world =
+        World::start(&(one("interval_secs = 10") + "[alerts]\nenabled = true\nwebhook = \"http://TARGET/hook\"\n"))
+            .await;
+    world.pass(1000.0).await;
+    world.clock.step(-600_000);
+    let before = world.target.count("/web");
+    world.target.set("/web", Does::Answer(503));
+    world.pass(60.0).await;
+    // It goes on looking, at its pace; what it sees is believed, shown, told.
+    assert!((6..=9).contains(&(world.target.count("/web") - before)));
+    world.committed().await;
+    assert_eq!(world.get("/health").await.status, 503);
+    world.until("an alert", |w| w.target.count("/hook") == 1).await;
+    world.target.set("/web", Does::Answer(200));
+    world.pass(60.0).await;
+    assert_eq!(world.get("/health").await.status, 200);
+    // When the time has come again, history goes on as if nothing had been.
+    world.pass(700.0).await;
+    let log = incidents(&world).await;
+    assert_eq!((log.len(), &log[0]["status"]), (1, &json!("resolved")));
+    let u = world.get("/api/v1/services/web/uptime?from=2026-11-16").await.ok();
+    assert_eq!(u["gap_ms"], 0);
+    assert_eq!(world.app().site.writer.figures().dropped, 0);
+    let noted: String =
+        world.sql().query_row("SELECT group_concat(why) FROM interruption", [], |row| row.get(0)).unwrap();
+    assert_eq!(noted, "clock_step");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_witness_in_reach_nobody_is_blamed() {
+    let (nobody, dead) = (closed_port().await, closed_port().await);
+    let config = format!(
+        "checks.interval_secs = 10\nchecks.witness = [\"{dead}\"]\n\
+         [[checks.endpoints]]\nname = \"gone\"\nurl = \"tcp://{nobody}\"\n\
+         [[checks.endpoints]]\nname = \"web\"\nurl = \"http://TARGET/web\"\n"
+    );
+    let mut world = World::start(&config).await;
+    world.target.set("/web", Does::Answer(500));
+    world.pass(60.0).await;
+    let log = incidents(&world).await;
+    // An answer that says no is no question of our network.
+    assert_eq!(log.iter().map(|i| i["service"].as_str().unwrap()).collect::<Vec<_>>(), ["web"]);
+    let checks = items(&world, "/api/v1/services/gone/checks?window=1h").await;
+    assert!(
+        checks.len() >= 6 && checks.iter().all(|c| c["outcome"] == "unknown" && c["failure"]["class"] == "monitor")
+    );
+    let u = world.get("/api/v1/services/gone/uptime?window=1h").await.ok();
+    assert_eq!((&u["uptime"], &u["down_ms"]), (&json!(null), &json!(0)));
+    assert_eq!(world.get("/health?verbose=1").await.json()["services"]["gone"]["status"], "pending");
+    // With a witness that answers, the failure is the service's.
+    world.stop().await;
+    world.start_again_with(&config.replace(&dead.to_string(), "TARGET")).await;
+    world.pass(30.0).await;
+    let log = incidents(&world).await;
+    assert!(log.iter().any(|i| i["service"] == "gone" && i["cause"]["class"] == "connect"), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_checks_than_allowed_are_under_way_and_late_ones_say_so() {
+    let mut config = String::from("checks.interval_secs = 2\nchecks.timeout_secs = 2\nchecks.max_concurrent = 2\n");
+    for i in 0..6 {
+        config += &format!("[[checks.endpoints]]\nname = \"s{i}\"\nurl = \"http://TARGET/{i}\"\n");
+    }
+    let world = World::start(&config).await;
+    (0..6).for_each(|i| world.target.set(&format!("/{i}"), Does::Hang));
+    world.pass(40.0).await;
+    assert_eq!(world.target.most_hanging(), 2);
+    assert!(world.app().site.pulse.figures().missed > 0);
+    (0..6).for_each(|i| world.target.set(&format!("/{i}"), Does::Answer(200)));
+    world.pass(5.0).await;
+    world.committed().await;
+    let missed = world.app().site.pulse.figures().missed;
+    let metrics = world.get("/metrics").await.text().to_owned();
+    assert!(metrics.contains(&format!("healthcheck_checks_missed_total {missed}\n")), "{missed} missed:\n{metrics}");
+    let mut unknown = 0;
+    for i in 0..6 {
+        let checks = items(&world, &format!("/api/v1/services/s{i}/checks?window=1h&outcome=unknown&limit=1000")).await;
+        unknown += checks.len() as u64;
+        assert!(checks.iter().all(|check| check["failure"]["message"] == "the check started too late to count"));
+    }
+    assert_eq!(unknown, missed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_checks_under_way_finish_and_keeps_their_results() {
+    let mut world = World::start(&one("interval_secs = 10\ntimeout_secs = 3")).await;
+    world.pass(5.0).await;
+    world.target.set("/web", Does::Hang);
+    world.until("a check under way", |w| w.target.hanging() == 1).await;
+    let started = *world.target.times("/web").last().unwrap();
+    world.stop().await;
+    let sql = world.sql();
+    let last: (i64, i64) = sql
+        .query_row("SELECT at, outcome FROM check_result ORDER BY at DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))
+        .unwrap();
+    assert_eq!(last, (started.0, 2));
+    let clean: bool = sql.query_row("SELECT stopped_at IS NOT NULL FROM run", [], |r| r.get(0)).unwrap();
+    assert!(clean);
+}

@@ -1,0 +1,211 @@
+//! Histories made by hand through the real writer, and the real router over them.
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use healthcheck_dashboard::{
+    clock::Clock,
+    domain::{
+        check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        service::{Cadence, Kind, Service, Thresholds},
+        time::UnixMs,
+    },
+    scheduler::Pulse,
+    store::{Configured, Keep, Position, Record, Store, Watched},
+    web::{self, figures::FigureCache, site::Site},
+};
+use serde_json::Value;
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+pub(crate) const KEEP: Keep = Keep { checks: None, hours: None, days: None };
+
+/// Checked every 10 s with a timeout of 5 s: a result speaks for 25 s at most. Down at 3 failures, up at 2 passes.
+pub(crate) fn service(name: &str) -> Service {
+    Service {
+        name: name.into(),
+        group: None,
+        description: None,
+        kind: Kind::Http,
+        target: "http://web:3000/".into(),
+        critical: true,
+        enabled: true,
+        cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
+        thresholds: Thresholds { failure: 3, success: 2 },
+        degraded_after_ms: None,
+    }
+}
+
+pub(crate) fn watched(service: Service) -> Watched {
+    Watched {
+        configured: Configured { service, renamed_from: None },
+        settings: Arc::new(serde_json::json!({"interval_ms": 10_000})),
+    }
+}
+
+/// What a check of this letter says: `.` up, `~` degraded, `x` down, `?` unknown.
+pub(crate) fn result(letter: char, at: UnixMs) -> CheckResult {
+    let reason = |class, phase, message: &str| Some(Reason { class, phase, message: message.to_owned() });
+    let (outcome, latency_us, http_status, reason) = match letter {
+        '.' => (Outcome::Up, Some(24_400), Some(200), None),
+        '~' => (Outcome::Degraded, Some(900_000), Some(200), reason(Class::Slow, None, "slower than 800 ms")),
+        'x' => {
+            let why = reason(Class::HttpStatus, Some(Phase::Ttfb), "HTTP 503, expected 200–399");
+            (Outcome::Down, Some(31_000), Some(503), why)
+        }
+        '?' => (Outcome::Unknown, None, None, reason(Class::Monitor, None, "the check started too late to count")),
+        other => panic!("{other:?} is no outcome"),
+    };
+    let ran = latency_us.is_some();
+    let phases = PhaseTimes {
+        dns_us: ran.then_some(400),
+        connect_us: ran.then_some(900),
+        tls_us: None,
+        ttfb_us: ran.then_some(20_000),
+    };
+    CheckResult { at, outcome, latency_us, phases, http_status, certificate_days: None, reason, recheck: false }
+}
+
+/// A history under way.
+pub(crate) struct History {
+    pub(crate) store: Store,
+    /// Moved by [`History::at`] and by nothing else.
+    pub(crate) clock: Clock,
+    positions: HashMap<String, (Service, Position)>,
+    folder: TempDir,
+}
+
+impl History {
+    /// A new one, that begins at this time.
+    pub(crate) fn new(begin: &str, services: Vec<Service>) -> History {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
+        History::open(folder, clock, services)
+    }
+
+    fn open(folder: TempDir, clock: Clock, services: Vec<Service>) -> History {
+        let all = services.iter().cloned().map(watched).collect();
+        let store = Store::open(&folder.path().join("history.db"), all, vec!["webhook"], KEEP, clock.clone()).unwrap();
+        let positions = services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), *p))).collect();
+        History { store, clock, positions, folder }
+    }
+
+    /// Stops the monitor and starts it again, with these services.
+    pub(crate) async fn restart(self, services: Vec<Service>) -> History {
+        let History { store, clock, folder, .. } = self;
+        store.stop().await;
+        History::open(folder, clock, services)
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("history.db")
+    }
+
+    /// Sets the clock.
+    pub(crate) fn at(&self, time: UnixMs) {
+        self.clock.step(time.since(self.clock.now()));
+    }
+
+    /// One result.
+    pub(crate) fn check(&mut self, name: &str, result: CheckResult) {
+        self.check_with(name, result, None);
+    }
+
+    /// One result of a failed check, with the beginning of the answer.
+    pub(crate) fn check_with(&mut self, name: &str, result: CheckResult, excerpt: Option<&str>) {
+        let (service, position) = self.positions.get_mut(name).unwrap();
+        let changes = position.health.observe(service.thresholds, result.at, result.outcome);
+        self.store.writer.record(Record {
+            service: position.id,
+            result,
+            excerpt: excerpt.map(str::to_owned),
+            certificate_expires_at: None,
+            changes,
+            confirmed: position.health.confirmed,
+        });
+    }
+
+    /// A result every 10 s from `from` on, one for each letter; a space is a check that did not happen.
+    pub(crate) fn checks(&mut self, name: &str, from: UnixMs, letters: &str) {
+        for (i, letter) in letters.chars().enumerate().filter(|(_, letter)| *letter != ' ') {
+            self.check(name, result(letter, from.plus(i as i64 * 10_000)));
+        }
+    }
+
+    /// Returns when everything is committed; the clock reads what it read before.
+    pub(crate) async fn committed(&self) {
+        let now = self.clock.now();
+        while self.store.writer.figures().waiting > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.at(now);
+    }
+
+    pub(crate) fn site(&self) -> Site {
+        Site {
+            board: self.store.board.clone(),
+            reader: self.store.reader.clone(),
+            writer: self.store.writer.clone(),
+            pulse: Arc::new(Pulse::default()),
+            clock: self.clock.clone(),
+            title: "Healthcheck".into(),
+            base_path: "".into(),
+            figures: Arc::new(FigureCache::default()),
+            dashboard: true,
+            started_at: self.clock.now(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        get(&self.site(), path).await
+    }
+}
+
+/// An answer of the router.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e} in {}: {:?}", self.status, self.text()))
+    }
+
+    /// A header, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text());
+        self.json()
+    }
+}
+
+pub(crate) async fn get(site: &Site, path: &str) -> Answer {
+    ask(site, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+pub(crate) async fn send(site: &Site, method: Method, path: &str) -> Answer {
+    ask(site, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+}
+
+pub(crate) async fn ask(site: &Site, request: Request<Body>) -> Answer {
+    let response = web::router(site.clone()).oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
