@@ -10,6 +10,7 @@
 //! | --- | --- | --- |
 //! | `main` | 9 | arguments, logging, exit code; nothing else |
 //! | `cli` | 8 | one file per command |
+//! | `init` | 8 | process 1 of a container: passes signals on, buries orphans |
 //! | `app` | 7 | wiring, and the order of start and stop |
 //! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
@@ -52,6 +53,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod init;
 pub mod notify;
 pub mod probe;
 pub mod scheduler;

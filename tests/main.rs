@@ -1,6 +1,7 @@
 //! The product from outside, in one binary: real files, real servers, real pages.
 
 mod config;
+mod container;
 mod laws;
 mod probes;
 mod support;
