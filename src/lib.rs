@@ -11,6 +11,7 @@
 //! | `main` | 10 | arguments, logging, exit code; nothing else |
 //! | `cli` | 9 | one file per command |
 //! | `demo` | 8 | a demonstration: servers that misbehave on a script, and a plausible past |
+//! | `init` | 9 | process 1 of a container: passes signals on, buries orphans |
 //! | `app` | 7 | wiring, and the order of start and stop |
 //! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
@@ -54,6 +55,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod init;
 pub mod notify;
 pub mod probe;
 pub mod scheduler;

@@ -1,11 +1,17 @@
 //! Arguments, logging, exit code.
 
 use clap::Parser;
-use healthcheck_dashboard::cli::Cli;
+use healthcheck_dashboard::{cli::Cli, init};
 use std::{io::IsTerminal, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if init::is_called_for() {
+        return init::run().unwrap_or_else(|error| {
+            eprintln!("error: the program cannot be started from process 1: {error}");
+            ExitCode::FAILURE
+        });
+    }
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()

@@ -35,15 +35,17 @@ impl Shutdown {
     }
 }
 
-/// Returns the name of the first SIGTERM or SIGINT.
+/// Listens from now on; the future gives the name of the first SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When a handler cannot be installed.
-pub async fn signal() -> std::io::Result<&'static str> {
+pub fn signals() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }

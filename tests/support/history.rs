@@ -153,6 +153,7 @@ impl History {
             title: "Healthcheck".into(),
             base_path: "".into(),
             figures: Arc::new(FigureCache::default()),
+            templates: web::Templates::new(),
             dashboard: true,
             started_at: self.clock.now(),
         }

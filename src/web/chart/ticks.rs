@@ -95,7 +95,8 @@ fn months(window: Window, zone: Zone, length: i64) -> Vec<(UnixMs, String)> {
     loop {
         let at = NaiveDate::from_ymd_opt(year, month, 1).and_then(|d| zone.at(d.and_time(NaiveTime::MIN)));
         let Some(at) = at.filter(|at| *at <= window.to()) else { return found };
-        if at >= window.from() && (month - 1).is_multiple_of(every.min(12)) {
+        let whole_years = month == 1 && year.unsigned_abs().is_multiple_of(every.div_ceil(12));
+        if at >= window.from() && if every > 12 { whole_years } else { (month - 1).is_multiple_of(every) } {
             let label = if month == 1 { "%Y" } else { "%b" };
             found.push((at, zone.local(at).format(label).to_string()));
         }
