@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod architecture;
+mod browser;
 mod config;
 mod container;
 mod laws;

@@ -8,10 +8,9 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("healthcheck-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     tracing::info!("making 90 days of history in {}", folder.display());
-    let port = std::env::var("DASHBOARD_PORT").ok();
     let signals = shutdown::signals()?;
     let done = async {
-        let app = demo::start(&folder, port, Clock::system()).await?;
+        let app = demo::start(&folder, &|name| std::env::var(name).ok(), |_| (), Clock::system()).await?;
         let signal = signals.await;
         tracing::info!("{signal}: stopping");
         app.stop().await;

@@ -8,7 +8,6 @@ use crate::{
     app::App,
     clock::Clock,
     config::{self, Config},
-    domain::time::UnixMs,
 };
 use anyhow::Context;
 use std::path::Path;
@@ -19,27 +18,30 @@ pub const DAYS: i64 = 90;
 /// The configuration of the demonstration, with its own servers' ports and its folder left open.
 const CONFIG: &str = include_str!("config.toml");
 
-/// Makes the past in `folder`, starts the servers and watches them.
+/// Makes the past in `folder`, starts the servers and watches them, at the port that `env` has as `DASHBOARD_PORT`.
+/// `adjust` has the last word on the configuration.
 ///
 /// # Errors
 /// When the folder or the port cannot be used.
-pub async fn start(folder: &Path, port: Option<String>, clock: Clock) -> anyhow::Result<App> {
+pub async fn start(
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    adjust: impl FnOnce(&mut Config),
+    clock: Clock,
+) -> anyhow::Result<App> {
     let servers = servers::start().await?;
-    let config = configuration(folder, port, &servers)?;
+    let mut config = configuration(folder, env, &servers)?;
+    adjust(&mut config);
     let (past, now) = (config.clone(), clock.now());
     tokio::task::spawn_blocking(move || history::make(&past, now)).await??;
     App::start(config, clock).await
 }
 
-/// Makes the past alone, up to `now`: for tests that want a history and no servers.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn make_past(config: &Config, now: UnixMs) -> anyhow::Result<()> {
-    history::make(config, now)
-}
-
-fn configuration(folder: &Path, port: Option<String>, servers: &servers::Servers) -> anyhow::Result<Config> {
+fn configuration(
+    folder: &Path,
+    outside: &dyn Fn(&str) -> Option<String>,
+    servers: &servers::Servers,
+) -> anyhow::Result<Config> {
     let database = folder.join("history.db").display().to_string();
     let (http, mail, database_port) =
         (servers.http.to_string(), servers.mail.to_string(), servers.database.to_string());
@@ -48,7 +50,7 @@ fn configuration(folder: &Path, port: Option<String>, servers: &servers::Servers
         "HTTP" => Some(http.clone()),
         "MAIL" => Some(mail.clone()),
         "DATABASE" => Some(database_port.clone()),
-        "DASHBOARD_PORT" => port.clone(),
+        "DASHBOARD_PORT" => outside(name),
         _ => None,
     };
     config::parse(CONFIG, Path::new("demo.toml"), &env)

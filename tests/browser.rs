@@ -1,0 +1,229 @@
+//! The dashboard in a real browser.
+
+use crate::support::{
+    browser::{Browser, DESK, PHONE, Screen},
+    target::{Does, Target},
+};
+use healthcheck_dashboard::{app::App, clock::Clock, config, demo};
+use serde_json::Value;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A running service and the folder of its history.
+struct Running {
+    app: App,
+    address: String,
+    _folder: TempDir,
+}
+
+impl Running {
+    fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = reqwest::get(self.page(path)).await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+}
+
+/// The demonstration, which has 90 days of history.
+async fn demonstration() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let adjust = |config: &mut config::Config| config.dashboard.port = 0;
+    let app = demo::start(folder.path(), &|_| None, adjust, Clock::system()).await.unwrap();
+    Running { address: format!("http://{}", app.address), app, _folder: folder }
+}
+
+/// What a test watches: this configuration, in which TARGET stands for a server that does as it is told.
+async fn watching(configuration: &str) -> (Running, Target) {
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::start(Clock::system()).await;
+    let text = configuration.replace("TARGET", &target.address.to_string());
+    let mut config = config::parse(&text, Path::new("config.toml"), &|_| None).unwrap();
+    config.storage.path = folder.path().join("history.db");
+    config.dashboard.bind = [127, 0, 0, 1].into();
+    config.dashboard.port = 0;
+    let app = App::start(config, Clock::system()).await.unwrap();
+    (Running { address: format!("http://{}", app.address), app, _folder: folder }, target)
+}
+
+const FAST: &str = r#"
+    [checks]
+    interval_secs = 0.4
+    timeout_secs = 0.3
+    retry_interval_secs = 0.1
+"#;
+
+/// See it now, find when it started, review the week, take the history home: each by looking and clicking.
+async fn do_the_four_jobs(screen: Screen, name: &str) {
+    let running = demonstration().await;
+    let browser = Browser::open(screen).await;
+    browser.go(&running.page("/dashboard")).await;
+    // Now.
+    assert!(!browser.text("h1").await.is_empty());
+    assert_eq!(browser.count("tr[data-service]").await, 11);
+    browser.picture(&format!("{name}-now")).await;
+
+    // When did Tuesday's outage of api begin? Two clicks.
+    let incidents = running.get("/api/v1/incidents?service=api&limit=500").await;
+    let tuesday = incidents["items"].as_array().unwrap().iter().find(|i| i["duration_ms"].as_i64() > Some(760_000));
+    let tuesday = tuesday.expect("the demonstration has an outage of almost 13 minutes").clone();
+    browser.click("Incidents").await;
+    browser.picture(&format!("{name}-log")).await;
+    let id = tuesday["id"].as_i64().unwrap();
+    browser.find(&format!("a[href='/dashboard/incidents/{id}']")).await.click().await.unwrap();
+    assert!(browser.text("h1").await.contains("api was down for 12 min 50 s on Tuesday"));
+    let times: Vec<&str> = ["last_ok_at", "started_at"].iter().map(|key| tuesday[key].as_str().unwrap()).collect();
+    let shown = browser.run("return [...document.querySelectorAll('.answer time')].map(t => t.dateTime)").await;
+    assert_eq!(shown, serde_json::json!(times));
+    browser.picture(&format!("{name}-incident")).await;
+
+    // How was last week?
+    browser.click("api").await;
+    browser.click("7 d").await;
+    assert!(browser.text("aside h2").await.contains("Uptime, 7 days"));
+    assert!(browser.text(".big").await.ends_with('%'));
+    assert!(browser.text(".ledger .sum").await.contains("7 d"));
+    browser.picture(&format!("{name}-service")).await;
+
+    // The history, please.
+    let link = browser.driver.find(thirtyfour::By::LinkText("Export JSON")).await.unwrap();
+    let address = link.prop("href").await.unwrap().unwrap();
+    let export: Value = serde_json::from_slice(&reqwest::get(address).await.unwrap().bytes().await.unwrap()).unwrap();
+    assert!(export["checks"].as_array().unwrap().len() > 10_000);
+    assert!(export["checks"].as_array().unwrap().iter().all(|check| check["service"] == "api"));
+
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_four_jobs_are_done_by_clicking() {
+    do_the_four_jobs(DESK, "desk").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_four_jobs_are_done_without_a_script_in_the_dark() {
+    do_the_four_jobs(Screen { script: false, dark: true, ..DESK }, "dark-no-script").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_four_jobs_are_done_on_a_phone_and_no_page_is_wider_than_it() {
+    do_the_four_jobs(PHONE, "phone").await;
+    let running = demonstration().await;
+    let browser = Browser::open(PHONE).await;
+    for path in [
+        "/dashboard",
+        "/dashboard/incidents",
+        "/dashboard/incidents/1",
+        "/dashboard/services/api",
+        "/dashboard/services/search?window=90d",
+        "/dashboard/services/nothing",
+    ] {
+        browser.go(&running.page(path)).await;
+        assert_eq!(browser.overflow().await, 0, "{path}");
+    }
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_page_stays_fresh_and_says_when_it_is_cut_off() {
+    let (running, target) =
+        watching(&format!("{FAST}\nendpoints = [{{ name = \"web\", url = \"http://TARGET/web\" }}]")).await;
+    let browser = Browser::open(DESK).await;
+    browser.go(&running.page("/dashboard")).await;
+    browser.until("h1", "web is up").await;
+    browser.run("window.mark = 'the same page'").await;
+    target.set("/web", Does::Answer(503));
+    browser.until("h1", "web has been down for").await;
+    browser.until("h1", "HTTP 503").await;
+    assert!(browser.text("[data-live=open]").await.contains("1 open incident"));
+    // What a screen reader is told.
+    let told = browser.run("return document.querySelector('[data-live=announce]').textContent").await;
+    assert!(told.as_str().unwrap().contains("web has been"), "{told}");
+    target.set("/web", Does::Answer(200));
+    browser.until("h1", "web is up").await;
+    assert_eq!(browser.run("return window.mark").await, "the same page");
+    running.app.stop().await;
+    browser.until("[data-live=connection]", "Not live since").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_named_like_a_script_is_harmless_on_every_page() {
+    let evil = "<script>document.title='owned'</script>\\\"'><img src=x onerror=alert(1)>";
+    let (running, target) = watching(&format!(
+        "{FAST}\n[[checks.endpoints]]\nname = \"{evil}\"\ngroup = \"<b>group</b>\"\ndescription = \"<i>what</i>\"\n\
+         url = \"http://TARGET/evil\"\nexpect_body = \"<script>\"\n[dashboard]\ntitle = \"<u>title</u>\""
+    ))
+    .await;
+    target.set("/evil", Does::Answer(200));
+    let browser = Browser::open(DESK).await;
+    browser.go(&running.page("/dashboard")).await;
+    browser.until("h1", "<script>").await;
+    browser.until("h1", "down for").await;
+    let incident = running.get("/api/v1/incidents").await["items"][0]["id"].as_i64().unwrap();
+    let service = browser.find(".services th a").await.prop("href").await.unwrap().unwrap();
+    for page in [
+        running.page("/dashboard"),
+        service,
+        running.page("/dashboard/incidents"),
+        running.page(&format!("/dashboard/incidents/{incident}")),
+    ] {
+        browser.go(&page).await;
+        assert!(browser.text("main").await.contains("<script>document.title='owned'</script>"), "{page}");
+        let made = browser
+            .run("return document.querySelectorAll('main script, main img, main b b, main i, .mark u').length")
+            .await;
+        assert_eq!(made, 0, "{page}");
+        assert_ne!(browser.driver.title().await.unwrap(), "owned");
+    }
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_says_exact_values_and_is_looked_at_more_closely_by_dragging() {
+    let running = demonstration().await;
+    let browser = Browser::open(DESK).await;
+    browser.go(&running.page("/dashboard/services/api?window=7d")).await;
+    let chart = browser.find("svg[data-chart=history]").await;
+    browser.driver.action_chain().move_to_element_center(&chart).perform().await.unwrap();
+    browser.until("[data-readout]", "p50").await;
+    let drag = browser.driver.action_chain().move_to_element_with_offset(&chart, -50, 0).click_and_hold();
+    drag.move_by_offset(100, 0).release().perform().await.unwrap();
+    browser.until(".pick", "to").await;
+    let address = browser.driver.current_url().await.unwrap();
+    let times: Vec<_> = address.query_pairs().filter(|(name, _)| name == "from" || name == "to").collect();
+    assert_eq!(times.len(), 2, "{address}");
+    // And back.
+    browser.driver.back().await.unwrap();
+    assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("window=7d"));
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_are_found_while_one_types() {
+    let running = demonstration().await;
+    let browser = Browser::open(DESK).await;
+    browser.go(&running.page("/dashboard")).await;
+    let field = browser.find("#q").await;
+    field.send_keys("redis").await.unwrap();
+    let shown = "return [...document.querySelectorAll('tr[data-service]')].filter(r => r.offsetParent).map(r => r.dataset.service)";
+    assert_eq!(browser.run(shown).await, serde_json::json!(["redis"]));
+    assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("?q=redis"));
+    // The server answers the same address with the same list, and goes on from there.
+    browser.driver.refresh().await.unwrap();
+    assert_eq!(browser.run(shown).await, serde_json::json!(["redis"]));
+    browser.go(&running.page("/dashboard?q=nothing-like-it")).await;
+    browser.click("Show all 11").await;
+    assert_eq!(browser.count("tr[data-service]").await, 11);
+    browser.close().await;
+    running.app.stop().await;
+}

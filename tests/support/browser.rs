@@ -1,0 +1,193 @@
+//! A real browser: Debian's chromium, driven by its chromedriver.
+
+use serde_json::{Value, json};
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+use thirtyfour::{prelude::*, session::handle::SessionHandle};
+
+/// What a reader has before them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) script: bool,
+    pub(crate) dark: bool,
+}
+
+pub(crate) const DESK: Screen = Screen { width: 1440, height: 1000, script: true, dark: false };
+pub(crate) const PHONE: Screen = Screen { width: 390, height: 844, script: true, dark: false };
+
+/// A browser and its driver; both end with it.
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
+    address: String,
+    chromedriver: Child,
+    _profile: TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The browser is the driver's child and ends with its session; this is for tests that failed.
+        let _ = self.chromedriver.kill();
+        let _ = self.chromedriver.wait();
+    }
+}
+
+impl Browser {
+    pub(crate) async fn open(screen: Screen) -> Browser {
+        // The driver's client wants one although it speaks plain HTTP. It fails where another test was faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let profile = tempfile::tempdir().unwrap();
+        let port = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let chromedriver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing: tests/run installs it");
+        let address = format!("http://127.0.0.1:{port}");
+        let mut caps = DesiredCapabilities::chrome();
+        for arg in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--hide-scrollbars",
+            "--lang=en-GB",
+        ] {
+            caps.add_arg(arg).unwrap();
+        }
+        caps.add_arg(&format!("--window-size={},{}", screen.width.max(500), screen.height)).unwrap();
+        caps.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
+        if screen.width < 500 {
+            // Windows are never narrower than 500 pixels; phones are.
+            let metrics = json!({"width": screen.width, "height": screen.height, "pixelRatio": 1.0, "touch": true});
+            caps.add_experimental_option("mobileEmulation", json!({"deviceMetrics": metrics})).unwrap();
+        }
+        if !screen.script {
+            let prefs = json!({"profile.managed_default_content_settings.javascript": 2});
+            caps.add_experimental_option("prefs", prefs).unwrap();
+        }
+        caps.set("goog:loggingPrefs", json!({"browser": "ALL"})).unwrap();
+        let mut driver = Err(String::new());
+        for _ in 0..300 {
+            driver = WebDriver::new(&address, caps.clone()).await.map_err(|e| e.to_string());
+            match &driver {
+                Err(error) if error.contains("onnect") || error.contains("error sending") => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                _ => break,
+            }
+        }
+        let driver = driver.unwrap_or_else(|error| panic!("no browser: {error}"));
+        let browser = Browser { driver, address, chromedriver, _profile: profile };
+        if screen.dark {
+            let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+            browser.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        }
+        browser
+    }
+
+    async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.post("goog/cdp/execute", json!({"cmd": command, "params": params})).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let handle: &SessionHandle = &self.driver;
+        let url = format!("{}/session/{}/{path}", self.address, handle.session_id());
+        let body = serde_json::to_vec(&body).unwrap();
+        let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// What the console has said since the last time: breaches of the content policy and errors of the script stand here.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.post("se/log", json!({"type": "browser"})).await;
+        let entries = log["value"].as_array().cloned().unwrap_or_default();
+        let severe = entries.iter().filter(|e| e["level"] == "SEVERE" || e["level"] == "WARNING");
+        severe.map(|e| e["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    pub(crate) async fn go(&self, url: &str) {
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// The text of the first thing that matches, as it is rendered.
+    pub(crate) async fn text(&self, css: &str) -> String {
+        let element = self.find(css).await;
+        plain(&element.text().await.unwrap())
+    }
+
+    pub(crate) async fn find(&self, css: &str) -> WebElement {
+        match self.driver.find(By::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => panic!("there is no {css} on {}: {error}", self.driver.current_url().await.unwrap()),
+        }
+    }
+
+    pub(crate) async fn count(&self, css: &str) -> usize {
+        self.driver.find_all(By::Css(css)).await.unwrap().len()
+    }
+
+    /// Clicks a link by what it says.
+    pub(crate) async fn click(&self, said: &str) {
+        let link = self.driver.find(By::LinkText(said)).await;
+        link.unwrap_or_else(|e| panic!("there is no link “{said}”: {e}")).click().await.unwrap();
+    }
+
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.execute(script, vec![]).await.unwrap().json().clone()
+    }
+
+    /// Waits until a text shows up, half a minute at most.
+    pub(crate) async fn until(&self, css: &str, wanted: &str) {
+        let mut last = String::new();
+        for _ in 0..300 {
+            if let Ok(element) = self.driver.find(By::Css(css)).await
+                && let Ok(text) = element.text().await
+            {
+                last = plain(&text);
+                if last.contains(wanted) {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} never said “{wanted}”, but “{last}”");
+    }
+
+    /// How far the page is wider than the screen, in pixels.
+    pub(crate) async fn overflow(&self) -> i64 {
+        let wider =
+            self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        wider.as_i64().unwrap()
+    }
+
+    /// Keeps a picture for people to look at.
+    pub(crate) async fn picture(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+        std::fs::create_dir_all(&folder).unwrap();
+        self.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+    }
+
+    pub(crate) async fn close(self) {
+        let _ = self.driver.clone().quit().await;
+    }
+}
+
+/// A text with ordinary spaces.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(['\u{a0}', '\u{202f}'], " ")
+}
