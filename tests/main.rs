@@ -7,6 +7,7 @@ mod browser;
 mod config;
 mod container;
 mod laws;
+mod pages;
 mod probes;
 mod scheduler;
 mod support;

@@ -1,0 +1,287 @@
+//! What the pages say, over histories that are known: states, empty places, mistakes in an address.
+
+use crate::support::{
+    browser::plain,
+    history::{Answer, History, ask, get, result, service},
+};
+use axum::{body::Body, http::Request};
+use healthcheck_dashboard::{
+    domain::{service::Service, time::UnixMs},
+    web::site::Site,
+};
+use std::sync::Arc;
+
+const BEGIN: &str = "2026-11-16T00:00:00Z";
+
+fn s(seconds: i64) -> UnixMs {
+    UnixMs::parse(BEGIN).unwrap().plus(seconds * 1000)
+}
+
+/// The words of a page, without its markup.
+fn words(answer: &Answer) -> String {
+    let mut said = String::new();
+    for piece in answer.text().split('<').skip(1) {
+        let (tag, text) = piece.split_once('>').unwrap_or((piece, ""));
+        // What begins or ends a block separates words.
+        let block = ["p", "/p", "h1", "h2", "td", "th", "tr", "dd", "dt", "div", "li", "/h1", "/h2"];
+        if block.iter().any(|b| tag.split([' ', '\n']).next() == Some(b)) {
+            said.push(' ');
+        }
+        said.push_str(text);
+    }
+    let said = said
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#x27;", "'")
+        .replace("&#x2f;", "/");
+    plain(&said.replace("&amp;", "&")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+async fn page(site: &Site, path: &str) -> String {
+    let answer = get(site, path).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    words(&answer)
+}
+
+/// The part of a page's words between two others.
+#[track_caller]
+fn between<'a>(said: &'a str, from: &str, to: &str) -> &'a str {
+    let start = said.find(from).unwrap_or_else(|| panic!("no “{from}” in {said}")) + from.len();
+    let end = said[start..].find(to).unwrap_or_else(|| panic!("no “{to}” in {said}"));
+    said[start..start + end].trim()
+}
+
+/// A history of some services with these letters each, ten seconds apart, seen at a moment.
+async fn seen(services: &[(&str, &str)], at: UnixMs) -> History {
+    let mut history = History::new(BEGIN, services.iter().map(|(name, _)| service(name)).collect());
+    for (name, letters) in services {
+        history.checks(name, s(0), letters);
+    }
+    history.committed().await;
+    history.at(at);
+    history
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overview_begins_with_the_truth() {
+    for (services, truth) in [
+        (vec![("web", "....."), ("api", ".....")], "All 2 services are up"),
+        (vec![("web", ".....")], "web is up"),
+        (vec![("web", "..xxx"), ("api", ".....")], "web has been down for 23 s: HTTP 503"),
+        (vec![("web", "..xxx"), ("api", ".xxxx")], "2 services are down: api failed first, 33 s ago"),
+        (vec![("web", "...~~"), ("api", ".....")], "web has been degraded for 13 s: slower than 800 ms"),
+        (vec![("web", "...~~"), ("api", "....~")], "2 services are degraded"),
+        (vec![("web", "....."), ("api", ".    ")], "api has had no result for 18 s"),
+        (vec![("web", ""), ("api", "")], "2 services, first results within 10 s"),
+    ] {
+        let history = seen(&services, s(43)).await;
+        let said = page(&history.site(), "/dashboard").await;
+        assert!(said.contains(truth), "{truth} is not in {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overview_says_what_else_is_wrong_and_when_something_failed_last() {
+    let history = seen(&[("web", "..xxx"), ("api", "...~~"), ("db", ".    ")], s(43)).await;
+    let said = page(&history.site(), "/dashboard").await;
+    assert!(said.contains("Also: api has been degraded for 13 s, db has had no result for 18 s."), "{said}");
+    let history = seen(&[("web", "..xxx...")], s(73)).await;
+    let said = page(&history.site(), "/dashboard").await;
+    assert!(said.contains("Nothing has failed since Monday, 16 November, 00:00."), "{said}");
+    let history = seen(&[("web", "....x")], s(43)).await;
+    let said = page(&history.site(), "/dashboard").await;
+    assert!(said.contains("web is up"), "one failed check is no outage: {said}");
+    assert!(said.contains("web failed the latest check and is being checked again."), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_incident_says_when_it_began_and_why() {
+    let mut history = seen(&[("web", "...."), ("api", "....")], s(40)).await;
+    history.check_with("web", result('x', s(40)), Some("HTTP/1.1 503\n\n{\"error\":\"pool timed out\"}"));
+    history.checks("web", s(50), "xx");
+    history.committed().await;
+    history.at(s(63));
+    let said = page(&history.site(), "/dashboard").await;
+    let open = between(&said, "1 open incident", "See how it began");
+    assert!(open.starts_with("Cause HTTP 503, expected 200–399"), "{open}");
+    assert!(open.contains("between 00:00:30 (last good) and 00:00:40 (first failed)"), "{open}");
+    assert!(open.contains("Confirmed 00:01:00, 20 s later"), "{open}");
+    assert!(open.contains("3 failed checks"), "{open}");
+    assert!(open.contains("pool timed out"), "{open}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_choose_services_and_an_empty_list_says_why() {
+    let api = Service { group: Some("Public API".into()), ..service("api") };
+    let mut history = History::new(BEGIN, vec![api, service("web"), service("worker")]);
+    history.checks("api", s(0), "..xxx");
+    history.checks("web", s(0), ".....");
+    history.checks("worker", s(0), ".....");
+    history.committed().await;
+    history.at(s(43));
+    let site = history.site();
+    let rows = |answer: &Answer| {
+        let names =
+            answer.text().split("data-service=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        // The chart of the open incident names its service too.
+        let mut names: Vec<String> = names.collect();
+        names.dedup();
+        names
+    };
+    let list = |answer: &Answer| rows(answer).into_iter().filter(|n| n != "api").collect::<Vec<_>>();
+    assert_eq!(list(&get(&site, "/dashboard?state=up").await), ["web", "worker"]);
+    assert_eq!(list(&get(&site, "/dashboard?q=WORK").await), ["worker"]);
+    assert_eq!(list(&get(&site, "/dashboard?group=Public+API").await), [""; 0]);
+    assert_eq!(list(&get(&site, "/dashboard?sort=name").await), ["web", "worker"]);
+    let said = page(&site, "/dashboard?state=down&q=work").await;
+    assert!(said.contains("No service that is down has “work” in its name or address. Show all 3"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_shows_uptime_with_bounds_and_where_the_time_went() {
+    let history = seen(&[("web", "......~.x.xx......            .")], s(310)).await;
+    let said = page(&history.site(), "/dashboard/services/web?window=24h").await;
+    let uptime = history.get("/api/v1/services/web/uptime?window=24h").await.ok();
+    let shown = format!("{:.4} %", uptime["uptime"].as_f64().unwrap());
+    assert!(said.contains(&shown), "{shown} is not in {said}");
+    for (key, label) in [("worst", "between"), ("best", "and")] {
+        let bound = format!("{label} {:.4} %", uptime[key].as_f64().unwrap());
+        assert!(said.contains(&bound), "{bound} is not in {said}");
+    }
+    assert!(said.contains("Degraded 10 s"), "{said}");
+    assert!(said.contains("Down 30 s"), "{said}");
+    assert!(said.contains("Adds up to 1 d"), "{said}");
+    assert!(said.contains("2 blips in these 24 hours"), "{said}");
+    assert!(said.contains("no check was made"), "the gap is listed: {said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_drawn_at_its_true_extent_however_short_and_a_gap_as_a_gap() {
+    // One failed check in an hour of a year's chart.
+    let mut history = History::new(BEGIN, vec![service("web")]);
+    history.checks("web", s(0), &format!("{}x{}{}{}", ".".repeat(60), ".".repeat(60), " ".repeat(60), ".".repeat(60)));
+    history.committed().await;
+    history.at(s(2405));
+    let answer = get(&history.site(), "/dashboard/services/web?window=365d").await;
+    assert_eq!(answer.text().matches("data-outage").count(), 1);
+    // Both are drawn at least 3 pixels wide: a stroke stands at the beginning, whatever the scale.
+    assert_eq!(answer.text().matches("class=\"k-down\" x1=").count(), 1);
+    // The year before it was watched, and the gap.
+    let chart = answer.text().split("data-chart=\"history\"").nth(1).unwrap().split("</figure>").next().unwrap();
+    assert_eq!(chart.matches("class=\"f-page\"").count(), 2, "{chart}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_without_results_says_so() {
+    let history = seen(&[("web", ".....")], s(43)).await;
+    let said = page(&history.site(), "/dashboard/services/web?from=2026-11-01&to=2026-11-02").await;
+    assert!(said.contains("Nothing was observed here, so there is no uptime to give."), "{said}");
+    assert!(said.contains("No incident in these 1 d"), "{said}");
+    assert!(said.contains("No check was made in this range."), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_left_the_configuration_keeps_its_page() {
+    let history = seen(&[("web", "....."), ("old", ".....")], s(43)).await;
+    let history = history.restart(vec![service("web")]).await;
+    let said = page(&history.site(), "/dashboard/services/old").await;
+    assert!(said.contains("old is no longer watched, since Monday, 16 November. Its history stays"), "{said}");
+    assert!(!page(&history.site(), "/dashboard").await.contains("old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_makes_no_sense_is_answered_with_what_to_do() {
+    let history = seen(&[("api", "..xxx..")], s(63)).await;
+    let site = history.site();
+    for (path, status, wanted) in [
+        ("/dashboard/services/apo", 404, "There is no service named “apo” Did you mean api?"),
+        ("/dashboard/services/a%2Fb", 404, "There is no service named “a/b”"),
+        ("/dashboard/incidents/999", 404, "There is no incident 999 Show the incident log"),
+        ("/dashboard/incidents/x", 404, "There is no incident x"),
+        ("/dashboard/incidents?service=zzz", 404, "There is no service named “zzz”"),
+        ("/dashboard/services/api?window=7", 400, "“7” is no length of time"),
+        ("/dashboard/services/api?from=yesterday", 400, "“yesterday” is no time"),
+        ("/dashboard/services/api?tz=Atlantis", 400, "There is no time zone named “Atlantis”"),
+        ("/dashboard/services/api?from=2026-11-16&to=2026-11-15", 422, "This range ends before it begins"),
+        ("/dashboard/services/api?from=2030-01-01", 422, "This range ends before it begins"),
+        ("/dashboard/services/api?from=2030-01-01&to=2030-01-02", 422, "This range lies in the future"),
+    ] {
+        let answer = get(&site, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+        assert!(words(&answer).contains(wanted), "{path}: {}", words(&answer));
+    }
+    let nowhere = Request::get("/dashbord").header("accept", "text/html,*/*").body(Body::empty()).unwrap();
+    let answer = ask(&site, nowhere).await;
+    assert_eq!(answer.status, 404);
+    assert!(words(&answer).contains("There is nothing at this address"));
+    assert_eq!(get(&site, "/dashbord").await.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_are_said_in_the_readers_zone() {
+    let history = seen(&[("web", "..xxx")], s(43)).await;
+    let site = history.site();
+    assert!(page(&site, "/dashboard?tz=Asia/Tokyo").await.contains("and 09:00:20 (first failed)"));
+    let request = Request::get("/dashboard").header("cookie", "tz=Europe%2FBerlin").body(Body::empty()).unwrap();
+    let answer = ask(&site, request).await;
+    assert!(words(&answer).contains("and 01:00:20 (first failed)"));
+    assert!(words(&answer).contains("Times are Europe/Berlin"));
+    // Whoever wants the exact moment finds it in UTC.
+    assert!(answer.text().contains("title=\"2026-11-16T00:00:20.000Z\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_work_below_a_path_and_not_at_all_where_they_are_not_wanted() {
+    let history = seen(&[("web", "..xxx")], s(43)).await;
+    let site = Site { base_path: Arc::from("/status"), ..history.site() };
+    for path in ["/status/dashboard", "/dashboard", "/status/dashboard/services/web", "/status/dashboard/incidents/1"] {
+        let answer = get(&site, path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for link in answer.text().split("href=\"").skip(1).chain(answer.text().split("src=\"").skip(1)) {
+            let link = link.split('"').next().unwrap().replace("&#x2f;", "/");
+            let fine = link.starts_with("/status/") || link.starts_with(['#', '?']);
+            assert!(fine, "{path} links to {link}");
+        }
+    }
+    assert_eq!(get(&site, "/status").await.header("location"), "/status/dashboard");
+    let asset =
+        get(&site, "/dashboard").await.text().split("href=\"").find(|l| l.contains("style-")).unwrap().to_owned();
+    let asset = get(&site, &asset.split('"').next().unwrap().replace("&#x2f;", "/")).await;
+    assert_eq!(asset.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(asset.header("cache-control"), "public, max-age=31536000, immutable");
+
+    let without = Site { dashboard: false, ..history.site() };
+    for path in ["/", "/dashboard", "/dashboard/services/web", "/dashboard/incidents", "/dashboard/incidents/1"] {
+        assert_eq!(get(&without, path).await.status, 404, "{path}");
+    }
+    assert_eq!(get(&without, "/health").await.status, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_pages_through_every_incident_once() {
+    let flappy = Service {
+        thresholds: healthcheck_dashboard::domain::service::Thresholds { failure: 1, success: 1 },
+        ..service("flappy")
+    };
+    let mut history = History::new(BEGIN, vec![flappy]);
+    history.checks("flappy", s(0), &".x".repeat(120));
+    history.committed().await;
+    history.at(s(2405));
+    let site = history.site();
+    let mut path = "/dashboard/incidents".to_owned();
+    let mut found = Vec::new();
+    for _ in 0..10 {
+        let answer = get(&site, &path).await;
+        let links =
+            answer.text().split("incidents&#x2f;").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        found.extend(links.filter(|id| id.parse::<i64>().is_ok()));
+        let Some(older) = answer.text().split("href=\"").find(|l| l.contains("\">Older<")) else { break };
+        path = format!("/dashboard/incidents{}", older.split('"').next().unwrap().replace("&amp;", "&"));
+    }
+    assert_eq!(found.len(), 120);
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 120);
+}
