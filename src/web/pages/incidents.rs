@@ -82,7 +82,10 @@ fn content(
             Some(service) => Some(service.id),
             None => {
                 let truth = format!("There is no service named “{}”", words::clipped(name, 80));
-                let way_out = ("Show the incidents of all services".to_owned(), query.path().to_owned());
+                let way_out = (
+                    "Show the incidents of all services".to_owned(),
+                    format!("{}/dashboard/incidents", site.base_path),
+                );
                 return Ok(Err(PageError::not_found(truth, Some(way_out))));
             }
         },

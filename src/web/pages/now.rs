@@ -479,7 +479,7 @@ fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> List {
         sorts: SORTS.map(|(one, word, said)| (word, said, one == sort)).to_vec(),
         state: state.map(Status::as_str),
         empty: (shown == 0 && !seen.is_empty()).then(|| nothing_found(&q, state, group)),
-        all_url: query.path().to_owned(),
+        all_url: format!("{}/dashboard", site.base_path),
         q,
         sections: sections.into_iter().map(|(_, section)| section).collect(),
     }

@@ -17,7 +17,6 @@ use std::convert::Infallible;
 /// The address and the cookies of a request for a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
-    path: String,
     pairs: Vec<(String, String)>,
     /// From `?tz=`, else the cookie, else UTC.
     pub(super) zone: Zone,
@@ -35,12 +34,12 @@ impl<S: Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Query, Infallible> {
         let query = parts.uri.query().unwrap_or("");
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Ok(Query::new(parts.uri.path(), pairs, &parts.headers))
+        Ok(Query::new(pairs, &parts.headers))
     }
 }
 
 impl Query {
-    fn new(path: &str, pairs: Vec<(String, String)>, headers: &HeaderMap) -> Query {
+    fn new(pairs: Vec<(String, String)>, headers: &HeaderMap) -> Query {
         let asked = pairs.iter().rev().find(|(name, _)| name == "tz").map(|(_, zone)| zone.as_str());
         let from_cookie = cookie(headers, "tz").and_then(|name| Zone::parse(&name));
         let zone = asked.and_then(Zone::parse).or(from_cookie);
@@ -50,7 +49,6 @@ impl Query {
             _ => None,
         };
         Query {
-            path: path.to_owned(),
             zone: zone.unwrap_or(Zone::UTC),
             zone_unknown: asked.filter(|name| Zone::parse(name).is_none()).map(str::to_owned),
             theme,
@@ -117,17 +115,14 @@ impl Query {
             return Err(PageError::unprocessable(
                 "This range ends before it begins",
                 format!("It was asked for from {a} to {b}."),
-                Some((
-                    "Swap them".to_owned(),
-                    format!("{}{}", self.path, self.with(&[("from", self.get("to")), ("to", self.get("from"))])),
-                )),
+                Some(("Swap them".to_owned(), self.with(&[("from", self.get("to")), ("to", self.get("from"))]))),
             ));
         }
         Window::new(from, to.min(now)).ok_or_else(|| {
             PageError::unprocessable(
                 "This range lies in the future",
                 format!("It is {} now.", self.zone.dated(now, now).text),
-                Some(("Show the last 7 days".to_owned(), format!("{}?window=7d", self.path))),
+                Some(("Show the last 7 days".to_owned(), "?window=7d".to_owned())),
             )
         })
     }
@@ -135,11 +130,6 @@ impl Query {
     /// A whole number that a parameter holds.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
-    }
-
-    /// The path, for links to the page itself.
-    pub(super) fn path(&self) -> &str {
-        &self.path
     }
 }
 
@@ -172,7 +162,7 @@ mod tests {
         let pairs = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, cookies.parse().unwrap());
-        Query::new("/dashboard", pairs, &headers)
+        Query::new(pairs, &headers)
     }
 
     #[test]
