@@ -7,4 +7,5 @@ mod config;
 mod laws;
 mod probes;
 mod scheduler;
+mod store;
 mod support;
