@@ -4,6 +4,7 @@ mod alerts;
 mod api;
 mod architecture;
 mod config;
+mod crash;
 mod laws;
 mod probes;
 mod scheduler;
