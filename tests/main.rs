@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod architecture;
+mod cli;
 mod config;
 mod crash;
 mod laws;
