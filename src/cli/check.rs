@@ -45,11 +45,12 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let reports = reports.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["", "service", "took", "said"]);
-    let mut down = 0;
+    let (mut down, mut passed) = (0, 0);
     for (service, report) in &reports {
         let slow = service.degraded_after_ms.is_some_and(|limit| i64::from(report.latency_us) > limit * 1000);
         let (word, said) = in_words(report, slow);
         down += usize::from(matches!(report.verdict, Verdict::Failed(_)));
+        passed += usize::from(matches!(report.verdict, Verdict::Passed | Verdict::Reserved(_)));
         let took = format!("{:.1} ms", f64::from(report.latency_us) / 1000.0);
         if args.json {
             let line = serde_json::json!({
@@ -68,7 +69,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     }
     if !args.json {
         println!("{table}");
-        println!("\n{} of {} services passed", reports.len() - down, reports.len());
+        println!("\n{passed} of {} services passed", reports.len());
     }
     Ok(if down > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -108,6 +108,8 @@ pub(super) struct Committed {
     pub(super) events: bool,
     /// Records that stood in the history already.
     pub(super) repeated: usize,
+    /// Records that the database refused.
+    pub(super) refused: usize,
 }
 
 impl Core {

@@ -102,12 +102,7 @@ impl Reader {
     pub fn history_by(&self, service: ServiceId, window: Window, size_ms: i64, now: UnixMs) -> Result<Buckets> {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
-        let widened = widen(&tx, window, now)?;
-        let finest = match widened.from() {
-            from if from == window.from() => 1,
-            from if from == window.from().floor(HOUR_MS) => HOUR_MS,
-            _ => DAY_MS,
-        };
+        let finest = super::retention::kept(&tx)?.resolution_ms(window.from());
         let size = if finest == 1 { size_ms.max(1) } else { nice_hours(size_ms.max(finest)) };
         let grid = [DAY_MS, HOUR_MS].into_iter().find(|grid| size % grid == 0).unwrap_or(1);
         let (from, to) = (window.from().floor(grid), window.to().ceil(grid).min(now.max(window.to())));
@@ -214,13 +209,8 @@ fn nice_hours(ms: i64) -> i64 {
 /// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
 fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
     let kept = super::retention::kept(conn)?;
-    let size = |at: UnixMs| match at {
-        at if kept.hours_from.is_some_and(|from| at < from) => DAY_MS,
-        at if kept.rows_from.is_some_and(|from| at < from) => HOUR_MS,
-        _ => 1,
-    };
-    let from = window.from().floor(size(window.from()));
-    let to = window.to().ceil(size(window.to())).min(now.max(window.to()));
+    let from = window.from().floor(kept.resolution_ms(window.from()));
+    let to = window.to().ceil(kept.resolution_ms(window.to())).min(now.max(window.to()));
     Ok(Window::new(from, to).unwrap_or(window))
 }
 

@@ -3,7 +3,7 @@
 use super::{Result, rollups::Size, services};
 use crate::{
     board::ServiceId,
-    domain::time::{DAY_MS, UnixMs},
+    domain::time::{DAY_MS, HOUR_MS, UnixMs},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -21,6 +21,17 @@ pub struct Keep {
 pub(super) struct Kept {
     pub(super) rows_from: Option<UnixMs>,
     pub(super) hours_from: Option<UnixMs>,
+}
+
+impl Kept {
+    /// The resolution at which this moment can still be told: a day, an hour, or a millisecond.
+    pub(super) fn resolution_ms(&self, at: UnixMs) -> i64 {
+        match at {
+            at if self.hours_from.is_some_and(|from| at < from) => DAY_MS,
+            at if self.rows_from.is_some_and(|from| at < from) => HOUR_MS,
+            _ => 1,
+        }
+    }
 }
 
 /// Rows deleted in one transaction.
@@ -74,7 +85,10 @@ pub(super) fn retire_some(conn: &mut Connection, keep: Keep, now: UnixMs) -> Res
             deleted += delete(&tx, Size::Day.table(), "start", service.id, first)?;
             deleted += delete(&tx, "gap", "from_at", service.id, first)?;
             deleted += tx
-                .prepare_cached("DELETE FROM outage WHERE service_id = ?1 AND ended_at < ?2")?
+                // The one with the highest number stays, so that no number is ever given twice: it is in links and alerts.
+                .prepare_cached(
+                    "DELETE FROM outage WHERE service_id = ?1 AND ended_at < ?2 AND id < (SELECT max(id) FROM outage)",
+                )?
                 .execute(params![service.id.0, first.0])?;
         }
     }

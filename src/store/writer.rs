@@ -249,19 +249,16 @@ impl Task {
             let count = self.records.len().min(BATCH);
             let records: Vec<Record> = self.records.drain(..count).collect();
             let mut notes = std::mem::take(&mut self.notes);
-            let lost = locked(&self.shared.lost).take();
-            notes.extend(lost.map(Note::Interruption));
+            if let Some(lost) = locked(&self.shared.lost).take() {
+                note_lost(&mut notes, lost);
+            }
             match self.commit(records, notes).await {
-                Ok(()) => {
-                    self.shared.waiting.fetch_sub(count, Relaxed);
-                    if self.records.is_empty() {
-                        return;
-                    }
-                }
-                Err((error, records, notes)) => {
-                    self.note_trouble(&error);
-                    records.into_iter().rev().for_each(|record| self.records.push_front(record));
-                    self.notes = notes;
+                None if self.records.is_empty() => return,
+                None => {}
+                Some(rest) => {
+                    self.note_trouble(&rest.error);
+                    rest.records.into_iter().rev().for_each(|record| self.records.push_front(record));
+                    self.notes = rest.notes;
                     if !self.stopping {
                         sleep(RETRY).await;
                     }
@@ -272,45 +269,43 @@ impl Task {
     }
 
     /// Commits the records and says so; gives back what could not be committed.
-    async fn commit(
-        &mut self,
-        records: Vec<Record>,
-        notes: Vec<Note>,
-    ) -> Result<(), (StoreError, Vec<Record>, Vec<Note>)> {
+    async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> Option<Rest> {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let done = spawn_blocking(move || {
             let mut core = locked(&core);
-            let done = match core.commit(&records, &notes, now) {
-                Err(error) if error.is_constraint() => one_by_one(&mut core, &records, &notes, now),
-                other => other,
-            };
-            done.map_err(|error| (error, records, notes))
+            match core.commit(&records, &notes, now) {
+                Ok(done) => (done, None),
+                Err(error) if error.is_constraint() => one_by_one(&mut core, records, notes, now),
+                Err(error) => (Committed::default(), Some(Rest { error, records, notes })),
+            }
         })
         .await;
-        let done = match done {
-            Ok(done) => done?,
+        let (done, rest) = done.unwrap_or_else(|panic| {
             // A record that makes the store panic must not come back for ever.
-            Err(panic) => {
-                tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
-                self.shared.dropped.fetch_add(count as u64, Relaxed);
-                Committed::default()
-            }
-        };
+            tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
+            (Committed { refused: count, ..Committed::default() }, None)
+        });
         if done.repeated > 0 {
             tracing::warn!(results = done.repeated, "results of a time that has one already were not kept");
-            self.shared.dropped.fetch_add(done.repeated as u64, Relaxed);
         }
-        self.shared.committed.fetch_add((count - done.repeated) as u64, Relaxed);
-        self.shared.commits.fetch_add(1, Relaxed);
+        let count = count - rest.as_ref().map_or(0, |rest| rest.records.len());
+        let not_kept = done.repeated + done.refused;
+        self.shared.dropped.fetch_add(not_kept as u64, Relaxed);
+        self.shared.committed.fetch_add((count - not_kept) as u64, Relaxed);
+        self.shared.waiting.fetch_sub(count, Relaxed);
         self.board.post(done.news);
         if done.events {
             self.shared.events.send_replace(());
         }
+        if rest.is_some() {
+            return rest;
+        }
+        self.shared.commits.fetch_add(1, Relaxed);
         if locked(&self.shared.trouble).take().is_some() {
             let (waiting, dropped) = (self.records.len() + count, self.shared.dropped.load(Relaxed));
             tracing::info!(results = waiting, dropped, "the history can be written again");
         }
-        Ok(())
+        None
     }
 
     fn note_trouble(&self, error: &StoreError) {
@@ -358,11 +353,39 @@ impl Task {
     }
 }
 
-/// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which.
-fn one_by_one(core: &mut Core, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed, StoreError> {
-    let mut all = core.commit(&[], notes, now)?;
-    for record in records {
-        match core.commit(std::slice::from_ref(record), &[], now) {
+/// What could not be committed, and why.
+struct Rest {
+    error: StoreError,
+    records: Vec<Record>,
+    notes: Vec<Note>,
+}
+
+/// Adds to the notes that results found no room. A store that fails for hours has lost them in one stretch.
+fn note_lost(notes: &mut Vec<Note>, lost: Interruption) {
+    let before = notes.iter_mut().find_map(|note| match note {
+        Note::Interruption(before) if before.why == lost.why => Some(before),
+        _ => None,
+    });
+    match before {
+        Some(before) => {
+            before.from = before.from.min(lost.from);
+            before.to = before.to.max(lost.to);
+            before.results += lost.results;
+        }
+        None => notes.push(Note::Interruption(lost)),
+    }
+}
+
+/// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which. What has
+/// been committed when the store fails in the middle stays so.
+fn one_by_one(core: &mut Core, records: Vec<Record>, notes: Vec<Note>, now: UnixMs) -> (Committed, Option<Rest>) {
+    let mut all = match core.commit(&[], &notes, now) {
+        Ok(done) => done,
+        Err(error) => return (Committed::default(), Some(Rest { error, records, notes })),
+    };
+    let mut records = records.into_iter();
+    while let Some(record) = records.next() {
+        match core.commit(std::slice::from_ref(&record), &[], now) {
             Ok(done) => {
                 all.news.extend(done.news);
                 all.events |= done.events;
@@ -370,10 +393,13 @@ fn one_by_one(core: &mut Core, records: &[Record], notes: &[Note], now: UnixMs) 
             }
             Err(error) if error.is_constraint() => {
                 tracing::error!(service = record.service.0, at = %record.result.at, "a result was refused: {error}");
-                all.repeated += 1;
+                all.refused += 1;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                let records = std::iter::once(record).chain(records).collect();
+                return (all, Some(Rest { error, records, notes: Vec::new() }));
+            }
         }
     }
-    Ok(all)
+    (all, None)
 }

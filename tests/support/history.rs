@@ -75,28 +75,34 @@ pub(crate) struct History {
     pub(crate) clock: Clock,
     positions: HashMap<String, (Service, Position)>,
     folder: TempDir,
+    keep: Keep,
 }
 
 impl History {
     /// A new one, that begins at this time.
     pub(crate) fn new(begin: &str, services: Vec<Service>) -> History {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
-        History::open(folder, clock, services)
+        History::kept(begin, services, KEEP)
     }
 
-    fn open(folder: TempDir, clock: Clock, services: Vec<Service>) -> History {
+    /// A new one that does not keep everything.
+    pub(crate) fn kept(begin: &str, services: Vec<Service>, keep: Keep) -> History {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
+        History::open(folder, clock, services, keep)
+    }
+
+    fn open(folder: TempDir, clock: Clock, services: Vec<Service>, keep: Keep) -> History {
         let all = services.iter().cloned().map(watched).collect();
-        let store = Store::open(&folder.path().join("history.db"), all, vec!["webhook"], KEEP, clock.clone()).unwrap();
+        let store = Store::open(&folder.path().join("history.db"), all, vec!["webhook"], keep, clock.clone()).unwrap();
         let positions = services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), *p))).collect();
-        History { store, clock, positions, folder }
+        History { store, clock, positions, folder, keep }
     }
 
     /// Stops the monitor and starts it again, with these services.
     pub(crate) async fn restart(self, services: Vec<Service>) -> History {
-        let History { store, clock, folder, .. } = self;
+        let History { store, clock, folder, keep, .. } = self;
         store.stop().await;
-        History::open(folder, clock, services)
+        History::open(folder, clock, services, keep)
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -1,0 +1,374 @@
+//! The command line: the real binary, its output and its exit codes.
+
+use crate::support::{
+    binary::{Serving, free_port, get, program, run, stderr, stdout, wait_for},
+    target::{Does, Target},
+};
+use healthcheck_dashboard::clock::Clock;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::{path::Path, process::Output};
+use tempfile::TempDir;
+
+fn folder(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    folder
+}
+
+/// Runs it beside a server in this process.
+async fn run_beside(folder: &Path, arguments: &[&str]) -> Output {
+    let (folder, arguments) = (folder.to_owned(), arguments.iter().map(ToString::to_string).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(move || run(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+        .await
+        .unwrap()
+}
+
+#[test]
+fn help_says_what_each_command_does_within_the_width_of_a_terminal() {
+    let folder = folder("");
+    let help = run(folder.path(), &["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = stdout(&help);
+    for command in ["serve", "check", "validate", "export", "healthcheck"] {
+        assert!(
+            text.lines().any(|l| l.trim_start().starts_with(command) && l.trim().len() > command.len() + 10),
+            "{text}"
+        );
+        let own = run(folder.path(), &[command, "--help"]);
+        assert_eq!(own.status.code(), Some(0));
+        assert!(
+            stdout(&own).contains("Usage: healthcheck_dashboard") && stdout(&own).contains("--config"),
+            "{}",
+            stdout(&own)
+        );
+        assert!(stdout(&own).lines().all(|line| line.chars().count() <= 100), "{}", stdout(&own));
+    }
+    assert!(text.contains("HEALTHCHECK_CONFIG") && text.contains("config.toml"));
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let version = run(folder.path(), &["--version"]);
+    assert_eq!(stdout(&version), format!("healthcheck_dashboard {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(run(folder.path(), &["chek"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
+    let target = Target::start(Clock::system()).await;
+    target.set("/bad", Does::Answer(503));
+    let folder = folder(&format!(
+        "[[checks.endpoints]]\nname = \"web\"\nurl = \"http://{0}/web\"\n\
+         [[checks.endpoints]]\nname = \"bad\"\nurl = \"http://{0}/bad\"\n\
+         [[checks.endpoints]]\nname = \"off\"\nurl = \"http://{0}/off\"\nenabled = false\n\
+         [[checks.endpoints]]\nname = \"job\"\ncommand = [\"sh\", \"-c\", \"echo late; exit 1\"]\ndegraded_exit_codes = [1]\n",
+        target.address
+    ));
+    let output = run_beside(folder.path(), &["check"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    let row = |name: &str| {
+        text.lines().find(|l| l.split_whitespace().nth(1) == Some(name)).unwrap_or_else(|| panic!("{text}"))
+    };
+    assert!(row("web").trim().starts_with("up") && row("web").contains("HTTP 200") && row("web").contains(" ms"));
+    assert!(row("bad").trim().starts_with("down") && row("bad").contains("HTTP 503, expected 200–399"));
+    assert!(row("job").trim().starts_with("degraded") && row("job").contains("late"), "{text}");
+    assert!(text.contains("2 of 3 services passed"), "{text}");
+    assert_eq!((target.count("/web"), target.count("/bad"), target.count("/off")), (1, 1, 0));
+
+    let output = run_beside(folder.path(), &["check", "--json"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<Value> = stdout(&output).lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let outcomes: Vec<_> =
+        lines.iter().map(|l| (l["service"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
+    assert_eq!(outcomes, [("web", "up"), ("bad", "down"), ("job", "degraded")]);
+    assert_eq!((&lines[1]["http_status"], lines[0]["response_time_ms"].is_number()), (&json!(503), true));
+
+    assert_eq!(run_beside(folder.path(), &["check", "web", "job"]).await.status.code(), Some(0));
+    assert_eq!(run_beside(folder.path(), &["check", "off"]).await.status.code(), Some(0));
+    let output = run_beside(folder.path(), &["check", "wbe"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no service named “wbe”"));
+    // It leaves nothing behind.
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["config.toml"]);
+}
+
+#[test]
+fn what_could_not_be_judged_is_neither_down_nor_passed() {
+    let folder = folder("[[checks.endpoints]]\nname = \"job\"\ncommand = [\"true\"]\n");
+    let plain = program(folder.path());
+    // With as few descriptors as it needs to start there is none left for the command. How few depends on the machine.
+    let starved = (6..64).find_map(|descriptors| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" check")]).arg(plain.get_program());
+        let output = command.current_dir(folder.path()).output().unwrap();
+        stdout(&output).contains("unknown").then_some(output)
+    });
+    let output = starved.expect("a number of descriptors that is just too small");
+    assert!(stdout(&output).contains("no file descriptor left in this process"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("0 of 1 services passed"), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn validate_shows_every_mistake_at_once_and_touches_nothing() {
+    let folder = folder(
+        "[checks]\ninterval_secs = 0\nretry_intervall_secs = 2\n\
+         [[checks.endpoints]]\nname = \"a\"\nurl = \"http://a/\"\n\
+         [[checks.endpoints]]\nname = \"a\"\nurl = \"http://${NOT_SET_ANYWHERE}/\"\n",
+    );
+    for arguments in [&["validate"][..], &["serve"], &[], &["check"], &["export"], &["healthcheck"]] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let text = stderr(&output);
+        for part in [
+            "interval_secs",
+            "retry_intervall_secs",
+            "retry_interval_secs",
+            "NOT_SET_ANYWHERE",
+            "config.toml:2",
+            "two endpoints",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(stdout(&output).is_empty());
+    }
+    assert!(!folder.path().join("data").exists());
+    let fine = self::folder("[[checks.endpoints]]\nname = \"a\"\nurl = \"tcp://a:1\"\n");
+    let output = run(fine.path(), &["validate"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("config.toml is in order: 1 service"), "{}", stdout(&output));
+    assert!(!fine.path().join("data").exists());
+    let output = run(fine.path(), &["validate", "--config", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("nowhere.toml") && stderr(&output).contains("HEALTHCHECK_CONFIG"));
+}
+
+#[test]
+fn the_configuration_of_the_request_is_taken_unchanged() {
+    let folder = folder(
+        r#"[checks]
+interval_secs = 10
+endpoints = [
+  { name = "web", url = "http://web:3000/", type = "http" },
+  { name = "api", url = "http://api:8000/health", type = "http" },
+  { name = "db",  url = "postgres://myuser:mypassword@db:5432/mydb", type = "postgres" }
+]
+
+[dashboard]
+enabled = true
+port = 9100
+
+[alerts]
+enabled = false
+webhook = ""
+"#,
+    );
+    let output = run(folder.path(), &["validate"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("3 services") && !stdout(&output).contains("mypassword"), "{}", stdout(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interface() {
+    let target = Target::start(Clock::system()).await;
+    target.set("/bad", Does::Answer(503));
+    let folder = folder(&format!(
+        "[checks]\ninterval_secs = 0.1\n\
+         [[checks.endpoints]]\nname = \"web\"\nurl = \"http://{0}/web\"\n\
+         [[checks.endpoints]]\nname = \"bad\"\nurl = \"http://{0}/bad\"\n\
+         [[checks.endpoints]]\nname = \"a/b ü\"\nurl = \"http://{0}/odd\"\n",
+        target.address
+    ));
+    let serving = Serving::start(folder.path());
+    wait_for("an incident", || (!serving.items("/api/v1/incidents").is_empty()).then_some(()));
+    let to = Clock::system().now();
+    wait_for("that to be over", || {
+        let checks = serving.items("/api/v1/services/web/checks?limit=1&window=1h");
+        checks.first().filter(|c| c["at"].as_str().unwrap() > to.to_string().as_str()).map(|_| ())
+    });
+    let (from, to) = (to.plus(-3_600_000).to_string(), to.to_string());
+    let window = ["--from", &from, "--to", &to];
+    let without_moment = |text: &str| {
+        let moment = regex::Regex::new(r#""generated_at":"[^"]*""#).unwrap();
+        moment.replace(text, "").into_owned()
+    };
+    for (arguments, query) in [
+        (&["export"][..], ""),
+        (&["export", "--format", "ndjson"], "&format=ndjson"),
+        (&["export", "--format", "csv"], "&format=csv"),
+        (&["export", "--service", "web", "--service", "bad"], "&service=web&service=bad"),
+    ] {
+        let output = run_beside(folder.path(), &[arguments, &window].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let (status, body) = serving.get(&format!("/api/v1/export?from={from}&to={to}{query}"));
+        assert_eq!(status, 200);
+        assert!(body.contains("web") && body.len() > 500);
+        // An incident that lasts counts its failed checks up to now, and that goes on.
+        let settled = |text: &str| {
+            let running = regex::Regex::new(r#""down_ms":\d+,"checks_failed":\d+"#).unwrap();
+            running.replace_all(&without_moment(text), "").into_owned()
+        };
+        assert!(settled(stdout(&output)) == settled(&body), "{arguments:?}");
+    }
+    // The form follows the file's name, and what is said goes before it.
+    for (file, arguments, begins) in [
+        ("a.json", &[][..], "{\"export\":{\"version\":1,"),
+        ("a.ndjson", &[], "{\"type\":\"export\","),
+        ("a.csv", &[], "service,at,outcome,"),
+        ("b.csv", &["--format", "json"], "{\"export\":"),
+        ("a.txt", &[], "{\"export\":"),
+    ] {
+        let output = run_beside(folder.path(), &[&["export", "-o", file], arguments, &window].concat()).await;
+        assert_eq!((output.status.code(), stdout(&output)), (Some(0), ""));
+        let written = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(written.starts_with(begins), "{file}: {}", &written[..written.len().min(80)]);
+        if file == "a.json" {
+            let body: Value = serde_json::from_str(&written).unwrap();
+            assert!(!body["checks"].as_array().unwrap().is_empty());
+        }
+    }
+    for (arguments, code, said) in [
+        (&["export", "--window", "7"][..], 2, "24h, 7d or 2w"),
+        (&["export", "--from", "yesterday"], 2, "RFC 3339"),
+        (&["export", "--window", "7d", "--from", "2026-11-16"], 2, "cannot be used with"),
+        (&["export", "--format", "xml"], 2, "json, ndjson or csv"),
+        (&["export", "--from", "2026-11-16", "--to", "2026-11-15"], 1, "ends before it begins"),
+        (&["export", "--service", "nobody"], 1, "no service named “nobody”"),
+        (&["export", "-o", "no/such/folder.json"], 1, "no/such/folder.json cannot be written"),
+    ] {
+        let output = run_beside(folder.path(), arguments).await;
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(stderr(&output).contains(said), "{arguments:?}: {}", stderr(&output));
+    }
+    serving.signal(Signal::TERM);
+    // The history outlives the service.
+    let output = run_beside(folder.path(), &["export", "--service", "a/b ü"]).await;
+    let body: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(body["checks"].as_array().unwrap().len(), target.count("/odd"));
+}
+
+#[test]
+fn an_export_without_a_history_says_so_and_makes_none() {
+    let folder = folder("[[checks.endpoints]]\nname = \"a\"\nurl = \"tcp://a:1\"\n");
+    let output = run(folder.path(), &["export"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("there is no history at data/history.db"), "{}", stderr(&output));
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn the_file_of_the_repository_watches_a_lone_machine_and_everything_is_up() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml")).unwrap();
+    let folder = folder(&text);
+    let serving = Serving::start(folder.path());
+    let health = wait_for("everything to be up", || {
+        let (status, body) = serving.get("/health");
+        (status == 200).then(|| serde_json::from_str::<Value>(&body).unwrap())
+    });
+    assert_eq!(health["status"], "healthy");
+    let services = health["services"].as_object().unwrap();
+    assert!(services.len() >= 3);
+    for (name, service) in services {
+        assert_eq!(service["ok"], true, "{name}");
+        assert!(service["response_time_ms"].is_u64(), "{name}");
+    }
+    // A container asks it like this.
+    let ask =
+        |port: u16| program(folder.path()).arg("healthcheck").env("DASHBOARD_PORT", port.to_string()).output().unwrap();
+    let output = ask(serving.port);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(0), "alive\n"));
+    let output = ask(free_port());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no answer from 127.0.0.1:"), "{}", stderr(&output));
+    assert!(folder.path().join("data/history.db").exists());
+}
+
+#[test]
+fn the_environment_names_the_file_and_the_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let config = folder.path().join("elsewhere.toml");
+    let text = format!(
+        "[[checks.endpoints]]\nname = \"me\"\nurl = \"http://127.0.0.1:{port}/livez\"\n[dashboard]\nport = 9\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut child = program(folder.path())
+        .env("HEALTHCHECK_CONFIG", &config)
+        .env("DASHBOARD_PORT", port.to_string())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let answer = wait_for("an answer", || get(port, "/api/v1/services"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.1.contains("\"me\""));
+    let output = program(folder.path()).arg("validate").env("HEALTHCHECK_CONFIG", "gone.toml").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("gone.toml"));
+}
+
+#[test]
+fn two_of_them_never_write_one_history() {
+    let folder = folder("[[checks.endpoints]]\nname = \"a\"\ncommand = \"true\"\n");
+    let serving = Serving::start(folder.path());
+    let second = |port: u16| program(folder.path()).env("DASHBOARD_PORT", port.to_string()).output().unwrap();
+    let output = second(free_port());
+    assert_eq!(output.status.code(), Some(1));
+    let pid = serving.pid().as_raw_nonzero();
+    assert!(stderr(&output).contains(&format!("held by another process (process id {pid})")), "{}", stderr(&output));
+    let output = second(serving.port);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot be listened on") && stderr(&output).contains("DASHBOARD_PORT"));
+    assert_eq!(serving.get("/readyz").0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credential_gets_into_a_log_a_row_or_an_answer() {
+    let target = Target::start(Clock::system()).await;
+    target.set("/api?key=k3y-in-url", Does::Answer(401));
+    target.set("/hook/h00k-token", Does::Close);
+    let folder = folder(&format!(
+        "[checks]\ninterval_secs = 0.2\nfailure_threshold = 1\n\
+         [[checks.endpoints]]\nname = \"api\"\nurl = \"http://user:pa55-in-url@{0}/api?key=k3y-in-url\"\n\
+         headers = {{ X-Api-Key = \"h3ader-key\" }}\n\
+         [[checks.endpoints]]\nname = \"bearer\"\nurl = \"http://{0}/bearer\"\nbearer_token = \"b3arer-token\"\n\
+         [[checks.endpoints]]\nname = \"db\"\nurl = \"postgres://me:pg-pa55word@{0}/db\"\n\
+         [[checks.endpoints]]\nname = \"job\"\ncommand = \"echo $JOB_SECRET; echo ${{JOB_SECRET}}; exit 3\"\n\
+         [alerts]\nenabled = true\nwebhook = \"http://{0}/hook/h00k-token\"\n",
+        target.address
+    ));
+    let mut command = program(folder.path());
+    command.env("RUST_LOG", "debug").env("JOB_SECRET", "j0b-secret");
+    let serving = Serving::start_as(folder.path(), command);
+    wait_for("failed alerts", || (target.count("/hook/h00k-token") >= 2).then_some(()));
+    wait_for("incidents", || (serving.items("/api/v1/incidents").len() >= 3).then_some(()));
+    let mut said = vec![serving.log()];
+    for path in [
+        "/health?verbose=1",
+        "/metrics",
+        "/api/v1/services",
+        "/api/v1/services/api",
+        "/api/v1/services/bearer",
+        "/api/v1/services/db",
+        "/api/v1/services/job",
+        "/api/v1/incidents",
+        "/api/v1/incidents/1",
+        "/api/v1/incidents/2",
+        "/api/v1/export?window=1h",
+        "/readyz",
+    ] {
+        said.push(serving.get(path).1);
+    }
+    said.extend(target.seen("/hook/h00k-token").into_iter().map(|seen| seen.body));
+    serving.signal(Signal::TERM);
+    for entry in std::fs::read_dir(folder.path().join("data")).unwrap() {
+        said.push(String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()).into_owned());
+    }
+    for secret in ["pa55-in-url", "k3y-in-url", "h3ader-key", "b3arer-token", "pg-pa55word", "j0b-secret", "h00k-token"]
+    {
+        for (i, text) in said.iter().enumerate() {
+            assert!(!text.contains(secret), "{secret} is in text {i}");
+        }
+    }
+    assert!(said[0].contains("could not be told"), "{}", said[0]);
+}

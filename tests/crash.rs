@@ -1,0 +1,284 @@
+//! The program as a process: killed in the middle of writing, asked to stop, out of disk.
+
+use crate::support::{
+    binary::{Serving, program, wait_for},
+    target::{Does, Target},
+};
+use healthcheck_dashboard::{clock::Clock, domain::time::UnixMs};
+use rusqlite::Connection;
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+};
+use tempfile::TempDir;
+
+const SERVICES: usize = 12;
+const HOOK: &str = "/hook";
+
+/// A folder with a configuration that checks its services ten times a second.
+fn folder(target: &Target) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = format!(
+        "[checks]\ninterval_secs = 0.1\ntimeout_secs = 0.1\n[alerts]\nenabled = true\nwebhook = \"http://{}{HOOK}\"\n",
+        target.address
+    );
+    for i in 0..SERVICES {
+        config += &format!("[[checks.endpoints]]\nname = \"s{i}\"\nurl = \"http://{}/{i}\"\n", target.address);
+    }
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    folder
+}
+
+/// What the interface has shown of the history.
+#[derive(Default)]
+struct Shown {
+    /// Service and time of a check result, and all that was said of it.
+    checks: BTreeMap<(String, String), Value>,
+    incidents: BTreeMap<i64, Value>,
+}
+
+impl Shown {
+    fn look(&mut self, serving: &Serving) {
+        for i in 0..SERVICES {
+            for check in serving.items(&format!("/api/v1/services/s{i}/checks?window=1h&limit=50")) {
+                let key = (check["service"].as_str().unwrap().to_owned(), check["at"].as_str().unwrap().to_owned());
+                self.checks.insert(key, check);
+            }
+        }
+        for incident in serving.items("/api/v1/incidents?limit=500") {
+            let id = incident["id"].as_i64().unwrap();
+            if let Some(before) = self.incidents.insert(id, incident.clone()) {
+                assert_continues(&before, &incident);
+            }
+        }
+    }
+
+    /// Everything that was shown is still there, as it was.
+    fn compare(&self, serving: &Serving) {
+        let export = serving.json("/api/v1/export?window=1h");
+        let stored: BTreeMap<(String, String), &Value> = export["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| ((c["service"].as_str().unwrap().to_owned(), c["at"].as_str().unwrap().to_owned()), c))
+            .collect();
+        for (key, check) in &self.checks {
+            assert_eq!(stored.get(key), Some(&check), "{key:?} was shown");
+        }
+        let log: BTreeMap<i64, &Value> =
+            export["incidents"].as_array().unwrap().iter().map(|i| (i["id"].as_i64().unwrap(), i)).collect();
+        for (id, before) in &self.incidents {
+            assert_continues(before, log.get(id).unwrap_or_else(|| panic!("the incident {before} has gone")));
+        }
+    }
+}
+
+/// An incident may go on and end; nothing that was said of it changes.
+fn assert_continues(before: &Value, after: &Value) {
+    for key in ["id", "service", "started_at", "last_ok_at", "confirmed_at", "cause"] {
+        assert_eq!(before[key], after[key], "{key} of {before}");
+    }
+    if !before["resolved_at"].is_null() {
+        for key in ["status", "resolved_at", "duration_ms", "down_ms", "checks_failed"] {
+            assert_eq!(before[key], after[key], "{key} of {before}");
+        }
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_of_writing_it_loses_nothing_that_it_showed_and_tells_nothing_twice() {
+    let target = Target::start(Clock::system()).await;
+    let folder = folder(&target);
+    let mut dice = Dice(20_261_124);
+    let mut shown = Shown::default();
+    let mut kills: Vec<UnixMs> = Vec::new();
+    for _ in 0..8 {
+        let serving = Serving::start(folder.path());
+        shown.compare(&serving);
+        // Some begin to fail, some recover, at moments that have nothing to do with commits.
+        for _ in 0..3 + dice.roll(4) {
+            let path = format!("/{}", dice.roll(SERVICES as u64));
+            target.set(&path, if dice.roll(2) == 0 { Does::Answer(503) } else { Does::Answer(200) });
+            let seen = target.count("/0") + 1 + dice.roll(4) as usize;
+            wait_for("checks", || (target.count("/0") >= seen).then_some(()));
+            shown.look(&serving);
+        }
+        serving.kill();
+        kills.push(Clock::system().now());
+        // Long enough to be a gap.
+        let back = kills[kills.len() - 1].plus(700);
+        wait_for("time to pass", || (Clock::system().now() > back).then_some(()));
+    }
+    let serving = Serving::start(folder.path());
+    shown.compare(&serving);
+    assert!(shown.checks.len() > 200, "only {} results were seen", shown.checks.len());
+    assert!(shown.incidents.len() > 3, "only {} incidents were seen", shown.incidents.len());
+
+    // Everybody recovers, and everything is told.
+    (0..SERVICES).for_each(|i| target.set(&format!("/{i}"), Does::Answer(200)));
+    wait_for("every incident to end", || serving.items("/api/v1/incidents?status=open").is_empty().then_some(()));
+    let path = folder.path().join("data/history.db");
+    let reader = Connection::open(&path).unwrap();
+    let unsettled = || -> i64 {
+        reader.query_row("SELECT count(*) FROM outbox WHERE settled_at IS NULL", [], |row| row.get(0)).unwrap()
+    };
+    wait_for("the outbox to be empty", || (unsettled() == 0).then_some(()));
+
+    // One event of each kind for each incident, under one id. The one whose answer was lost in a kill may come twice.
+    let mut told: BTreeMap<(i64, String), BTreeSet<String>> = BTreeMap::new();
+    let seen = target.seen(HOOK);
+    for notice in &seen {
+        let body: Value = serde_json::from_str(&notice.body).unwrap();
+        let key = (body["incident"]["id"].as_i64().unwrap(), body["event"].as_str().unwrap().to_owned());
+        told.entry(key).or_default().insert(notice.body.clone());
+    }
+    let log = serving.items("/api/v1/incidents?limit=500");
+    assert_eq!(told.len(), 2 * log.len(), "every incident is told at its beginning and at its end");
+    assert!(told.values().all(|bodies| bodies.len() == 1), "{told:#?}");
+    assert!(seen.len() - told.len() <= kills.len(), "{} events were told {} times", told.len(), seen.len());
+
+    // No outage lies in another of the same service.
+    for service in 0..SERVICES {
+        let mut own: Vec<&Value> = log.iter().filter(|i| i["service"] == format!("s{service}")).collect();
+        own.sort_by_key(|i| i["started_at"].as_str().unwrap().to_owned());
+        for pair in own.windows(2) {
+            assert!(pair[0]["resolved_at"].as_str() <= pair[1]["started_at"].as_str(), "{pair:?}");
+        }
+    }
+
+    // Each kill is a gap of every service, with its reason.
+    let export = serving.json("/api/v1/export?window=1h");
+    let gaps = export["gaps"].as_array().unwrap();
+    for kill in &kills {
+        let around = kill.plus(500).to_string();
+        let over = gaps.iter().filter(|g| {
+            g["from"].as_str().unwrap() < around.as_str() && g["to"].as_str().is_some_and(|to| to > around.as_str())
+        });
+        let reasons: Vec<&str> = over.map(|g| g["reason"].as_str().unwrap()).collect();
+        assert_eq!(reasons, vec!["off"; SERVICES], "at {around}");
+    }
+    let check: String = reader.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    drop(reader);
+    serving.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_it_cleanly_within_ten_seconds() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let target = Target::start(Clock::system()).await;
+        let folder = tempfile::tempdir().unwrap();
+        // One check hangs, one answers, and the receiver of alerts hangs too.
+        let config = format!(
+            "[checks]\ninterval_secs = 3\ntimeout_secs = 3\nfailure_threshold = 1\n\
+             [alerts]\nenabled = true\nwebhook = \"http://{0}{HOOK}\"\n\
+             [[checks.endpoints]]\nname = \"slow\"\nurl = \"http://{0}/slow\"\n\
+             [[checks.endpoints]]\nname = \"bad\"\nurl = \"http://{0}/bad\"\ninterval_secs = 0.2\n",
+            target.address
+        );
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        target.set("/slow", Does::Hang);
+        target.set("/bad", Does::Answer(500));
+        target.set(HOOK, Does::Hang);
+        let serving = Serving::start(folder.path());
+        wait_for("a hanging alert and a hanging check", || (target.hanging() == 2).then_some(()));
+        let log = serving.log();
+        let asked = target.count("/slow");
+        let (status, took) = serving.signal(signal);
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(took.as_secs() < 10, "it took {took:?}");
+        assert_eq!(target.count("/slow"), asked, "a check was started after the signal");
+        let path = folder.path().join("data/history.db");
+        let conn = Connection::open(&path).unwrap();
+        let clean: bool = conn.query_row("SELECT stopped_at IS NOT NULL FROM run", [], |row| row.get(0)).unwrap();
+        assert!(clean);
+        // The check that hung met its deadline, and its result is there.
+        let count = |name: &str| -> i64 {
+            let sql = "SELECT count(*) FROM check_result c JOIN service s ON s.id = c.service_id WHERE s.name = ?1";
+            conn.query_row(sql, [name], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(count("slow"), asked as i64);
+        assert_eq!(count("bad"), target.count("/bad") as i64);
+        let wal = std::fs::metadata(folder.path().join("data/history.db-wal")).map_or(0, |m| m.len());
+        assert_eq!(wal, 0, "one tidy file is left behind");
+    }
+}
+
+/// Runs the program so that a full disk is an error and not a signal.
+fn enduring(folder: &Path) -> Command {
+    let plain = program(folder);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\""]).arg(plain.get_program()).current_dir(folder);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_no_file_may_grow_it_goes_on_checking_and_writes_everything_afterwards() {
+    let target = Target::start(Clock::system()).await;
+    let folder = folder(&target);
+    let serving = Serving::start_as(folder.path(), enduring(folder.path()));
+    wait_for("results", || (target.count("/0") > 5).then_some(()));
+    assert_eq!(serving.get("/readyz").0, 200);
+    // As if the disk were full: no write may reach beyond the first kilobyte of a file.
+    let limit = |bytes: Option<u64>| {
+        prlimit(Some(serving.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap()
+    };
+    let before = limit(Some(1024));
+    assert_eq!(before.maximum, None, "this needs a process that may lift its own limit");
+    wait_for("/readyz to notice", || (serving.get("/readyz").0 == 503).then_some(()));
+    let reason = serving.json("/health");
+    assert!(reason["status"].is_string());
+    let (_, said) = serving.get("/readyz");
+    assert!(said.contains("disk"), "{said}");
+    assert_eq!(serving.get("/livez").0, 200);
+    // Checking goes on meanwhile, and an outage happens.
+    target.set("/3", Does::Answer(503));
+    let asked: Vec<usize> = (0..SERVICES).map(|i| target.count(&format!("/{i}"))).collect();
+    wait_for("more checks", || (0..SERVICES).all(|i| target.count(&format!("/{i}")) > asked[i] + 20).then_some(()));
+    assert_eq!(serving.get("/readyz").0, 503);
+    limit(None);
+    wait_for("/readyz to recover", || (serving.get("/readyz").0 == 200).then_some(()));
+    let failing = serving.log().matches("the history cannot be written").count();
+    assert_eq!(failing, 1, "it is said once:\n{}", serving.log());
+    wait_for("the alert", || (target.count(HOOK) == 1).then_some(()));
+    let metric = |name: &str| {
+        let (_, text) = serving.get("/metrics");
+        let line = text.lines().find(|l| l.starts_with(&format!("healthcheck_{name} "))).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(metric("results_lost_total"), 0.0);
+    assert_eq!(metric("store_failing"), 0.0);
+    let (status, _) = serving.signal(Signal::TERM);
+    assert_eq!(status.code(), Some(0));
+    // Every check that was made is a row, in the order of time, and no gap is left.
+    let conn = Connection::open(folder.path().join("data/history.db")).unwrap();
+    for i in 0..SERVICES {
+        let sql = "SELECT count(*) FROM check_result c JOIN service s ON s.id = c.service_id WHERE s.name = ?1";
+        let rows: i64 = conn.query_row(sql, [format!("s{i}")], |row| row.get(0)).unwrap();
+        assert_eq!(rows, target.count(&format!("/{i}")) as i64, "s{i}");
+    }
+    let incidents: i64 =
+        conn.query_row("SELECT count(*) FROM outage WHERE confirmed_at IS NOT NULL", [], |r| r.get(0)).unwrap();
+    assert_eq!(incidents, 1);
+    let check: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}
