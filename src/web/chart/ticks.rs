@@ -53,10 +53,19 @@ pub(super) fn ticks(window: Window, zone: Zone) -> Vec<Tick> {
         times(window, zone, length)
     };
     let axis = Axis(window);
+    let mut before = -1.0;
     labelled
         .into_iter()
         .enumerate()
-        .map(|(i, (at, label))| Tick { x: axis.percent(at), label, at_edge: axis.share(at) > 0.94, minor: i % 2 == 1 })
+        .map(|(i, (at, label))| {
+            let share = axis.share(at);
+            let at_edge = share > 0.94;
+            // A label that ends where it would begin must not cover the one before it.
+            let crowded = at_edge && share - before < 0.14;
+            before = share;
+            let label = if crowded { String::new() } else { label };
+            Tick { x: axis.percent(at), label, at_edge, minor: i % 2 == 1 }
+        })
         .collect()
 }
 
