@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_hour_that_happens_twice_is_labelled_once() {
-        let found = labels("2026-10-24T22:00:00Z", "2026-10-25T06:00:00Z", "Europe/Berlin");
+        let found = labels("2026-10-24T22:00:00Z", "2026-10-25T06:45:00Z", "Europe/Berlin");
         assert_eq!(found, ["Sun 25", "01:00", "02:00", "03:00", "04:00", "05:00", "06:00", "07:00"]);
     }
 
