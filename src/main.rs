@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // Where the log has no room either, the subscriber would say so on the same stream and panic: no line of a log
+        // is worth a check.
+        .log_internal_errors(false)
         .init();
     cli.run()
 }

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How much real time a commit is given before time goes on: the writer may have begun to gather later than it seems.
 const COMMIT: Duration = Duration::from_millis(200);
 
+/// How much real time of every tick alerts on their way are given.
+const DELIVERY: Duration = Duration::from_micros(500);
+
 /// The product, its target, and the time. Needs a runtime with `start_paused`.
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -85,7 +88,7 @@ impl World {
             tokio::time::advance(Duration::from_millis(TICK_MS as u64)).await;
             // The last commits are made in real time: a tick is worth some of it.
             let since = std::time::Instant::now();
-            while since.elapsed() < Duration::from_millis(3) && !stopping.is_finished() {
+            while since.elapsed() < Duration::from_millis(10) && !stopping.is_finished() {
                 tokio::task::yield_now().await;
             }
         }
@@ -126,6 +129,10 @@ impl World {
             assert!(since.elapsed() < PATIENCE, "{} checks do not end", self.under_way());
         }
         while self.commit_under_way() && since.elapsed() < COMMIT {
+            tokio::task::yield_now().await;
+        }
+        // An alert on its way is seen by nobody but its receiver: it gets a moment of every tick.
+        while self.config.contains("[alerts]") && since.elapsed() < DELIVERY {
             tokio::task::yield_now().await;
         }
         if since.elapsed() >= COMMIT {
