@@ -301,7 +301,7 @@
     $$("main form").forEach((form) => form.addEventListener("submit", () => {
       $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
     }));
-    $$("svg[data-chart]").forEach(chartOf);
+    $$("svg[data-service]").forEach(chartOf);
     $$("[data-copy]").forEach((button) => {
       button.hidden = false;
       button.addEventListener("click", async () => {

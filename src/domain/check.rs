@@ -178,6 +178,37 @@ impl PhaseTimes {
     }
 }
 
+/// The medians of each phase over some passed checks, in microseconds, and of what the phases leave of the whole.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PhaseMedians {
+    pub phases: PhaseTimes,
+    pub rest_us: Option<u32>,
+}
+
+impl PhaseMedians {
+    /// The medians (of an even number the lower one) of phase times, each with the whole's time; phases that did not
+    /// happen in most of them are left out.
+    pub fn of(checks: &[(PhaseTimes, u32)]) -> PhaseMedians {
+        let median = |of: &dyn Fn(&(PhaseTimes, u32)) -> Option<u32>| {
+            let mut times: Vec<u32> = checks.iter().filter_map(of).collect();
+            if times.is_empty() || times.len() * 2 < checks.len() {
+                return None;
+            }
+            let middle = (times.len() - 1) / 2;
+            Some(*times.select_nth_unstable(middle).1)
+        };
+        PhaseMedians {
+            phases: PhaseTimes {
+                dns_us: median(&|(p, _)| p.dns_us),
+                connect_us: median(&|(p, _)| p.connect_us),
+                tls_us: median(&|(p, _)| p.tls_us),
+                ttfb_us: median(&|(p, _)| p.ttfb_us),
+            },
+            rest_us: median(&|(p, whole)| Some(u64::from(*whole).saturating_sub(p.sum_us()) as u32)),
+        }
+    }
+}
+
 /// Why an outcome is not `up`. Stored once per distinct text.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Reason {
@@ -249,5 +280,16 @@ mod tests {
         }
         assert_eq!(Outcome::from_code(4), None);
         assert_eq!(Outcome::from_code(-1), None);
+    }
+
+    #[test]
+    fn a_phase_that_few_checks_have_has_no_median() {
+        let check = |dns, connect, whole| {
+            (PhaseTimes { dns_us: dns, connect_us: Some(connect), ..PhaseTimes::default() }, whole)
+        };
+        let medians = PhaseMedians::of(&[check(None, 10, 100), check(Some(7), 30, 60), check(None, 20, 90)]);
+        assert_eq!(medians.phases, PhaseTimes { connect_us: Some(20), ..PhaseTimes::default() });
+        assert_eq!(medians.rest_us, Some(70));
+        assert_eq!(PhaseMedians::of(&[]), PhaseMedians::default());
     }
 }

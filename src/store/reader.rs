@@ -13,7 +13,7 @@ use super::{
 use crate::{
     board::ServiceId,
     domain::{
-        check::{CheckResult, Outcome},
+        check::{CheckResult, Outcome, PhaseMedians},
         incident::{CauseChange, Gap, Outage},
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::{Buckets, Observation},
@@ -144,6 +144,36 @@ impl Reader {
         let mut statement = conn.prepare_cached(&sql)?;
         let rows = statement.query_map(params![service.0, window.from().0, window.to().0, limit], results::read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The medians of each phase of passed checks, in buckets of `size_ms`; of the first `sample` of them in each. A bucket
+    /// in which none passed has none.
+    pub fn phases(
+        &self,
+        service: ServiceId,
+        window: Window,
+        size_ms: i64,
+        sample: u32,
+    ) -> Result<Vec<(Window, PhaseMedians)>> {
+        let conn = self.conn()?;
+        let mut statement = conn.prepare_cached(
+            "SELECT dns_us, connect_us, tls_us, ttfb_us, latency_us FROM check_result
+             WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome < 2 AND latency_us IS NOT NULL
+             ORDER BY at LIMIT ?4",
+        )?;
+        let mut found = Vec::new();
+        let mut from = window.from();
+        while let Some(part) = window.clip(from, from.plus(size_ms.max(1))) {
+            let rows = statement.query_map(params![service.0, part.from().0, part.to().0, sample], |row| {
+                Ok((results::phases(row, 0)?, row.get(4)?))
+            })?;
+            let checks = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            if !checks.is_empty() {
+                found.push((part, PhaseMedians::of(&checks)));
+            }
+            from = part.to();
+        }
+        Ok(found)
     }
 
     /// Outages, newest first, at most `limit`, after `cursor` where that is given.

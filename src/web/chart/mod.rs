@@ -18,7 +18,7 @@ pub(crate) use checks::CheckChart;
 pub(crate) use days::{Days, month_labels};
 pub(crate) use history::{History, HistoryChart};
 pub(crate) use onset::OnsetChart;
-pub(crate) use phases::PhaseBar;
+pub(crate) use phases::{PhaseBar, PhaseChart};
 pub(crate) use spark::Spark;
 
 use crate::domain::{time::UnixMs, window::Window};

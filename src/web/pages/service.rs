@@ -9,7 +9,7 @@ use super::{
 use crate::{
     board::{ServiceId, ServiceNow},
     domain::{
-        check::Outcome,
+        check::{Outcome, PhaseMedians},
         incident::Outage,
         status::Status,
         time::{DAY_MS, HOUR_MS, UnixMs},
@@ -19,7 +19,7 @@ use crate::{
     },
     store::{OutageFilter, OutageKind, StoreError, StoredService},
     web::{
-        chart::{BoundsScale, CheckChart, History, HistoryChart},
+        chart::{BoundsScale, CheckChart, History, HistoryChart, PhaseChart},
         figures::FigureCache,
         site::Site,
         words,
@@ -34,6 +34,9 @@ use std::sync::Arc;
 const STEPS: u32 = 336;
 /// Where a range has no more checks than this, each of them is drawn.
 const DOTS: u64 = 800;
+/// Columns of the phases, and checks that are looked at for each.
+const COLUMNS: i64 = 56;
+const SAMPLE: u32 = 400;
 /// Checks in the list, and outages.
 const CHECKS: u32 = 25;
 const OUTAGES: u32 = 100;
@@ -50,6 +53,9 @@ struct Content {
     dots: Option<CheckChart>,
     step: String,
     chart_said: String,
+    phases: Option<PhaseChart>,
+    phases_step: String,
+    phases_said: String,
     table: Vec<TableRow>,
     table_unit: &'static str,
     uptime: UptimeShown,
@@ -188,6 +194,8 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
     };
     let unit = if window.length_ms() <= 2 * DAY_MS { HOUR_MS } else { DAY_MS };
     let table = reader.history_by(id, window, unit, now)?;
+    let column_ms = (window.length_ms() / COLUMNS).max(1);
+    let columns = reader.phases(id, window, column_ms, SAMPLE)?;
     let range = range(site, subject, query, window, now);
     let rows = outages.iter().map(|outage| outage_row(site, outage, zone, now)).collect::<Result<Vec<_>, _>>()?;
     Ok(Content {
@@ -199,6 +207,9 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
         history,
         dots,
         step,
+        phases: PhaseChart::new(window, &columns, zone),
+        phases_step: format!("Median of each phase, {} a column.", words::duration(column_ms)),
+        phases_said: phases_said(&columns),
         chart_said: chart_said(&subject.stored.name, &range.name, &uptime),
         table: table_rows(&table, unit, zone, now),
         table_unit: if unit == HOUR_MS { "Hour" } else { "Day (UTC)" },
@@ -358,6 +369,26 @@ fn chart_said(name: &str, range: &str, uptime: &Uptime) -> String {
         words::counted(uptime.incidents, "incident", "incidents"),
         words::counted(uptime.blips, "blip", "blips")
     )
+}
+
+/// What the phases took at the beginning of the range, and what at its end.
+fn phases_said(columns: &[(Window, PhaseMedians)]) -> String {
+    let (Some((_, first)), Some((_, last))) = (columns.first(), columns.last()) else { return String::new() };
+    let each = |m: &PhaseMedians| {
+        let p = m.phases;
+        [
+            ("DNS", p.dns_us),
+            ("connect", p.connect_us),
+            ("TLS", p.tls_us),
+            ("first byte", p.ttfb_us),
+            ("the rest", m.rest_us),
+        ]
+    };
+    let said = each(first).into_iter().zip(each(last)).filter_map(|((word, before), (_, after))| {
+        let time = |us: Option<u32>| us.map_or("nothing".to_owned(), |us| words::response_time(f64::from(us)));
+        (before.is_some() || after.is_some()).then(|| format!("{word} {} and {}", time(before), time(after)))
+    });
+    format!("At the beginning and at the end of the range: {}.", said.collect::<Vec<_>>().join(", "))
 }
 
 fn table_rows(buckets: &Buckets, unit: i64, zone: Zone, now: UnixMs) -> Vec<TableRow> {
