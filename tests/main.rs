@@ -4,4 +4,5 @@ mod config;
 mod container;
 mod laws;
 mod probes;
+mod since;
 mod support;
