@@ -2,6 +2,7 @@
 
 mod config;
 mod container;
+mod export_cut;
 mod laws;
 mod probes;
 mod since;

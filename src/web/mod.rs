@@ -2,6 +2,7 @@
 
 mod api;
 pub mod figures;
+mod patient;
 mod router;
 mod serve;
 pub mod site;
