@@ -8,7 +8,7 @@ use crate::{
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
         service::{Kind, Service},
-        time::UnixMs,
+        time::{DAY_MS, UnixMs},
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -198,7 +198,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
     let since = match (&outage, judged) {
         (Some(outage), _) if outage.is_incident() => Some(outage.started_at),
         (_, Some((at, Outcome::Degraded))) => Some(run_start(conn, id, at, Outcome::Degraded)?),
-        _ => up_since(conn, id)?,
+        _ => up_since(conn, id, rolled_until.map(UnixMs))?,
     };
     Ok(Resumed {
         id,
@@ -251,12 +251,36 @@ fn run_start(conn: &Connection, id: ServiceId, at: UnixMs, outcome: Outcome) -> 
 
 /// Since when a service has been up and not degraded: the later of its last incident's end and the end of its last
 /// degraded run, or its first result.
-fn up_since(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
-    let after_degraded: Option<i64> = conn.query_row(
-        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = 0 AND at > coalesce(
-           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome = 1 ORDER BY at DESC LIMIT 1), -1)",
-        [id.0],
-        |row| row.get(0),
-    )?;
+fn up_since(conn: &Connection, id: ServiceId, rolled_until: Option<UnixMs>) -> Result<Option<UnixMs>> {
+    let degraded = last_degraded(conn, id, rolled_until)?;
+    let after_degraded: Option<i64> = conn
+        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = 0 AND at > ?2")?
+        .query_row([id.0, degraded.map_or(-1, |at| at.0)], |row| row.get(0))?;
     Ok(after_degraded.map(UnixMs).max(outages::last_end(conn, id)?))
+}
+
+/// The last degraded result. Most services have none for months: rollups say in which day to look, so that a start does
+/// not read the whole history.
+fn last_degraded(conn: &Connection, id: ServiceId, rolled_until: Option<UnixMs>) -> Result<Option<UnixMs>> {
+    let in_rows = |from: UnixMs, to: UnixMs| -> Result<Option<UnixMs>> {
+        let at: Option<i64> = conn
+            .prepare_cached(
+                "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome = 1
+                 ORDER BY at DESC LIMIT 1",
+            )?
+            .query_row([id.0, from.0, to.0], |row| row.get(0))
+            .optional()?;
+        Ok(at.map(UnixMs))
+    };
+    let Some(days_until) = rolled_until.map(|until| until.floor(DAY_MS)) else {
+        return in_rows(UnixMs::MIN, UnixMs(i64::MAX));
+    };
+    if let Some(at) = in_rows(days_until, UnixMs(i64::MAX))? {
+        return Ok(Some(at));
+    }
+    let day: Option<i64> = conn
+        .prepare_cached("SELECT max(start) FROM rollup_day WHERE service_id = ?1 AND degraded_ms > 0")?
+        .query_row([id.0], |row| row.get(0))?;
+    // It may have been made before that day and spoken into it.
+    day.map_or(Ok(None), |day| in_rows(UnixMs::MIN, UnixMs(day).plus(DAY_MS)))
 }

@@ -4,6 +4,7 @@ mod api;
 mod chart;
 pub mod figures;
 mod pages;
+mod patient;
 mod router;
 mod serve;
 pub mod site;

@@ -1,5 +1,6 @@
 //! Connections: a bounded number, each with a bounded patience, and a graceful end.
 
+use super::patient::Patient;
 use crate::shutdown::Shutdown;
 use axum::Router;
 use hyper_util::{
@@ -14,6 +15,8 @@ use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 const CONNECTIONS: usize = 1024;
 /// How long a client may take to send its request's head.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of its answer.
+const STALLED: Duration = Duration::from_secs(60);
 /// How long the end waits for answers under way.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -41,7 +44,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut shutdown: Shutdown
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(Patient::new(stream, STALLED)), TowerToHyperService::new(router.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // What a client does to its own connection is its own affair.

@@ -19,7 +19,12 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use std::{io::Write, time::Duration};
+use std::{
+    io::Write,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
@@ -112,20 +117,30 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
         window.to().utc().format("%Y%m%dT%H%M%SZ"),
         format.extension()
     );
-    let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(4);
     let (reader, runtime) = (site.reader.clone(), Handle::current());
-    tokio::task::spawn_blocking(move || {
+    let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let mut sink = Chunks { sender: &sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };
-        if let Err(error) = write(&reader, &order, &mut sink).and_then(|()| Ok(sink.hand_over()?)) {
-            if !matches!(error, ExportError::Write(_)) {
-                tracing::warn!("an export ended early: {error}");
-            }
-            // The connection is cut, so that nobody takes half an export for a whole one.
-            let _ = runtime.block_on(timeout(PATIENCE, sender.send(Err(std::io::Error::other(error.to_string())))));
+        let mut sink = Chunks { sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };
+        let written = write(&reader, &order, &mut sink).and_then(|()| Ok(sink.hand_over()?));
+        if let Err(error) = &written
+            && !matches!(error, ExportError::Write(_))
+        {
+            tracing::warn!("an export ended early: {error}");
         }
+        written.is_ok()
     });
-    let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+    let mut done = Some(done);
+    let stream = futures_util::stream::poll_fn(move |context| {
+        if let Some(chunk) = ready!(receiver.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        let Some(task) = &mut done else { return Poll::Ready(None) };
+        let whole = ready!(Pin::new(task).poll(context)).unwrap_or(false);
+        done = None;
+        // The connection is cut, so that nobody takes half an export for a whole one.
+        Poll::Ready((!whole).then(|| Err(std::io::Error::other("the export ended early"))))
+    });
     let headers = [
         (header::CONTENT_TYPE, format.content_type().to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
@@ -136,7 +151,7 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
 
 /// Hands chunks to a client, and gives up when it takes none.
 struct Chunks<'a> {
-    sender: &'a mpsc::Sender<Result<Bytes, std::io::Error>>,
+    sender: mpsc::Sender<Bytes>,
     runtime: &'a Handle,
     buffer: Vec<u8>,
 }
@@ -147,7 +162,7 @@ impl Chunks<'_> {
             return Ok(());
         }
         let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK + 4096)));
-        match self.runtime.block_on(timeout(PATIENCE, self.sender.send(Ok(chunk)))) {
+        match self.runtime.block_on(timeout(PATIENCE, self.sender.send(chunk))) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(std::io::Error::other("the client has gone")),
         }

@@ -1,0 +1,92 @@
+//! Since when a service is up: a start finds it again without reading the whole history.
+
+use healthcheck_dashboard::{
+    clock::Clock,
+    domain::{
+        check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
+        service::{Cadence, Kind, Service, Thresholds},
+        time::{DAY_MS, HOUR_MS, UnixMs},
+    },
+    store::{Configured, Keep, Record, Store, Watched},
+};
+use std::{path::Path, sync::Arc};
+
+const KEEP: Keep = Keep { checks: None, hours: None, days: None };
+
+fn open(path: &Path, now: UnixMs) -> Store {
+    let service = Service {
+        name: "web".into(),
+        group: None,
+        description: None,
+        kind: Kind::Http,
+        target: "http://web:3000/".into(),
+        critical: true,
+        enabled: true,
+        cadence: Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
+        thresholds: Thresholds { failure: 3, success: 2 },
+        degraded_after_ms: None,
+    };
+    let configured = Configured { service, renamed_from: None };
+    let watched = Watched { configured, settings: Arc::default() };
+    Store::open(path, vec![watched], Vec::new(), KEEP, Clock::pinned(now)).unwrap()
+}
+
+/// Four days of a check every hour, with these of them slow; since when it is up, as the run itself and the next one
+/// know it. `late_ms` is how long after the full hour it is checked.
+async fn known(slow: &[i64], late_ms: i64) -> (UnixMs, UnixMs) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let begin = UnixMs::parse("2026-11-16").unwrap();
+    let store = open(&path, begin);
+    let mut health = store.positions[0].health;
+    for hour in 0..4 * 24 {
+        let at = begin.plus(hour * HOUR_MS + late_ms);
+        let outcome = if slow.contains(&hour) { Outcome::Degraded } else { Outcome::Up };
+        let changes = health.observe(Thresholds { failure: 3, success: 2 }, at, outcome);
+        store.writer.record(Record {
+            service: store.positions[0].id,
+            result: CheckResult {
+                at,
+                outcome,
+                latency_us: Some(900_000),
+                phases: PhaseTimes::default(),
+                http_status: None,
+                certificate_days: None,
+                reason: slow.contains(&hour).then(|| Reason {
+                    class: Class::Slow,
+                    phase: None,
+                    message: "slower than 800 ms".into(),
+                }),
+                recheck: false,
+            },
+            excerpt: None,
+            certificate_expires_at: None,
+            changes,
+            confirmed: health.confirmed,
+        });
+    }
+    let board = store.board.clone();
+    store.stop().await;
+    let before = board.get("web").unwrap().since.unwrap();
+    let next = open(&path, begin.plus(4 * DAY_MS));
+    let after = next.board.get("web").unwrap().since.unwrap();
+    next.stop().await;
+    (before, after)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_knows_since_when_a_service_is_up() {
+    let hour = |n: i64, late_ms: i64| UnixMs::parse("2026-11-16").unwrap().plus(n * HOUR_MS + late_ms);
+    let last_ms = HOUR_MS - 1;
+    for (slow, late_ms, since) in [
+        (vec![], 0, hour(0, 0)),
+        (vec![5, 6, 7], 0, hour(8, 0)),
+        (vec![5, 90], 0, hour(91, 0)),
+        (vec![47], 0, hour(48, 0)),
+        // It speaks for one millisecond of its own day, and for an hour of the next.
+        (vec![47], last_ms, hour(48, last_ms)),
+        (vec![71], last_ms, hour(72, last_ms)),
+    ] {
+        assert_eq!(known(&slow, late_ms).await, (since, since), "slow in the hours {slow:?}, {late_ms} ms late");
+    }
+}
