@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod laws;
 mod probes;
+mod resume;
 mod scheduler;
 mod store;
 mod support;
