@@ -231,7 +231,12 @@ impl Context<'_> {
         if from < self.run_started_at && self.run_started_at <= to {
             return if track.was_paused { GapReason::Paused } else { GapReason::Off };
         }
-        let overlap = |i: &Interruption| i.to.min(to).since(i.from.max(from));
+        // A result that was not kept would have spoken for a while.
+        let end = |i: &Interruption| match i.why {
+            GapReason::NotStored => i.to.plus(track.last_validity_ms),
+            _ => i.to,
+        };
+        let overlap = |i: &Interruption| end(i).min(to).since(i.from.max(from));
         let longest = self.interruptions.iter().filter(|i| overlap(i) > 0).max_by_key(|i| overlap(i));
         longest.map_or(GapReason::Stalled, |i| i.why)
     }
