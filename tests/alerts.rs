@@ -240,6 +240,21 @@ async fn a_clock_that_is_set_back_postpones_no_alert() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_by_a_week_silences_nobody() {
+    let world = World::start(CONFIG).await;
+    world.pass(30.0).await;
+    world.target.set(HOOK, Does::Answer(500));
+    fail(&world, "/web").await;
+    world.until("two attempts", |w| w.target.count(HOOK) == 2).await;
+    world.clock.step(8 * 86_400_000);
+    world.until("further attempts", |w| w.target.count(HOOK) == 5).await;
+    world.target.set(HOOK, Does::Answer(200));
+    world.until("the outbox to be empty", |w| unsettled(w) == 0).await;
+    let seen = world.target.seen(HOOK);
+    assert!(seen.len() >= 6 && seen.iter().all(|s| s.body == seen[0].body));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_told_of_what_happened_while_alerts_were_off() {
     let off = CONFIG.replace("enabled = true", "enabled = false");
     let mut world = World::start(&off).await;

@@ -12,6 +12,7 @@ mod export_cut;
 mod laws;
 mod pages;
 mod probes;
+mod resume;
 mod scheduler;
 mod since;
 mod store;

@@ -138,6 +138,46 @@ async fn what_found_no_room_is_counted_and_becomes_a_gap_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_gap_of_lost_results_knows_its_reason_too() {
+    let mut history = History::new(BEGIN, vec![service("web")]);
+    let last = begin();
+    history.check("web", result('.', last));
+    history.store.writer.lose(last.plus(10_000));
+    history.store.writer.lose(last.plus(20_000));
+    history.check("web", result('.', last.plus(30_000)));
+    history.at(last.plus(31_000));
+    history.committed().await;
+    let body = history.get("/api/v1/export?from=2026-11-16").await.ok();
+    let (from, to) = (last.plus(25_000).to_string(), last.plus(30_000).to_string());
+    assert_eq!(body["gaps"], json!([{"service": "web", "from": from, "to": to, "reason": "not_stored"}]));
+    assert_eq!(history.store.writer.figures().dropped, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_renamed_carries_its_history_on_and_does_so_once() {
+    let mut history = History::new(BEGIN, vec![service("old"), service("other")]);
+    history.checks("old", begin(), "..xxx");
+    history.at(begin().plus(50_000));
+    history.committed().await;
+    let renamed = || {
+        let mut watched = watched(service("new"));
+        watched.configured.renamed_from = Some("old".into());
+        vec![watched, self::watched(service("other"))]
+    };
+    for _ in 0..2 {
+        history = history.restart_as(renamed()).await;
+        let log = history.get("/api/v1/incidents").await.ok();
+        assert_eq!((&log["items"][0]["service"], &log["items"][0]["status"]), (&json!("new"), &json!("open")));
+        assert_eq!(history.get("/api/v1/services/new/uptime?from=2026-11-16").await.ok()["checks"], 5);
+        assert_eq!(history.get("/api/v1/services/old").await.status, 404);
+    }
+    history.checks("new", begin().plus(60_000), "..");
+    history.committed().await;
+    let log = history.get("/api/v1/incidents").await.ok();
+    assert_eq!((log["items"].as_array().unwrap().len(), &log["items"][0]["status"]), (1, &json!("resolved")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_that_the_database_refuses_takes_no_other_with_it() {
     let mut history = History::new(BEGIN, vec![service("a"), service("b"), service("c")]);
     history.checks("a", begin(), ".");

@@ -6,7 +6,7 @@ use super::{
     outages,
     outbox::{self, Attempt, Event},
     results, rollups,
-    services::Resumed,
+    services::{Resumed, Tenure},
 };
 use crate::{
     board::{ServiceId, ServiceNow},
@@ -53,6 +53,7 @@ const INTERRUPTIONS_IN_MIND: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     now: ServiceNow,
+    tenure: Tenure,
     rolled_until: Option<UnixMs>,
     /// The validity of the last result, in milliseconds.
     last_validity_ms: i64,
@@ -69,12 +70,13 @@ impl Track {
                 service,
                 settings,
                 confirmed: resumed.health.confirmed,
-                since: resumed.since,
+                since: resumed.tenure.since(resumed.health.confirmed),
                 last: resumed.last,
                 judged: resumed.judged,
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
             },
+            tenure: resumed.tenure,
             rolled_until: resumed.rolled_until,
             last_validity_ms: resumed.last_validity_ms,
             was_paused: resumed.was_paused,
@@ -229,7 +231,12 @@ impl Context<'_> {
         if from < self.run_started_at && self.run_started_at <= to {
             return if track.was_paused { GapReason::Paused } else { GapReason::Off };
         }
-        let overlap = |i: &Interruption| i.to.min(to).since(i.from.max(from));
+        // A result that was not kept would have spoken for a while.
+        let end = |i: &Interruption| match i.why {
+            GapReason::NotStored => i.to.plus(track.last_validity_ms),
+            _ => i.to,
+        };
+        let overlap = |i: &Interruption| end(i).min(to).since(i.from.max(from));
         let longest = self.interruptions.iter().filter(|i| overlap(i) > 0).max_by_key(|i| overlap(i));
         longest.map_or(GapReason::Stalled, |i| i.why)
     }
@@ -290,20 +297,21 @@ impl Context<'_> {
     fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
         let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
         let now = &mut track.now;
-        let degraded = |judged: Option<(UnixMs, Outcome)>| judged.is_some_and(|(_, o)| o == Outcome::Degraded);
-        let before = (now.confirmed, degraded(now.judged));
-        now.confirmed = *confirmed;
         if result.outcome.passed().is_some() {
+            let is_degraded = |outcome| outcome == Outcome::Degraded;
+            if now.judged.is_none_or(|(_, before)| is_degraded(before) != is_degraded(result.outcome)) {
+                track.tenure.tone = Some(result.at);
+            }
             now.judged = Some((result.at, result.outcome));
         }
-        if before.0 != *confirmed || (*confirmed == Confirmed::Up && before.1 != degraded(now.judged)) {
-            now.since = match confirmed {
+        if now.confirmed != *confirmed {
+            track.tenure.confirmed = match confirmed {
                 Confirmed::Down => now.outage.as_ref().map(|o| o.started_at),
-                // A failing check of a service that is still up says nothing about since when it is up.
-                _ if result.outcome == Outcome::Down => now.since,
                 _ => changes.ended.or(Some(result.at)),
             };
+            now.confirmed = *confirmed;
         }
+        now.since = track.tenure.since(*confirmed);
         now.last = Some(result.clone());
         track.last_validity_ms = now.service.cadence.validity_ms();
         if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {

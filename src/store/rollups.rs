@@ -90,6 +90,14 @@ fn write(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally
     Ok(())
 }
 
+/// The last settled hour that a degraded result speaks in.
+pub(super) fn last_degraded(conn: &Connection, service: ServiceId) -> Result<Option<UnixMs>> {
+    let start: Option<i64> = conn
+        .prepare_cached("SELECT max(start) FROM rollup_hour WHERE service_id = ?1 AND degraded_ms > 0")?
+        .query_row([service.0], |row| row.get(0))?;
+    Ok(start.map(UnixMs))
+}
+
 /// Hands `each` the rollups whose start lies in the window.
 pub(super) fn each(
     conn: &Connection,

@@ -1,6 +1,6 @@
 //! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
 
-use super::{Result, outages, results};
+use super::{Result, outages, results, rollups};
 use crate::{
     board::ServiceId,
     domain::{
@@ -8,7 +8,7 @@ use crate::{
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
         service::{Kind, Service},
-        time::{DAY_MS, UnixMs},
+        time::{HOUR_MS, UnixMs},
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -87,7 +87,7 @@ pub(super) struct Resumed {
     pub(super) health: Health,
     pub(super) last: Option<CheckResult>,
     pub(super) judged: Option<(UnixMs, Outcome)>,
-    pub(super) since: Option<UnixMs>,
+    pub(super) tenure: Tenure,
     pub(super) outage: Option<Outage>,
     pub(super) certificate_expires_at: Option<UnixMs>,
     pub(super) rolled_until: Option<UnixMs>,
@@ -95,6 +95,26 @@ pub(super) struct Resumed {
     pub(super) last_validity_ms: i64,
     /// Whether it was not watched until now, by intent.
     pub(super) was_paused: bool,
+}
+
+/// Since when a service has been what it is.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Tenure {
+    /// Down or up: the start of the outage, or the end of the last incident, or the first pass.
+    pub(super) confirmed: Option<UnixMs>,
+    /// Degraded or not: the first of the judged results without the other between them.
+    pub(super) tone: Option<UnixMs>,
+}
+
+impl Tenure {
+    /// Since when its status is what it is; `None` while it is pending.
+    pub(super) fn since(&self, confirmed: Confirmed) -> Option<UnixMs> {
+        match confirmed {
+            Confirmed::Pending => None,
+            Confirmed::Down => self.confirmed,
+            Confirmed::Up => self.confirmed.max(self.tone),
+        }
+    }
 }
 
 /// Makes the history know the configured services and their settings from `now` on; gives where each stands, in order.
@@ -195,17 +215,23 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },
         Some(outage) => failing_health(conn, id, service, outage)?,
     };
-    let since = match (&outage, judged) {
-        (Some(outage), _) if outage.is_incident() => Some(outage.started_at),
-        (_, Some((at, Outcome::Degraded))) => Some(run_start(conn, id, at, Outcome::Degraded)?),
-        _ => up_since(conn, id, rolled_until.map(UnixMs))?,
+    let tenure = Tenure {
+        confirmed: match (&outage, health.confirmed) {
+            (Some(outage), Confirmed::Down) => Some(outage.started_at),
+            (_, Confirmed::Up) => up_since(conn, id)?,
+            _ => None,
+        },
+        tone: match judged {
+            Some((at, outcome)) => Some(tone_since(conn, id, at, outcome, rolled_until.map(UnixMs))?),
+            None => None,
+        },
     };
     Ok(Resumed {
         id,
         health,
         last,
         judged,
-        since,
+        tenure,
         outage,
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
@@ -238,49 +264,52 @@ fn failing_health(conn: &Connection, id: ServiceId, service: &Service, outage: &
     })
 }
 
-/// When the unbroken run of one outcome that ends at `at` began.
-fn run_start(conn: &Connection, id: ServiceId, at: UnixMs, outcome: Outcome) -> Result<UnixMs> {
-    let start: Option<i64> = conn.query_row(
-        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = ?2 AND at > coalesce(
-           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome NOT IN (?2, 3) ORDER BY at DESC LIMIT 1), -1)",
-        params![id.0, outcome.code()],
-        |row| row.get(0),
-    )?;
-    Ok(start.map_or(at, UnixMs))
-}
-
-/// Since when a service has been up and not degraded: the later of its last incident's end and the end of its last
-/// degraded run, or its first result.
-fn up_since(conn: &Connection, id: ServiceId, rolled_until: Option<UnixMs>) -> Result<Option<UnixMs>> {
-    let degraded = last_degraded(conn, id, rolled_until)?;
-    let after_degraded: Option<i64> = conn
-        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = 0 AND at > ?2")?
-        .query_row([id.0, degraded.map_or(-1, |at| at.0)], |row| row.get(0))?;
-    Ok(after_degraded.map(UnixMs).max(outages::last_end(conn, id)?))
-}
-
-/// The last degraded result. Most services have none for months: rollups say in which day to look, so that a start does
-/// not read the whole history.
-fn last_degraded(conn: &Connection, id: ServiceId, rolled_until: Option<UnixMs>) -> Result<Option<UnixMs>> {
-    let in_rows = |from: UnixMs, to: UnixMs| -> Result<Option<UnixMs>> {
-        let at: Option<i64> = conn
-            .prepare_cached(
-                "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome = 1
-                 ORDER BY at DESC LIMIT 1",
-            )?
-            .query_row([id.0, from.0, to.0], |row| row.get(0))
-            .optional()?;
-        Ok(at.map(UnixMs))
-    };
-    let Some(days_until) = rolled_until.map(|until| until.floor(DAY_MS)) else {
-        return in_rows(UnixMs::MIN, UnixMs(i64::MAX));
-    };
-    if let Some(at) = in_rows(days_until, UnixMs(i64::MAX))? {
-        return Ok(Some(at));
+/// Since when a service has been up: the end of its last incident, or its first pass.
+fn up_since(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
+    if let Some(end) = outages::last_end(conn, id)? {
+        return Ok(Some(end));
     }
-    let day: Option<i64> = conn
-        .prepare_cached("SELECT max(start) FROM rollup_day WHERE service_id = ?1 AND degraded_ms > 0")?
-        .query_row([id.0], |row| row.get(0))?;
-    // It may have been made before that day and spoken into it.
-    day.map_or(Ok(None), |day| in_rows(UnixMs::MIN, UnixMs(day).plus(DAY_MS)))
+    let first: Option<i64> =
+        conn.query_row("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome < 2", [id.0], |row| {
+            row.get(0)
+        })?;
+    Ok(first.map(UnixMs))
+}
+
+/// The first of the judged results up to the last one (at `at`, with this outcome) that were all degraded, or all not.
+fn tone_since(
+    conn: &Connection,
+    id: ServiceId,
+    at: UnixMs,
+    outcome: Outcome,
+    rolled_until: Option<UnixMs>,
+) -> Result<UnixMs> {
+    let (same, other) = match outcome {
+        Outcome::Degraded => ("= 1", "IN (0, 2)"),
+        _ => ("IN (0, 2)", "= 1"),
+    };
+    let last_other = |from: UnixMs, to: UnixMs| -> Result<Option<i64>> {
+        let sql = format!(
+            "SELECT at FROM check_result WHERE service_id = ?1 AND outcome {other} AND at >= ?2 AND at < ?3
+             ORDER BY at DESC LIMIT 1"
+        );
+        Ok(conn.prepare_cached(&sql)?.query_row([id.0, from.0, to.0], |row| row.get(0)).optional()?)
+    };
+    let settled = rolled_until.unwrap_or(UnixMs::MIN);
+    let mut before = last_other(settled, UnixMs(i64::MAX))?;
+    if before.is_none() {
+        // A service is seldom degraded: the sums say in which hour to look, so that no start reads months of rows.
+        let until = match outcome {
+            Outcome::Degraded => Some(settled),
+            _ => rollups::last_degraded(conn, id)?.map(|hour| hour.plus(HOUR_MS).min(settled)),
+        };
+        before = match until {
+            Some(until) => last_other(UnixMs::MIN, until)?,
+            None => None,
+        };
+    }
+    let sql = format!("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome {same} AND at > ?2");
+    let first: Option<i64> =
+        conn.prepare_cached(&sql)?.query_row([id.0, before.unwrap_or(i64::MIN)], |row| row.get(0))?;
+    Ok(first.map_or(at, UnixMs))
 }

@@ -1,13 +1,26 @@
 //! What holds for every answer.
 
 use super::{begin, five_minutes};
-use crate::support::history::{History, ask, get, send, service};
+use crate::support::{
+    binary::unchunked,
+    history::{History, ask, get, send, service},
+};
 use axum::{
+    Router,
     body::Body,
     http::{Method, Request},
 };
-use healthcheck_dashboard::web::site::Site;
-use std::io::Read;
+use healthcheck_dashboard::{
+    shutdown,
+    web::{self, site::Site},
+};
+use proptest::prelude::*;
+use std::{io::Read, net::SocketAddr};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 
 const SECURITY: [&str; 4] = ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"];
 
@@ -202,4 +215,149 @@ async fn behind_a_proxy_it_answers_with_the_base_path_and_without() {
         assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
     }
     assert_eq!(send(&site, Method::POST, "/status/health").await.status, 405);
+}
+
+/// Pieces that queries are made of, sensible and not.
+fn piece() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "window",
+        "from",
+        "to",
+        "service",
+        "status",
+        "outcome",
+        "cursor",
+        "limit",
+        "buckets",
+        "format",
+        "verbose",
+        "=",
+        "&",
+        "7d",
+        "24h",
+        "99999999999d",
+        "1970-01-01",
+        "2026-11-16",
+        "9999-12-31T23:59:59Z",
+        "2026-11-16T00:01:00.001Z",
+        "web",
+        "flap%20a",
+        "open",
+        "down",
+        "csv",
+        "ndjson",
+        "0",
+        "1",
+        "-1",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "-",
+        "%",
+        "%00",
+        "%FF",
+        "+",
+        "1794787200000-1",
+    ]);
+    prop_oneof![9 => word.prop_map(str::to_owned), 1 => "[ -~]{0,6}".prop_map(|t| t.replace([' ', '#', '"', '<', '>', '\\', '^', '`', '{', '|', '}'], "_"))]
+}
+
+#[test]
+fn no_query_makes_it_break() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let history = runtime.block_on(five_minutes());
+    let paths = prop::sample::select(vec![
+        "/health",
+        "/api/v1/services",
+        "/api/v1/services/web",
+        "/api/v1/uptime",
+        "/api/v1/services/web/uptime",
+        "/api/v1/services/web/history",
+        "/api/v1/services/web/checks",
+        "/api/v1/incidents",
+        "/api/v1/incidents/2",
+        "/api/v1/export",
+    ]);
+    let requests = (paths, prop::collection::vec(piece(), 0..8));
+    proptest!(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() }, |((path, pieces) in requests)| {
+        let uri = format!("{path}?{}", pieces.concat());
+        prop_assume!(uri.parse::<axum::http::Uri>().is_ok());
+        let answer = runtime.block_on(history.get(&uri));
+        prop_assert!([200, 400, 404, 422, 503].contains(&answer.status.as_u16()), "{}: {}", uri, answer.status);
+        // 503 is what /health says of these services, and nothing else here.
+        prop_assert!(answer.status != 503 || path == "/health", "{}: {}", uri, answer.text());
+    });
+}
+
+/// The interface on a real socket, and what ends it.
+async fn listen(router: Router) -> (SocketAddr, shutdown::Trigger, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (trigger, token) = shutdown::channel();
+    (address, trigger, tokio::spawn(web::serve(listener, router, token)))
+}
+
+/// What it answers to these bytes, up to the end of the connection.
+async fn say(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // It may have heard enough before all of it was sent.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn what_is_no_sensible_request_is_refused_and_the_next_one_is_answered() {
+    let mut history = History::new(super::BEGIN, vec![service("web")]);
+    history.checks("web", begin(), ".");
+    history.committed().await;
+    let (address, trigger, server) = listen(web::router(history.site())).await;
+    let long = format!("GET /health/{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(200_000));
+    let many = format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(500));
+    for request in [
+        long.as_str(),
+        &many,
+        "\0\0\0\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /health HTTP/9.9\r\n\r\n",
+        "\u{16}\u{3}\u{1}\0\u{5}\r\n\r\n",
+    ] {
+        let answer = say(address, request.as_bytes()).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{}", &answer[..answer.len().min(100)]);
+        let next = say(address, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        assert!(next.starts_with("HTTP/1.1 200"), "{next}");
+    }
+    trigger.fire();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_leaves_in_the_middle_of_an_export_leaves_nothing_behind() {
+    let mut history = History::new(super::BEGIN, vec![service("web")]);
+    for i in 0..20_000 {
+        history.check("web", crate::support::history::result('.', begin().plus(i * 10_000)));
+    }
+    history.at(begin().plus(200_000_000));
+    history.committed().await;
+    let (address, trigger, server) = listen(web::router(history.site())).await;
+    // More of them than may run at once.
+    for _ in 0..12 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /api/v1/export?window=7d HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream.read_u8().await.unwrap();
+    }
+    let whole = loop {
+        let answer =
+            say(address, b"GET /api/v1/export?window=7d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        // Those who left are noticed in a moment.
+        if !answer.starts_with("HTTP/1.1 503") {
+            break answer;
+        }
+    };
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let body = String::from_utf8(unchunked(body.as_bytes()).expect("a whole body")).unwrap();
+    assert_eq!(body.matches("\"outcome\":\"up\"").count(), 20_000);
+    trigger.fire();
+    server.await.unwrap();
 }

@@ -153,7 +153,8 @@ pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
     Some((status, String::from_utf8(body).ok()?))
 }
 
-fn unchunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
+/// A body without the sizes of its chunks; `None` when it ends too early.
+pub(crate) fn unchunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
         let line = bytes.windows(2).position(|w| w == b"\r\n")?;

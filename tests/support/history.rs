@@ -88,11 +88,11 @@ impl History {
     pub(crate) fn kept(begin: &str, services: Vec<Service>, keep: Keep) -> History {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
-        History::open(folder, clock, services, keep)
+        History::open(folder, clock, services.into_iter().map(watched).collect(), keep)
     }
 
-    fn open(folder: TempDir, clock: Clock, services: Vec<Service>, keep: Keep) -> History {
-        let all = services.iter().cloned().map(watched).collect();
+    fn open(folder: TempDir, clock: Clock, all: Vec<Watched>, keep: Keep) -> History {
+        let services: Vec<Service> = all.iter().map(|watched| watched.configured.service.clone()).collect();
         let store = Store::open(&folder.path().join("history.db"), all, vec!["webhook"], keep, clock.clone()).unwrap();
         let positions = services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), *p))).collect();
         History { store, clock, positions, folder, keep }
@@ -100,6 +100,11 @@ impl History {
 
     /// Stops the monitor and starts it again, with these services.
     pub(crate) async fn restart(self, services: Vec<Service>) -> History {
+        self.restart_as(services.into_iter().map(watched).collect()).await
+    }
+
+    /// The same, with whatever goes with the services.
+    pub(crate) async fn restart_as(self, services: Vec<Watched>) -> History {
         let History { store, clock, folder, keep, .. } = self;
         store.stop().await;
         History::open(folder, clock, services, keep)

@@ -1,0 +1,75 @@
+//! A restart is no transition: whatever a service has lived through, the next run knows of it what the run before knew,
+//! and goes on as that would have gone on.
+
+use crate::support::history::{History, result, service};
+use healthcheck_dashboard::{
+    board::ServiceNow,
+    domain::{
+        check::Outcome,
+        health::{Confirmed, Health},
+        service::{Service, Thresholds},
+        time::{HOUR_MS, MINUTE_MS, UnixMs},
+    },
+};
+use proptest::prelude::*;
+
+const BEGIN: &str = "2026-11-16T00:00:00Z";
+
+/// What is known of a service, less the parts that cannot differ.
+fn known(now: &ServiceNow) -> impl PartialEq + std::fmt::Debug + use<> {
+    (now.confirmed, now.since, now.last.clone(), now.judged, now.outage.as_deref().cloned(), now.certificate_expires_at)
+}
+
+/// From one check to the next, and what it said.
+fn life() -> impl Strategy<Value = Vec<(i64, char)>> {
+    let step = prop_oneof![10 => 1..=20_000i64, 4 => MINUTE_MS..=20 * MINUTE_MS, 1 => HOUR_MS..=50 * HOUR_MS];
+    let letter = prop_oneof![5 => Just('.'), 2 => Just('~'), 5 => Just('x'), 2 => Just('?')];
+    prop::collection::vec((step, letter), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_next_run_knows_what_the_run_before_knew(
+        life in life(), stops in prop::collection::vec(0..60usize, 1..4), failure in 1..=3u32, success in 1..=3u32,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let web = Service { thresholds: Thresholds { failure, success }, ..service("web") };
+            let mut history = History::new(BEGIN, vec![web.clone()]);
+            // One that never stops is the measure.
+            let mut health = Health::NEW;
+            let mut at = UnixMs::parse(BEGIN).unwrap();
+            for (i, (step, letter)) in life.into_iter().enumerate() {
+                at = at.plus(step);
+                history.at(at);
+                let result = result(letter, at);
+                let outcome: Outcome = result.outcome;
+                health.observe(web.thresholds, at, outcome);
+                history.check("web", result);
+                if stops.contains(&i) {
+                    history.committed().await;
+                    let before = known(&history.store.board.get("web").unwrap());
+                    history = history.restart(vec![web.clone()]).await;
+                    let after = history.store.board.get("web").unwrap();
+                    prop_assert_eq!(before, known(&after), "after check {} ({})", i, letter);
+                    let mut resumed = history.store.positions[0].health;
+                    // How far beyond the threshold a confirmed run is makes no difference any more.
+                    if let (Some(a), Some(b)) = (&mut resumed.failing, &health.failing)
+                        && a.in_a_row >= failure && b.in_a_row >= failure
+                    {
+                        a.in_a_row = b.in_a_row;
+                    }
+                    // Nor does when it last passed, while it is down: a pass will come before the next outage.
+                    if health.confirmed == Confirmed::Down {
+                        resumed.last_ok_at = health.last_ok_at;
+                    }
+                    prop_assert_eq!(resumed, health, "after check {} ({})", i, letter);
+                }
+            }
+            history.store.stop().await;
+            Ok(())
+        })?;
+    }
+}
