@@ -9,7 +9,11 @@ use crate::{
     scheduler::{Scheduler, Task, Witnesses},
     shutdown::{self, Trigger},
     store::{Configured, Keep, Store, Watched},
-    web::{self, Templates, figures::FigureCache, site::Site},
+    web::{
+        self, Templates,
+        figures::{self, FigureCache},
+        site::Site,
+    },
 };
 use anyhow::Context;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -85,6 +89,9 @@ impl App {
             dashboard: config.dashboard.enabled,
             started_at: clock.now(),
         };
+        let figures =
+            figures::keep(site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone(), token.clone());
+        tokio::spawn(figures);
         let channels = channels
             .into_iter()
             .map(|channel| {

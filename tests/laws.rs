@@ -7,6 +7,7 @@ use healthcheck_dashboard::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
+        timeline::Tally,
         window::Window,
     },
     store::{Configured, Keep, OutageFilter, OutageKind, Record, Store, Watched},
@@ -185,6 +186,7 @@ proptest! {
             }
         }
         outages_agree(&reader, &rows, &stored, now)?;
+        glances_agree(&reader, &stored, now)?;
         buckets_agree(&reader, &rows, &stored, now)?;
         rollups_agree(&path, &rows)?;
         gaps_agree(&reader, &rows, &stored, now)?;
@@ -222,6 +224,32 @@ fn outages_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: Uni
 }
 
 /// Charts say what the rows say, whatever the size of their buckets.
+/// What an overview is told of several windows at once is what each of them is told alone.
+fn glances_agree(reader: &Reader, stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
+    let lengths = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS, 30 * MINUTE_MS, 3 * HOUR_MS + 1];
+    let glance = reader.glance(stored.id, &lengths, 90, now).unwrap();
+    for (length, (window, sums)) in lengths.into_iter().zip(&glance.windows) {
+        let alone = reader.uptime(stored.id, Window::ending(now, length), now).unwrap();
+        prop_assert_eq!(*window, alone.window);
+        prop_assert_eq!(
+            (sums.up_ms, sums.degraded_ms, sums.down_ms, sums.unknown_ms, sums.checks, sums.failures),
+            (alone.up_ms, alone.degraded_ms, alone.down_ms, alone.unknown_ms, alone.checks, alone.failures)
+        );
+    }
+    for (buckets, size, count) in [(&glance.days, DAY_MS, 90), (&glance.hours, HOUR_MS, 24)] {
+        let from = now.floor(size).plus(-(count - 1) * size);
+        let Some(window) = Window::new(from, now) else { continue };
+        let alone = reader.history_by(stored.id, window, size, now).unwrap();
+        for ((a, sums), (b, expected)) in buckets.iter().zip(alone.iter()) {
+            prop_assert_eq!(a, b);
+            let figures = |t: &Tally| (t.up_ms, t.degraded_ms, t.down_ms, t.unknown_ms, t.checks, t.failures);
+            prop_assert_eq!(figures(sums), figures(expected));
+            prop_assert!(size == DAY_MS || sums.latency == expected.latency);
+        }
+    }
+    Ok(())
+}
+
 fn buckets_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
     let window = Window::new(UnixMs(rows[0].at - HOUR_MS), now).unwrap();
     for count in [1, 7, 60, 300] {

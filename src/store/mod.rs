@@ -5,6 +5,7 @@
 mod backfill;
 mod commit;
 mod error;
+mod glance;
 mod life;
 mod outages;
 mod outbox;
@@ -26,6 +27,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 pub use backfill::Backfill;
 pub use commit::Record;
 pub use error::{Result, StoreError};
+pub use glance::Glance;
 pub use life::{Interruption, Run};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};

@@ -2,11 +2,12 @@
 
 use super::{
     Result, StoreError,
+    glance::{self, Glance},
     life::{self, Run},
     outages::{self, Cursor, OutageFilter, OutageKind},
     outbox::{self, DueEvent},
     results,
-    rollups::{self, Size},
+    rollups::{self, Latency, Size},
     schema,
     services::{self, StoredService},
 };
@@ -85,6 +86,13 @@ impl Reader {
         let filter = OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, open: None };
         let outages = outages::list(&tx, &filter, None, u32::MAX)?;
         Ok(Uptime::new(window, &tally, outages.iter().map(Outage::times)))
+    }
+
+    /// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days,
+    /// the last 24 hours.
+    pub fn glance(&self, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<Glance> {
+        let mut conn = self.conn()?;
+        glance::glance(&*conn.transaction()?, service, lengths_ms, days, now)
     }
 
     /// A window in at most about `count` (1 to 2000) equal buckets.
@@ -237,7 +245,7 @@ fn nice_hours(ms: i64) -> i64 {
 }
 
 /// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
-fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
+pub(super) fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
     let kept = super::retention::kept(conn)?;
     let from = window.from().floor(kept.resolution_ms(window.from()));
     let to = window.to().ceil(kept.resolution_ms(window.to())).min(now.max(window.to()));
@@ -262,7 +270,9 @@ fn buckets(conn: &Connection, service: ServiceId, mut buckets: Buckets, now: Uni
         || (buckets.size_ms() % DAY_MS == 0 && window.from() == window.from().floor(DAY_MS));
     let days = if whole_days { Window::new(hours.from().ceil(DAY_MS), hours.to().floor(DAY_MS)) } else { None };
     let mut merge = |size: Size, part: Option<Window>| match part {
-        Some(part) => rollups::each(conn, size, service, part, |start, tally| buckets.merge(start, &tally)),
+        Some(part) => {
+            rollups::each(conn, size, service, part, Latency::Read, |start, tally| buckets.merge(start, &tally))
+        }
         None => Ok(()),
     };
     match days {

@@ -48,7 +48,7 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
     let days = Window::new(from.floor(DAY_MS), until.floor(DAY_MS));
     if let Some(days) = days {
         let mut sums = Buckets::new(days, DAY_MS);
-        each(conn, Size::Hour, service, days, |start, tally| sums.merge(start, &tally))?;
+        each(conn, Size::Hour, service, days, Latency::Read, |start, tally| sums.merge(start, &tally))?;
         for (day, tally) in sums.iter() {
             write(conn, Size::Day, service, day.from(), tally)?;
         }
@@ -98,17 +98,29 @@ pub(super) fn last_degraded(conn: &Connection, service: ServiceId) -> Result<Opt
     Ok(start.map(UnixMs))
 }
 
+/// Whether response times are wanted: to read their histograms is most of the work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Latency {
+    Read,
+    Skip,
+}
+
 /// Hands `each` the rollups whose start lies in the window.
 pub(super) fn each(
     conn: &Connection,
     size: Size,
     service: ServiceId,
     window: Window,
+    latency: Latency,
     mut each: impl FnMut(UnixMs, Tally),
 ) -> Result<()> {
     let table = size.table();
+    let columns = match latency {
+        Latency::Read => COLUMNS.to_owned(),
+        Latency::Skip => COLUMNS.replace("latency", "x''"),
+    };
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM {table} WHERE service_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
+        "SELECT {columns} FROM {table} WHERE service_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
     ))?;
     let mut rows = statement.query([service.0, window.from().0, window.to().0])?;
     while let Some(row) = rows.next()? {

@@ -1,32 +1,48 @@
-//! The figures that a list of services shows of each, kept for a few seconds: they cost six questions a service.
+//! The figures that a list of services shows of each, kept for a while: they cost some questions a service.
 
 use crate::{
-    board::ServiceId,
+    board::{Board, ServiceId},
+    clock::Clock,
     domain::{
-        time::{DAY_MS, HOUR_MS, UnixMs},
+        time::{DAY_MS, UnixMs},
         timeline::Buckets,
-        uptime::Uptime,
-        window::Window,
+        uptime::percent,
     },
-    store::{Reader, StoreError},
+    shutdown::Shutdown,
+    store::{Glance, Reader, StoreError},
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-/// How long figures are good for, in milliseconds.
+/// Figures that are older than this are made again when somebody asks.
 pub const FRESH_MS: i64 = 15_000;
+/// Those of a list are shown up to this age while new ones are made.
+const STALE_MS: i64 = 5 * 60_000;
+/// How often they are made without being asked for, so that no reader waits for all of them.
+const KEEP: Duration = Duration::from_secs(240);
 
-/// The windows of [`Figures::uptime`], in milliseconds: 24 hours, 7, 30 and 90 days.
+/// The windows of [`Figures::shares`], in milliseconds: 24 hours, 7, 30 and 90 days.
 pub const WINDOWS_MS: [i64; 4] = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS];
+
+/// Uptime and coverage of a window, in per cent.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Share {
+    pub uptime: Option<f64>,
+    pub coverage: Option<f64>,
+}
 
 /// What a list of services shows of one service's history.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Figures {
     /// Over [`WINDOWS_MS`], all ending when the figures were made.
-    pub uptime: [Uptime; 4],
-    /// The last 90 days (UTC), today included, by day.
+    pub shares: [Share; 4],
+    /// The last 90 days (UTC), today included, by day; without response times.
     pub days: Buckets,
     /// The last 24 hours, the one under way included, by hour.
     pub hours: Buckets,
@@ -35,49 +51,90 @@ pub struct Figures {
 impl Figures {
     /// Asks the history. It blocks.
     pub fn read(reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Figures, StoreError> {
-        let over = |length_ms| reader.uptime(service, Window::ending(now, length_ms), now);
-        let [a, b, c, d] = WINDOWS_MS;
-        // The bucket under way is cut off at `now`, so that time to come is not counted as a gap.
-        let since = |size_ms: i64, count: i64| {
-            let from = now.floor(size_ms).plus(-(count - 1) * size_ms);
-            Window::new(from, now).unwrap_or(Window::ending(now, size_ms))
-        };
-        Ok(Figures {
-            uptime: [over(a)?, over(b)?, over(c)?, over(d)?],
-            days: reader.history_by(service, since(DAY_MS, 90), DAY_MS, now)?,
-            hours: reader.history_by(service, since(HOUR_MS, 24), HOUR_MS, now)?,
-        })
+        let Glance { windows, days, hours } = reader.glance(service, &WINDOWS_MS, 90, now)?;
+        let mut shares = [Share::default(); 4];
+        for (share, (window, sums)) in shares.iter_mut().zip(&windows) {
+            let good = sums.up_ms + sums.degraded_ms;
+            let judged = good + sums.down_ms;
+            *share = Share { uptime: percent(good, judged), coverage: percent(judged, window.length_ms()) };
+        }
+        Ok(Figures { shares, days, hours })
     }
 }
 
-/// Figures made in the last seconds, one set a service.
+/// Figures made in the last minutes, one set a service.
 #[derive(Default, Debug)]
 pub struct FigureCache {
     slots: Mutex<HashMap<ServiceId, Slot>>,
+    /// Somebody is making those of a list anew.
+    renewing: AtomicBool,
 }
 
 /// Locked while its figures are made, so that two pages at once make them once.
 type Slot = Arc<Mutex<Option<(UnixMs, Arc<Figures>)>>>;
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl FigureCache {
     /// The figures of a service, at most [`FRESH_MS`] old. It blocks.
+    ///
+    /// # Errors
+    /// When the history cannot be asked.
     pub fn get(&self, reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Arc<Figures>, StoreError> {
-        self.get_or(service, now, || Figures::read(reader, service, now))
+        self.get_or(service, now, FRESH_MS, || Figures::read(reader, service, now))
+    }
+
+    /// The figures of many services for a list, in their order. Where they are older than [`FRESH_MS`] they are shown
+    /// once more, up to five minutes old, and made anew for the next one who asks. It blocks.
+    ///
+    /// # Errors
+    /// When the history cannot be asked.
+    pub fn list(
+        self: &Arc<Self>,
+        reader: &Reader,
+        services: &[ServiceId],
+        now: UnixMs,
+    ) -> Result<Vec<Arc<Figures>>, StoreError> {
+        let age = |id: &ServiceId| locked(&self.slot(*id)).as_ref().map_or(i64::MAX, |(made, _)| now.since(*made));
+        let oldest = services.iter().map(age).max().unwrap_or(0);
+        if (FRESH_MS..STALE_MS).contains(&oldest) && !self.renewing.swap(true, Relaxed) {
+            let (cache, reader, services) = (self.clone(), reader.clone(), services.to_vec());
+            std::thread::spawn(move || {
+                cache.renew(&reader, &services, now);
+                cache.renewing.store(false, Relaxed);
+            });
+        }
+        let read = |&id: &ServiceId| self.get_or(id, now, STALE_MS, || Figures::read(reader, id, now));
+        services.iter().map(read).collect()
+    }
+
+    /// Makes the figures that are not fresh any more. What cannot be made stays as it is.
+    fn renew(&self, reader: &Reader, services: &[ServiceId], now: UnixMs) {
+        for &id in services {
+            if let Err(error) = self.get(reader, id, now) {
+                tracing::debug!("figures could not be made: {error}");
+                return;
+            }
+        }
+    }
+
+    fn slot(&self, service: ServiceId) -> Slot {
+        locked(&self.slots).entry(service).or_default().clone()
     }
 
     fn get_or(
         &self,
         service: ServiceId,
         now: UnixMs,
+        fresh_ms: i64,
         make: impl FnOnce() -> Result<Figures, StoreError>,
     ) -> Result<Arc<Figures>, StoreError> {
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.entry(service).or_default().clone()
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = self.slot(service);
+        let mut slot = locked(&slot);
         if let Some((made, figures)) = &*slot
-            && (0..FRESH_MS).contains(&now.since(*made))
+            && (0..fresh_ms).contains(&now.since(*made))
         {
             return Ok(figures.clone());
         }
@@ -87,15 +144,28 @@ impl FigureCache {
     }
 }
 
+/// Keeps the figures of all services from growing old, until shutdown.
+pub async fn keep(cache: Arc<FigureCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
+    loop {
+        let services: Vec<ServiceId> = board.all().iter().map(|s| s.id).collect();
+        let (cache, reader, now) = (cache.clone(), reader.clone(), clock.now());
+        let _ = tokio::task::spawn_blocking(move || cache.renew(&reader, &services, now)).await;
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => return,
+            () = tokio::time::sleep(KEEP) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::timeline::Tally;
+    use crate::domain::{time::HOUR_MS, window::Window};
 
     fn figures(now: UnixMs) -> Figures {
-        let over = |ms| Uptime::new(Window::ending(now, ms), &Tally::default(), []);
         Figures {
-            uptime: WINDOWS_MS.map(over),
+            shares: Default::default(),
             days: Buckets::new(Window::ending(now, 90 * DAY_MS), DAY_MS),
             hours: Buckets::new(Window::ending(now, DAY_MS), HOUR_MS),
         }
@@ -107,7 +177,7 @@ mod tests {
         let made = std::cell::Cell::new(0);
         let ask = |at: i64| {
             let now = UnixMs(100 * DAY_MS + at);
-            cache.get_or(ServiceId(1), now, || {
+            cache.get_or(ServiceId(1), now, FRESH_MS, || {
                 made.set(made.get() + 1);
                 Ok(figures(now))
             })
@@ -126,7 +196,8 @@ mod tests {
     fn a_failure_is_not_kept() {
         let cache = FigureCache::default();
         let now = UnixMs(100 * DAY_MS);
-        assert!(cache.get_or(ServiceId(1), now, || Err(StoreError::Place("busy".into()))).is_err());
-        assert!(cache.get_or(ServiceId(1), now, || Ok(figures(now))).is_ok());
+        let fails = || Err(StoreError::Place("busy".into()));
+        assert!(cache.get_or(ServiceId(1), now, FRESH_MS, fails).is_err());
+        assert!(cache.get_or(ServiceId(1), now, FRESH_MS, || Ok(figures(now))).is_ok());
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     board::ServiceNow,
     domain::{incident::Outage, time::UnixMs},
-    store::{StoreError, StoredService},
+    store::StoredService,
     web::{figures::Figures, site::Site},
 };
 use axum::{Json, extract::State};
@@ -24,11 +24,10 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     params.only(&[])?;
     let now = site.clock.now();
     let items = ask(&site, move |site| {
-        site.board
-            .all()
-            .iter()
-            .map(|s| Ok(summary(s, &*site.figures.get(&site.reader, s.id, now)?, now)))
-            .collect::<Result<Vec<_>, StoreError>>()
+        let services = site.board.all();
+        let ids: Vec<_> = services.iter().map(|s| s.id).collect();
+        let figures = site.figures.list(&site.reader, &ids, now)?;
+        Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now)).collect::<Vec<_>>())
     })
     .await?;
     Ok(Json(json!({ "items": items })))
@@ -80,7 +79,7 @@ pub(super) fn nobody(name: &str) -> ApiError {
 
 fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
     let service = &now.service;
-    let uptime = WINDOWS.into_iter().zip(&figures.uptime).map(|(window, u)| (window, u.uptime)).collect();
+    let uptime = WINDOWS.into_iter().zip(&figures.shares).map(|(window, u)| (window, u.uptime)).collect();
     json!({
         "name": service.name,
         "group": service.group,

@@ -17,7 +17,7 @@ use crate::{
     store::{OutageFilter, OutageKind, Reader, StoreError},
     web::{
         chart::{CheckChart, Days, Spark, month_labels},
-        figures::Figures,
+        figures::{Figures, Share},
         site::Site,
         words,
         zone::{Moment, Zone},
@@ -171,15 +171,14 @@ fn title(truth: &Truth, product: &str) -> String {
 }
 
 fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreError> {
-    let seen = site
-        .board
-        .all()
+    let services = site.board.all();
+    let ids: Vec<_> = services.iter().map(|s| s.id).collect();
+    let figures = site.figures.list(&site.reader, &ids, now)?;
+    let seen: Vec<Seen> = services
         .into_iter()
-        .map(|service| {
-            let figures = site.figures.get(&site.reader, service.id, now)?;
-            Ok(Seen { status: service.status(now), now: service, figures })
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
+        .zip(figures)
+        .map(|(service, figures)| Seen { status: service.status(now), now: service, figures })
+        .collect();
     let latest = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
     let latest = site.reader.outages(&latest, None, 1)?.into_iter().next();
     let (truth, after) = say(site, &seen, latest.as_ref(), query.zone, now);
@@ -510,7 +509,7 @@ fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
 }
 
 fn order(services: &mut [&Seen], sort: Sort) {
-    let least = |s: &Seen| s.figures.uptime[1].uptime.map_or(i64::MAX, |u| (u * 1e4) as i64);
+    let least = |s: &Seen| s.figures.shares[1].uptime.map_or(i64::MAX, |u| (u * 1e4) as i64);
     services.sort_by(|a, b| {
         let by_name = || a.now.service.name.cmp(&b.now.service.name);
         let key = match sort {
@@ -541,18 +540,18 @@ fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
         since_short: since.map(|at| words::duration_short(now.since(at) / 1000 * 1000)),
         last: seen.now.last.as_ref().and_then(|l| l.latency_us).map(|us| words::response_time(f64::from(us))),
         spark: Spark::new(&seen.figures.hours),
-        uptime: [0, 1, 2, 3].map(|i| cell(&seen.figures.uptime[i])),
+        uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
         days: Days::new(&seen.figures.days),
         days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
     }
 }
 
-fn cell(uptime: &crate::domain::uptime::Uptime) -> Cell {
-    let partly = uptime.coverage.filter(|c| *c < 98.0 && uptime.uptime.is_some());
+fn cell(share: Share) -> Cell {
+    let partly = share.coverage.filter(|c| *c < 98.0 && share.uptime.is_some());
     Cell {
-        text: words::percent(uptime.uptime, 3),
+        text: words::percent(share.uptime, 3),
         title: partly.map(|c| format!("{} of the time was observed", words::percent(Some(c), 1))),
-        none: uptime.uptime.is_none(),
+        none: share.uptime.is_none(),
     }
 }
 

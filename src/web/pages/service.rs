@@ -427,7 +427,7 @@ fn uptime_shown(
     let figures = FigureCache::get(&site.figures, &site.reader, subject.id, now)?;
     let others = ["24 h", "7 d", "30 d", "90 d"]
         .into_iter()
-        .zip(&figures.uptime)
+        .zip(&figures.shares)
         .map(|(window, u)| (window, words::percent(u.uptime, 3)))
         .collect();
     let scale = match (uptime.worst, uptime.uptime, uptime.best) {
