@@ -211,6 +211,42 @@ async fn a_result_that_the_database_refuses_takes_no_other_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_whose_record_was_lost_is_made_up_for_by_the_next() {
+    let at = |i: i64| begin().plus(i * 10_000);
+    // Refused: the first failure, the third, the first pass, the second, each in a history of its own.
+    for (refused, started, confirmed, resolved) in
+        [(2, at(3), at(4), at(6)), (4, at(2), at(5), at(6)), (6, at(2), at(4), at(6)), (7, at(2), at(4), at(8))]
+    {
+        let mut history = History::new(BEGIN, vec![service("web")]);
+        history.checks("web", begin(), ".");
+        history.committed().await;
+        let trigger = format!(
+            "CREATE TRIGGER refuses BEFORE INSERT ON check_result WHEN NEW.at = {}
+               BEGIN SELECT RAISE(ABORT, 'no'); END",
+            at(refused).0
+        );
+        sql(&history).execute_batch(&trigger).unwrap();
+        history.checks("web", at(1), ".xxxx...");
+        history.at(at(9));
+        history.committed().await;
+        assert_eq!(history.store.writer.figures().dropped, 1);
+        let log = history.get("/api/v1/incidents").await.ok();
+        assert_eq!(log["items"].as_array().unwrap().len(), 1, "without {refused}: {log}");
+        let incident = &log["items"][0];
+        let known = confirmed.plus(31).to_string();
+        assert_eq!(
+            (&incident["started_at"], &incident["confirmed_at"], &incident["resolved_at"]),
+            (&json!(started.to_string()), &json!(known), &json!(resolved.to_string())),
+            "without {refused}"
+        );
+        let told: String =
+            sql(&history).query_row("SELECT group_concat(event) FROM outbox", [], |row| row.get(0)).unwrap();
+        assert_eq!(told, "confirmed,resolved");
+        assert_eq!(history.get("/health").await.status, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_contradicts_the_history_is_refused_alone() {
     let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
     let id = history.store.positions[0].id;

@@ -12,7 +12,7 @@ use crate::{
     board::{ServiceId, ServiceNow},
     domain::{
         check::{CheckResult, Outcome},
-        health::{Changes, Confirmed},
+        health::{Began, Changes, Confirmed},
         incident::{Cause, GapReason, Outage},
         service::Service,
         time::{HOUR_MS, UnixMs},
@@ -243,9 +243,17 @@ impl Context<'_> {
 
     /// Keeps the book of the outage under way; whether somebody is to be told.
     fn outage(&self, track: &mut Track, record: &Record, reason: Option<i64>) -> Result<bool> {
-        let Record { service: id, result, changes, excerpt, .. } = record;
+        let Record { service: id, result, changes, confirmed, excerpt, .. } = record;
         let failed = result.outcome == Outcome::Down;
-        if let (Some(began), Some(why), Some(reason_id)) = (changes.began, &result.reason, reason) {
+        // Should the record of a change ever have been lost (refused, or in a commit that broke), the next one makes up
+        // for it: no outage stays unknown, and none stays open.
+        let began = changes.began.or_else(|| {
+            let last_ok_at = track.now.judged.filter(|(_, o)| o.passed() == Some(true)).map(|(at, _)| at);
+            (failed && track.now.outage.is_none()).then_some(Began { last_ok_at })
+        });
+        let up_again = result.outcome.passed() == Some(true) && *confirmed == Confirmed::Up;
+        let ended = changes.ended.or(up_again.then_some(result.at));
+        if let (Some(began), Some(why), Some(reason_id)) = (began, &result.reason, reason) {
             let excerpt = excerpt.as_deref();
             let number = outages::begin(self.conn, *id, began.last_ok_at, result, reason_id, excerpt)?;
             track.now.outage = Some(Arc::new(Outage {
@@ -275,11 +283,11 @@ impl Context<'_> {
             }
         }
         let mut event = None;
-        if changes.confirmed {
+        if *confirmed == Confirmed::Down && outage.confirmed_at.is_none() {
             outage.confirmed_at = Some(known_at(result));
             event = Some(Event::Confirmed);
         }
-        if let Some(ended_at) = changes.ended {
+        if let Some(ended_at) = ended {
             outage.ended_at = Some(ended_at);
             event = outage.is_incident().then_some(Event::Resolved);
         }
@@ -288,7 +296,7 @@ impl Context<'_> {
         if let Some(event) = event {
             outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
         }
-        if changes.ended.is_some() {
+        if ended.is_some() {
             track.now.outage = None;
         }
         Ok(event.is_some() && !self.channels.is_empty())
