@@ -86,6 +86,7 @@ impl App {
             base_path: config.dashboard.base_path.into(),
             figures: Arc::new(FigureCache::default()),
             templates: Templates::new(),
+            pages: Arc::default(),
             dashboard: config.dashboard.enabled,
             started_at: clock.now(),
         };
@@ -116,6 +117,7 @@ impl App {
     /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
     pub async fn stop(self) {
         self.trigger.fire();
+        self.site.board.close();
         self.scheduler.stop(Instant::now() + LAST_CHECKS).await;
         for channel in self.channels {
             let _ = channel.await;

@@ -1,7 +1,7 @@
 //! What is known now: the state of every service in memory, as of the last commit.
 //!
 //! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit
-//! and never before: what is shown is what is stored.
+//! and never before: what is shown is what is stored. Whoever wants to be told of changes listens to it.
 
 use crate::domain::{
     check::{CheckResult, Outcome},
@@ -12,9 +12,13 @@ use crate::domain::{
     time::UnixMs,
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
+use tokio::sync::broadcast;
 
 /// A service's number in the history.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -65,20 +69,96 @@ impl ServiceNow {
     }
 }
 
+/// Something that has become known with a commit.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// Grows with time, also across restarts.
+    pub id: u64,
+    pub what: What,
+}
+
+/// What has become known.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A service has a new result, its latest.
+    Check { service: Arc<Service>, result: CheckResult },
+    /// Its status is another one than before.
+    Status { service: Arc<Service>, before: Status, now: Status, since: Option<UnixMs> },
+    /// An incident was confirmed, or (with `resolved_at`) resolved.
+    Incident { outage: Arc<Outage>, resolved_at: Option<UnixMs> },
+}
+
+/// News that are kept for those who come back after a moment.
+const KEPT: usize = 1024;
+
+/// The latest news and those who listen.
+#[derive(Debug)]
+struct Wire {
+    next_id: u64,
+    kept: VecDeque<Arc<News>>,
+    /// `None` after the end.
+    sender: Option<broadcast::Sender<Arc<News>>>,
+}
+
+impl Default for Wire {
+    fn default() -> Wire {
+        Wire { next_id: 1, kept: VecDeque::new(), sender: Some(broadcast::Sender::new(KEPT)) }
+    }
+}
+
+/// What a listener gets: what it missed, and what comes.
+#[derive(Debug)]
+pub struct Listening {
+    /// `None` when what was missed is not known any more.
+    pub missed: Option<Vec<Arc<News>>>,
+    /// `None` after the end.
+    pub coming: Option<broadcast::Receiver<Arc<News>>>,
+}
+
 /// All services of the configuration, in its order.
 #[derive(Default, Debug)]
 pub struct Board {
     services: RwLock<Vec<Arc<ServiceNow>>>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<ServiceId, usize>,
+    wire: Mutex<Wire>,
+    changes: AtomicU64,
 }
 
 impl Board {
     /// A board with these services on it.
-    pub fn new(services: Vec<ServiceNow>) -> Board {
+    ///
+    /// `begun_at` is when this run began: news of this run have greater numbers than those of earlier ones.
+    pub fn new(services: Vec<ServiceNow>, begun_at: UnixMs) -> Board {
         let by_name = services.iter().enumerate().map(|(i, s)| (s.service.name.clone(), i)).collect();
         let by_id = services.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
-        Board { services: RwLock::new(services.into_iter().map(Arc::new).collect()), by_name, by_id }
+        let wire = Wire { next_id: begun_at.0.unsigned_abs() * 1000, ..Wire::default() };
+        let services = RwLock::new(services.into_iter().map(Arc::new).collect());
+        Board { services, by_name, by_id, wire: Mutex::new(wire), changes: AtomicU64::new(0) }
+    }
+
+    /// How often a status or an incident has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Relaxed)
+    }
+
+    /// Listens, from the news after the one with this number on, or from now on.
+    pub fn listen(&self, after: Option<u64>) -> Listening {
+        let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        let missed = match after {
+            None => Some(Vec::new()),
+            // All that came after it must be here, and it must have been one of ours.
+            Some(id) if id < wire.next_id && wire.kept.front().map_or(wire.next_id, |n| n.id) <= id + 1 => {
+                Some(wire.kept.iter().filter(|n| n.id > id).cloned().collect())
+            }
+            Some(_) => None,
+        };
+        Listening { missed, coming: wire.sender.as_ref().map(broadcast::Sender::subscribe) }
+    }
+
+    /// Ends all listening.
+    pub fn close(&self) {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).sender = None;
     }
 
     /// Every service, in the order of the configuration.
@@ -103,13 +183,55 @@ impl Board {
         Overall::of(self.all().iter().map(|s| (s.status(now), s.service.critical)))
     }
 
-    /// Replaces what is known of some services, all at once.
+    /// Replaces what is known of some services, all at once, and tells those who listen.
     pub fn post(&self, news: impl IntoIterator<Item = ServiceNow>) {
-        let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
-        for now in news {
-            if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
-                *slot = Arc::new(now);
+        let mut said = Vec::new();
+        {
+            let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
+            for now in news {
+                if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
+                    differences(slot, &now, &mut said);
+                    *slot = Arc::new(now);
+                }
             }
         }
+        let changes = said.iter().filter(|what| !matches!(what, What::Check { .. })).count();
+        self.changes.fetch_add(changes as u64, Relaxed);
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        for what in said {
+            let news = Arc::new(News { id: wire.next_id, what });
+            wire.next_id += 1;
+            if wire.kept.len() == KEPT {
+                wire.kept.pop_front();
+            }
+            wire.kept.push_back(news.clone());
+            if let Some(sender) = &wire.sender {
+                // It fails where nobody listens.
+                let _ = sender.send(news);
+            }
+        }
+    }
+}
+
+/// What is new of a service.
+fn differences(before: &ServiceNow, now: &ServiceNow, said: &mut Vec<What>) {
+    let Some(last) = &now.last else { return };
+    if before.last.as_ref().is_none_or(|b| b.at != last.at) {
+        said.push(What::Check { service: now.service.clone(), result: last.clone() });
+    }
+    let (was, is) = (before.status(last.at), now.status(last.at));
+    if was != is {
+        let since = now.status_since(last.at);
+        said.push(What::Status { service: now.service.clone(), before: was, now: is, since });
+    }
+    let incident = |s: &ServiceNow| s.outage.clone().filter(|o| o.is_incident());
+    match (incident(before), incident(now)) {
+        (None, Some(outage)) => said.push(What::Incident { outage, resolved_at: None }),
+        (Some(outage), None) => said.push(What::Incident { outage, resolved_at: now.since.or(Some(last.at)) }),
+        (Some(old), Some(new)) if old.id != new.id => {
+            said.push(What::Incident { outage: old, resolved_at: now.since });
+            said.push(What::Incident { outage: new, resolved_at: None });
+        }
+        _ => {}
     }
 }

@@ -64,16 +64,25 @@
   }
 
   // ---- Staying fresh: the page is asked for again and its parts are put in the place of the old ones
-  const EVERY = 5000;
+  // A change of state is told by the stream of events; numbers are renewed at this pace, and faster without a stream.
+  const EVERY = 15000;
+  const WITHOUT_STREAM = 5000;
+  let streaming = false;
+  const pace = () => (streaming ? EVERY : WITHOUT_STREAM);
   let freshAt = Date.now();
-  let pause = EVERY;
+  let pause = WITHOUT_STREAM;
   let timer = 0;
   let asked = null;
+
+  // A link that is replaced between press and release would not be followed.
+  let pressed = false;
+  addEventListener("pointerdown", () => { pressed = true; }, true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { pressed = false; }, 50), true);
 
   const busy = () => {
     const active = document.activeElement;
     const typing = active && active.matches("input:not([type=radio]), select, textarea") && active.id !== "q";
-    return typing || $("details.pick[open]") || dragging || !getSelection().isCollapsed;
+    return typing || $("details.pick[open]") || pressed || dragging || !getSelection().isCollapsed;
   };
 
   function live(word, cut) {
@@ -95,7 +104,7 @@
       if (busy()) return schedule();
       put(next);
       freshAt = Date.now();
-      pause = EVERY;
+      pause = pace();
       live("Live", false);
     } catch {
       pause = Math.min(pause * 1.6, 60000);
@@ -108,6 +117,25 @@
   }
 
   const schedule = () => { timer = setTimeout(refresh, pause); };
+
+  // One stream a page. The browser comes back by itself and says what it heard last; where it gives up, we try again.
+  function listen(after) {
+    const stream = new EventSource(`${base}/api/v1/events?events=status,incident`);
+    const soon = () => {
+      clearTimeout(timer);
+      // Not all open pages at the very same moment.
+      timer = setTimeout(refresh, 50 + Math.random() * 250);
+    };
+    stream.addEventListener("open", () => { streaming = true; });
+    for (const kind of ["status", "incident", "reset"]) stream.addEventListener(kind, soon);
+    stream.addEventListener("error", () => {
+      streaming = false;
+      // Whether we are cut off is seen by asking.
+      soon();
+      if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(Math.min(after * 2, 120000)), after);
+    });
+    addEventListener("pagehide", () => stream.close(), { once: true });
+  }
 
   // Where the focus is, in words that hold for the next page too.
   function place(element) {
@@ -327,12 +355,13 @@
     if (event.persisted && "refresh" in body.dataset) refresh();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && "refresh" in body.dataset && Date.now() - freshAt > EVERY) refresh();
+    if (!document.hidden && "refresh" in body.dataset && Date.now() - freshAt > WITHOUT_STREAM) refresh();
   });
   setInterval(tick, 1000);
   dress();
   if ("refresh" in body.dataset) {
     live("Live", false);
     schedule();
+    listen(5000);
   }
 })();

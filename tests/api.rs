@@ -1,5 +1,6 @@
 //! The HTTP interface over a history that is known to the millisecond.
 
+mod events;
 mod export;
 mod health;
 mod history;

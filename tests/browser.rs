@@ -72,7 +72,7 @@ async fn do_the_four_jobs(screen: Screen, name: &str) {
     browser.click("Incidents").await;
     browser.picture(&format!("{name}-log")).await;
     let id = tuesday["id"].as_i64().unwrap();
-    browser.find(&format!("a[href='/dashboard/incidents/{id}']")).await.click().await.unwrap();
+    browser.click_on(thirtyfour::By::Css(format!("a[href='/dashboard/incidents/{id}']"))).await;
     assert!(browser.text("h1").await.contains("api was down for 12 min 50 s on Tuesday"));
     let times: Vec<&str> = ["last_ok_at", "started_at"].iter().map(|key| tuesday[key].as_str().unwrap()).collect();
     let shown = browser.run("return [...document.querySelectorAll('.answer time')].map(t => t.dateTime)").await;

@@ -99,7 +99,7 @@ impl Store {
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }
-        let board = Arc::new(Board::new(on_board));
+        let board = Arc::new(Board::new(on_board, now));
         let core = commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new() };
         let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
         Ok(Store { writer, reader, board, positions, last_run, stopping, lock })

@@ -12,6 +12,6 @@ mod words;
 mod zone;
 
 pub(crate) use api::export;
-pub use pages::Templates;
+pub use pages::{PageCache, Templates};
 pub use router::router;
 pub use serve::serve;

@@ -6,7 +6,10 @@ use crate::{
     domain::time::UnixMs,
     scheduler::Pulse,
     store::{Reader, Writer},
-    web::{figures::FigureCache, pages::Templates},
+    web::{
+        figures::FigureCache,
+        pages::{PageCache, Templates},
+    },
 };
 use std::sync::Arc;
 
@@ -30,6 +33,8 @@ pub struct Site {
     pub figures: Arc<FigureCache>,
     /// What the pages are made with.
     pub templates: Templates,
+    /// The latest pages that many look at.
+    pub pages: Arc<PageCache>,
     /// Whether there are pages at all.
     pub dashboard: bool,
     /// When this run of the monitor began.

@@ -143,8 +143,24 @@ impl Browser {
 
     /// Clicks a link by what it says.
     pub(crate) async fn click(&self, said: &str) {
-        let link = self.driver.find(By::LinkText(said)).await;
-        link.unwrap_or_else(|e| panic!("there is no link “{said}”: {e}")).click().await.unwrap();
+        self.click_on(By::LinkText(said)).await;
+    }
+
+    /// Clicks. A page that renews itself may replace a thing after it was found: then it is looked for again, as a reader
+    /// would not even notice.
+    pub(crate) async fn click_on(&self, by: By) {
+        let mut last = String::new();
+        for _ in 0..20 {
+            match self.driver.find(by.clone()).await {
+                Ok(element) => match element.click().await {
+                    Ok(()) => return,
+                    Err(error) => last = error.to_string(),
+                },
+                Err(error) => last = error.to_string(),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{by:?} cannot be clicked: {last}");
     }
 
     pub(crate) async fn run(&self, script: &str) -> Value {

@@ -165,6 +165,7 @@ impl History {
             base_path: "".into(),
             figures: Arc::new(FigureCache::default()),
             templates: web::Templates::new(),
+            pages: Arc::default(),
             dashboard: true,
             started_at: self.clock.now(),
         }

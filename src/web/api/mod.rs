@@ -2,6 +2,7 @@
 
 mod checks;
 mod error;
+mod events;
 pub(crate) mod export;
 mod health;
 mod history;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/incidents", get(incidents::list))
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/export", get(export::download))
+        .route("/api/v1/events", get(events::stream))
         .method_not_allowed_fallback(error::not_allowed)
 }
 

@@ -123,11 +123,27 @@ pub(super) fn page(
     template: &str,
     content: impl Serialize,
 ) -> Result<Response, PageError> {
-    let html = html(site, query, now, framing, template, content).map_err(|error| {
+    Ok(whole(text(site, query, now, framing, template, content)?.into_response()))
+}
+
+/// The text of a page.
+pub(super) fn text(
+    site: &Site,
+    query: &Query,
+    now: UnixMs,
+    framing: Framing,
+    template: &str,
+    content: impl Serialize,
+) -> Result<Html<String>, PageError> {
+    html(site, query, now, framing, template, content).map(Html).map_err(|error| {
         tracing::error!("a page could not be made: {error:#}");
         PageError::broke()
-    })?;
-    Ok((no_store(), Html(html)).into_response())
+    })
+}
+
+/// A page with the headers that every page has.
+pub(super) fn whole(page: Response) -> Response {
+    (no_store(), page).into_response()
 }
 
 fn age(ms: i64) -> String {

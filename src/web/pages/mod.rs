@@ -1,6 +1,7 @@
 //! The dashboard: pages made on the server, one file each. They need no script; with one they stay fresh by themselves.
 
 mod assets;
+mod cache;
 mod frame;
 mod incident;
 mod incidents;
@@ -21,6 +22,7 @@ use axum::{
 };
 use frame::PageError;
 
+pub use cache::PageCache;
 pub use frame::Templates;
 pub(crate) use query::Query;
 

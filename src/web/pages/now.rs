@@ -23,7 +23,7 @@ use crate::{
         zone::{Moment, Zone},
     },
 };
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use serde::Serialize;
 use std::{cmp::Reverse, sync::Arc};
 
@@ -151,12 +151,16 @@ const SORTS: [(Sort, &str, &str); 4] = [
 ];
 
 /// `GET /dashboard`
-pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
-    let now = site.clock.now();
-    let asked = query.clone();
-    let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
-    let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: true };
-    frame::page(&site, &query, now, framing, "now.html", content)
+pub(super) async fn page(State(site): State<Site>, query: Query, headers: HeaderMap) -> Page {
+    let (now, changes) = (site.clock.now(), site.board.changes());
+    let make = async {
+        let asked = query.clone();
+        let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
+        let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: true };
+        Ok(frame::text(&site, &query, now, framing, "now.html", content)?.0)
+    };
+    let page = site.pages.get(query.key(), changes, now, &headers, make).await?;
+    Ok(frame::whole(page))
 }
 
 fn title(truth: &Truth, product: &str) -> String {

@@ -78,6 +78,11 @@ impl Query {
         format!("?{}", query.finish())
     }
 
+    /// All that the page depends on besides the history and the time.
+    pub(super) fn key(&self) -> String {
+        format!("{:?} {:?} {} {:?}", self.pairs, self.zone, self.zone_is_default, self.theme)
+    }
+
     /// `window=…`, ending now, or `from=…` and `to=…` in the reader's zone; `default_ms` without either.
     pub(super) fn window(&self, now: UnixMs, default_ms: i64) -> Result<Window, PageError> {
         let time = |name: &str| match self.get(name) {

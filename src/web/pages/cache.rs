@@ -1,0 +1,140 @@
+//! Pages that many look at, made once: five hundred open overviews cost as much as one.
+
+use super::PageError;
+use crate::domain::time::UnixMs;
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::{Html, IntoResponse, Response},
+};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A page is shown to others for this long, unless a status changes.
+const FRESH_MS: i64 = 1_000;
+/// Different pages kept.
+const KEPT: usize = 64;
+
+/// The latest pages, by what they depend on.
+#[derive(Default, Debug)]
+pub struct PageCache {
+    slots: Mutex<HashMap<String, Slot>>,
+}
+
+/// Locked while the page is made.
+type Slot = Arc<tokio::sync::Mutex<Option<Made>>>;
+
+#[derive(Clone, Debug)]
+struct Made {
+    at: UnixMs,
+    /// The board's changes when it was made.
+    changes: u64,
+    html: Bytes,
+    gzip: Bytes,
+}
+
+impl PageCache {
+    /// The page of this key, made at most a second ago and since the last change of a status.
+    pub(super) async fn get(
+        &self,
+        key: String,
+        changes: u64,
+        now: UnixMs,
+        headers: &HeaderMap,
+        make: impl Future<Output = Result<String, PageError>>,
+    ) -> Result<Response, PageError> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if slots.len() >= KEPT && !slots.contains_key(&key) {
+                slots.clear();
+            }
+            slots.entry(key).or_default().clone()
+        };
+        let mut slot = slot.lock().await;
+        let made = match slot.take() {
+            Some(made) if made.changes == changes && (0..FRESH_MS).contains(&now.since(made.at)) => made,
+            _ => {
+                let html = Bytes::from(make.await?);
+                let gzip = tokio::task::spawn_blocking({
+                    let html = html.clone();
+                    move || compressed(&html)
+                });
+                let gzip = gzip.await.map_err(|_| PageError::broke())?;
+                Made { at: now, changes, html, gzip }
+            }
+        };
+        *slot = Some(made.clone());
+        drop(slot);
+        Ok(made.response(headers))
+    }
+}
+
+impl Made {
+    fn response(self, headers: &HeaderMap) -> Response {
+        let accepts = |name: &str| {
+            let accepted = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+            accepted.flat_map(|line| line.split(',')).any(|coding| {
+                let mut parts = coding.split(';').map(str::trim);
+                parts.next() == Some(name) && !parts.any(|q| q == "q=0")
+            })
+        };
+        if accepts("gzip") && !self.gzip.is_empty() {
+            let mut response = Html(self.gzip).into_response();
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        } else {
+            Html(self.html).into_response()
+        }
+    }
+}
+
+/// Empty where it cannot be compressed, which memory alone can keep it from.
+fn compressed(html: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 8), Compression::new(5));
+    match encoder.write_all(html).and_then(|()| encoder.finish()) {
+        Ok(gzip) => gzip.into(),
+        Err(_) => Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn a_page_is_made_once_a_second_and_after_each_change() {
+        let (cache, made) = (PageCache::default(), AtomicU32::new(0));
+        let ask = async |key: &str, changes: u64, at: i64| {
+            let make = async {
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok("page".repeat(100))
+            };
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, "br, gzip;q=0.5".parse().unwrap());
+            let response = cache.get(key.to_owned(), changes, UnixMs(at), &headers, make).await.unwrap();
+            assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+            made.load(Ordering::Relaxed)
+        };
+        assert_eq!(ask("a", 0, 0).await, 1);
+        assert_eq!(ask("a", 0, FRESH_MS - 1).await, 1);
+        assert_eq!(ask("a", 0, FRESH_MS).await, 2);
+        assert_eq!(ask("a", 1, FRESH_MS).await, 3);
+        assert_eq!(ask("b", 1, FRESH_MS).await, 4);
+    }
+
+    #[tokio::test]
+    async fn whoever_cannot_read_gzip_gets_the_page_as_it_is() {
+        let cache = PageCache::default();
+        for accept in ["identity", "gzip;q=0", ""] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
+            let response = cache.get("a".into(), 0, UnixMs(0), &headers, async { Ok("page".into()) }).await.unwrap();
+            assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        }
+    }
+}

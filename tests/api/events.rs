@@ -1,0 +1,143 @@
+//! Server-sent events.
+
+use super::begin;
+use crate::support::history::{History, get, service};
+use axum::{
+    body::{Body, BodyDataStream},
+    http::Request,
+};
+use futures_util::StreamExt;
+use healthcheck_dashboard::web;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// A client that reads events.
+struct Client {
+    body: BodyDataStream,
+    text: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Heard {
+    id: String,
+    kind: String,
+    data: Value,
+}
+
+impl Client {
+    async fn open(history: &History, query: &str, last_id: Option<&str>) -> Client {
+        let mut request = Request::get(format!("/api/v1/events{query}"));
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = web::router(history.site()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert!(!response.headers().contains_key("content-encoding"), "a stream must not be gathered to be compressed");
+        Client { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    /// The next event; `None` at the end.
+    async fn next(&mut self) -> Option<Heard> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let found = event.lines().find_map(|line| line.strip_prefix(name));
+                    found.map(|value| value.trim().to_owned())
+                };
+                let heard = field("event:").map(|kind| Heard {
+                    id: field("id:").unwrap_or_default(),
+                    kind,
+                    data: serde_json::from_str(&field("data:").unwrap()).unwrap(),
+                });
+                self.text = rest.to_owned();
+                if heard.is_some() {
+                    return heard;
+                }
+                continue;
+            }
+            let chunk = self.body.next().await?.unwrap();
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+}
+
+/// Two services; `web` goes down and comes back, one commit for each of these letters.
+async fn letters(history: &mut History, from: i64, letters: &str) {
+    for (i, letter) in letters.chars().enumerate() {
+        let at = begin().plus((from + i as i64) * 10_000);
+        history.checks("web", at, &letter.to_string());
+        history.committed().await;
+        history.at(at);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_tells_of_checks_states_and_incidents_as_they_are_committed() {
+    let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
+    let mut client = Client::open(&history, "", None).await;
+    letters(&mut history, 0, ".xxx..").await;
+    history.checks("api", begin(), ".");
+    history.committed().await;
+    let mut heard = Vec::new();
+    while heard.len() < 13 {
+        heard.push(client.next().await.unwrap());
+    }
+    let kinds: Vec<&str> = heard.iter().map(|h| h.kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "check", "status", "check", "check", "check", "status", "incident", "check", "check", "status", "incident",
+            "check", "status"
+        ]
+    );
+    let states: Vec<(&str, &str)> = heard
+        .iter()
+        .filter(|h| h.kind == "status")
+        .map(|h| (h.data["before"].as_str().unwrap(), h.data["status"].as_str().unwrap()))
+        .collect();
+    assert_eq!(states, [("pending", "up"), ("up", "down"), ("down", "up"), ("pending", "up")]);
+    let incidents: Vec<&Value> = heard.iter().filter(|h| h.kind == "incident").map(|h| &h.data).collect();
+    assert_eq!((&incidents[0]["status"], &incidents[1]["status"]), (&"open".into(), &"resolved".into()));
+    assert_eq!(incidents[1]["resolved_at"], "2026-11-16T00:00:40.000Z");
+    assert_eq!(incidents[0]["id"], incidents[1]["id"]);
+    let ids: Vec<u64> = heard.iter().map(|h| h.id.parse().unwrap()).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_back_hears_what_was_missed_and_after_too_long_that_it_is_lost() {
+    let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
+    let mut client = Client::open(&history, "?events=status", None).await;
+    letters(&mut history, 0, ".").await;
+    let first = client.next().await.unwrap();
+    drop(client);
+    letters(&mut history, 1, "xxx").await;
+    let mut client = Client::open(&history, "?events=status", Some(&first.id)).await;
+    let missed = client.next().await.unwrap();
+    assert_eq!((missed.kind.as_str(), &missed.data["status"]), ("status", &"down".into()));
+    for unknown in ["1", "99999999999999999"] {
+        let mut client = Client::open(&history, "?events=status", Some(unknown)).await;
+        assert_eq!(client.next().await.unwrap().kind, "reset");
+    }
+    // An id of the run before: its news are not known any more.
+    let history = history.restart(vec![service("web")]).await;
+    let mut client = Client::open(&history, "", Some(&missed.id)).await;
+    assert_eq!(client.next().await.unwrap().kind, "reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_about_what_was_asked_for_and_ends_with_the_program() {
+    let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
+    let mut client = Client::open(&history, "?events=check&service=api", None).await;
+    letters(&mut history, 0, "..").await;
+    history.checks("api", begin(), ".");
+    history.committed().await;
+    let heard = client.next().await.unwrap();
+    assert_eq!((heard.kind.as_str(), &heard.data["service"]), ("check", &"api".into()));
+    history.store.board.close();
+    assert_eq!(client.next().await, None);
+    assert_eq!(get(&history.site(), "/api/v1/events?events=all").await.json()["parameter"], "events");
+    assert_eq!(get(&history.site(), "/api/v1/events?kind=check").await.json()["parameter"], "kind");
+}
