@@ -330,6 +330,10 @@
       $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
     }));
     $$("svg[data-service]").forEach(chartOf);
+    $$("[data-print]").forEach((button) => {
+      button.hidden = false;
+      button.addEventListener("click", () => print());
+    });
     $$("[data-copy]").forEach((button) => {
       button.hidden = false;
       button.addEventListener("click", async () => {

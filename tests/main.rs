@@ -13,6 +13,7 @@ mod laws;
 mod pages;
 mod probes;
 mod resume;
+mod review;
 mod scheduler;
 mod since;
 mod store;

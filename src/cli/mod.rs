@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod export;
 mod healthcheck;
+mod report;
 mod serve;
 mod validate;
 
@@ -36,6 +37,8 @@ enum Command {
     Validate,
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
     Export(export::Args),
+    /// Write a week, a month or any stretch as one HTML file, as Markdown or as JSON
+    Report(report::Args),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -87,6 +90,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
         Command::Demo => demo::run().await,
+        Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }
 }

@@ -5,6 +5,8 @@ mod chart;
 pub mod figures;
 mod pages;
 mod patient;
+pub mod report;
+mod review;
 mod router;
 mod serve;
 pub mod site;

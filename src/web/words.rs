@@ -98,6 +98,15 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     }
 }
 
+/// "a", "a and b", "a, b and c".
+pub(crate) fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// The beginning of a text, up to `max` characters.
 pub(crate) fn clipped(text: &str, max: usize) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A zone of the IANA database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Zone(Tz);
+pub struct Zone(Tz);
 
 /// A moment as a page says it: for machines and for people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -22,7 +22,7 @@ impl Zone {
     pub(crate) const UTC: Zone = Zone(Tz::UTC);
 
     /// The zone of this name, such as `Europe/Berlin`.
-    pub(crate) fn parse(name: &str) -> Option<Zone> {
+    pub fn parse(name: &str) -> Option<Zone> {
         name.parse().ok().map(Zone)
     }
 
@@ -93,7 +93,7 @@ impl Zone {
     }
 
     /// Reads RFC 3339, or a date or date and time of this zone.
-    pub(crate) fn read(self, text: &str) -> Option<UnixMs> {
+    pub fn read(self, text: &str) -> Option<UnixMs> {
         if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
             return self.at(date.and_time(NaiveTime::MIN));
         }

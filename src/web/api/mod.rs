@@ -11,6 +11,7 @@ mod json;
 mod metrics;
 mod named;
 mod params;
+pub(crate) mod review;
 mod services;
 mod uptime;
 
@@ -40,6 +41,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/incidents", get(incidents::list))
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/export", get(export::download))
+        .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))
         .method_not_allowed_fallback(error::not_allowed)
 }

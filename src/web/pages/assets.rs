@@ -44,6 +44,11 @@ impl Asset {
     }
 }
 
+/// The style sheet's text, for a file that stands alone.
+pub(super) fn style() -> &'static str {
+    STYLE.text
+}
+
 /// The names of the files, for the head of a page.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct Names {

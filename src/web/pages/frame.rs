@@ -31,7 +31,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 8] = [
+const EMBEDDED: [(&str, &str); 11] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("parts.html", include_str!("../../../templates/parts.html")),
     ("charts.html", include_str!("../../../templates/charts.html")),
@@ -39,6 +39,9 @@ const EMBEDDED: [(&str, &str); 8] = [
     ("service.html", include_str!("../../../templates/service.html")),
     ("incidents.html", include_str!("../../../templates/incidents.html")),
     ("incident.html", include_str!("../../../templates/incident.html")),
+    ("review.html", include_str!("../../../templates/review.html")),
+    ("review_body.html", include_str!("../../../templates/review_body.html")),
+    ("report.html", include_str!("../../../templates/report.html")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 
@@ -60,6 +63,11 @@ impl Templates {
             environment.add_template(name, text).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         }
         Templates { environment: Arc::new(environment), names: Arc::new(Names::new()) }
+    }
+
+    /// Renders what is no page of the dashboard.
+    pub(super) fn render_file(&self, name: &str, content: impl Serialize) -> Result<String, minijinja::Error> {
+        self.environment.get_template(name)?.render(Serde(content))
     }
 
     fn render(&self, name: &str, frame: Frame<'_>, content: impl Serialize) -> Result<String, minijinja::Error> {

@@ -7,6 +7,7 @@ mod incident;
 mod incidents;
 mod now;
 mod query;
+pub(in crate::web) mod review;
 mod service;
 mod shown;
 
@@ -38,6 +39,7 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/services/{name}", get(service::page))
         .route("/dashboard/incidents", get(incidents::page))
         .route("/dashboard/incidents/{id}", get(incident::page))
+        .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(favicon));
     pages.layer(from_fn_with_state(site.clone(), explain))

@@ -1,0 +1,76 @@
+//! `report`: a week, a month or any stretch as a file: HTML that needs nothing else, Markdown or JSON.
+
+use crate::{
+    board::Board,
+    clock::Clock,
+    config::Config,
+    domain::{time::UnixMs, window::Window},
+    store::Reader,
+    web::report::{self, Form, Period, Zone},
+};
+use anyhow::{Context, bail};
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// An ISO week, such as 2026-W47 [default: the last full one]
+    #[arg(long, conflicts_with_all = ["month", "from"])]
+    week: Option<String>,
+    /// A month, such as 2026-11
+    #[arg(long, conflicts_with = "from")]
+    month: Option<String>,
+    /// From this time or date on, in the zone of --tz
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Up to, and not including, this time [default: now]
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<String>,
+    /// The time zone that weeks begin in and times are said in
+    #[arg(long, default_value = "UTC", value_parser = |name: &str| Zone::parse(name).ok_or("a name such as Europe/Berlin or UTC"))]
+    tz: Zone,
+    /// html, markdown or json [default: what the file's name says, or markdown]
+    #[arg(long, value_parser = |word: &str| Form::parse(word).ok_or("html, markdown or json"))]
+    format: Option<Form>,
+    /// The file to write, instead of the standard output
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
+    let now = Clock::system().now();
+    let period = period(&args, now)?;
+    let by_name = args.out.as_deref().and_then(|p| p.extension()?.to_str().and_then(Form::parse));
+    let form = args.format.or(by_name).unwrap_or(Form::Markdown);
+    let (path, title) = (config.storage.path.clone(), config.dashboard.title.clone());
+    let text = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&path)?;
+        report::write(&Board::default(), &reader, &title, period, args.tz, form, now)
+    })
+    .await??;
+    let Some(text) = text else { bail!("this time has not come yet: it is {now}") };
+    match &args.out {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?,
+        None => print!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn period(args: &Args, now: UnixMs) -> anyhow::Result<Period> {
+    if let Some(text) = &args.week {
+        return Period::week(text, args.tz).with_context(|| format!("“{text}” is no ISO week such as 2026-W47"));
+    }
+    if let Some(text) = &args.month {
+        return Period::month(text, args.tz).with_context(|| format!("“{text}” is no month such as 2026-11"));
+    }
+    let time = |text: &String| {
+        args.tz.read(text).with_context(|| format!("“{text}” is no time such as 2026-11-20T03:00, and no date"))
+    };
+    match (&args.from, &args.to) {
+        (None, _) => Ok(Period::last_week(now, args.tz)),
+        (Some(from), to) => {
+            let (from, to) = (time(from)?, to.as_ref().map(time).transpose()?.unwrap_or(now));
+            let window = Window::new(from, to).with_context(|| format!("it ends before it begins: {from} to {to}"))?;
+            Ok(Period::free(window))
+        }
+    }
+}

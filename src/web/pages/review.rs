@@ -1,0 +1,513 @@
+//! The week: every service against the week before, what went wrong together, what lasted longest.
+
+use super::{
+    Page, PageError,
+    frame::{self, Framing},
+    query::Query,
+    shown::{self, Kind, Truth, incident_url, service_url},
+};
+use crate::{
+    domain::{
+        incident::Outage,
+        time::{DAY_MS, UnixMs},
+        uptime::Uptime,
+        window::Window,
+    },
+    web::{
+        chart::{HourRow, TogetherRow, day_labels},
+        review::{Period, PeriodKind, Review, Reviewed},
+        site::Site,
+        words,
+        zone::{Moment, Zone},
+    },
+};
+use axum::extract::State;
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(in crate::web) struct Content {
+    name: String,
+    range: String,
+    truth: Truth,
+    after: Vec<String>,
+    nav: Nav,
+    sums: Vec<Sum>,
+    with_objective: bool,
+    rows: Vec<Row>,
+    days: Vec<(String, String)>,
+    together: TogetherRow,
+    together_said: String,
+    longest: Vec<Long>,
+    certificates: Vec<Certificate>,
+    news: Vec<(String, String, String)>,
+    generated: String,
+}
+
+#[derive(Serialize)]
+struct Nav {
+    earlier: (String, String),
+    later: Option<(String, String)>,
+    current: String,
+    month: (String, String),
+    from: String,
+    to: String,
+    markdown: String,
+    json: String,
+}
+
+/// A figure of the whole.
+#[derive(Serialize)]
+struct Sum {
+    name: &'static str,
+    figure: String,
+    note: String,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    url: String,
+    uptime: String,
+    missed: bool,
+    objective: Option<String>,
+    against: String,
+    worse: bool,
+    down: String,
+    incidents: u64,
+    blips: u64,
+    mttr: String,
+    p95: String,
+    p95_against: String,
+    p95_worse: bool,
+    coverage: String,
+    hours: HourRow,
+    said: String,
+}
+
+#[derive(Serialize)]
+struct Long {
+    service: String,
+    url: String,
+    began: Moment,
+    lasted: String,
+    share: String,
+    cause: String,
+}
+
+#[derive(Serialize)]
+struct Certificate {
+    kind: Kind,
+    service: String,
+    url: String,
+    left: String,
+    ends: String,
+}
+
+/// `GET /dashboard/review`
+pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
+    let now = site.clock.now();
+    let period = period(&query, now)?;
+    let review = super::blocking(&site, move |site| Review::read(&site.board, &site.reader, period, now)).await?;
+    let Some(review) = review else {
+        return Err(PageError::unprocessable(
+            "This time has not come yet",
+            format!("It is {} now.", query.zone.dated(now, now).text),
+            Some(("Show the last week".to_owned(), format!("{}/dashboard/review", site.base_path))),
+        ));
+    };
+    let content = content(&site.base_path, &review, query.zone, now);
+    let framing = Framing { title: format!("{} · {}", content.name, site.title), current: "review", live: false };
+    frame::page(&site, &query, now, framing, "review.html", content)
+}
+
+/// The period that an address asks for: `week=`, `month=`, `from=` and `to=`, or the last full week.
+fn period(query: &Query, now: UnixMs) -> Result<Period, PageError> {
+    let wrong = |text: &str, takes: &str| PageError::bad_request(format!("“{text}” is no such time"), takes);
+    if let Some(text) = query.get("week") {
+        let takes = "“week” takes an ISO week such as 2026-W47.";
+        return Period::week(text, query.zone).ok_or_else(|| wrong(text, takes));
+    }
+    if let Some(text) = query.get("month") {
+        return Period::month(text, query.zone).ok_or_else(|| wrong(text, "“month” takes a month such as 2026-11."));
+    }
+    if query.get("from").is_some() || query.get("window").is_some() {
+        return query.window(now, 7 * DAY_MS).map(Period::free);
+    }
+    query.window(now, DAY_MS)?;
+    Ok(Period::last_week(now, query.zone))
+}
+
+/// What the page, and the file, show.
+pub(in crate::web) fn content(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Content {
+    let name = name(&review.period, zone, now);
+    let with_objective = review.services.iter().any(|s| s.objective.is_some());
+    Content {
+        range: range(review.period.window, zone),
+        truth: truth(&name, review),
+        after: after(review, zone, now),
+        nav: nav(base, review, zone, now),
+        sums: sums(review, zone, now),
+        with_objective,
+        rows: review.services.iter().map(|s| row(base, review.window, s)).collect(),
+        days: day_labels(review.window, zone),
+        together: TogetherRow::new(review.window, review.services.iter().map(|s| &s.hours)),
+        together_said: match review.peak {
+            Some((at, count)) => {
+                format!("{count} services failed in one hour: {}", zone.local(at).format("%a %-d %b, %H:%M"))
+            }
+            None => "No two services failed in the same hour".to_owned(),
+        },
+        longest: longest(base, review, zone, now),
+        certificates: certificates(base, review, zone, now),
+        news: news(base, review, zone, now),
+        generated: format!("Made {} ({})", zone.dated(now, now).text, zone.name()),
+        name,
+    }
+}
+
+/// "Week 47", "November 2026", "16 Nov to 20 Nov".
+pub(in crate::web) fn name(period: &Period, zone: Zone, now: UnixMs) -> String {
+    match period.kind {
+        PeriodKind::Week { week, .. } => format!("Week {week}"),
+        PeriodKind::Month { .. } => zone.local(period.window.from()).format("%B %Y").to_string(),
+        PeriodKind::Free => {
+            format!("{} to {}", zone.day(period.window.from(), now), zone.day(period.window.to().plus(-1), now))
+        }
+    }
+}
+
+fn range(window: Window, zone: Zone) -> String {
+    let (from, to) = (zone.local(window.from()), zone.local(window.to().plus(-1)));
+    format!("{} to {}", from.format("%A, %-d %B"), to.format("%A, %-d %B %Y"))
+}
+
+fn truth(name: &str, review: &Review) -> Truth {
+    let failed = review.services.iter().filter(|s| s.uptime.down_ms > 0).count();
+    let all = review.services.len();
+    let say = |kind, strong: String| Truth { before: format!("{name}:"), strong, ..Truth::plain(kind, "") };
+    match review.missed() {
+        _ if all == 0 => say(Kind::Unknown, "nothing was watched".to_owned()),
+        (0, 0) if failed == 0 => say(Kind::Up, "nothing failed".to_owned()),
+        (0, 0) => say(Kind::Degraded, format!("{failed} of {all} services failed at least once")),
+        (0, _) => say(Kind::Up, "every objective was met".to_owned()),
+        (missed, with) => say(Kind::Down, format!("{missed} of {with} services missed their objective")),
+    }
+}
+
+/// What happened, in a few sentences.
+fn after(review: &Review, zone: Zone, now: UnixMs) -> Vec<String> {
+    let when = |at: UnixMs| zone.local(at).format("%A at %H:%M").to_string();
+    let mut said = Vec::new();
+    let mut told: Vec<i64> = Vec::new();
+    for (outage, with) in review.longest.iter().take(3) {
+        // What failed together is told once.
+        if told.iter().any(|at| (outage.started_at.0 - at).abs() < 60_000) {
+            continue;
+        }
+        told.push(outage.started_at.0);
+        let lasted = words::duration(outage.duration_ms(now));
+        let why = words::short_reason(&outage.cause.reason, outage.cause.http_status);
+        said.push(if with.is_empty() {
+            format!("{} was down for {lasted} on {}: {why}.", outage.service, when(outage.started_at))
+        } else {
+            // In the order in which they failed: the first one is where to look.
+            let mut all: Vec<&Outage> = with.iter().chain([outage]).collect();
+            all.sort_by_key(|o| o.started_at);
+            let all: Vec<Outage> = all.into_iter().cloned().collect();
+            let mut names = shown::names(&all);
+            let others = names.len().saturating_sub(5);
+            names.truncate(5);
+            let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+            format!(
+                "{}{more} went down together on {}, for {lasted}.",
+                if more.is_empty() { words::listed(&names) } else { names.join(", ") },
+                when(outage.started_at)
+            )
+        });
+    }
+    if let Some(gap) = review.unobserved.first() {
+        let lasted = words::duration(gap.to.unwrap_or(now).since(gap.from));
+        said.push(format!("On {} {} for {lasted}.", when(gap.from), shown::gap_words(gap.why)));
+    }
+    said
+}
+
+fn nav(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Nav {
+    let period = &review.period;
+    let link = |period: &Period| {
+        let query = match period.word() {
+            Some((key, word)) => format!("?{key}={word}"),
+            None => format!("?from={}&to={}", zone.field(period.window.from()), zone.field(period.window.to())),
+        };
+        (query, name(period, zone, now))
+    };
+    let neighbour = |later: bool| match period.kind {
+        PeriodKind::Week { .. } => {
+            let day = if later { period.window.to() } else { period.before.from() };
+            let week = zone.local(day.plus(DAY_MS)).format("%G-W%V").to_string();
+            Period::week(&week, zone)
+        }
+        PeriodKind::Month { .. } => {
+            let day = if later { period.window.to() } else { period.before.from() };
+            Period::month(&zone.local(day).format("%Y-%m").to_string(), zone)
+        }
+        PeriodKind::Free if later => {
+            let to = period.window.to();
+            Window::new(to, to.plus(period.window.length_ms())).map(Period::free)
+        }
+        PeriodKind::Free => Some(Period::free(period.before)),
+    };
+    let month = Period::month(&zone.local(period.window.from()).format("%Y-%m").to_string(), zone);
+    let query = match period.word() {
+        Some((key, word)) => format!("{key}={word}"),
+        None => format!("from={}&to={}", period.window.from(), period.window.to()),
+    };
+    let tz = format!("{query}&tz={}", zone.name());
+    Nav {
+        earlier: neighbour(false).map_or_else(|| link(period), |p| link(&p)),
+        later: neighbour(true).filter(|p| p.window.from() < now).map(|p| link(&p)),
+        current: link(period).1,
+        month: month.map_or_else(|| link(period), |p| link(&p)),
+        from: zone.field(period.window.from()),
+        to: zone.field(period.window.to()),
+        markdown: format!("{base}/api/v1/review?{tz}&format=markdown"),
+        json: format!("{base}/api/v1/review?{tz}"),
+    }
+}
+
+fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
+    let total = |of: &dyn Fn(&Uptime) -> i64, before: bool| -> i64 {
+        review.services.iter().map(|s| of(if before { &s.before } else { &s.uptime })).sum()
+    };
+    let incidents = |before| total(&|u| u.incidents as i64, before);
+    let blips = total(&|u| u.blips as i64, false);
+    let down = |before| total(&|u| u.down_ms, before);
+    let repairs: Vec<i64> =
+        review.services.iter().filter_map(|s| Some(s.uptime.mttr_ms? * s.uptime.incidents as i64)).collect();
+    let repaired: u64 = review.services.iter().filter(|s| s.uptime.mttr_ms.is_some()).map(|s| s.uptime.incidents).sum();
+    let mttr = (repaired > 0).then(|| repairs.iter().sum::<i64>() / repaired as i64);
+    let detected: Vec<i64> = review.services.iter().filter_map(|s| s.uptime.mttd_ms).collect();
+    let calm: Vec<String> = review
+        .services
+        .iter()
+        .filter(|s| s.uptime.down_ms == 0 && s.uptime.checks > 0)
+        .map(|s| s.name.clone())
+        .collect();
+    let judged = total(&|u| u.up_ms + u.degraded_ms + u.down_ms, false);
+    let whole = total(&|u| u.window.length_ms() - u.maintenance_ms, false);
+    let gap = review.unobserved.first().map_or("no gap of the monitor".to_owned(), |gap| {
+        let lasted = words::duration(gap.to.unwrap_or(now).since(gap.from));
+        format!("{}: {lasted} not observed", zone.local(gap.from).format("%a %H:%M"))
+    });
+    vec![
+        Sum {
+            name: "Incidents",
+            figure: words::count(incidents(false).unsigned_abs()),
+            note: format!(
+                "{} before; {} now",
+                words::count(incidents(true).unsigned_abs()),
+                words::counted(blips.unsigned_abs(), "blip", "blips")
+            ),
+        },
+        Sum {
+            name: "Downtime, all services",
+            figure: words::duration(down(false)),
+            note: format!("{} before", words::duration(down(true))),
+        },
+        Sum {
+            name: "Mean time to repair",
+            figure: mttr.map_or("–".to_owned(), words::duration),
+            note: if detected.is_empty() {
+                "no incident".to_owned()
+            } else {
+                format!("confirmed after {}", words::duration(detected.iter().sum::<i64>() / detected.len() as i64))
+            },
+        },
+        Sum {
+            name: "Without a failure",
+            figure: format!("{} of {}", calm.len(), review.services.len()),
+            note: match calm.len() {
+                0 => "none".to_owned(),
+                n if n <= 3 => calm.join(", "),
+                n => format!("{}, and {} more", calm[..2].join(", "), n - 2),
+            },
+        },
+        Sum { name: "Observed", figure: words::percent(crate::domain::uptime::percent(judged, whole), 2), note: gap },
+    ]
+}
+
+fn row(base: &str, window: Window, service: &Reviewed) -> Row {
+    let (now, before) = (&service.uptime, &service.before);
+    let against = match (now.uptime, before.uptime) {
+        (Some(a), Some(b)) if (a - b).abs() < 0.000_05 => "same".to_owned(),
+        (Some(a), Some(b)) => format!("{}{:.4}", if a < b { '−' } else { '+' }, (a - b).abs()),
+        _ if service.is_new => "new".to_owned(),
+        _ => "–".to_owned(),
+    };
+    let change = now.p95_ms.zip(before.p95_ms).filter(|(_, b)| *b > 0.0).map(|(a, b)| (a - b) / b * 100.0);
+    let missed = service.missed_by().is_some();
+    Row {
+        url: service_url(base, &service.name),
+        uptime: words::percent(now.uptime, 4),
+        missed,
+        objective: service.objective.map(|o| format!("{} %", words::trimmed(o))),
+        worse: missed && now.uptime < before.uptime,
+        against,
+        down: if now.down_ms == 0 { "none".to_owned() } else { words::duration(now.down_ms) },
+        incidents: now.incidents,
+        blips: now.blips,
+        mttr: now.mttr_ms.map_or("–".to_owned(), words::duration),
+        p95: now.p95_ms.map_or("–".to_owned(), |ms| words::response_time(ms * 1000.0)),
+        p95_against: change.map_or(String::new(), |c| match c {
+            c if c.abs() < 0.5 => "±0 %".to_owned(),
+            c => format!("{}{:.0} %", if c < 0.0 { '−' } else { '+' }, c.abs()),
+        }),
+        p95_worse: change.is_some_and(|c| c > 10.0),
+        coverage: words::percent(now.coverage, 2),
+        hours: HourRow::new(window, &service.hours),
+        said: match now.down_ms {
+            0 => "no failure".to_owned(),
+            ms => format!("down {} in {}", words::duration(ms), words::counted(now.incidents, "incident", "incidents")),
+        },
+        name: service.name.clone(),
+    }
+}
+
+fn longest(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Long> {
+    let most = review.longest.first().map_or(1, |(o, _)| o.duration_ms(now)).max(1);
+    let row = |(outage, _): &(Outage, Vec<Outage>)| Long {
+        service: outage.service.clone(),
+        url: incident_url(base, outage.id),
+        began: Moment {
+            text: zone.local(outage.started_at).format("%a %H:%M:%S").to_string(),
+            ..zone.exact(outage.started_at, now)
+        },
+        lasted: words::duration(outage.duration_ms(now)),
+        share: format!("{:.2}%", 100.0 * outage.duration_ms(now) as f64 / most as f64),
+        cause: words::clipped(&outage.cause.reason.message, 120),
+    };
+    review.longest.iter().map(row).collect()
+}
+
+fn certificates(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Certificate> {
+    let row = |ending: &crate::web::review::Ending| {
+        let days = ending.at.since(now).div_euclid(DAY_MS);
+        Certificate {
+            kind: match days {
+                ..0 => Kind::Down,
+                0..14 => Kind::Degraded,
+                _ => Kind::Up,
+            },
+            service: ending.service.clone(),
+            url: service_url(base, &ending.service),
+            left: if days < 0 { "expired".to_owned() } else { words::counted(days.unsigned_abs(), "day", "days") },
+            ends: zone.day(ending.at, now),
+        }
+    };
+    review.certificates.iter().take(10).map(row).collect()
+}
+
+/// Name, address, and what is new.
+fn news(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<(String, String, String)> {
+    let mut news: Vec<(String, String, String)> = Vec::new();
+    for service in review.services.iter().filter(|s| s.is_new) {
+        let said = "is watched for the first time.".to_owned();
+        news.push((service.name.clone(), service_url(base, &service.name), said));
+    }
+    // Answers that have become much slower, worst first.
+    let mut slower: Vec<(&Reviewed, f64, f64)> = review
+        .services
+        .iter()
+        .filter_map(|s| Some((s, s.uptime.p50_ms?, s.before.p50_ms?)))
+        .filter(|(_, now, before)| *now > before * 1.25 && now - before > 1.0)
+        .collect();
+    slower.sort_by(|a, b| (b.1 / b.2).total_cmp(&(a.1 / a.2)));
+    for (service, a, b) in slower.into_iter().take(3) {
+        let (a, b) = (words::response_time(a * 1000.0), words::response_time(b * 1000.0));
+        let said = format!("typically answers in {a} instead of {b}.");
+        news.push((service.name.clone(), service_url(base, &service.name), said));
+    }
+    let first_failures = review.services.iter().filter(|s| s.uptime.incidents > 0 && s.before.incidents == 0);
+    for service in first_failures.take(3) {
+        let first = review.longest.iter().find(|(o, _)| o.service == service.name);
+        let said = match first {
+            Some((o, _)) => format!("had no incident before, and one on {}.", zone.day(o.started_at, now)),
+            None => "had no incident before.".to_owned(),
+        };
+        news.push((service.name.clone(), service_url(base, &service.name), said));
+    }
+    news.truncate(8);
+    news
+}
+
+/// The review as Markdown.
+pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
+    use std::fmt::Write;
+    let content = content("", review, zone, now);
+    // What a cell holds must not end it.
+    let cell = |text: &str| text.replace('|', "\\|").replace(['\u{a0}', '\u{202f}'], " ");
+    let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), content.range);
+    let truth = &content.truth;
+    let _ = write!(text, "**{}**\n\n", cell(format!("{} {}{}", truth.before, truth.strong, truth.rest).trim()));
+    for sentence in &content.after {
+        let _ = writeln!(text, "{}", cell(sentence));
+    }
+    text.push('\n');
+    for sum in &content.sums {
+        let _ = writeln!(text, "- {}: **{}** ({})", sum.name, cell(&sum.figure), cell(&sum.note));
+    }
+    text.push_str("\n| Service | Uptime | Against before | Objective | Down | Incidents | Blips | Mean to repair | p95 | Coverage |\n");
+    text.push_str("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    for row in &content.rows {
+        let objective = match (&row.objective, row.missed) {
+            (Some(o), true) => format!("{o} missed"),
+            (Some(o), false) => format!("{o} met"),
+            (None, _) => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} {} | {} |",
+            cell(&row.name),
+            cell(&row.uptime),
+            row.against,
+            cell(&objective),
+            cell(&row.down),
+            row.incidents,
+            row.blips,
+            cell(&row.mttr),
+            cell(&row.p95),
+            row.p95_against,
+            cell(&row.coverage)
+        );
+    }
+    if !content.longest.is_empty() {
+        text.push_str("\n## Longest outages\n\n| Service | Began | Lasted | Cause |\n| --- | --- | ---: | --- |\n");
+        for long in &content.longest {
+            let (began, lasted) = (&long.began.iso, cell(&long.lasted));
+            let _ = writeln!(text, "| {} | {began} | {lasted} | {} |", cell(&long.service), cell(&long.cause));
+        }
+    }
+    let _ = write!(text, "\n{}\n", content.generated);
+    text
+}
+
+/// The review as one file that needs nothing else, with its data inside.
+pub(in crate::web) fn file(
+    templates: &frame::Templates,
+    title: &str,
+    review: &Review,
+    zone: Zone,
+    now: UnixMs,
+) -> Result<String, minijinja::Error> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        product: &'a str,
+        style: &'static str,
+        data: String,
+        page: Content,
+    }
+    // Inside a script element nothing may look like its end.
+    let data = crate::web::api::review::in_json(review, now).to_string().replace('<', "\\u003c");
+    let page = content("", review, zone, now);
+    templates.render_file("report.html", File { product: title, style: super::assets::style(), data, page })
+}

@@ -1,0 +1,119 @@
+//! The look back on a week, as JSON, as a page, as Markdown and as a file.
+
+use crate::support::{
+    browser::plain,
+    history::{History, service},
+};
+use healthcheck_dashboard::domain::time::{DAY_MS, HOUR_MS, UnixMs};
+
+/// The Monday of week 46.
+const BEGIN: &str = "2026-11-09T00:00:00Z";
+
+fn at(ms: i64) -> UnixMs {
+    UnixMs::parse(BEGIN).unwrap().plus(ms)
+}
+
+/// Two weeks of two services, seen on the Tuesday after: `web` failed for 30 s in week 46 and for 50 s in week 47, and
+/// `api` with it in the latter.
+async fn two_weeks() -> History {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    let minute = ".......";
+    history.checks("web", at(DAY_MS), &format!("{minute}xxx{minute}"));
+    history.checks("api", at(DAY_MS), &format!("{minute}...{minute}"));
+    history.checks("web", at(8 * DAY_MS), &format!("{minute}xxxxx{minute}"));
+    history.checks("api", at(8 * DAY_MS + 20_000), &format!("{minute}xxx{minute}"));
+    history.committed().await;
+    history.at(at(15 * DAY_MS + HOUR_MS));
+    history
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_full_week_is_compared_with_the_week_before() {
+    let history = two_weeks().await;
+    let review = history.get("/api/v1/review").await.ok();
+    assert_eq!(review["period"], "2026-W47");
+    assert_eq!(
+        (&review["from"], &review["to"]),
+        (&"2026-11-16T00:00:00.000Z".into(), &"2026-11-23T00:00:00.000Z".into())
+    );
+    assert_eq!(review["before"]["from"], "2026-11-09T00:00:00.000Z");
+    let names: Vec<&String> = review["services"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["web", "api"], "worst first");
+    let web = &review["services"]["web"];
+    assert_eq!((web["uptime"]["down_ms"].as_i64(), web["before"]["down_ms"].as_i64()), (Some(50_000), Some(30_000)));
+    // The same figures as anywhere else.
+    let alone = history.get("/api/v1/services/web/uptime?from=2026-11-16&to=2026-11-23").await.ok();
+    assert_eq!(web["uptime"], alone);
+    assert_eq!(review["longest"][0]["service"], "web");
+    assert_eq!(review["longest"][0]["also_failed"], serde_json::json!(["api"]));
+    assert_eq!(review["most_at_once"], serde_json::json!({"hour": "2026-11-17T00:00:00.000Z", "services": 2}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_week_month_or_stretch_is_reviewed_and_nonsense_is_refused() {
+    let history = two_weeks().await;
+    for (query, from) in [
+        ("week=2026-W46", "2026-11-09T00:00:00.000Z"),
+        ("week=2026-W46&tz=Europe/Berlin", "2026-11-08T23:00:00.000Z"),
+        ("month=2026-11", "2026-11-01T00:00:00.000Z"),
+        ("from=2026-11-10&to=2026-11-12", "2026-11-10T00:00:00.000Z"),
+    ] {
+        let review = history.get(&format!("/api/v1/review?{query}")).await.ok();
+        assert_eq!(review["from"], from, "{query}");
+    }
+    // The week under way ends now.
+    let review = history.get("/api/v1/review?week=2026-W48").await.ok();
+    assert_eq!(review["to"], "2026-11-24T01:00:00.000Z");
+    for (query, status) in [
+        ("week=2026-W99", 400),
+        ("week=last", 400),
+        ("month=november", 400),
+        ("tz=Atlantis", 400),
+        ("format=pdf", 400),
+        ("week=2026-W46&month=2026-11", 400),
+        ("weeks=1", 400),
+        ("week=2027-W01", 422),
+    ] {
+        assert_eq!(history.get(&format!("/api/v1/review?{query}")).await.status, status, "{query}");
+        if !query.starts_with("format") && !query.contains('&') && !query.starts_with("weeks") {
+            let page = history.get(&format!("/dashboard/review?{query}")).await;
+            assert_eq!(page.status, status, "{query}");
+            assert!(page.header("content-type").starts_with("text/html"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_says_what_happened_first() {
+    let history = two_weeks().await;
+    let page = history.get("/dashboard/review").await;
+    assert_eq!(page.status, 200);
+    let text = plain(page.text());
+    assert!(text.contains("<em>2 of 2 services failed at least once</em>"), "{text}");
+    assert!(text.contains("web and api went down together on Tuesday at 00:01, for 50 s."), "{text}");
+    assert!(text.contains("?week=2026-W46"), "the week before is a click away");
+    assert!(text.contains("?week=2026-W48"), "and so is the one under way");
+    let calm = plain(history.get("/dashboard/review?from=2026-11-12&to=2026-11-13").await.text());
+    assert!(calm.contains("No incident in this time."), "{calm}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_holds_everything_it_needs() {
+    let mut history = History::new(BEGIN, vec![service("</script><script>alert(1)</script>|")]);
+    history.checks("</script><script>alert(1)</script>|", at(8 * DAY_MS), "...xxx...");
+    history.committed().await;
+    history.at(at(15 * DAY_MS));
+    let html = history.get("/api/v1/review?format=html").await;
+    let text = html.text();
+    assert!(
+        !text.contains("src=") && !text.contains("href=\"/") && !text.contains("href=\"http"),
+        "nothing is asked for"
+    );
+    assert_eq!(text.matches("<script").count(), 1, "only the data");
+    let data = text.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["services"].as_object().unwrap().len(), 1);
+    let markdown = history.get("/api/v1/review?format=markdown").await;
+    let row = markdown.text().lines().find(|line| line.starts_with("| </script>")).unwrap();
+    assert_eq!(row.matches(" | ").count(), 9, "a name does not end its cell: {row}");
+}
