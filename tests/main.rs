@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod architecture;
+mod badges;
 mod browser;
 mod cli;
 mod config;

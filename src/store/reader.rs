@@ -65,6 +65,12 @@ impl Reader {
         Ok(self.pool.get()?)
     }
 
+    /// What tells this history from any other: 16 hexadecimal digits.
+    pub fn id(&self) -> Result<String> {
+        let sql = "SELECT value FROM fact WHERE name = 'id'";
+        Ok(self.conn()?.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
     /// Every service ever configured, by name.
     pub fn services(&self) -> Result<Vec<StoredService>> {
         services::all(&*self.conn()?)

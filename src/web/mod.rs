@@ -1,6 +1,7 @@
 //! The HTTP interface: what is known now, and what the history answers.
 
 mod api;
+mod badges;
 mod chart;
 pub mod figures;
 mod pages;

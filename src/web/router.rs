@@ -2,6 +2,7 @@
 
 use super::{
     api::{self, ApiError},
+    badges,
     pages::{self, Query},
     site::Site,
 };
@@ -27,7 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The whole interface. It answers under the base path and without it: a proxy may strip it or not.
 pub fn router(site: Site) -> Router {
     let base = site.base_path.clone();
-    let all = if site.dashboard { api::routes().merge(pages::routes(&site)) } else { api::routes() };
+    let all = if site.dashboard {
+        api::routes().merge(badges::routes()).merge(pages::routes(&site))
+    } else {
+        api::routes().merge(badges::routes())
+    };
     let all = all.fallback(nothing_here).with_state(site);
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
     let fixed = |name: &'static str, value: &'static str| {

@@ -27,7 +27,7 @@ impl ApiError {
     }
 
     /// 404.
-    pub(super) fn not_found(detail: impl Into<String>) -> ApiError {
+    pub(crate) fn not_found(detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, detail)
     }
 

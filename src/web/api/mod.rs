@@ -20,9 +20,10 @@ use crate::store::StoreError;
 use axum::{Router, routing::get};
 
 pub(crate) use error::{ApiError, as_problem};
+pub(super) use params::Params;
 
 /// A result of a handler.
-type Answer<T> = Result<T, ApiError>;
+pub(super) type Answer<T> = Result<T, ApiError>;
 
 /// Everything but the pages.
 pub(super) fn routes() -> Router<Site> {
@@ -47,7 +48,7 @@ pub(super) fn routes() -> Router<Site> {
 }
 
 /// Asks the history on a thread that may block.
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     site: &Site,
     question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
 ) -> Answer<T> {

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 
 /// The parameters of a request, in order.
 #[derive(Clone, Debug)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(in crate::web) struct Params(Vec<(String, String)>);
 
 impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Infallible;
@@ -26,7 +26,7 @@ const LENGTH: &str = "takes a number of hours, days or weeks, such as 24h, 7d or
 
 impl Params {
     /// Refuses what is not among `known`: a misspelt parameter must not be taken for none.
-    pub(super) fn only(&self, known: &[&str]) -> Answer<()> {
+    pub(in crate::web) fn only(&self, known: &[&str]) -> Answer<()> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
                 Err(ApiError::parameter(name, format!("there is no such parameter here, only {}", known.join(", "))))
@@ -36,22 +36,27 @@ impl Params {
     }
 
     /// The last value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::web) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter.
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+    pub(in crate::web) fn all(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// A parameter that takes one of some words.
-    pub(super) fn word<T>(&self, name: &str, takes: &str, read: impl FnOnce(&str) -> Option<T>) -> Answer<Option<T>> {
+    pub(in crate::web) fn word<T>(
+        &self,
+        name: &str,
+        takes: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Answer<Option<T>> {
         self.get(name).map(|text| read(text).ok_or_else(|| ApiError::parameter(name, takes))).transpose()
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&self, name: &str, default: u32, max: u32) -> Answer<u32> {
+    pub(in crate::web) fn number(&self, name: &str, default: u32, max: u32) -> Answer<u32> {
         let takes = format!("takes a whole number from 1 to {max}");
         let given = self.word(name, &takes, |t| t.parse().ok().filter(|n| (1..=max).contains(n)))?;
         Ok(given.unwrap_or(default))
@@ -62,12 +67,12 @@ impl Params {
     }
 
     /// `window=…`, ending now, or `from=…` and `to=…`; seven days without either.
-    pub(super) fn window(&self, now: UnixMs) -> Answer<Window> {
+    pub(in crate::web) fn window(&self, now: UnixMs) -> Answer<Window> {
         Ok(self.window_or_none(now)?.unwrap_or(Window::ending(now, 7 * DAY_MS)))
     }
 
     /// The same, where no window is as good an answer. A window never reaches beyond `now`.
-    pub(super) fn window_or_none(&self, now: UnixMs) -> Answer<Option<Window>> {
+    pub(in crate::web) fn window_or_none(&self, now: UnixMs) -> Answer<Option<Window>> {
         let length = self.word("window", LENGTH, parse_length)?;
         match (length, self.time("from")?, self.time("to")?) {
             (Some(_), Some(_), _) => Err(ApiError::parameter("from", "goes without window: give one or the other")),

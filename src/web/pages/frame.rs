@@ -31,7 +31,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 11] = [
+const EMBEDDED: [(&str, &str); 12] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("parts.html", include_str!("../../../templates/parts.html")),
     ("charts.html", include_str!("../../../templates/charts.html")),
@@ -42,6 +42,7 @@ const EMBEDDED: [(&str, &str); 11] = [
     ("review.html", include_str!("../../../templates/review.html")),
     ("review_body.html", include_str!("../../../templates/review_body.html")),
     ("report.html", include_str!("../../../templates/report.html")),
+    ("feed.xml", include_str!("../../../templates/feed.xml")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 

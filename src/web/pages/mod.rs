@@ -2,6 +2,7 @@
 
 mod assets;
 mod cache;
+mod feed;
 mod frame;
 mod incident;
 mod incidents;
@@ -38,6 +39,7 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/", get(home))
         .route("/dashboard/services/{name}", get(service::page))
         .route("/dashboard/incidents", get(incidents::page))
+        .route("/dashboard/incidents.atom", get(feed::atom))
         .route("/dashboard/incidents/{id}", get(incident::page))
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))
