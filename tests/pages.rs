@@ -245,7 +245,9 @@ async fn pages_work_below_a_path_and_not_at_all_where_they_are_not_wanted() {
             assert!(fine, "{path} links to {link}");
         }
     }
-    assert_eq!(get(&site, "/status").await.header("location"), "/status/dashboard");
+    for front in ["/status", "/status/", "/"] {
+        assert_eq!(get(&site, front).await.header("location"), "/status/dashboard", "{front}");
+    }
     let asset =
         get(&site, "/dashboard").await.text().split("href=\"").find(|l| l.contains("style-")).unwrap().to_owned();
     let asset = get(&site, &asset.split('"').next().unwrap().replace("&#x2f;", "/")).await;
