@@ -346,6 +346,7 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[[checks.endpoints]]\nname = \"a\\nb\"\nurl = \"http://web\"", "no control characters"),
         ("[[checks.endpoints]]\nname = \" a\"\nurl = \"http://web\"", "no space before or after it"),
         ("[[checks.endpoints]]\nname = \"..\"\nurl = \"http://web\"", "cannot be a name"),
+        ("[[checks.endpoints]]\nname = \"a\\u202eb\"\nurl = \"http://web\"", "turn the direction of writing"),
         (
             "[checks]\nendpoints = [{ name = \"a\", url = \"http://a\" }, { name = \"b\", url = \"http://b\", renamed_from = \"a\" }]",
             "an endpoint of this name is still configured",
