@@ -559,7 +559,7 @@ fn tcp_and_command_endpoints_are_read() {
 fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
     let env = [("TOKEN", "t0ps3cret"), ("WHERE", "/srv/data"), ("HOST", "web.internal"), ("LONG", "abcdefghijklmnop")];
     for (keys, target, hidden) in [
-        ("url = \"https://u:hunter2@web/x\"", "https://web/x", vec!["hunter2", "dTpodW50ZXIy"]),
+        ("url = \"https://u:hunter2@web/x\"", "https://web/x", vec!["hunter2"]),
         ("url = \"https://web/x?token=hunter2&q=1\"", "https://web/x?token=•••&q=1", vec!["hunter2"]),
         ("url = \"https://web/x?q=${TOKEN}\"", "https://web/x?q=•••", vec!["t0ps3cret"]),
         ("url = \"https://${HOST}/x\"", "https://web.internal/x", vec![]),
@@ -578,6 +578,15 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
         ("url = \"postgres://u:hun%24ter@db/d\"", "postgres://db:5432/d", vec!["hun$ter", "hun%24ter"]),
         ("url = \"postgres://u:${TOKEN}@db/d\"", "postgres://db:5432/d", vec!["t0ps3cret"]),
         ("url = \"tcp://web:80\"\nsend = \"AUTH ${TOKEN}\"", "tcp://web:80", vec!["t0ps3cret"]),
+        ("url = \"tcp://web:80\"\nexpect = \"${TOKEN}\"", "tcp://web:80", vec!["t0ps3cret"]),
+        ("url = \"https://web/x\"\nexpect_body = \"id=${TOKEN}\"", "https://web/x", vec!["t0ps3cret"]),
+        ("url = \"https://web/x\"\nexpect_body_regex = \"id=${TOKEN}\"", "https://web/x", vec!["t0ps3cret"]),
+        (
+            "url = \"https://web/x\"\nexpect_json = { path = \"$.a\", value = [1, { b = \"${TOKEN}\" }] }",
+            "https://web/x",
+            vec!["t0ps3cret"],
+        ),
+        ("url = \"postgres://u@db/d\"\nexpect_value = \"${TOKEN}\"", "postgres://db:5432/d", vec!["t0ps3cret"]),
         (
             "command = [\"check\", \"${WHERE}\", \"--token\", \"hunter2\"]",
             "check ••• --token •••",
