@@ -611,6 +611,16 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
 }
 
 #[test]
+fn a_command_is_kept_from_saying_the_credentials_of_others() {
+    let text = "[checks]\nendpoints = [{ name = \"c\", command = \"env\" }, { name = \"d\", url = \"postgres://u:${P}@${H}/d\" },\n\
+                { name = \"e\", url = \"http://e\", bearer_token = \"in the file\" }]\n\
+                [alerts]\nenabled = true\nwebhook = \"${W}\"";
+    let config = read_with(text, &[("P", "hunter2"), ("H", "db"), ("W", "https://chat/hook")]).unwrap();
+    assert_eq!(exposed(&config.checks.endpoints[0].secrets), ["hunter2", "https://chat/hook"]);
+    assert_eq!(exposed(&config.checks.endpoints[1].secrets), ["hunter2"]);
+}
+
+#[test]
 fn the_settings_that_are_shown_are_those_in_force() {
     let shown = endpoint("url = \"tcp://web:80\"\ninterval_secs = 2.5\ngroup = \"G\"").shown;
     assert_eq!(
