@@ -130,6 +130,32 @@ async fn the_four_jobs_are_done_on_a_phone_and_no_page_is_wider_than_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_one_long_word_makes_no_page_wider() {
+    // Several, because the first open incident is shown in another way than the others.
+    let names: Vec<String> = ["a", "b", "c", "d", "e"].map(|letter| letter.repeat(200)).into();
+    let one = |name: &String| format!("{{ name = \"{name}\", group = \"{name}\", command = \"echo {name}; exit 1\" }}");
+    let endpoints: Vec<String> = names.iter().map(one).collect();
+    let (running, _target) = watching(&format!("{FAST}\nendpoints = [{}]", endpoints.join(", "))).await;
+    for screen in [PHONE, DESK] {
+        let browser = Browser::open(screen).await;
+        browser.go(&running.page("/dashboard")).await;
+        browser.until("h1", "5 services are down").await;
+        let incident = running.get("/api/v1/incidents").await["items"][0]["id"].as_i64().unwrap();
+        for path in [
+            "/dashboard".to_owned(),
+            "/dashboard/incidents".to_owned(),
+            format!("/dashboard/incidents/{incident}"),
+            format!("/dashboard/services/{}", names[0]),
+        ] {
+            browser.go(&running.page(&path)).await;
+            assert_eq!(browser.overflow().await, 0, "{path} at {} pixels", screen.width);
+        }
+        browser.close().await;
+    }
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_page_stays_fresh_and_says_when_it_is_cut_off() {
     let (running, target) =
         watching(&format!("{FAST}\nendpoints = [{{ name = \"web\", url = \"http://TARGET/web\" }}]")).await;

@@ -346,6 +346,7 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[[checks.endpoints]]\nname = \"a\\nb\"\nurl = \"http://web\"", "no control characters"),
         ("[[checks.endpoints]]\nname = \" a\"\nurl = \"http://web\"", "no space before or after it"),
         ("[[checks.endpoints]]\nname = \"..\"\nurl = \"http://web\"", "cannot be a name"),
+        ("[[checks.endpoints]]\nname = \"a\\u202eb\"\nurl = \"http://web\"", "turn the direction of writing"),
         (
             "[checks]\nendpoints = [{ name = \"a\", url = \"http://a\" }, { name = \"b\", url = \"http://b\", renamed_from = \"a\" }]",
             "an endpoint of this name is still configured",
@@ -393,6 +394,14 @@ fn no_report_shows_a_credential() {
         "url = \"http://u:hunter2@web:99999/\"",
         "url = \"http://hunter2@web:99999/\"",
         "url = \"http://web:99999/?token=hunter2\"",
+        "url = \"http://me:hunter2/\"",
+        "url = \"//me:hunter2@web/\"\ntype = \"http\"",
+        "url = \"me:hunter2@web:80\"\ntype = \"tcp\"",
+        "url = \"http://web/\"\ntype = \"postgres://me:hunter2@db/x\"",
+        "url = \"http://web/\"\nmethod = \"http://me:hunter2@web/\"",
+        "url = \"http://web/\"\nexpect_status = \"Bearer hunter2\"",
+        "url = \"http://web/\"\ntls = { ca = \"http://me:hunter2@web/\" }",
+        "url = \"http://web/\"\n\"http://me:hunter2@web/\" = 1",
         "url = \"http://web/\"\nbearer_token = \"hunter2\\n\"",
         "url = \"http://web/\"\nbearer_token = [\"hunter2\"]",
         "url = \"http://web/\"\nbearer_tokn = \"hunter2\"",
@@ -550,7 +559,7 @@ fn tcp_and_command_endpoints_are_read() {
 fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
     let env = [("TOKEN", "t0ps3cret"), ("WHERE", "/srv/data"), ("HOST", "web.internal"), ("LONG", "abcdefghijklmnop")];
     for (keys, target, hidden) in [
-        ("url = \"https://u:hunter2@web/x\"", "https://web/x", vec!["hunter2", "dTpodW50ZXIy"]),
+        ("url = \"https://u:hunter2@web/x\"", "https://web/x", vec!["hunter2"]),
         ("url = \"https://web/x?token=hunter2&q=1\"", "https://web/x?token=•••&q=1", vec!["hunter2"]),
         ("url = \"https://web/x?q=${TOKEN}\"", "https://web/x?q=•••", vec!["t0ps3cret"]),
         ("url = \"https://${HOST}/x\"", "https://web.internal/x", vec![]),
@@ -569,6 +578,15 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
         ("url = \"postgres://u:hun%24ter@db/d\"", "postgres://db:5432/d", vec!["hun$ter", "hun%24ter"]),
         ("url = \"postgres://u:${TOKEN}@db/d\"", "postgres://db:5432/d", vec!["t0ps3cret"]),
         ("url = \"tcp://web:80\"\nsend = \"AUTH ${TOKEN}\"", "tcp://web:80", vec!["t0ps3cret"]),
+        ("url = \"tcp://web:80\"\nexpect = \"${TOKEN}\"", "tcp://web:80", vec!["t0ps3cret"]),
+        ("url = \"https://web/x\"\nexpect_body = \"id=${TOKEN}\"", "https://web/x", vec!["t0ps3cret"]),
+        ("url = \"https://web/x\"\nexpect_body_regex = \"id=${TOKEN}\"", "https://web/x", vec!["t0ps3cret"]),
+        (
+            "url = \"https://web/x\"\nexpect_json = { path = \"$.a\", value = [1, { b = \"${TOKEN}\" }] }",
+            "https://web/x",
+            vec!["t0ps3cret"],
+        ),
+        ("url = \"postgres://u@db/d\"\nexpect_value = \"${TOKEN}\"", "postgres://db:5432/d", vec!["t0ps3cret"]),
         (
             "command = [\"check\", \"${WHERE}\", \"--token\", \"hunter2\"]",
             "check ••• --token •••",
@@ -590,6 +608,16 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
         }
         assert!(!format!("{:?}", endpoint.secrets).contains("hunter2"));
     }
+}
+
+#[test]
+fn a_command_is_kept_from_saying_the_credentials_of_others() {
+    let text = "[checks]\nendpoints = [{ name = \"c\", command = \"env\" }, { name = \"d\", url = \"postgres://u:${P}@${H}/d\" },\n\
+                { name = \"e\", url = \"http://e\", bearer_token = \"in the file\" }]\n\
+                [alerts]\nenabled = true\nwebhook = \"${W}\"";
+    let config = read_with(text, &[("P", "hunter2"), ("H", "db"), ("W", "https://chat/hook")]).unwrap();
+    assert_eq!(exposed(&config.checks.endpoints[0].secrets), ["hunter2", "https://chat/hook"]);
+    assert_eq!(exposed(&config.checks.endpoints[1].secrets), ["hunter2"]);
 }
 
 #[test]

@@ -191,6 +191,45 @@ async fn a_service_that_left_the_configuration_keeps_its_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_incident_that_nobody_watches_any_more_is_not_said_to_last() {
+    let history = seen(&[("web", "....."), ("old", "..xxx")], s(43)).await;
+    let paused = Service { enabled: false, ..service("old") };
+    for (services, what) in [(vec![service("web")], "removed"), (vec![service("web"), paused], "paused")] {
+        let mut history = seen(&[("web", "....."), ("old", "..xxx")], s(43)).await.restart(services).await;
+        history.checks("web", s(50), ".....");
+        history.committed().await;
+        history.at(s(93));
+        let site = history.site();
+        let said = page(&site, "/dashboard").await;
+        for untrue in ["open incident", "old failed the latest check", "Nothing has failed since"] {
+            assert!(!said.contains(untrue), "{what}: {untrue} is in {said}");
+        }
+        let said = page(&site, "/dashboard/incidents").await;
+        assert!(said.contains("No incident is open"), "{what}: {said}");
+        assert!(
+            said.contains("Left open old 00:00:20.000 or up to 10 s earlier at least 20 s HTTP 503"),
+            "{what}: {said}"
+        );
+        let said = page(&site, "/dashboard/incidents/1").await;
+        assert!(said.contains("old was down when it was last checked"), "{what}: {said}");
+        assert!(said.contains("Lasted at least 20 s"), "{what}: {said}");
+        assert!(!said.contains("still down") && !said.contains("so far"), "{what}: {said}");
+        assert!(!page(&site, "/dashboard/services/old").await.contains("down now"), "{what}");
+    }
+    let said = page(&history.site(), "/dashboard/incidents/1").await;
+    assert!(said.contains("old has been down for 23 s"), "watched, it is another matter: {said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overview_does_not_say_of_many_open_incidents_that_nothing_else_failed() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let history = seen(&names.map(|name| (name, "..xxx")), s(43)).await;
+    let said = page(&history.site(), "/dashboard").await;
+    assert!(said.contains("6 open incidents"), "{said}");
+    assert!(!said.contains("nothing else"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_that_makes_no_sense_is_answered_with_what_to_do() {
     let history = seen(&[("api", "..xxx..")], s(63)).await;
     let site = history.site();
@@ -245,7 +284,9 @@ async fn pages_work_below_a_path_and_not_at_all_where_they_are_not_wanted() {
             assert!(fine, "{path} links to {link}");
         }
     }
-    assert_eq!(get(&site, "/status").await.header("location"), "/status/dashboard");
+    for front in ["/status", "/status/", "/"] {
+        assert_eq!(get(&site, front).await.header("location"), "/status/dashboard", "{front}");
+    }
     let asset =
         get(&site, "/dashboard").await.text().split("href=\"").find(|l| l.contains("style-")).unwrap().to_owned();
     let asset = get(&site, &asset.split('"').next().unwrap().replace("&#x2f;", "/")).await;

@@ -124,8 +124,12 @@ fn identity(table: &Table<'_>, key: &'static str) -> Option<Text> {
     const LONGEST: usize = 200;
     let value = table.get(key)?;
     let text = value.filled()?;
+    // Marks that turn the direction of writing would turn the rest of a line, on a page and in a terminal.
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let label = if text.value.chars().any(char::is_control) {
         "no control characters, line breaks among them"
+    } else if text.value.chars().any(turns) {
+        "no marks that turn the direction of writing"
     } else if text.value.trim() != text.value {
         "no space before or after it"
     } else if text.value.chars().count() > LONGEST {

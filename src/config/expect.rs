@@ -4,7 +4,10 @@ use super::{
     reader::{Table, Value},
     text::Text,
 };
-use crate::probe::spec::{JsonExpectation, StatusSet};
+use crate::{
+    domain::secret::Secret,
+    probe::spec::{JsonExpectation, StatusSet},
+};
 use regex::Regex;
 use serde_json::{Value as Json, json};
 use std::ops::RangeInclusive;
@@ -134,6 +137,27 @@ fn json_value(value: &Value<'_>) -> Option<(Json, Json)> {
             Some((Json::Object(both.0), Json::Object(both.1)))
         }
     }
+}
+
+/// The values of an expectation that are not for everyone's eyes.
+pub(super) fn json_secrets(expectation: &JsonExpectation, shown: &Json) -> Vec<Secret> {
+    fn collect(real: &Json, shown: &Json, found: &mut Vec<Secret>) {
+        match (real, shown) {
+            (Json::String(real), Json::String(shown)) if real != shown => found.push(Secret::new(real)),
+            (Json::Array(real), Json::Array(shown)) => {
+                real.iter().zip(shown).for_each(|(real, shown)| collect(real, shown, found));
+            }
+            (Json::Object(real), Json::Object(shown)) => {
+                real.iter()
+                    .filter_map(|(key, real)| Some((real, shown.get(key)?)))
+                    .for_each(|(r, s)| collect(r, s, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(&expectation.value, &shown["value"], &mut found);
+    found
 }
 
 pub(super) fn json_shown(expectations: &[(JsonExpectation, Json)]) -> Json {

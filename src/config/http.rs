@@ -48,7 +48,10 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
 
     let (url, _) = url?;
     let mut secrets = url.secrets.clone();
-    secrets.extend(body.iter().flat_map(Text::secrets));
+    // What is expected is quoted where it is missing.
+    let expected = expect_body.iter().chain(expect_body_regex.iter().map(|(_, text)| text));
+    secrets.extend(body.iter().chain(expected).flat_map(Text::secrets));
+    secrets.extend(expect_json.iter().flat_map(|(expectation, shown)| expect::json_secrets(expectation, shown)));
     for (name, text) in &headers {
         if is_guarded(name, text) {
             secrets.push(Secret::new(&text.value));
@@ -58,12 +61,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     }
     secrets.extend(headers.iter().flat_map(|(_, text)| text.secrets()));
     match &auth {
-        Some(Auth::Basic { user, password }) => {
-            secrets.push(password.clone());
-            // As it goes over the wire, and as a server that echoes its request sends it back.
-            secrets.push(Secret::new(base64(format!("{user}:{}", password.expose()).as_bytes())));
-        }
-        Some(Auth::Bearer(token)) => secrets.push(token.clone()),
+        Some(Auth::Basic { password: secret, .. }) | Some(Auth::Bearer(secret)) => secrets.push(secret.clone()),
         None => {}
     }
     let method = method.unwrap_or(Method::GET);
@@ -197,27 +195,4 @@ fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName,
         both(table, (first.0, &first.1), (second.0, &second.1), "one of them is enough");
     }
     ways.into_iter().next().and_then(|(_, _, auth)| auth)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = (0..3).fold(0u32, |bits, i| bits << 8 | u32::from(chunk.get(i).copied().unwrap_or(0)));
-        for place in 0..4 {
-            let index = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(super::base64(text.as_bytes()), expected);
-        }
-    }
 }

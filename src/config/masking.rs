@@ -94,7 +94,9 @@ fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
     let Some(end) = rest.rfind('@') else {
         // Where the `@` itself was forgotten, what stands for a port is none.
         let port = authority.split_once(':').filter(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
-        return port.filter(|(host, _)| postgres && !host.starts_with('[')).map(|(host, _)| host.len() + 1..rest.len());
+        let port = port.filter(|(host, port)| !host.starts_with('[') && (postgres || !port.starts_with('$')));
+        let end = if postgres { rest.len() } else { authority.len() };
+        return port.map(|(host, _)| host.len() + 1..end);
     };
     let plain_host = !authority.contains('@')
         && authority.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
@@ -170,7 +172,10 @@ pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<
             for (key, value) in table.iter() {
                 let name = key.get_ref().as_ref();
                 let own_table = names_a_credential(name) && value.get_ref().is_table();
-                if holds_a_credential(name) && !own_table {
+                // A URL without its scheme has its user information all the same, only nothing tells where.
+                let bare = |url: &str| name == "url" && url.contains('@') && !url.contains("://");
+                let bare = value.get_ref().as_str().is_some_and(bare);
+                if bare || holds_a_credential(name) && !own_table {
                     scalars(value.span(), value.get_ref(), found);
                 }
                 hidden_by_place(source, value.span(), value.get_ref(), found);
@@ -295,6 +300,8 @@ mod tests {
             ("postgres://me:hunter2db/x", "postgres://me:•••"),
             ("postgres://db:5432/x", "postgres://db:5432/x"),
             ("postgres://[::1]/x", "postgres://[::1]/x"),
+            ("http://me:hunter2/x", "http://me:•••/x"),
+            ("http://$HOST:$PORT/x", "http://$HOST:$PORT/x"),
             ("https://tokentoken@api/x", "https://•••@api/x"),
             ("https://api:8000/a@b", "https://api:8000/a@b"),
             ("https://api/x?token=abc&q=1", "https://api/x?token=•••&q=1"),

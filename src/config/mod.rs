@@ -32,9 +32,11 @@ pub use error::ConfigError;
 pub use nearest::nearest;
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Storage};
 
+use crate::domain::{secret::Secret, service::Kind};
 use error::Mistake;
 use reader::{Source, Table};
 use std::{
+    cell::RefCell,
     io,
     path::{Path, PathBuf},
 };
@@ -86,7 +88,13 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut hidden = masking::credentials_in(text);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let source = Source::new(text, folder, env);
+    let values = RefCell::new(Vec::new());
+    let env = |name: &str| {
+        let value = env(name);
+        values.borrow_mut().extend(value.clone());
+        value
+    };
+    let source = Source::new(text, folder, &env);
     let syntax = syntax::judge(text, &errors);
     syntax.mistakes.into_iter().for_each(|mistake| source.report(mistake));
     hidden.extend(syntax.hidden);
@@ -99,7 +107,10 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     let (mistakes, unknown) = source.into_findings();
     hidden.extend(unknown);
     match config {
-        Some(config) if mistakes.is_empty() => Ok(config),
+        Some(mut config) if mistakes.is_empty() => {
+            guard_the_environment(&mut config, &values.borrow());
+            Ok(config)
+        }
         _ => Err(ConfigError::new(path.display().to_string(), text, hidden, mistakes)),
     }
 }
@@ -126,4 +137,19 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
         Some((format!("`{key}` is in no table"), place.to_owned()))
     });
     config
+}
+
+/// A command is given our environment, and with it the credentials of other services that are in there: `values`.
+fn guard_the_environment(config: &mut Config, values: &[String]) {
+    let endpoints = &mut config.checks.endpoints;
+    let all = endpoints.iter().flat_map(|endpoint| &endpoint.secrets).chain(&config.alerts.webhook);
+    let mut given: Vec<Secret> = Vec::new();
+    for secret in all.filter(|secret| values.iter().any(|value| value.contains(secret.expose()))) {
+        if !given.contains(secret) {
+            given.push(secret.clone());
+        }
+    }
+    for command in endpoints.iter_mut().filter(|endpoint| endpoint.service.kind == Kind::Command) {
+        command.secrets.extend(given.iter().cloned());
+    }
 }

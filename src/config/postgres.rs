@@ -63,6 +63,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     let named = url.fills.iter().filter(|fill| fill.names_a_credential());
     secrets.extend(named.map(|fill| Secret::new(&url.value[fill.range.clone()])));
     secrets.extend(query.iter().flat_map(Text::secrets));
+    // What is expected is quoted where something else is found.
+    secrets.extend(expect_value.iter().filter(|(value, shown)| value != shown).map(|(value, _)| Secret::new(value)));
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(target));
     shown.insert("user".to_owned(), json!(connection.user));

@@ -32,7 +32,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
 
     let (host, port) = address?;
     let target = format!("tcp://{}", address::joined(&host, port));
-    let secrets = send.iter().flat_map(Text::secrets).collect();
+    let secrets = send.iter().chain(&expect).flat_map(Text::secrets).collect();
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(target));
     shown.insert("send".to_owned(), json!(send.as_ref().map(Text::shown)));

@@ -205,6 +205,6 @@ mod tests {
         let text = filled("x ${HOST} ${NONE:-plain} ${API_TOKEN:-dev}").ok().unwrap();
         assert_eq!(text.shown(), "x ••• plain •••");
         assert_eq!(text.secrets().map(|s| s.expose().to_owned()).collect::<Vec<_>>(), ["db.internal", "dev"]);
-        assert_eq!(text.quoted(), "`x ${HOST} ${NONE:-plain} ${API_TOKEN:-dev}`");
+        assert_eq!(text.quoted(), "`x ${HOST} ${NONE:-plain} ${API_TOKEN:•••}`");
     }
 }

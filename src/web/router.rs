@@ -28,13 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The whole interface. It answers under the base path and without it: a proxy may strip it or not.
 pub fn router(site: Site) -> Router {
     let base = site.base_path.clone();
-    let all = if site.dashboard {
-        api::routes().merge(badges::routes()).merge(pages::routes(&site))
-    } else {
-        api::routes().merge(badges::routes())
-    };
-    let all = all.fallback(nothing_here).with_state(site);
+    let all = api::routes().merge(badges::routes());
+    let all = if site.dashboard { all.merge(pages::routes(&site)) } else { all };
+    // `/status/`, which a proxy makes of `/status`, is neither of the nested router's paths nor of the other's.
+    let front = if site.dashboard && !base.is_empty() { pages::front(&site) } else { Router::new() };
+    let all = all.fallback(nothing_here).with_state(site.clone());
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
+    let all = all.merge(front.with_state(site));
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };

@@ -138,11 +138,13 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
     let base = &site.base_path;
+    let left = shown::left_open(site, &outage);
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
     let changes = reader.cause_changes(id)?;
     let with = reader.failed_with(&outage)?;
-    let spans = spans(&outage, now);
+    let drawn_outage = shown::as_seen(site, &outage);
+    let spans = spans(&drawn_outage, now);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
     for (i, (window, heading)) in spans.into_iter().enumerate() {
@@ -153,7 +155,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
             heading,
             note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
             said: format!("{failed} of {} checks failed in this time.", checks.len()),
-            chart: CheckChart::new(window, &checks, std::slice::from_ref(&outage), &gaps, zone, now, 168.0),
+            chart: CheckChart::new(window, &checks, std::slice::from_ref(&drawn_outage), &gaps, zone, now, 168.0),
         });
         if i == 0 {
             around_start = checks;
@@ -173,17 +175,17 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         id,
         service: service.name.clone(),
         service_url: service_url(base, &service.name),
-        truth: truth(base, &outage, zone, now),
+        truth: truth(site, &outage, zone, now),
         after: after(&outage, &changes, &with, zone, day),
         json_url: format!("{base}/api/v1/incidents/{id}"),
-        summary: summary(&outage, zone),
+        summary: summary(site, &outage, zone),
         began: began(&outage, last_ok, zone, day),
-        onset: OnsetChart::new(&outage, &around_start, zone),
+        onset: OnsetChart::new(&drawn_outage, &around_start, zone),
         ended: outage
             .ended_at
             .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, day)), at: zone.exact(at, day) }),
-        lasted: words::duration(outage.duration_ms(now)),
-        ticking: outage.ended_at.is_none().then(|| Ticking::new(outage.started_at, now)),
+        lasted: shown::lasted(site, &outage, now),
+        ticking: (outage.ended_at.is_none() && !left).then(|| Ticking::new(outage.started_at, now)),
         lasted_bounds: lasted_bounds(&outage, last_failed),
         down: words::duration(outage.down_ms),
         checks_failed: words::count(outage.checks_failed),
@@ -198,7 +200,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
             .collect(),
         rows: near.iter().map(row).collect(),
         rows_scale: words::response_time(f64::from(longest)),
-        with: with_it(base, &outage, &with, now),
+        with: with_it(site, &outage, &with, now),
         others_said: others_said(site, &outage, &with),
         seen_said: seen_said(&service.name, &seen),
         before: seen
@@ -206,7 +208,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
             .map(|o| Before {
                 url: incident_url(base, o.id),
                 began: zone.dated(o.started_at, now),
-                lasted: words::duration(o.duration_ms(now)),
+                lasted: shown::lasted(site, o, now),
             })
             .collect(),
         spans: drawn,
@@ -232,9 +234,16 @@ fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
     first.into_iter().chain(last).collect()
 }
 
-fn truth(base: &str, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
-    let subject = Some((outage.service.clone(), service_url(base, &outage.service)));
+fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
+    let subject = Some((outage.service.clone(), service_url(&site.base_path, &outage.service)));
     match outage.ended_at {
+        None if shown::left_open(site, outage) => Truth {
+            subject,
+            before: "was".to_owned(),
+            strong: "down".to_owned(),
+            rest: " when it was last checked".to_owned(),
+            ..Truth::plain(Kind::Down, "")
+        },
         None => Truth {
             subject,
             before: "has been".to_owned(),
@@ -324,7 +333,7 @@ fn excerpt(outage: &Outage) -> Option<String> {
     (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
 }
 
-fn with_it(base: &str, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<With> {
+fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<With> {
     let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
     all.push((outage, true));
     all.sort_by_key(|(o, me)| (o.started_at, !me));
@@ -333,7 +342,7 @@ fn with_it(base: &str, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wit
             let ms = other.started_at.since(outage.started_at);
             With {
                 name: other.service.clone(),
-                url: service_url(base, &other.service),
+                url: service_url(&site.base_path, &other.service),
                 offset: match ms {
                     _ if me => "this one".to_owned(),
                     0 => "together".to_owned(),
@@ -343,8 +352,8 @@ fn with_it(base: &str, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wit
                 cause: words::clipped(&other.cause.reason.message, 100),
                 lasted: format!(
                     "{}{}",
-                    words::duration(other.duration_ms(now)),
-                    if other.ended_at.is_none() { " so far" } else { "" }
+                    shown::lasted(site, other, now),
+                    if other.ended_at.is_none() && !shown::left_open(site, other) { " so far" } else { "" }
                 ),
                 me,
             }
@@ -386,7 +395,7 @@ fn seen_said(name: &str, seen: &[Outage]) -> String {
 }
 
 /// What the button copies.
-fn summary(outage: &Outage, zone: Zone) -> String {
+fn summary(site: &Site, outage: &Outage, zone: Zone) -> String {
     let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
     let mut lines = vec![format!("{} was down: {}", outage.service, outage.cause.reason.message)];
     if let Some(at) = outage.last_ok_at {
@@ -401,6 +410,7 @@ fn summary(outage: &Outage, zone: Zone) -> String {
             lines.push(format!("Well again:   {}", time(at)));
             lines.push(format!("Lasted:       {}", words::duration(at.since(outage.started_at))));
         }
+        None if shown::left_open(site, outage) => lines.push("It is not checked any more.".to_owned()),
         None => lines.push("It is still down.".to_owned()),
     }
     lines.push(format!("Failed checks: {}", outage.checks_failed));

@@ -4,7 +4,7 @@ use super::{
     Page, PageError,
     frame::{self, Framing},
     query::Query,
-    shown::{Kind, OutageRow, Truth, names},
+    shown::{self, Kind, OutageRow, Truth, names},
 };
 use crate::{
     domain::{incident::Outage, time::DAY_MS, time::UnixMs, window::Window},
@@ -104,8 +104,10 @@ fn content(
         query.with(&[("cursor", Some(&cursor))])
     });
     let open = OutageFilter { service, open: Some(true), ..OutageFilter::default() };
-    let open = site.reader.outages(&open, None, 1000)?;
-    let (truth, after) = say(&outages, &open, older.is_some(), window, now);
+    let mut open = site.reader.outages(&open, None, 1000)?;
+    open.retain(|outage| !shown::left_open(site, outage));
+    let down_ms = outages.iter().map(|o| shown::as_seen(site, o).duration_ms(now)).sum();
+    let (truth, after) = say(&outages, down_ms, &open, older.is_some(), window);
     let current = query.get("window");
     let clean =
         |window: Option<&str>| query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)]);
@@ -124,7 +126,7 @@ fn content(
     }))
 }
 
-fn say(shown: &[Outage], open: &[Outage], more: bool, window: Option<Window>, now: UnixMs) -> (Truth, String) {
+fn say(shown: &[Outage], down_ms: i64, open: &[Outage], more: bool, window: Option<Window>) -> (Truth, String) {
     let truth = match open {
         [] => Truth { glyph: false, ..Truth::plain(Kind::Up, "No incident is open") },
         [one] => Truth {
@@ -136,7 +138,6 @@ fn say(shown: &[Outage], open: &[Outage], more: bool, window: Option<Window>, no
         many => Truth { strong: format!("{} incidents are open", many.len()), ..Truth::plain(Kind::Down, "") },
     };
     let incidents = shown.iter().filter(|o| o.is_incident());
-    let down_ms: i64 = shown.iter().map(|o| o.duration_ms(now)).sum();
     let count = incidents.count() as u64;
     let blips = shown.len() as u64 - count;
     let range = if window.is_some() { " in this range" } else { "" };
@@ -158,7 +159,7 @@ fn days(site: &Site, outages: Vec<Outage>, zone: Zone, now: UnixMs) -> Result<Ve
     let mut days: Vec<(chrono::NaiveDate, Day)> = Vec::new();
     for outage in outages {
         let also = if outage.is_incident() { names(&site.reader.failed_with(&outage)?) } else { Vec::new() };
-        let row = OutageRow::new(&site.base_path, &outage, also, zone.time_of_day(outage.started_at), now);
+        let row = OutageRow::new(site, &outage, also, zone.time_of_day(outage.started_at), now);
         let date = zone.date(outage.started_at);
         match days.last_mut() {
             Some((last, day)) if *last == date => day.rows.push(row),

@@ -47,6 +47,11 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
     pages.layer(from_fn_with_state(site.clone(), explain))
 }
 
+/// The base path with a slash at its end.
+pub(super) fn front(site: &Site) -> Router<Site> {
+    Router::new().route(&format!("{}/", site.base_path), get(home))
+}
+
 /// Makes the page of an error: only here are the site and the reader's wishes at hand.
 async fn explain(State(site): State<Site>, query: Query, request: Request, next: Next) -> Response {
     let response = next.run(request).await;

@@ -263,7 +263,7 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
     after.extend(also(site, seen, &truth, now));
     let failing: Vec<Part> = seen
         .iter()
-        .filter(|s| s.status != Status::Down && s.now.outage.is_some())
+        .filter(|s| !matches!(s.status, Status::Down | Status::Paused) && s.now.outage.is_some())
         .take(5)
         .map(|s| Part { text: s.now.service.name.clone(), url: Some(name(s).1) })
         .collect();
@@ -273,7 +273,8 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         after.push(Sentence(parts));
     }
     if matches!(truth.kind, Kind::Up | Kind::Degraded) && failing_none(seen) {
-        after.push(Sentence(vec![Part { text: last_failure(latest, zone, now), url: None }]));
+        let said = last_failure(latest, zone, now);
+        after.extend(said.map(|text| Sentence(vec![Part { text, url: None }])));
     }
     (truth, after)
 }
@@ -282,11 +283,12 @@ fn failing_none(seen: &[Seen]) -> bool {
     seen.iter().all(|s| s.now.outage.is_none())
 }
 
-/// When something failed for the last time.
-fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> String {
-    match latest.and_then(|outage| outage.ended_at) {
-        Some(end) => format!("Nothing has failed since {}.", shown::day_and_time(zone, end, now)),
-        None => "Nothing has failed since this history began.".to_owned(),
+/// When something failed for the last time; nothing where that was left open by a service that is not checked any more.
+fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> Option<String> {
+    match latest.map(|outage| outage.ended_at) {
+        Some(Some(end)) => Some(format!("Nothing has failed since {}.", shown::day_and_time(zone, end, now))),
+        Some(None) => None,
+        None => Some("Nothing has failed since this history began.".to_owned()),
     }
 }
 
@@ -350,6 +352,7 @@ fn joined(items: Vec<Part>) -> Vec<Part> {
 fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Open>, StoreError> {
     let mut open: Vec<(&Seen, &Outage)> =
         seen.iter().filter_map(|s| Some((s, s.now.outage.as_deref().filter(|o| o.is_incident())?))).collect();
+    open.retain(|(service, _)| service.status != Status::Paused);
     if open.is_empty() {
         return Ok(None);
     }
@@ -362,7 +365,7 @@ fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Op
             whole.push(open_incident(&site.reader, &site.base_path, service, outage, zone, now)?);
         } else {
             let began = zone.moment(outage.started_at, now);
-            more.push(shown::OutageRow::new(&site.base_path, outage, Vec::new(), began, now));
+            more.push(shown::OutageRow::new(site, outage, Vec::new(), began, now));
         }
     }
     Ok(Some(Open { heading, whole, more }))

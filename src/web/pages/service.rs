@@ -179,16 +179,17 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
     let uptime = reader.uptime(id, window, now)?;
     let filter = OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, open: None };
     let outages = reader.outages(&filter, None, OUTAGES)?;
+    let drawn: Vec<Outage> = outages.iter().map(|outage| shown::as_seen(site, outage)).collect();
     let gaps = reader.gaps(id, window, now)?;
     let watched_from = reader.first_check_at(id)?;
     let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
         let checks = reader.checks(id, window, None, None, DOTS as u32)?;
-        let chart = CheckChart::new(window, &checks, &outages, &gaps, zone, now, 216.0);
+        let chart = CheckChart::new(window, &checks, &drawn, &gaps, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
         let buckets = reader.history(id, window, STEPS, now)?;
         let chart =
-            HistoryChart::new(&History { buckets: &buckets, outages: &outages, gaps: &gaps, watched_from, now, zone });
+            HistoryChart::new(&History { buckets: &buckets, outages: &drawn, gaps: &gaps, watched_from, now, zone });
         let step = format!("One step is {}.", words::duration(buckets.size_ms()));
         (Some(chart), None, step)
     };
@@ -486,7 +487,7 @@ fn outages_said(outages: &[Outage], range: &str) -> String {
 fn outage_row(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Result<OutageRow, StoreError> {
     let also = if outage.is_incident() { shown::names(&site.reader.failed_with(outage)?) } else { Vec::new() };
     let began = zone.exact(outage.started_at, now);
-    Ok(OutageRow::new(&site.base_path, outage, also, began, now))
+    Ok(OutageRow::new(site, outage, also, began, now))
 }
 
 fn checks(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Result<Checks, StoreError> {

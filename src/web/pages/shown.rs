@@ -9,6 +9,7 @@ use crate::{
     },
     web::{
         chart::PhaseBar,
+        site::Site,
         words,
         zone::{Moment, Zone},
     },
@@ -166,13 +167,16 @@ pub(super) struct OutageRow {
 
 impl OutageRow {
     /// An outage as a row; `also` are the services that failed with it.
-    pub(super) fn new(base: &str, outage: &Outage, also: Vec<String>, began: Moment, now: UnixMs) -> OutageRow {
+    pub(super) fn new(site: &Site, outage: &Outage, also: Vec<String>, began: Moment, now: UnixMs) -> OutageRow {
+        let base = &site.base_path;
         let open = outage.ended_at.is_none();
+        let left = left_open(site, outage);
         let blip = !outage.is_incident();
         OutageRow {
             kind: Kind::Down,
             blip,
             word: match (blip, open) {
+                _ if left => "Left open",
                 (true, true) => "Failing",
                 (true, false) => "Blip",
                 (false, true) => "Open",
@@ -183,13 +187,33 @@ impl OutageRow {
             url: (!blip).then(|| incident_url(base, outage.id)),
             began,
             earlier: outage.last_ok_at.map(|ok| words::duration(outage.started_at.since(ok))),
-            lasted: words::duration(outage.duration_ms(now)),
-            ticking: open.then(|| Ticking::new(outage.started_at, now)),
+            lasted: lasted(site, outage, now),
+            ticking: (open && !left).then(|| Ticking::new(outage.started_at, now)),
             cause: words::clipped(&outage.cause.reason.message, 160),
             checks_failed: words::count(outage.checks_failed),
             also,
         }
     }
+}
+
+/// Whether an outage has no end because its service is not checked any more: nobody knows whether it lasts.
+pub(super) fn left_open(site: &Site, outage: &Outage) -> bool {
+    outage.ended_at.is_none() && !site.watches(&outage.service)
+}
+
+/// How long an outage lasted, or has lasted so far.
+pub(super) fn lasted(site: &Site, outage: &Outage, now: UnixMs) -> String {
+    if left_open(site, outage) {
+        format!("at least {}", words::duration(outage.down_ms))
+    } else {
+        words::duration(outage.duration_ms(now))
+    }
+}
+
+/// An outage to be drawn: one that was left open as far as it was seen.
+pub(super) fn as_seen(site: &Site, outage: &Outage) -> Outage {
+    let end = left_open(site, outage).then(|| outage.started_at.plus(outage.down_ms.max(1)));
+    Outage { ended_at: outage.ended_at.or(end), ..outage.clone() }
 }
 
 /// A check in a list.
