@@ -253,3 +253,30 @@ async fn services_are_found_while_one_types() {
     browser.close().await;
     running.app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_breaks_a_rule_of_accessibility() {
+    let running = demonstration().await;
+    let mut broken = Vec::new();
+    for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
+        let browser = Browser::open(screen).await;
+        for path in [
+            "/dashboard",
+            "/dashboard?state=down&q=nothing",
+            "/dashboard/incidents",
+            "/dashboard/incidents/1",
+            "/dashboard/services/search?window=30d",
+            "/dashboard/services/api?window=1h",
+            "/dashboard/review",
+            "/dashboard/services/nothing",
+        ] {
+            browser.go(&running.page(path)).await;
+            browser.run(&format!("document.documentElement.dataset.theme = '{theme}'")).await;
+            let here = format!("{path} ({theme}, {} px)", screen.width);
+            broken.extend(browser.violations().await.into_iter().map(|rule| format!("{here}: {rule}")));
+        }
+        browser.close().await;
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+    running.app.stop().await;
+}

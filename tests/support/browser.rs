@@ -184,6 +184,20 @@ impl Browser {
         panic!("{css} never said “{wanted}”, but “{last}”");
     }
 
+    /// What axe-core says against the page: a line for each rule that is broken, with the first place.
+    pub(crate) async fn violations(&self) -> Vec<String> {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/npm/node_modules/axe-core/axe.min.js");
+        let axe = std::fs::read_to_string(path).expect("axe-core is missing: tests/run installs it");
+        let script = format!(
+            "{axe}; const done = arguments[arguments.length - 1];
+             axe.run(document, {{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }})
+                .then(r => done(r.violations.map(v => v.id + ': ' + v.nodes.length + ' × ' + v.nodes[0].html.slice(0, 160) + ' | ' + (v.nodes[0].failureSummary || '').slice(0, 300))))
+                .catch(e => done(['axe failed: ' + e]))"
+        );
+        let said = self.driver.execute_async(&script, vec![]).await.unwrap();
+        said.json().as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+    }
+
     /// How far the page is wider than the screen, in pixels.
     pub(crate) async fn overflow(&self) -> i64 {
         let wider =
