@@ -59,9 +59,12 @@ async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
         "[[checks.endpoints]]\nname = \"web\"\nurl = \"http://{0}/web\"\n\
          [[checks.endpoints]]\nname = \"bad\"\nurl = \"http://{0}/bad\"\n\
          [[checks.endpoints]]\nname = \"off\"\nurl = \"http://{0}/off\"\nenabled = false\n\
-         [[checks.endpoints]]\nname = \"job\"\ncommand = [\"sh\", \"-c\", \"echo late; exit 1\"]\ndegraded_exit_codes = [1]\n",
+         [[checks.endpoints]]\nname = \"job\"\ncommand = \"echo late\\nseq 1000; exit 1\"\ndegraded_exit_codes = [1]\n",
         target.address
     ));
+    let valid = run_beside(folder.path(), &["validate"]).await;
+    let valid = stdout(&valid);
+    assert_eq!(valid.lines().count(), 5, "a line for each service: {valid}");
     let output = run_beside(folder.path(), &["check"]).await;
     assert_eq!(output.status.code(), Some(1));
     let text = stdout(&output);
@@ -72,6 +75,7 @@ async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
     assert!(row("bad").trim().starts_with("down") && row("bad").contains("HTTP 503, expected 200–399"));
     assert!(row("job").trim().starts_with("degraded") && row("job").contains("late"), "{text}");
     assert!(text.contains("2 of 3 services passed"), "{text}");
+    assert_eq!(text.lines().count(), 6, "a line for each service: {text}");
     assert_eq!((target.count("/web"), target.count("/bad"), target.count("/off")), (1, 1, 0));
 
     let output = run_beside(folder.path(), &["check", "--json"]).await;
@@ -80,6 +84,7 @@ async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
     let outcomes: Vec<_> =
         lines.iter().map(|l| (l["service"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
     assert_eq!(outcomes, [("web", "up"), ("bad", "down"), ("job", "degraded")]);
+    assert!(lines[2]["message"].as_str().unwrap().ends_with("1000"), "all of it is here: {}", lines[2]);
     assert_eq!((&lines[1]["http_status"], lines[0]["response_time_ms"].is_number()), (&json!(503), true));
 
     assert_eq!(run_beside(folder.path(), &["check", "web", "job"]).await.status.code(), Some(0));

@@ -360,11 +360,11 @@ fn open(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, vec![watched(service("web"))], Vec::new(), KEEP, Clock::pinned(begin()))
 }
 
-/// What it says when it cannot be opened.
+/// What the program says when it cannot be opened.
 fn refusal(path: &Path) -> String {
     match open(path) {
         Ok(_) => panic!("{} was taken for a history", path.display()),
-        Err(error) => error.to_string(),
+        Err(error) => format!("{:#}", anyhow::Error::new(error)),
     }
 }
 
@@ -403,13 +403,17 @@ async fn a_damaged_history_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     open(&path).unwrap().stop().await;
-    let mut bytes = std::fs::read(&path).unwrap();
-    // Its header stands; everything behind it is noise.
-    bytes[100..].iter_mut().for_each(|byte| *byte = 0xA5);
-    std::fs::write(&path, &bytes).unwrap();
-    let said = refusal(&path);
-    assert!(said.contains("damaged") && said.contains("backup"), "{said}");
-    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    let whole = std::fs::read(&path).unwrap();
+    // Its header stands, or its schema; everything behind it is noise.
+    for sound in [100, 4096] {
+        let mut bytes = whole.clone();
+        bytes[sound..].iter_mut().for_each(|byte| *byte = 0xA5);
+        std::fs::write(&path, &bytes).unwrap();
+        let said = refusal(&path);
+        assert!(said.contains("damaged") && said.contains("backup") && said.contains("history.db"), "{said}");
+        assert_eq!(said.matches("malformed").count(), 1, "{said}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     domain::check::{Report, Verdict},
     probe::{Probe, Shared},
+    web::words,
 };
 use anyhow::bail;
 use comfy_table::{Cell, CellAlignment, Table, presets};
@@ -63,7 +64,8 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
                 Cell::new(word),
                 Cell::new(&service.name),
                 Cell::new(took).set_alignment(CellAlignment::Right),
-                Cell::new(said),
+                // One long line would make every row as wide; all of it is in `--json`.
+                Cell::new(words::clipped(&said, 100)),
             ]);
         }
     }

@@ -1,6 +1,6 @@
 //! `validate`: the configuration alone.
 
-use crate::config::Config;
+use crate::{config::Config, web::words};
 use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> ExitCode {
@@ -15,7 +15,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
             service.name,
             service.kind.as_str(),
             service.cadence.interval_ms as f64 / 1000.0,
-            service.target
+            words::clipped(&service.target, 100)
         );
     }
     ExitCode::SUCCESS

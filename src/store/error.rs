@@ -33,15 +33,21 @@ pub enum StoreError {
     /// What stands in a row cannot be.
     #[error("the history holds something that cannot be: {0}")]
     Content(String),
-    /// SQLite says no.
+    /// SQLite says no. Not a source: its words are in ours already, and would be said twice.
     #[error("{}", in_words(.0))]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(rusqlite::Error),
     /// No connection to read with.
     #[error("no connection to the history: {0}")]
     Pool(#[from] r2d2::Error),
     /// There is no history yet.
     #[error("there is no history at {}; run `healthcheck_dashboard` first, or name another with --config", .0.display())]
     Missing(PathBuf),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite(error)
+    }
 }
 
 /// A result of the store.

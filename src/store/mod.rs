@@ -79,6 +79,19 @@ impl Store {
         keep: Keep,
         clock: Clock,
     ) -> Result<Store> {
+        Store::begin(path, services, channels, keep, clock).map_err(|error| match error {
+            StoreError::Sqlite(error) => StoreError::open(path, error),
+            other => other,
+        })
+    }
+
+    fn begin(
+        path: &Path,
+        services: Vec<Watched>,
+        channels: Vec<&'static str>,
+        keep: Keep,
+        clock: Clock,
+    ) -> Result<Store> {
         let lock = schema::lock(path)?;
         let mut conn = schema::open_writer(path)?;
         let now = clock.now();

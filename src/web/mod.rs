@@ -11,7 +11,7 @@ mod review;
 mod router;
 mod serve;
 pub mod site;
-mod words;
+pub(crate) mod words;
 mod zone;
 
 pub(crate) use api::export;
