@@ -3,6 +3,7 @@
 mod config;
 mod container;
 mod export_cut;
+mod gap_reason;
 mod laws;
 mod probes;
 mod since;
