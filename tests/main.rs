@@ -10,6 +10,7 @@ mod config;
 mod container;
 mod crash;
 mod export_cut;
+mod gap_reason;
 mod laws;
 mod pages;
 mod probes;

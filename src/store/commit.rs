@@ -228,8 +228,9 @@ impl Context<'_> {
 
     /// Why nothing was observed between two results.
     fn why(&self, track: &Track, from: UnixMs, to: UnixMs) -> GapReason {
+        let off = if track.was_paused { GapReason::Paused } else { GapReason::Off };
         if from < self.run_started_at && self.run_started_at <= to {
-            return if track.was_paused { GapReason::Paused } else { GapReason::Off };
+            return off;
         }
         // A result that was not kept would have spoken for a while.
         let end = |i: &Interruption| match i.why {
@@ -238,7 +239,9 @@ impl Context<'_> {
         };
         let overlap = |i: &Interruption| end(i).min(to).since(i.from.max(from));
         let longest = self.interruptions.iter().filter(|i| overlap(i) > 0).max_by_key(|i| overlap(i));
-        longest.map_or(GapReason::Stalled, |i| i.why)
+        // Also where this run began while the last result of the one before it still spoke.
+        let first = track.now.last.as_ref().is_some_and(|last| last.at < self.run_started_at);
+        longest.map_or(if first { off } else { GapReason::Stalled }, |i| i.why)
     }
 
     /// Keeps the book of the outage under way; whether somebody is to be told.
