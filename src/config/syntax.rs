@@ -120,7 +120,9 @@ fn line_at(text: &str, offset: usize) -> Range<usize> {
 fn owners_words(text: &str, line: Range<usize>) -> Vec<Span> {
     let content = &text[line.clone()];
     let key = content.split(['=', '{']).next().unwrap_or("").trim();
-    let plain = WORDS.contains(&key) && !holds_a_credential(key) && !content.contains(['{', '@']);
+    // In a command with a quote missing, the credential is no longer the argument that follows its flag.
+    let harmless = key != "command" && !holds_a_credential(key);
+    let plain = WORDS.contains(&key) && harmless && !content.contains(['{', '@']);
     let header = content.trim_start().starts_with('[') && !content.contains('=');
     if plain || header {
         return Vec::new();
@@ -151,6 +153,7 @@ mod tests {
                 "basic_auth = { user = \"••\", ••••]•••• = \"•••••••\" }",
             ),
             ("bearer_t\"hunter2\" # é", "••••••••\"•••••••\" # •"),
+            ("command = [\"x\", \"--password, \"hunter2\"]", "command = [\"•\", \"••••••••••, \"•••••••\"]"),
             ("interval_secs = soon", "interval_secs = soon"),
             ("[checks", "[checks"),
         ] {
