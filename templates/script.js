@@ -338,14 +338,16 @@
       button.hidden = false;
       button.addEventListener("click", async () => {
         const usual = button.textContent;
+        const kept = $(`[data-text="${button.dataset.copy}"]`);
         try {
-          await navigator.clipboard.writeText($("[data-summary]").textContent);
+          const text = kept ? kept.textContent : JSON.stringify(await fetched(button.dataset.url), null, 2);
+          await navigator.clipboard.writeText(text);
           button.textContent = "Copied";
         } catch {
           // Without the right to the clipboard (plain HTTP) the old way.
           const selection = getSelection();
-          selection.selectAllChildren($("[data-summary]"));
-          button.textContent = document.execCommand("copy") ? "Copied" : "Cannot copy here";
+          if (kept) selection.selectAllChildren(kept);
+          button.textContent = kept && document.execCommand("copy") ? "Copied" : "Cannot copy here";
           selection.removeAllRanges();
         }
         setTimeout(() => { button.textContent = usual; }, 2000);

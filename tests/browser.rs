@@ -268,6 +268,7 @@ async fn no_page_breaks_a_rule_of_accessibility() {
             "/dashboard/services/search?window=30d",
             "/dashboard/services/api?window=1h",
             "/dashboard/review",
+            "/dashboard/wall",
             "/dashboard/services/nothing",
         ] {
             browser.go(&running.page(path)).await;

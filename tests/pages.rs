@@ -326,3 +326,32 @@ async fn the_log_pages_through_every_incident_once() {
     found.dedup();
     assert_eq!(found.len(), 120);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_wall_shows_what_is_wrong_large_and_the_rest_small() {
+    let history = seen(&[("web", "..xxx"), ("api", "....."), ("db", "...~~")], s(43)).await;
+    let answer = get(&history.site(), "/dashboard/wall").await;
+    let said = words(&answer);
+    assert!(said.contains("web has been down for 23 s: HTTP 503"), "{said}");
+    assert!(answer.text().contains("data-theme=\"dark\""));
+    let bad = answer.text().split("tiles bad").nth(1).unwrap().split("</ul>").next().unwrap();
+    assert!(bad.contains(">web<") && bad.contains(">db<") && !bad.contains(">api<"), "{bad}");
+    assert!(!answer.text().contains("<nav"), "there is nothing to click");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_compares_its_phases_with_the_day_before() {
+    let mut history = History::new(BEGIN, vec![service("web")]);
+    history.checks("web", s(0), &".".repeat(40));
+    let mut slow = result('x', s(400));
+    slow.phases.ttfb_us = Some(400_000);
+    slow.latency_us = Some(402_000);
+    history.check("web", slow);
+    history.checks("web", s(410), "xx..");
+    history.committed().await;
+    history.at(s(460));
+    let said = page(&history.site(), "/dashboard/incidents/1").await;
+    let table = between(&said, "Phases against normal", "What else failed");
+    assert!(table.contains("First byte 400 ms 20 ms to 20 ms 20 times"), "{table}");
+    assert!(table.contains("Connect 0.9 ms 0.9 ms to 0.9 ms normal"), "{table}");
+}

@@ -209,6 +209,26 @@ impl PhaseMedians {
     }
 }
 
+/// What is usual of one phase: the 5th, 50th and 95th percentile of its times, in microseconds (nearest rank).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usual {
+    pub p5_us: u32,
+    pub p50_us: u32,
+    pub p95_us: u32,
+}
+
+impl Usual {
+    /// What is usual among some times; `None` of fewer than twenty.
+    pub fn of(mut times_us: Vec<u32>) -> Option<Usual> {
+        if times_us.len() < 20 {
+            return None;
+        }
+        times_us.sort_unstable();
+        let rank = |p: usize| times_us[(times_us.len() * p).div_ceil(100) - 1];
+        Some(Usual { p5_us: rank(5), p50_us: rank(50), p95_us: rank(95) })
+    }
+}
+
 /// Why an outcome is not `up`. Stored once per distinct text.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Reason {
@@ -291,5 +311,12 @@ mod tests {
         assert_eq!(medians.phases, PhaseTimes { connect_us: Some(20), ..PhaseTimes::default() });
         assert_eq!(medians.rest_us, Some(70));
         assert_eq!(PhaseMedians::of(&[]), PhaseMedians::default());
+    }
+
+    #[test]
+    fn what_is_usual_needs_some_times_to_be_said() {
+        assert_eq!(Usual::of(vec![1; 19]), None);
+        let usual = Usual::of((1..=100).rev().collect()).unwrap();
+        assert_eq!((usual.p5_us, usual.p50_us, usual.p95_us), (5, 50, 95));
     }
 }

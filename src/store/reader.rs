@@ -14,7 +14,7 @@ use super::{
 use crate::{
     board::ServiceId,
     domain::{
-        check::{CheckResult, Outcome, PhaseMedians},
+        check::{CheckResult, Outcome, PhaseMedians, Usual},
         incident::{CauseChange, Gap, Outage},
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::{Buckets, Observation},
@@ -24,7 +24,7 @@ use crate::{
 };
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::{path::Path, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
@@ -190,6 +190,27 @@ impl Reader {
         Ok(found)
     }
 
+    /// What is usual of each phase (in their order, the last one what the others leave) of passed checks in a window, of at
+    /// most ten thousand of them.
+    pub fn usual(&self, service: ServiceId, window: Window) -> Result<[Option<Usual>; 5]> {
+        let conn = self.conn()?;
+        let mut statement = conn.prepare_cached(
+            "SELECT dns_us, connect_us, tls_us, ttfb_us, latency_us FROM check_result
+             WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome < 2 AND latency_us IS NOT NULL
+             ORDER BY at DESC LIMIT 10000",
+        )?;
+        let mut times: [Vec<u32>; 5] = Default::default();
+        let mut rows = statement.query(params![service.0, window.from().0, window.to().0])?;
+        while let Some(row) = rows.next()? {
+            let phases = results::phases(row, 0)?;
+            let whole: u32 = row.get(4)?;
+            let rest = u64::from(whole).saturating_sub(phases.sum_us()) as u32;
+            let each = [phases.dns_us, phases.connect_us, phases.tls_us, phases.ttfb_us, Some(rest)];
+            times.iter_mut().zip(each).for_each(|(times, us)| times.extend(us));
+        }
+        Ok(times.map(Usual::of))
+    }
+
     /// Outages, newest first, at most `limit`, after `cursor` where that is given.
     pub fn outages(&self, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
         outages::list(&*self.conn()?, filter, cursor, limit)
@@ -198,6 +219,24 @@ impl Reader {
     /// One outage.
     pub fn outage(&self, id: i64) -> Result<Option<Outage>> {
         outages::get(&*self.conn()?, id)
+    }
+
+    /// The numbers of the incidents of the same service before and after one.
+    pub fn neighbours(&self, outage: &Outage) -> Result<(Option<i64>, Option<i64>)> {
+        let conn = self.conn()?;
+        let one = |sql: &str| -> Result<Option<i64>> {
+            let found =
+                conn.prepare_cached(sql)?.query_row(params![outage.service, outage.started_at.0], |row| row.get(0));
+            Ok(found.optional()?)
+        };
+        Ok((
+            one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
+                 WHERE s.name = ?1 AND o.started_at < ?2 AND o.confirmed_at IS NOT NULL
+                 ORDER BY o.started_at DESC LIMIT 1")?,
+            one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
+                 WHERE s.name = ?1 AND o.started_at > ?2 AND o.confirmed_at IS NOT NULL
+                 ORDER BY o.started_at LIMIT 1")?,
+        ))
     }
 
     /// Each change of cause while it lasted, oldest first.

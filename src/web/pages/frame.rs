@@ -31,7 +31,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 12] = [
+const EMBEDDED: [(&str, &str); 13] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("parts.html", include_str!("../../../templates/parts.html")),
     ("charts.html", include_str!("../../../templates/charts.html")),
@@ -43,6 +43,7 @@ const EMBEDDED: [(&str, &str); 12] = [
     ("review_body.html", include_str!("../../../templates/review_body.html")),
     ("report.html", include_str!("../../../templates/report.html")),
     ("feed.xml", include_str!("../../../templates/feed.xml")),
+    ("wall.html", include_str!("../../../templates/wall.html")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 

@@ -8,14 +8,14 @@ use super::{
 };
 use crate::{
     domain::{
-        check::CheckResult,
+        check::{CheckResult, Usual},
         incident::{Outage, services},
-        time::{HOUR_MS, MINUTE_MS, UnixMs},
+        time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
     store::{OutageFilter, OutageKind, StoreError, StoredService},
     web::{
-        chart::{CheckChart, OnsetChart},
+        chart::{CheckChart, NormalAxis, NormalBar, OnsetChart},
         site::Site,
         words,
         zone::{Moment, Zone},
@@ -43,6 +43,10 @@ struct Content {
     after: String,
     json_url: String,
     summary: String,
+    summary_markdown: String,
+    normal: Vec<Normal>,
+    earlier: Option<String>,
+    later: Option<String>,
     began: Began,
     onset: Option<OnsetChart>,
     ended: Option<Ended>,
@@ -86,6 +90,17 @@ struct Ended {
 struct Change {
     at: Moment,
     message: String,
+}
+
+/// A phase of the first failed check against the day before.
+#[derive(Serialize)]
+struct Normal {
+    phase: &'static str,
+    this: Option<String>,
+    before: String,
+    bar: NormalBar,
+    verdict: String,
+    bad: bool,
 }
 
 /// A stretch of checks, drawn.
@@ -171,6 +186,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
     let last_failed = last_failed(site, &service, &outage, now)?;
     let seen = seen_before(site, &service, &outage)?;
+    let neighbours = reader.neighbours(&outage)?;
     Ok(Some(Content {
         id,
         service: service.name.clone(),
@@ -179,6 +195,10 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         after: after(&outage, &changes, &with, zone, day),
         json_url: format!("{base}/api/v1/incidents/{id}"),
         summary: summary(site, &outage, zone),
+        summary_markdown: in_markdown(&summary(site, &outage, zone)),
+        normal: normal(site, &service, &outage)?,
+        earlier: neighbours.0.map(|id| incident_url(base, id)),
+        later: neighbours.1.map(|id| incident_url(base, id)),
         began: began(&outage, last_ok, zone, day),
         onset: OnsetChart::new(&drawn_outage, &around_start, zone),
         ended: outage
@@ -372,6 +392,41 @@ fn others_said(site: &Site, outage: &Outage, with: &[Outage]) -> String {
     }
 }
 
+/// The phases of the first failed check, and what was usual on the day before.
+fn normal(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Normal>, StoreError> {
+    let Some(window) = Window::new(outage.started_at.plus(-DAY_MS), outage.started_at) else { return Ok(Vec::new()) };
+    let usual = site.reader.usual(service.id, window)?;
+    let p = outage.cause.phases;
+    let rest = outage.cause.latency_us.map(|whole| u64::from(whole).saturating_sub(p.sum_us()) as u32);
+    // What is left of a check that broke is the phase that broke, not the body.
+    let body = rest.filter(|_| p.ttfb_us.is_some());
+    let these = [p.dns_us, p.connect_us, p.tls_us, p.ttfb_us, body];
+    let words = ["DNS", "Connect", "TLS", "First byte", "The rest"];
+    let times = usual.iter().flatten().flat_map(|u| [u.p5_us, u.p95_us]).chain(these.into_iter().flatten());
+    let axis = NormalAxis::new(times);
+    let said = |us: u32| words::response_time(f64::from(us));
+    let row = |((phase, usual), this): ((&'static str, &Option<Usual>), Option<u32>)| {
+        let usual = usual.as_ref()?;
+        let times = this.map(|us| f64::from(us) / f64::from(usual.p50_us.max(1)));
+        let (verdict, bad) = match (this, times) {
+            (Some(us), Some(times)) if us > usual.p95_us && times >= 2.0 => (format!("{times:.0} times"), true),
+            (Some(us), _) if us > usual.p95_us => ("slower than usual".to_owned(), false),
+            (Some(us), _) if us < usual.p5_us => ("faster than usual".to_owned(), false),
+            (Some(_), _) => ("normal".to_owned(), false),
+            (None, _) => ("did not happen".to_owned(), false),
+        };
+        Some(Normal {
+            phase,
+            this: this.map(said),
+            before: format!("{} to {}", said(usual.p5_us), said(usual.p95_us)),
+            bar: axis.bar(usual, this),
+            verdict,
+            bad,
+        })
+    };
+    Ok(words.into_iter().zip(&usual).zip(these).filter_map(row).collect())
+}
+
 /// Earlier incidents of the service that failed in the same way.
 fn seen_before(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
     let Some(window) = Window::new(UnixMs::MIN, outage.started_at) else { return Ok(Vec::new()) };
@@ -392,6 +447,19 @@ fn seen_said(name: &str, seen: &[Outage]) -> String {
         SEEN => format!("{name} has gone down in this way before; these are the latest {SEEN} times."),
         n => format!("{name} has gone down in this way {n} times before."),
     }
+}
+
+/// What the other button copies.
+fn in_markdown(summary: &str) -> String {
+    let mut lines = summary.lines();
+    let first = lines.next().unwrap_or_default();
+    let rows: Vec<String> = lines
+        .map(|line| match line.split_once(": ") {
+            Some((key, value)) => format!("- {}: **{}**", key.trim(), value.trim()),
+            None => format!("- {line}"),
+        })
+        .collect();
+    format!("### {first}\n\n{}", rows.join("\n"))
 }
 
 /// What the button copies.

@@ -11,6 +11,7 @@ mod query;
 pub(in crate::web) mod review;
 mod service;
 mod shown;
+mod wall;
 
 use super::site::Site;
 use crate::store::StoreError;
@@ -41,6 +42,7 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/incidents", get(incidents::page))
         .route("/dashboard/incidents.atom", get(feed::atom))
         .route("/dashboard/incidents/{id}", get(incident::page))
+        .route("/dashboard/wall", get(wall::page))
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(favicon));

@@ -174,18 +174,29 @@ fn title(truth: &Truth, product: &str) -> String {
     }
 }
 
-fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreError> {
+/// Every watched service, with its figures.
+fn seen(site: &Site, now: UnixMs) -> Result<Vec<Seen>, StoreError> {
     let services = site.board.all();
     let ids: Vec<_> = services.iter().map(|s| s.id).collect();
     let figures = site.figures.list(&site.reader, &ids, now)?;
-    let seen: Vec<Seen> = services
-        .into_iter()
-        .zip(figures)
-        .map(|(service, figures)| Seen { status: service.status(now), now: service, figures })
-        .collect();
-    let latest = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
-    let latest = site.reader.outages(&latest, None, 1)?.into_iter().next();
-    let (truth, after) = say(site, &seen, latest.as_ref(), query.zone, now);
+    let seen = services.into_iter().zip(figures);
+    Ok(seen.map(|(service, figures)| Seen { status: service.status(now), now: service, figures }).collect())
+}
+
+/// The outage that began last, of all services.
+fn latest_outage(site: &Site) -> Result<Option<Outage>, StoreError> {
+    let all = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
+    Ok(site.reader.outages(&all, None, 1)?.into_iter().next())
+}
+
+/// The sentence alone, for other pages that begin with it.
+pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<Truth, StoreError> {
+    Ok(say(site, &seen(site, now)?, latest_outage(site)?.as_ref(), zone, now).0)
+}
+
+fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreError> {
+    let seen = seen(site, now)?;
+    let (truth, after) = say(site, &seen, latest_outage(site)?.as_ref(), query.zone, now);
     Ok(Content {
         truth,
         after,
