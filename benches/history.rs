@@ -88,6 +88,7 @@ fn service(n: usize) -> Service {
         cadence: Cadence { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
+        objective: None,
     }
 }
 

@@ -264,6 +264,8 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ("url = \"http://web/\"\nfailure_threshold = 0", "from 1 to 1000"),
         ("url = \"http://web/\"\nfailure_threshold = 1.5", "has to be a whole number"),
         ("url = \"http://web/\"\ndegraded_after_ms = 0", "`degraded_after_ms` is out of range"),
+        ("url = \"http://web/\"\nobjective = 100", "above 0 and below 100"),
+        ("url = \"http://web/\"\nobjective = \"high\"", "has to be a percentage"),
         ("url = \"http://web/\"\ncritical = \"yes\"", "has to be true or false"),
         ("url = \"http://web/\"\nmethod = \"GTE\"", "did you mean \"GET\"?"),
         ("url = \"http://web/\"\nmethod = \"HEAD\"\nexpect_body = \"x\"", "an answer to HEAD has no body"),

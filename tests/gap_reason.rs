@@ -26,6 +26,7 @@ async fn run(path: &Path, start: i64, checks: &[i64]) {
         cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: Thresholds { failure: 3, success: 2 },
         degraded_after_ms: None,
+        objective: None,
     };
     let watched =
         Watched { configured: Configured { service: service.clone(), renamed_from: None }, settings: Arc::default() };

@@ -64,6 +64,7 @@ fn service(run: &Run) -> Service {
         cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
         thresholds: Thresholds { failure: run.failure, success: run.success },
         degraded_after_ms: None,
+        objective: None,
     }
 }
 

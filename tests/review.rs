@@ -4,7 +4,10 @@ use crate::support::{
     browser::plain,
     history::{History, service},
 };
-use healthcheck_dashboard::domain::time::{DAY_MS, HOUR_MS, UnixMs};
+use healthcheck_dashboard::domain::{
+    service::Service,
+    time::{DAY_MS, HOUR_MS, UnixMs},
+};
 
 /// The Monday of week 46.
 const BEGIN: &str = "2026-11-09T00:00:00Z";
@@ -116,4 +119,27 @@ async fn a_file_holds_everything_it_needs() {
     let markdown = history.get("/api/v1/review?format=markdown").await;
     let row = markdown.text().lines().find(|line| line.starts_with("| </script>")).unwrap();
     assert_eq!(row.matches(" | ").count(), 9, "a name does not end its cell: {row}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_objective_comes_first_and_a_budget_says_what_is_left() {
+    let with = |name: &str, objective: f64| Service { objective: Some(objective), ..service(name) };
+    let mut history = History::new(BEGIN, vec![with("strict", 99.99), with("lax", 50.0), service("none")]);
+    for (name, letters) in [("strict", "....xxx..."), ("lax", "...xxxx..."), ("none", "xxxxxx....")] {
+        history.checks(name, at(8 * DAY_MS), letters);
+    }
+    history.committed().await;
+    history.at(at(15 * DAY_MS));
+    let review = history.get("/api/v1/review").await.ok();
+    let names: Vec<&String> = review["services"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["strict", "none", "lax"], "what missed its objective, then the least uptime");
+    let page = plain(history.get("/dashboard/review").await.text());
+    assert!(page.contains("<em>1 of 2 services missed their objective</em>"), "{page}");
+    let strict = history.get("/api/v1/services/strict").await.ok();
+    let objective = &strict["objective"];
+    assert_eq!((objective["budget_ms"].as_i64(), objective["spent_ms"].as_i64()), (Some(259_200), Some(30_000)));
+    assert_eq!(objective["left_ms"].as_i64(), Some(229_200));
+    let page = plain(history.get("/dashboard/services/strict").await.text());
+    assert!(page.contains("30 s of 4 min 19 s spent, <b>3 min 49 s left</b>"), "{page}");
+    assert!(!history.get("/dashboard/services/none").await.text().contains("Objective"));
 }

@@ -25,6 +25,7 @@ fn open(path: &Path, now: UnixMs) -> Store {
         cadence: Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: Thresholds { failure: 3, success: 2 },
         degraded_after_ms: None,
+        objective: None,
     };
     let configured = Configured { service, renamed_from: None };
     let watched = Watched { configured, settings: Arc::default() };

@@ -1,7 +1,6 @@
 //! `report`: a week, a month or any stretch as a file: HTML that needs nothing else, Markdown or JSON.
 
 use crate::{
-    board::Board,
     clock::Clock,
     config::Config,
     domain::{time::UnixMs, window::Window},
@@ -9,7 +8,7 @@ use crate::{
     web::report::{self, Form, Period, Zone},
 };
 use anyhow::{Context, bail};
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -42,9 +41,12 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let by_name = args.out.as_deref().and_then(|p| p.extension()?.to_str().and_then(Form::parse));
     let form = args.format.or(by_name).unwrap_or(Form::Markdown);
     let (path, title) = (config.storage.path.clone(), config.dashboard.title.clone());
+    let objectives: HashMap<String, f64> =
+        config.checks.endpoints.iter().filter_map(|e| Some((e.service.name.clone(), e.service.objective?))).collect();
     let text = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&path)?;
-        report::write(&Board::default(), &reader, &title, period, args.tz, form, now)
+        let objective = |name: &str| objectives.get(name).copied();
+        report::write(&objective, &reader, &title, period, args.tz, form, now)
     })
     .await??;
     let Some(text) = text else { bail!("this time has not come yet: it is {now}") };

@@ -92,7 +92,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Rhythm) -> (Named, Option<Endpoin
 
     let endpoint = match (&named.name, kind, built) {
         (Some(name), Some(kind), Some(built)) => {
-            let Effective { cadence, thresholds, degraded_after_ms } = effective;
+            let Effective { cadence, thresholds, degraded_after_ms, objective } = effective;
             let service = Service {
                 name: name.value.clone(),
                 group,
@@ -104,6 +104,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Rhythm) -> (Named, Option<Endpoin
                 cadence,
                 thresholds,
                 degraded_after_ms,
+                objective,
             };
             let renamed_from = named.renamed_from.as_ref().map(|text| text.value.clone());
             let shown = shown(&service, &renamed_from, built.shown);
@@ -298,6 +299,7 @@ fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, 
         "failure_threshold": service.thresholds.failure,
         "success_threshold": service.thresholds.success,
         "degraded_after_ms": service.degraded_after_ms,
+        "objective": service.objective,
     });
     let mut settings = of_kind;
     if let Json::Object(common) = common {

@@ -273,6 +273,34 @@ impl<'a> Value<'a> {
         value
     }
 
+    /// A percentage above 0 and below 100.
+    pub(super) fn percentage(&self) -> Option<f64> {
+        let read = if let Some(word) = self.variable()? {
+            let Ok(value) = word.trim().parse::<f64>() else {
+                self.wrong_variable("a percentage");
+                return None;
+            };
+            value
+        } else {
+            match self.value {
+                DeValue::Float(written) => written.as_str().replace('_', "").parse().unwrap_or(f64::NAN),
+                DeValue::Integer(written) => {
+                    i64::from_str_radix(written.as_str(), written.radix()).map_or(f64::NAN, |n| n as f64)
+                }
+                _ => {
+                    self.wrong_type("a percentage");
+                    return None;
+                }
+            }
+        };
+        let value = Some(read).filter(|value| *value > 0.0 && *value < 100.0);
+        if value.is_none() {
+            let mistake = self.mistake(format!("{} is out of range", self.what));
+            self.source.report(mistake.label("above 0 and below 100, as 99.9"));
+        }
+        value
+    }
+
     /// The text of a string that has a variable in it, where something other than a string is needed: variables are
     /// strings. The outer `None` means that it was reported.
     fn variable(&self) -> Option<Option<String>> {

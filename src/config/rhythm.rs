@@ -16,6 +16,7 @@ pub(super) struct Rhythm {
     failure: Option<u32>,
     success: Option<u32>,
     degraded_after_ms: Option<i64>,
+    objective: Option<f64>,
 }
 
 /// What is in force.
@@ -24,6 +25,7 @@ pub(super) struct Effective {
     pub(super) cadence: Cadence,
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
+    pub(super) objective: Option<f64>,
 }
 
 /// The keys of this table, as far as they are times.
@@ -47,6 +49,7 @@ impl Rhythm {
             failure: count("failure_threshold"),
             success: count("success_threshold"),
             degraded_after_ms: table.integer("degraded_after_ms", 1..=WEEK_MS),
+            objective: table.get("objective").and_then(|value| value.percentage()),
         }
     }
 
@@ -76,6 +79,7 @@ impl Rhythm {
                 success: self.success.or(parent.success).unwrap_or(2),
             },
             degraded_after_ms: self.degraded_after_ms.or(parent.degraded_after_ms),
+            objective: self.objective.or(parent.objective),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 61] = [
+const WORDS: [&str; 62] = [
     "checks",
     "endpoints",
     "storage",
@@ -19,6 +19,7 @@ const WORDS: [&str; 61] = [
     "success_threshold",
     "retry_interval_secs",
     "degraded_after_ms",
+    "objective",
     "max_concurrent",
     "witness",
     "name",

@@ -72,4 +72,6 @@ pub struct Service {
     pub thresholds: Thresholds,
     /// Passed checks slower than this are `degraded`, in milliseconds.
     pub degraded_after_ms: Option<i64>,
+    /// The share of time in which it is to be up, in per cent: above 0, below 100.
+    pub objective: Option<f64>,
 }

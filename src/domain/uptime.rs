@@ -46,6 +46,35 @@ pub struct Uptime {
     pub p99_ms: Option<f64>,
 }
 
+/// The error budget of an objective: the time in which a service may be down.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Budget {
+    /// (1 − objective) × window, in milliseconds.
+    pub total_ms: i64,
+    /// Confirmed downtime in the window, in milliseconds.
+    pub spent_ms: i64,
+    /// Spent share of the window ÷ (1 − objective): 1 spends the budget exactly.
+    pub burn_rate: f64,
+}
+
+impl Budget {
+    /// The budget of `objective` per cent (above 0, below 100) over a window with so much confirmed downtime.
+    pub fn new(objective: f64, window_ms: i64, confirmed_down_ms: i64) -> Budget {
+        let allowed = (100.0 - objective) / 100.0;
+        let total = window_ms as f64 * allowed;
+        Budget {
+            total_ms: total.round() as i64,
+            spent_ms: confirmed_down_ms,
+            burn_rate: if total > 0.0 { confirmed_down_ms as f64 / total } else { f64::INFINITY },
+        }
+    }
+
+    /// What is left, in milliseconds; negative when it is overspent.
+    pub fn left_ms(&self) -> i64 {
+        self.total_ms - self.spent_ms
+    }
+}
+
 /// A share as a percentage, rounded down at four decimals; `None` of nothing.
 pub fn percent(part: i64, whole: i64) -> Option<f64> {
     if whole <= 0 {
@@ -127,5 +156,14 @@ mod tests {
         let window = Window::new(UnixMs(0), UnixMs(1000)).unwrap();
         let u = Uptime::new(window, &Tally::default(), []);
         assert_eq!((u.uptime, u.worst, u.best, u.coverage, u.gap_ms), (None, None, None, Some(0.0), 1000));
+    }
+
+    #[test]
+    fn a_budget_is_what_an_objective_leaves() {
+        let month = 30 * 86_400_000;
+        let budget = Budget::new(99.9, month, 1_296_000);
+        assert_eq!((budget.total_ms, budget.left_ms()), (2_592_000, 1_296_000));
+        assert!((budget.burn_rate - 0.5).abs() < 1e-9);
+        assert_eq!(Budget::new(99.9, month, 3_000_000).left_ms(), -408_000);
     }
 }

@@ -189,6 +189,7 @@ mod tests {
             cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
             thresholds: Thresholds { failure: 3, success: 2 },
             degraded_after_ms: None,
+            objective: None,
         };
         let offsets: Vec<u128> = (0..1000).map(|i| offset(&service, i, 1000).as_millis()).collect();
         assert!(offsets.iter().all(|ms| ms % 1000 == 0 && *ms < 10_000));

@@ -190,6 +190,22 @@ impl Reader {
         Ok(found)
     }
 
+    /// Confirmed downtime of a window, in milliseconds: what the failed checks of its incidents speak for inside it.
+    pub fn confirmed_down_ms(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<i64> {
+        let filter =
+            OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::Incidents, open: None };
+        let mut sum = 0;
+        for outage in self.outages(&filter, None, u32::MAX)? {
+            let inside = window.from() <= outage.started_at && outage.ended_at.is_some_and(|end| end <= window.to());
+            sum += match window.clip(outage.started_at, outage.ended_at.unwrap_or(now)) {
+                _ if inside => outage.down_ms,
+                Some(part) => self.uptime(service, part, now)?.down_ms,
+                None => 0,
+            };
+        }
+        Ok(sum)
+    }
+
     /// What is usual of each phase (in their order, the last one what the others leave) of passed checks in a window, of at
     /// most ten thousand of them.
     pub fn usual(&self, service: ServiceId, window: Window) -> Result<[Option<Usual>; 5]> {

@@ -18,12 +18,13 @@ pub enum ReportError {
     Form(String),
 }
 
-/// Writes a period in this form. It blocks. `None` when the period lies in the future.
+/// Writes a period in this form. It blocks. `None` when the period lies in the future. `objective` knows those of the
+/// services.
 ///
 /// # Errors
 /// When the history cannot be read.
 pub fn write(
-    board: &Board,
+    objective: &dyn Fn(&str) -> Option<f64>,
     reader: &Reader,
     title: &str,
     period: Period,
@@ -31,7 +32,7 @@ pub fn write(
     form: Form,
     now: UnixMs,
 ) -> Result<Option<String>, ReportError> {
-    let Some(review) = Review::read(board, reader, period, now)? else { return Ok(None) };
+    let Some(review) = Review::read(&Board::default(), objective, reader, period, now)? else { return Ok(None) };
     let text = match form {
         Form::Json => format!("{:#}\n", api::review::in_json(&review, now)),
         Form::Markdown => pages::review::markdown(&review, zone, now),

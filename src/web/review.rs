@@ -1,7 +1,7 @@
 //! A stretch of time looked back on: every service against the stretch before it, what went wrong together, what lasted
 //! longest. One set of figures for the page, the JSON, the Markdown and the file.
 
-use super::zone::Zone;
+use super::{site::Site, zone::Zone};
 use crate::{
     board::{Board, ServiceId},
     domain::{
@@ -159,9 +159,10 @@ pub(crate) struct Review {
 }
 
 impl Review {
-    /// Looks back on a period. It blocks. `None` when it lies in the future.
+    /// Looks back on a period. It blocks. `None` when it lies in the future. `objective` knows those of the services.
     pub(crate) fn read(
         board: &Board,
+        objective: &dyn Fn(&str) -> Option<f64>,
         reader: &Reader,
         period: Period,
         now: UnixMs,
@@ -187,7 +188,7 @@ impl Review {
                 }
             }
             services.push(Reviewed {
-                objective: None,
+                objective: objective(&stored.name),
                 before: reader.uptime(stored.id, period.before, now)?,
                 hours: hours(reader, stored.id, window, now)?,
                 is_new: stored.added_at >= window.from(),
@@ -216,6 +217,12 @@ impl Review {
             .collect();
         certificates.sort_by_key(|ending| ending.at);
         Ok(Some(Review { peak: peak(&services), period, window, services, longest, unobserved, certificates }))
+    }
+
+    /// The same, of what the site watches.
+    pub(crate) fn of(site: &Site, period: Period, now: UnixMs) -> Result<Option<Review>, StoreError> {
+        let objective = |name: &str| site.board.get(name).and_then(|s| s.service.objective);
+        Review::read(&site.board, &objective, &site.reader, period, now)
     }
 
     /// Services that have an objective, and how many of them missed it.

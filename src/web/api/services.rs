@@ -8,7 +8,12 @@ use super::{
 };
 use crate::{
     board::ServiceNow,
-    domain::{incident::Outage, time::UnixMs},
+    domain::{
+        incident::Outage,
+        time::{DAY_MS, UnixMs},
+        uptime::Budget,
+        window::Window,
+    },
     store::StoredService,
     web::{figures::Figures, site::Site},
 };
@@ -44,6 +49,20 @@ pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Pa
     let figures = ask(&site, move |site| site.figures.get(&site.reader, asked.id, now)).await?;
     let mut body = summary(&service, &figures, now);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
+    if let Some(objective) = service.service.objective {
+        let window = Window::ending(now, 30 * DAY_MS);
+        let id = service.id;
+        let spent = ask(&site, move |site| site.reader.confirmed_down_ms(id, window, now)).await?;
+        let budget = Budget::new(objective, window.length_ms(), spent);
+        body["objective"] = json!({
+            "objective": objective,
+            "window_ms": window.length_ms(),
+            "budget_ms": budget.total_ms,
+            "spent_ms": budget.spent_ms,
+            "left_ms": budget.left_ms(),
+            "burn_rate": budget.burn_rate,
+        });
+    }
     body["configuration"] = Value::clone(&service.settings);
     Ok(Json(body))
 }

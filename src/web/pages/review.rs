@@ -107,7 +107,7 @@ struct Certificate {
 pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
     let now = site.clock.now();
     let period = period(&query, now)?;
-    let review = super::blocking(&site, move |site| Review::read(&site.board, &site.reader, period, now)).await?;
+    let review = super::blocking(&site, move |site| Review::of(site, period, now)).await?;
     let Some(review) = review else {
         return Err(PageError::unprocessable(
             "This time has not come yet",

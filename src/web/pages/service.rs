@@ -14,7 +14,7 @@ use crate::{
         status::Status,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Buckets,
-        uptime::Uptime,
+        uptime::{Budget, Uptime},
         window::Window,
     },
     store::{OutageFilter, OutageKind, StoreError, StoredService},
@@ -97,7 +97,19 @@ struct TableRow {
 }
 
 #[derive(Serialize)]
+struct BudgetShown {
+    objective: String,
+    said: String,
+    left: String,
+    /// Of the budget, for the bar.
+    share: String,
+    overspent: bool,
+    burn: String,
+}
+
+#[derive(Serialize)]
 struct UptimeShown {
+    budget: Option<BudgetShown>,
     figure: String,
     none: bool,
     others: Vec<(&'static str, String)>,
@@ -441,6 +453,7 @@ fn uptime_shown(
         format!("Single checks of that time are no longer kept, so these figures are of {from} to {to}.")
     });
     Ok(UptimeShown {
+        budget: budget(site, subject, now)?,
         figure: words::percent(uptime.uptime, 4),
         none: uptime.uptime.is_none(),
         others,
@@ -468,6 +481,27 @@ fn uptime_shown(
         widened,
         watched_since: watched_from.map(|at| zone.long_day(at, now)),
     })
+}
+
+/// The error budget of the last 30 days, where there is an objective.
+fn budget(site: &Site, subject: &Subject, now: UnixMs) -> Result<Option<BudgetShown>, StoreError> {
+    let Some(objective) = subject.now.as_ref().and_then(|s| s.service.objective) else { return Ok(None) };
+    let window = Window::ending(now, 30 * DAY_MS);
+    let spent = site.reader.confirmed_down_ms(subject.id, window, now)?;
+    let budget = Budget::new(objective, window.length_ms(), spent);
+    let left = budget.left_ms();
+    Ok(Some(BudgetShown {
+        objective: words::trimmed(objective),
+        said: format!("{} of {} spent", words::duration(spent), words::duration(budget.total_ms)),
+        left: if left >= 0 {
+            format!("{} left", words::duration(left))
+        } else {
+            format!("overspent by {}", words::duration(-left))
+        },
+        share: format!("{:.2}%", (budget.burn_rate * 100.0).min(100.0)),
+        overspent: left < 0,
+        burn: format!("{:.2}", budget.burn_rate),
+    }))
 }
 
 fn outages_said(outages: &[Outage], range: &str) -> String {
