@@ -87,6 +87,7 @@ impl App {
             figures: Arc::new(FigureCache::default()),
             templates: Templates::new(),
             pages: Arc::default(),
+            public: config.dashboard.public.map(Arc::from),
             dashboard: config.dashboard.enabled,
             started_at: clock.now(),
         };

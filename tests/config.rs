@@ -332,6 +332,32 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
 
 /// The same for whole files.
 #[test]
+fn outsiders_see_what_is_listed_for_them() {
+    let config = r#"
+        [checks]
+        endpoints = [{ name = "web", url = "http://web/" }, { name = "api", url = "http://api/" }]
+        [dashboard]
+        public = true
+        public_services = ["web", { name = "api", title = "Our API" }]
+    "#;
+    let public = read(config).unwrap().dashboard.public.unwrap();
+    let shown: Vec<_> = public.iter().map(|p| (p.name.as_str(), p.title.as_str())).collect();
+    assert_eq!(shown, [("web", "web"), ("api", "Our API")]);
+    assert_eq!(read(&config.replace("public = true", "public = false")).unwrap().dashboard.public, None);
+    for (list, wanted) in [
+        ("[\"wbe\"]", "did you mean `web`?"),
+        ("[]", "`public` shows nothing"),
+        ("[\"web\", \"web\"]", "is listed twice"),
+        ("[{ title = \"x\" }]", "`name` is missing"),
+        ("\"web\"", "has to be a list of names"),
+    ] {
+        let changed = config.replace("[\"web\", { name = \"api\", title = \"Our API\" }]", list);
+        let said = read(&changed).unwrap_err().render(false);
+        assert!(said.contains(wanted), "{wanted} is not in {said}");
+    }
+}
+
+#[test]
 fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
     for (text, part) in [
         ("checks = 1", "`checks` has to be a table"),
@@ -780,7 +806,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 13);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::support::{
 };
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
+    config::Published,
     domain::{service::Service, time::UnixMs},
     web::site::Site,
 };
@@ -354,4 +355,29 @@ async fn an_incident_compares_its_phases_with_the_day_before() {
     let table = between(&said, "Phases against normal", "What else failed");
     assert!(table.contains("First byte 400 ms 20 ms to 20 ms 20 times"), "{table}");
     assert!(table.contains("Connect 0.9 ms 0.9 ms to 0.9 ms normal"), "{table}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn outsiders_see_what_was_published_and_nothing_else() {
+    let secret = Service { target: "http://10.0.0.7:8080/internal".into(), ..service("secret-backend") };
+    let mut history = History::new(BEGIN, vec![service("web"), secret, service("unpublished")]);
+    history.checks("web", s(0), ".....");
+    history.checks("secret-backend", s(0), "..xxx");
+    history.checks("unpublished", s(0), "xxxxx");
+    history.committed().await;
+    history.at(s(43));
+    let published = |name: &str, title: &str| Published { name: name.into(), title: title.into() };
+    let list = vec![published("web", "Shop"), published("secret-backend", "Orders")];
+    let site = Site { public: Some(Arc::from(list)), ..history.site() };
+    let answer = get(&site, "/public").await;
+    let said = words(&answer);
+    assert!(said.contains("1 service is down As of 00:00:43."), "{said}");
+    assert!(said.contains("Up Shop 100 %") && said.contains("Down Orders"), "{said}");
+    assert!(said.contains("Mon 16 Nov, 00:00:20: Orders is down, 23 s so far"), "{said}");
+    for hidden in ["secret-backend", "10.0.0.7", "503", "unpublished", "/dashboard", "/api", "web:3000"] {
+        assert!(!answer.text().contains(hidden), "{hidden} is public");
+    }
+    let style = answer.text().split("href=\"").find(|l| l.contains("style-")).unwrap().split('"').next().unwrap();
+    assert_eq!(get(&site, &style.replace("&#x2f;", "/")).await.status, 200);
+    assert_eq!(get(&history.site(), "/public").await.status, 404, "there is no such page unless it is wanted");
 }

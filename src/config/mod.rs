@@ -30,7 +30,7 @@ mod weburl;
 
 pub use error::ConfigError;
 pub use nearest::nearest;
-pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Storage};
+pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Published, Storage};
 
 use crate::domain::{secret::Secret, service::Kind};
 use error::Mistake;
@@ -116,11 +116,13 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
 }
 
 fn read(root: &Table<'_>, path: &Path) -> Config {
+    let checks = checks::read(root);
+    let dashboard = sections::dashboard(root, &checks.endpoints);
     let config = Config {
         path: path.to_owned(),
-        checks: checks::read(root),
+        checks,
         storage: sections::storage(root),
-        dashboard: sections::dashboard(root),
+        dashboard,
         alerts: sections::alerts(root),
     };
     root.finish(|key| {
@@ -130,7 +132,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
                 "it belongs below `[checks]`"
             }
             "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" => "it belongs below `[storage]`",
-            "port" | "bind" | "title" | "base_path" => "it belongs below `[dashboard]`",
+            "port" | "bind" | "title" | "base_path" | "public" | "public_services" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",
             _ => return None,
         };

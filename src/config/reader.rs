@@ -315,6 +315,10 @@ impl<'a> Value<'a> {
         self.source.report(mistake.label("what the variable stands for is not"));
     }
 
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     pub(super) fn table(&self) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.value else {
             self.wrong_type("a table");

@@ -3,8 +3,9 @@
 use super::{
     address,
     error::Mistake,
+    nearest::nearest,
     reader::Table,
-    types::{Alerts, Dashboard, Storage},
+    types::{Alerts, Dashboard, Endpoint, Published, Storage},
 };
 use crate::domain::secret::Secret;
 use reqwest::Url;
@@ -74,13 +75,14 @@ fn judge_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Opti
 }
 
 /// Reads `[dashboard]`, and `DASHBOARD_PORT`, which wins over it.
-pub(super) fn dashboard(root: &Table<'_>) -> Dashboard {
+pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
     let mut dashboard = Dashboard {
         enabled: true,
         bind: IpAddr::from([0, 0, 0, 0]),
         port: 9100,
         title: "Healthcheck".to_owned(),
         base_path: String::new(),
+        public: None,
     };
     if let Some(table) = root.table("dashboard") {
         dashboard.enabled = table.boolean("enabled").unwrap_or(true);
@@ -98,6 +100,7 @@ pub(super) fn dashboard(root: &Table<'_>) -> Dashboard {
             dashboard.title = title.value;
         }
         dashboard.base_path = base_path(&table).unwrap_or_default();
+        dashboard.public = public(&table, endpoints);
         table.finish(|_| None);
     }
     // An empty variable is one that a compose file names and nobody sets.
@@ -111,6 +114,50 @@ pub(super) fn dashboard(root: &Table<'_>) -> Dashboard {
         }
     }
     dashboard
+}
+
+/// `public = true`, and who is on that page.
+fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<Published>> {
+    let wanted = table.boolean("public").unwrap_or(false);
+    let listed = table.get("public_services");
+    let mut published: Vec<Published> = Vec::new();
+    for value in listed.as_ref().and_then(|value| value.list("a list of names")).unwrap_or_default() {
+        let (name, title) = if value.is_table() {
+            let Some(entry) = value.table() else { continue };
+            let (name, title) = (entry.filled("name"), entry.filled("title"));
+            if name.is_none() && entry.peek("name").is_none() {
+                entry.missing("name", "the name of an endpoint");
+            }
+            entry.finish(|_| None);
+            (name, title.map(|text| text.value))
+        } else {
+            (value.filled(), None)
+        };
+        let Some(name) = name else { continue };
+        if !endpoints.iter().any(|endpoint| endpoint.service.name == name.value) {
+            let mistake = Mistake::at(name.span.clone(), format!("no endpoint is named {}", name.quoted()));
+            let names = endpoints.iter().map(|endpoint| endpoint.service.name.as_str());
+            table.source.report(match nearest(&name.value, names) {
+                Some(near) => mistake.label(format!("did you mean {}?", super::error::quoted(near))),
+                None => mistake.label("`public_services` lists names of endpoints"),
+            });
+        } else if published.iter().any(|other| other.name == name.value) {
+            let mistake = Mistake::at(name.span.clone(), format!("{} is listed twice", name.quoted()));
+            table.source.report(mistake.label("once is enough"));
+        }
+        published.push(Published { title: title.unwrap_or_else(|| name.value.clone()), name: name.value });
+    }
+    if wanted
+        && published.is_empty()
+        && listed.is_none_or(|value| value.list("a list of names").is_some_and(|l| l.is_empty()))
+    {
+        if let Some(at) = table.peek("public") {
+            let mistake = at.mistake("`public` shows nothing");
+            table.source.report(mistake.label("list what outsiders may see: `public_services = [\"…\"]`"));
+        }
+        return None;
+    }
+    wanted.then_some(published)
 }
 
 fn bind(table: &Table<'_>) -> Option<IpAddr> {

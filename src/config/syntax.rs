@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 64] = [
     "checks",
     "endpoints",
     "storage",
@@ -66,6 +66,8 @@ const WORDS: [&str; 62] = [
     "bind",
     "title",
     "base_path",
+    "public",
+    "public_services",
     "webhook",
     "true",
     "false",

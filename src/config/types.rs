@@ -62,6 +62,16 @@ pub struct Dashboard {
     pub title: String,
     /// Where a reverse proxy puts us: empty, or `/status` (with a leading slash, without a trailing one).
     pub base_path: String,
+    /// What outsiders see at `/public`; `None`: there is no such page.
+    pub public: Option<Vec<Published>>,
+}
+
+/// A service that outsiders see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Published {
+    pub name: String,
+    /// What it is called there.
+    pub title: String,
 }
 
 #[derive(Clone, Debug)]

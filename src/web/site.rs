@@ -3,6 +3,7 @@
 use crate::{
     board::Board,
     clock::Clock,
+    config::Published,
     domain::time::UnixMs,
     scheduler::Pulse,
     store::{Reader, Writer},
@@ -35,6 +36,8 @@ pub struct Site {
     pub templates: Templates,
     /// The latest pages that many look at.
     pub pages: Arc<PageCache>,
+    /// What outsiders see at `/public`: each service's name and what it is called there.
+    pub public: Option<Arc<[Published]>>,
     /// Whether there are pages at all.
     pub dashboard: bool,
     /// When this run of the monitor began.

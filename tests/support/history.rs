@@ -167,6 +167,7 @@ impl History {
             figures: Arc::new(FigureCache::default()),
             templates: web::Templates::new(),
             pages: Arc::default(),
+            public: None,
             dashboard: true,
             started_at: self.clock.now(),
         }

@@ -52,9 +52,9 @@ pub(super) fn style() -> &'static str {
 /// The names of the files, for the head of a page.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct Names {
-    style: String,
+    pub(super) style: String,
     script: String,
-    icon: String,
+    pub(super) icon: String,
 }
 
 impl Names {
@@ -63,7 +63,7 @@ impl Names {
     }
 }
 
-/// `GET /dashboard/assets/{name}`
+/// `GET /dashboard/assets/{name}`, and `/public/assets/{name}`
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match [STYLE, SCRIPT, ICON].into_iter().find(|asset| asset.name() == name) {
         Some(asset) => {

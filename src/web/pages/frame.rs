@@ -31,7 +31,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 13] = [
+const EMBEDDED: [(&str, &str); 14] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("parts.html", include_str!("../../../templates/parts.html")),
     ("charts.html", include_str!("../../../templates/charts.html")),
@@ -44,6 +44,7 @@ const EMBEDDED: [(&str, &str); 13] = [
     ("report.html", include_str!("../../../templates/report.html")),
     ("feed.xml", include_str!("../../../templates/feed.xml")),
     ("wall.html", include_str!("../../../templates/wall.html")),
+    ("public.html", include_str!("../../../templates/public.html")),
     ("error.html", include_str!("../../../templates/error.html")),
 ];
 
@@ -65,6 +66,11 @@ impl Templates {
             environment.add_template(name, text).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         }
         Templates { environment: Arc::new(environment), names: Arc::new(Names::new()) }
+    }
+
+    /// The names of the style sheet and of the icon.
+    pub(super) fn files(&self) -> (String, String) {
+        (self.names.style.clone(), self.names.icon.clone())
     }
 
     /// Renders what is no page of the dashboard.

@@ -7,6 +7,7 @@ mod frame;
 mod incident;
 mod incidents;
 mod now;
+mod public;
 mod query;
 pub(in crate::web) mod review;
 mod service;
@@ -46,6 +47,11 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(favicon));
+    // A proxy lets outsiders have what lies below this path, and nothing else.
+    let pages = match site.public {
+        Some(_) => pages.route("/public", get(public::page)).route("/public/assets/{name}", get(assets::asset)),
+        None => pages,
+    };
     pages.layer(from_fn_with_state(site.clone(), explain))
 }
 

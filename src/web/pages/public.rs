@@ -1,0 +1,157 @@
+//! The status page for outsiders. Its types cannot hold a target, an error or a name that was not published.
+
+use super::{Page, PageError, frame, query::Query, shown::Kind};
+use crate::{
+    domain::{
+        status::Status,
+        time::{DAY_MS, UnixMs},
+        window::Window,
+    },
+    store::{OutageFilter, OutageKind, StoreError},
+    web::{
+        chart::{Days, month_labels},
+        site::Site,
+        words,
+        zone::{Moment, Zone},
+    },
+};
+use axum::{extract::State, http::HeaderMap};
+use serde::Serialize;
+
+/// How far back outages are listed, in days.
+const LOG_DAYS: i64 = 14;
+
+#[derive(Serialize)]
+struct Content {
+    title: String,
+    base: String,
+    style: String,
+    icon: String,
+    theme: Option<&'static str>,
+    zone: &'static str,
+    kind: Kind,
+    truth: String,
+    services: Vec<Service>,
+    months: Vec<(String, String)>,
+    outages: Vec<Outage>,
+    made: Moment,
+}
+
+/// All that an outsider is told of a service.
+#[derive(Serialize)]
+struct Service {
+    title: String,
+    kind: Kind,
+    word: &'static str,
+    uptime: String,
+    days: Days,
+    days_said: String,
+}
+
+/// All that an outsider is told of an outage.
+#[derive(Serialize)]
+struct Outage {
+    title: String,
+    began: Moment,
+    lasted: String,
+    open: bool,
+}
+
+/// `GET /public`
+pub(super) async fn page(State(site): State<Site>, query: Query, headers: HeaderMap) -> Page {
+    let (now, changes) = (site.clock.now(), site.board.changes());
+    let make = async {
+        let (zone, theme) = (query.zone, query.theme);
+        let content = super::blocking(&site, move |site| content(site, zone, theme, now)).await?;
+        site.templates.render_file("public.html", content).map_err(|error| {
+            tracing::error!("the public page could not be made: {error:#}");
+            PageError::broke()
+        })
+    };
+    let page = site.pages.get(format!("public {} {:?}", query.zone.name(), query.theme), changes, now, &headers, make);
+    Ok(frame::whole(page.await?))
+}
+
+fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) -> Result<Content, StoreError> {
+    let published = site.public.clone().unwrap_or_default();
+    let mut services = Vec::new();
+    let mut outages = Vec::new();
+    let mut worst = Kind::Up;
+    let (mut down, mut slow, mut unknown) = (0u64, 0u64, 0u64);
+    for one in published.iter() {
+        let Some(service) = site.board.get(&one.name) else { continue };
+        let (kind, word) = match service.status(now) {
+            Status::Up => (Kind::Up, "Up"),
+            Status::Degraded => (Kind::Degraded, "Slow or limited"),
+            Status::Down => (Kind::Down, "Down"),
+            Status::Unknown | Status::Pending => (Kind::Unknown, "Not known"),
+            Status::Paused => (Kind::Paused, "Not watched"),
+        };
+        match kind {
+            Kind::Down => down += 1,
+            Kind::Degraded => slow += 1,
+            Kind::Unknown => unknown += 1,
+            _ => {}
+        }
+        let figures = site.figures.get(&site.reader, service.id, now)?;
+        let bad = figures.days.iter().filter(|(_, sums)| sums.failures > 0).count();
+        services.push(Service {
+            title: one.title.clone(),
+            kind,
+            word,
+            uptime: words::percent(figures.shares[3].uptime, 2),
+            days_said: format!(
+                "{}: {} with a failure in 90 days",
+                one.title,
+                words::counted(bad as u64, "day", "days")
+            ),
+            days: Days::new(&figures.days),
+        });
+        let filter = OutageFilter {
+            service: Some(service.id),
+            window: Some(Window::ending(now, LOG_DAYS * DAY_MS)),
+            kind: OutageKind::Incidents,
+            open: None,
+        };
+        for outage in site.reader.outages(&filter, None, 20)? {
+            let shown = Outage {
+                title: one.title.clone(),
+                began: zone.dated(outage.started_at, now),
+                lasted: words::duration(outage.duration_ms(now)),
+                open: outage.ended_at.is_none(),
+            };
+            outages.push((outage.started_at, shown));
+        }
+    }
+    outages.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let truth = match (down, slow, unknown) {
+        (0, 0, 0) => "Everything is up".to_owned(),
+        (0, 0, n) => {
+            worst = Kind::Unknown;
+            format!("{} cannot be judged right now", words::counted(n, "service", "services"))
+        }
+        (0, n, _) => {
+            worst = Kind::Degraded;
+            format!("{} slow or limited", words::counted(n, "service is", "services are"))
+        }
+        (n, _, _) => {
+            worst = Kind::Down;
+            words::counted(n, "service is down", "services are down")
+        }
+    };
+    let (style, icon) = site.templates.files();
+    Ok(Content {
+        title: site.title.to_string(),
+        base: site.base_path.to_string(),
+        style,
+        icon,
+        theme,
+        zone: zone.name(),
+        kind: worst,
+        truth,
+        services,
+        months: month_labels(90, now),
+        outages: outages.into_iter().map(|(_, outage)| outage).collect(),
+        made: zone.moment(now, now),
+    })
+}
