@@ -46,7 +46,7 @@ pub struct Watched {
 pub struct Position {
     pub id: ServiceId,
     pub health: Health,
-    /// The time of its last result: the next one must be later.
+    /// The next result must be later than this: than the last one, and not before the settings that it is made with.
     pub last_at: Option<UnixMs>,
 }
 
@@ -91,7 +91,7 @@ impl Store {
         let mut tracks = HashMap::new();
         let mut on_board = Vec::new();
         for (resumed, watched) in resumed.into_iter().zip(services) {
-            let last_at = resumed.last.as_ref().map(|last| last.at);
+            let last_at = resumed.last.as_ref().map(|last| last.at).max(Some(resumed.settings_since.plus(-1)));
             positions.push(Position { id: resumed.id, health: resumed.health, last_at });
             let track = commit::Track::new(resumed, Arc::new(watched.configured.service), watched.settings);
             on_board.push(track.now().clone());

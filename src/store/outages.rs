@@ -5,15 +5,12 @@ use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Class, Reason},
-        incident::{Cause, CauseChange, Outage, TOGETHER_MS},
+        incident::{CAUSE_CHANGES_KEPT, Cause, CauseChange, Outage, TOGETHER_MS},
         time::UnixMs,
         window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
-
-/// Changes of cause kept of one outage. A service that fails differently each time must not fill the disk.
-const CAUSE_CHANGES_KEPT: i64 = 500;
 
 const SELECT: &str = "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed, \
      o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message \
@@ -238,7 +235,7 @@ pub(super) fn note_cause(
         )?
         .query_row(params![outage, reason, check.http_status], |row| row.get::<_, i64>(0))
         .optional()?;
-    if changed.is_some_and(|count| count <= CAUSE_CHANGES_KEPT) {
+    if changed.is_some_and(|count| count.unsigned_abs() <= CAUSE_CHANGES_KEPT) {
         conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             outage,
             check.at.0,
