@@ -5,15 +5,22 @@
 mod backfill;
 mod commit;
 mod error;
+mod forget;
 mod life;
 mod outages;
 mod outbox;
 mod reader;
+mod repair;
+mod replay;
 mod results;
 mod retention;
 mod rollups;
 mod schema;
 mod services;
+mod size;
+mod told;
+mod upkeep;
+mod verify;
 mod writer;
 
 use crate::{
@@ -30,8 +37,11 @@ pub use life::{Interruption, Run};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
 pub use reader::Reader;
-pub use retention::Keep;
+pub use replay::{Replayed, Rules, Telling};
+pub use retention::{Keep, Overdue};
 pub use services::{Configured, StoredService};
+pub use upkeep::{Examiner, Retiring, Space, Stock, Upkeep};
+pub use verify::{Compared, Difference};
 pub use writer::{Stopping, Writer, WriterFigures};
 
 /// A service to be watched: what is configured, and its settings as the API shows them.
