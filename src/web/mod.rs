@@ -7,7 +7,7 @@ mod pages;
 mod router;
 mod serve;
 pub mod site;
-mod words;
+pub(crate) mod words;
 mod zone;
 
 pub(crate) use api::export;
