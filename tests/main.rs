@@ -11,6 +11,7 @@ mod crash;
 mod laws;
 mod pages;
 mod probes;
+mod proof;
 mod scheduler;
 mod store;
 mod support;
