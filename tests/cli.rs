@@ -30,7 +30,7 @@ fn help_says_what_each_command_does_within_the_width_of_a_terminal() {
     let help = run(folder.path(), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = stdout(&help);
-    for command in ["serve", "check", "validate", "export", "healthcheck"] {
+    for command in ["serve", "check", "validate", "export", "verify", "replay", "history", "healthcheck"] {
         assert!(
             text.lines().any(|l| l.trim_start().starts_with(command) && l.trim().len() > command.len() + 10),
             "{text}"

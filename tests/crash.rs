@@ -1,7 +1,7 @@
 //! The program as a process: killed in the middle of writing, asked to stop, out of disk.
 
 use crate::support::{
-    binary::{Serving, program, wait_for},
+    binary::{Serving, program, run, stdout, wait_for},
     target::{Does, Target},
 };
 use healthcheck_dashboard::{clock::Clock, domain::time::UnixMs};
@@ -118,6 +118,8 @@ async fn killed_in_the_middle_of_writing_it_loses_nothing_that_it_showed_and_tel
         }
         serving.kill();
         kills.push(Clock::system().now());
+        let proof = run(folder.path(), &["verify", "--all"]);
+        assert_eq!(proof.status.code(), Some(0), "{}", stdout(&proof));
         // Long enough to be a gap.
         let back = kills[kills.len() - 1].plus(700);
         wait_for("time to pass", || (Clock::system().now() > back).then_some(()));

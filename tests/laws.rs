@@ -5,16 +5,25 @@ use healthcheck_dashboard::{
     clock::Clock,
     domain::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
+        incident::{GapReason, Outage},
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         timeline::Tally,
         window::Window,
     },
-    store::{Configured, Keep, OutageFilter, OutageKind, Record, Store, Watched},
+    store::{
+        Compared, Configured, Examiner, Interruption, Keep, OutageFilter, OutageKind, Reader, Record, Retiring, Rules,
+        Store, StoredService, Upkeep, Watched,
+    },
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
 use std::{path::Path, sync::Arc};
+
+/// How many lives are tried: more of them with PROPTEST_CASES.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
 
 const KEEP: Keep = Keep { checks: None, hours: None, days: None };
 
@@ -26,8 +35,18 @@ struct Run {
     interval_ms: i64,
     failure: u32,
     success: u32,
+    watched: Watch,
     /// From one check to the next, and what it said.
     checks: Vec<(i64, Outcome, u32)>,
+}
+
+/// Whether the service is watched in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Watch {
+    Yes,
+    NotEnabled,
+    /// It is not in the configuration.
+    Gone,
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -40,15 +59,37 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn run() -> impl Strategy<Value = Run> {
+    // Settings change seldom enough that some runs go on under those of the one before.
+    run_with(prop_oneof![Just(30_000), 1_000..=10 * MINUTE_MS], 1)
+}
+
+/// A service that is checked as seldom as once a week.
+fn slow_run() -> impl Strategy<Value = Run> {
+    run_with(prop_oneof![10 * MINUTE_MS..=DAY_MS, Just(7 * DAY_MS)], 8)
+}
+
+/// Runs with one of these intervals, and steps that are so many times as long as those of a usual one.
+fn run_with(interval: impl Strategy<Value = i64>, times: i64) -> impl Strategy<Value = Run> {
     let step = prop_oneof![
-        8 => 1..=MINUTE_MS,
-        4 => MINUTE_MS..=20 * MINUTE_MS,
-        1 => HOUR_MS..=30 * HOUR_MS,
+        8 => 1..=times * MINUTE_MS,
+        4 => MINUTE_MS..=times * 20 * MINUTE_MS,
+        1 => HOUR_MS..=times * 30 * HOUR_MS,
     ];
+    // A step back is a clock that is set back while the monitor runs.
+    let step = prop_oneof![40 => step, 1 => -3 * HOUR_MS..0i64];
     let checks = prop::collection::vec((step, outcome(), 1..5_000_000u32), 0..60);
-    let pause = prop_oneof![3 => 0..=5 * MINUTE_MS, 1 => HOUR_MS..=60 * HOUR_MS];
-    (pause, 1_000..=10 * MINUTE_MS, 1..=4u32, 1..=3u32, checks).prop_map(
-        |(pause_ms, interval_ms, failure, success, checks)| Run { pause_ms, interval_ms, failure, success, checks },
+    let pause = prop_oneof![
+        6 => 0..=5 * MINUTE_MS,
+        2 => HOUR_MS..=60 * HOUR_MS,
+        // The clock was set back while nothing ran.
+        1 => -5 * HOUR_MS..0i64,
+    ];
+    let watched = prop_oneof![6 => Just(Watch::Yes), 1 => Just(Watch::NotEnabled), 1 => Just(Watch::Gone)];
+    (pause, interval, 1..=4u32, 1..=3u32, watched, checks).prop_map(
+        |(pause_ms, interval_ms, failure, success, watched, checks)| {
+            let checks = if watched == Watch::Yes { checks } else { Vec::new() };
+            Run { pause_ms, interval_ms, failure, success, watched, checks }
+        },
     )
 }
 
@@ -60,7 +101,7 @@ fn service(run: &Run) -> Service {
         kind: Kind::Http,
         target: "http://web:3000/".into(),
         critical: true,
-        enabled: true,
+        enabled: run.watched != Watch::NotEnabled,
         cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
         thresholds: Thresholds { failure: run.failure, success: run.success },
         degraded_after_ms: None,
@@ -73,12 +114,20 @@ fn service(run: &Run) -> Service {
 struct Row {
     at: i64,
     outcome: Outcome,
+    latency_us: u32,
     validity_ms: i64,
+    failure: u32,
+    success: u32,
+}
+
+/// A day before the clocks of Europe are set forward.
+fn begin() -> UnixMs {
+    UnixMs::parse("2026-03-28T20:17:03.250Z").unwrap()
 }
 
 /// Lives through the runs; gives the rows and the moment at the end.
-async fn live(path: &Path, runs: &[Run]) -> (Vec<Row>, UnixMs) {
-    let mut now = UnixMs::parse("2026-03-28T20:17:03.250Z").unwrap();
+async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
+    let mut now = begin;
     let mut rows = Vec::new();
     for run in runs {
         now = now.plus(run.pause_ms);
@@ -87,11 +136,28 @@ async fn live(path: &Path, runs: &[Run]) -> (Vec<Row>, UnixMs) {
             configured: Configured { service: service.clone(), renamed_from: None },
             settings: Arc::new(serde_json::Value::Null),
         };
-        let store = Store::open(path, vec![watched], vec!["webhook"], KEEP, Clock::pinned(now)).unwrap();
+        // Something else is watched all the time.
+        let other = Watched {
+            configured: Configured {
+                service: Service { name: "other".into(), ..self::service(&runs[0]) },
+                renamed_from: None,
+            },
+            settings: Arc::new(serde_json::Value::Null),
+        };
+        let all = if run.watched == Watch::Gone { vec![other] } else { vec![watched, other] };
+        let clock = Clock::pinned(now);
+        let store = Store::open(path, all, vec!["webhook"], KEEP, clock.clone()).unwrap();
         let position = store.positions[0];
-        let mut health = position.health;
+        let (mut health, mut last_at) = (position.health, position.last_at);
         for &(step_ms, outcome, latency_us) in &run.checks {
-            now = now.plus(step_ms);
+            clock.step(step_ms);
+            if step_ms < 0 {
+                let (from, to) = (now.plus(step_ms), now);
+                store.writer.interrupted(Interruption { from, to, why: GapReason::ClockStep, results: 0 });
+            }
+            // Results follow one another, whatever the clock does.
+            now = last_at.map_or(now.plus(step_ms), |last| now.plus(step_ms).max(last.plus(1)));
+            last_at = Some(now);
             let changes = health.observe(service.thresholds, now, outcome);
             let reason = (outcome != Outcome::Up).then(|| Reason {
                 class: Class::HttpStatus,
@@ -115,10 +181,18 @@ async fn live(path: &Path, runs: &[Run]) -> (Vec<Row>, UnixMs) {
                 changes,
                 confirmed: health.confirmed,
             });
-            rows.push(Row { at: now.0, outcome, validity_ms: service.cadence.validity_ms() });
+            rows.push(Row {
+                at: now.0,
+                outcome,
+                latency_us,
+                validity_ms: service.cadence.validity_ms(),
+                failure: run.failure,
+                success: run.success,
+            });
         }
         store.stop().await;
     }
+    let now = rows.last().map_or(now, |last: &Row| now.max(UnixMs(last.at)));
     (rows, now.plus(90_000))
 }
 
@@ -140,20 +214,35 @@ fn naive(rows: &[Row], window: Window, now: UnixMs) -> [i64; 6] {
     sums
 }
 
+/// The days of readers in zones whose days are 23, 24, 25, 23½ and 24½ hours long about then.
+fn local_days(from: i64, to: UnixMs) -> Vec<Window> {
+    let mut days = Vec::new();
+    for zone in [chrono_tz::Europe::Berlin, chrono_tz::Australia::Lord_Howe] {
+        let first = UnixMs(from).utc().with_timezone(&zone).date_naive();
+        let midnight = |day: chrono::NaiveDate| {
+            let local = day.and_hms_opt(0, 0, 0).unwrap().and_local_timezone(zone).earliest().unwrap();
+            UnixMs(local.timestamp_millis())
+        };
+        // The first fortnight: in it the clocks are set.
+        let ends = first.iter_days().take(15).map(midnight).collect::<Vec<_>>();
+        days.extend(ends.windows(2).filter_map(|pair| Window::new(pair[0], pair[1].min(to))));
+    }
+    days
+}
+
 fn windows() -> impl Strategy<Value = Vec<(i64, i64)>> {
     // Ends relative to the whole life, in millionths, and a hint whether to move them to whole hours.
     prop::collection::vec((0..1_000_000i64, 0..1_000_000i64), 1..8)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(40), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn what_the_store_answers_is_what_the_rows_say(runs in prop::collection::vec(run(), 1..5), windows in windows()) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.db");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let (rows, now) = runtime.block_on(live(&path, &runs));
+        let (rows, now) = runtime().block_on(live(&path, &runs, begin()));
         let Some(first) = rows.first() else { return Ok(()) };
         let reader = healthcheck_dashboard::store::Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
@@ -167,6 +256,7 @@ proptest! {
             asked.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
             asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
         }
+        asked.extend(local_days(begin, now));
         for window in asked {
             let u = reader.uptime(stored.id, window, now).unwrap();
             let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(&rows, window, now);
@@ -188,13 +278,123 @@ proptest! {
         }
         outages_agree(&reader, &rows, &stored, now)?;
         glances_agree(&reader, &stored, now)?;
+        stories_agree(&path, &reader, &rows, &stored, now)?;
         buckets_agree(&reader, &rows, &stored, now)?;
         rollups_agree(&path, &rows)?;
         gaps_agree(&reader, &rows, &stored, now)?;
     }
 }
 
-use healthcheck_dashboard::store::{Reader, StoredService};
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(16), max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_rows_go_missing_a_repair_makes_everything_follow_from_those_that_are_left(
+        runs in prop::collection::vec(run(), 1..5),
+        missing in prop::collection::vec(prop_oneof![4 => Just(false), 1 => Just(true)], 1..40),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        let (mut rows, now) = runtime().block_on(live(&path, &runs, begin()));
+        let conn = Connection::open(&path).unwrap();
+        let ids = |conn: &Connection| -> std::collections::BTreeMap<i64, i64> {
+            let mut statement = conn.prepare("SELECT started_at, id FROM outage WHERE service_id = 1").unwrap();
+            let ids = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+            ids.map(Result::unwrap).collect()
+        };
+        let before = ids(&conn);
+        let mut gone = missing.iter().cycle();
+        rows.retain(|row| {
+            let goes = *gone.next().unwrap();
+            if goes {
+                let sql = "DELETE FROM check_result WHERE at = ?1 AND service_id = (SELECT id FROM service WHERE name = 'web')";
+                conn.execute(sql, [row.at]).unwrap();
+            }
+            !goes
+        });
+        let Some(_) = rows.first() else { return Ok(()) };
+        let reader = Reader::open(&path).unwrap();
+        let stored = reader.service("web").unwrap().unwrap();
+        let mut upkeep = Upkeep::open(&path).unwrap();
+        upkeep.repair(stored.id).unwrap();
+        drop(upkeep);
+        let stored = reader.service("web").unwrap().unwrap();
+        outages_agree(&reader, &rows, &stored, now)?;
+        stories_agree(&path, &reader, &rows, &stored, now)?;
+        buckets_agree(&reader, &rows, &stored, now)?;
+        rollups_agree(&path, &rows)?;
+        gaps_agree(&reader, &rows, &stored, now)?;
+        if stored.id.0 == 1 {
+            for (start, id) in ids(&conn) {
+                prop_assert!(before.get(&start).is_none_or(|before| *before == id), "{} changed its number", start);
+            }
+        }
+    }
+
+    #[test]
+    fn what_retention_leaves_answers_as_before_and_the_history_goes_on(
+        runs in prop::collection::vec(slow_run(), 1..5),
+        later in prop::collection::vec(slow_run(), 1..3),
+        windows in windows(),
+        (checks, hours) in (1..=4u32, 0..=4u32),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        let (mut rows, now) = runtime().block_on(live(&path, &runs, begin()));
+        let Some(first) = rows.first().copied() else { return Ok(()) };
+        let reader = Reader::open(&path).unwrap();
+        let stored = reader.service("web").unwrap().unwrap();
+        let keep = Keep { checks: Some(checks), hours: Some(checks + hours), days: None };
+        let first_kept = |days: u32| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS);
+        let mut upkeep = Upkeep::open(&path).unwrap();
+        let mut retiring = Retiring::default();
+        while upkeep.retire(&mut retiring, keep, now).unwrap() {}
+        drop(upkeep);
+        verified(&path, &stored)?;
+        // The windows of a life of some weeks: where rows are left to the millisecond, before that by hours and days.
+        for (a, b) in windows {
+            let begin = first.at - DAY_MS;
+            let at = |share: i64| UnixMs(begin + (i128::from(now.0 - begin) * i128::from(share) / 1_000_000) as i64);
+            let grid = |at: UnixMs| match at {
+                at if at < first_kept(checks + hours) => DAY_MS,
+                at if at < first_kept(checks) => HOUR_MS,
+                _ => 1,
+            };
+            let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
+            let Some(window) = Window::new(from.floor(grid(from)), to.ceil(grid(to)).min(now)) else { continue };
+            let u = reader.uptime(stored.id, Window::new(from, to).unwrap(), now).unwrap();
+            prop_assert_eq!(u.window, window);
+            let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
+            prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown), "{:?}", window);
+        }
+        // Life goes on as if nothing had been deleted.
+        let (more, now) = runtime().block_on(live(&path, &later, now));
+        rows.extend(more);
+        verified(&path, &stored)?;
+        let filter = OutageFilter { service: Some(stored.id), kind: OutageKind::All, ..OutageFilter::default() };
+        let mut outages = reader.outages(&filter, None, u32::MAX).unwrap();
+        outages.reverse();
+        prop_assert_eq!(outages.iter().map(story).collect::<Vec<_>>(), naive_outages(&rows));
+        let window = Window::new(now.plus(-HOUR_MS), now).unwrap();
+        let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
+        let u = reader.uptime(stored.id, window, now).unwrap();
+        prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown));
+    }
+}
+
+/// The proof of the history finds nothing.
+fn verified(path: &Path, stored: &StoredService) -> Result<Compared, TestCaseError> {
+    let mut examiner = Examiner::open(path).unwrap();
+    let mut differences = Vec::new();
+    let compared = examiner.verify(stored.id, |difference| differences.push(difference)).unwrap().unwrap();
+    prop_assert_eq!(&differences, &[]);
+    prop_assert_eq!(examiner.integrity(false).unwrap(), []);
+    Ok(compared)
+}
 
 /// Downtime is the outages' time; they do not overlap, begin with a failure, end with a pass, and are told once.
 fn outages_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
@@ -221,6 +421,118 @@ fn outages_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: Uni
     for pair in outages.windows(2) {
         prop_assert!(pair[0].ended_at.is_some_and(|end| end < pair[1].started_at));
     }
+    Ok(())
+}
+
+/// An outage as it is told from the rows alone.
+#[derive(Clone, PartialEq, Debug)]
+struct Story {
+    last_ok_at: Option<i64>,
+    started_at: i64,
+    confirmed_at: Option<i64>,
+    ended_at: Option<i64>,
+    down_ms: i64,
+    checks_failed: u64,
+}
+
+/// Outages, straight from the definition: looks ahead from each failure instead of remembering what was before.
+fn naive_outages(rows: &[Row]) -> Vec<Story> {
+    let judged: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].outcome.passed().is_some()).collect();
+    let passed = |k: usize| rows[judged[k]].outcome != Outcome::Down;
+    let mut stories = Vec::new();
+    let mut k = 0;
+    while k < judged.len() {
+        if passed(k) {
+            k += 1;
+            continue;
+        }
+        // The failures in a row from here on, and the one that confirms.
+        let run = (k..judged.len()).take_while(|&j| !passed(j)).count();
+        let confirming = (0..run).find(|&n| n as u32 + 1 >= rows[judged[k + n]].failure);
+        let (ended, next) = match confirming {
+            // A blip ends with the pass after it.
+            None => ((k + run < judged.len()).then(|| k + run), k + run),
+            // An incident ends where for the first time enough passes follow one another.
+            Some(_) => {
+                let enough = |j: usize| {
+                    let first = (0..=j).rev().take_while(|&i| passed(i)).last().unwrap_or(j);
+                    passed(j) && (j - first + 1) as u32 >= rows[judged[j]].success
+                };
+                match (k + run..judged.len()).find(|&j| enough(j)) {
+                    Some(j) => ((0..=j).rev().take_while(|&i| passed(i)).last(), j),
+                    None => (None, judged.len()),
+                }
+            }
+        };
+        let until = ended.map_or(rows.len(), |e| judged[e]);
+        let failed = (judged[k]..until).filter(|&i| rows[i].outcome == Outcome::Down);
+        stories.push(Story {
+            last_ok_at: (k > 0).then(|| rows[judged[k - 1]].at),
+            started_at: rows[judged[k]].at,
+            confirmed_at: confirming.map(|n| &rows[judged[k + n]]).map(|row| row.at + i64::from(row.latency_us) / 1000),
+            ended_at: ended.map(|e| rows[judged[e]].at),
+            // Up to the latest result: nobody knows how long that one speaks.
+            down_ms: failed
+                .clone()
+                .filter_map(|i| Some((rows.get(i + 1)?.at - rows[i].at).min(rows[i].validity_ms)))
+                .sum(),
+            checks_failed: failed.count() as u64,
+        });
+        k = next.max(k + 1);
+    }
+    stories
+}
+
+fn story(outage: &Outage) -> Story {
+    Story {
+        last_ok_at: outage.last_ok_at.map(|t| t.0),
+        started_at: outage.started_at.0,
+        confirmed_at: outage.confirmed_at.map(|t| t.0),
+        ended_at: outage.ended_at.map(|t| t.0),
+        down_ms: outage.down_ms,
+        checks_failed: outage.checks_failed,
+    }
+}
+
+/// The incident log is what the rows tell, whatever restarts, thresholds and clocks did; run through the state machine
+/// again it comes out the same, and so it does in parts; and the proof of the history finds nothing.
+fn stories_agree(
+    path: &Path,
+    reader: &Reader,
+    rows: &[Row],
+    stored: &StoredService,
+    now: UnixMs,
+) -> Result<(), TestCaseError> {
+    let filter = OutageFilter { service: Some(stored.id), kind: OutageKind::All, ..OutageFilter::default() };
+    let mut outages = reader.outages(&filter, None, u32::MAX).unwrap();
+    outages.reverse();
+    let log: Vec<Story> = outages.iter().map(story).collect();
+    prop_assert_eq!(&log, &naive_outages(rows));
+    let (first, middle) = (UnixMs(rows[0].at), UnixMs(rows[rows.len() / 2].at));
+    for from in [first, middle] {
+        let window = Window::new(from, now).unwrap();
+        let replayed = reader.replay(stored.id, window, Rules::default(), now).unwrap().unwrap();
+        let would: Vec<Story> = replayed.would.outages.iter().map(story).collect();
+        let overlapping: Vec<Story> =
+            log.iter().filter(|o| o.ended_at.is_none_or(|end| end > from.0)).cloned().collect();
+        prop_assert_eq!(&would, &overlapping, "from {}", from);
+        let without_excerpt = |outage: &Outage| (outage.id, outage.cause.reason.clone(), outage.cause.latency_us);
+        prop_assert_eq!(
+            replayed.would.outages.iter().map(without_excerpt).collect::<Vec<_>>(),
+            replayed.had.outages.iter().map(without_excerpt).collect::<Vec<_>>()
+        );
+        let degraded_ms = reader.uptime(stored.id, window, now).unwrap().degraded_ms;
+        prop_assert_eq!((replayed.had.degraded_ms, replayed.would.degraded_ms), (degraded_ms, degraded_ms));
+    }
+    // With other thresholds: as if the rows had been made with them.
+    let rules = Rules { failure_threshold: Some(2), success_threshold: Some(3), degraded_after_ms: None };
+    let window = Window::new(first, now).unwrap();
+    let replayed = reader.replay(stored.id, window, rules, now).unwrap().unwrap();
+    let others: Vec<Row> = rows.iter().map(|row| Row { failure: 2, success: 3, ..*row }).collect();
+    prop_assert_eq!(replayed.would.outages.iter().map(story).collect::<Vec<_>>(), naive_outages(&others));
+
+    let compared = verified(path, stored)?;
+    prop_assert_eq!((compared.results, compared.outages), (rows.len() as u64, log.len() as u64));
     Ok(())
 }
 

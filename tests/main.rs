@@ -14,6 +14,7 @@ mod gap_reason;
 mod laws;
 mod pages;
 mod probes;
+mod proof;
 mod resume;
 mod review;
 mod scheduler;

@@ -4,9 +4,13 @@ mod check;
 mod demo;
 mod export;
 mod healthcheck;
+mod history;
+mod progress;
+mod replay;
 mod report;
 mod serve;
 mod validate;
+mod verify;
 
 use crate::config::{self, Config};
 use clap::{Parser, Subcommand};
@@ -39,6 +43,30 @@ enum Command {
     Export(export::Args),
     /// Write a week, a month or any stretch as one HTML file, as Markdown or as JSON
     Report(report::Args),
+    /// Prove that sums, incidents and gaps follow from the check results; exit code 1 if something does not
+    ///
+    /// Every hour and day sum, every incident, blip and gap is computed again from the check results and compared, and SQLite
+    /// checks the file and its references.
+    ///
+    /// It reads beside a running service: what is compared of one service is one moment of the history. Where check results
+    /// have been retired, only what follows from those that are left can be computed again; it says from when on that is.
+    ///
+    /// Exit code 0: everything follows from the check results, and the file is sound. 1: something does not.
+    Verify(verify::Args),
+    /// Show the incidents you would have had with other thresholds, beside those you had
+    ///
+    /// The stored check results run through the same state machine again. What you do not name stays as it was set at the
+    /// time, so that without any option the incident log comes out as it is.
+    ///
+    /// Mind that the checks stay the ones that were made. After a failure the next checks follow at the retry interval, until
+    /// the thresholds of that time were met: with others these rechecks would have been made at other moments, or not at all.
+    /// A higher --failure-threshold than was set is therefore met later here than it would have been live.
+    ///
+    /// Nothing is changed: not the history, and not the configuration.
+    Replay(replay::Args),
+    /// Look after the history itself: what it has, what goes, what it takes
+    #[command(subcommand)]
+    History(history::Command),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -89,6 +117,9 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Check(args) => check::run(config, args).await,
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
+        Command::Verify(args) => verify::run(&config, args).await,
+        Command::Replay(args) => replay::run(&config, args).await,
+        Command::History(command) => history::run(config, command).await,
         Command::Demo => demo::run().await,
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,

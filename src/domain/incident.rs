@@ -9,6 +9,9 @@ use super::{
 /// Other services whose outages began this close to an incident's start are said to have failed with it.
 pub const TOGETHER_MS: i64 = 60_000;
 
+/// Changes of cause kept of one outage. A service that fails differently each time must not fill the disk.
+pub const CAUSE_CHANGES_KEPT: u64 = 500;
+
 /// A run of failed checks of one service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outage {

@@ -1,6 +1,6 @@
 //! The monitor's own life: its runs, what interrupted them, and the gaps that follow from it.
 
-use super::{Result, services::StoredService};
+use super::{Result, services::StoredService, told::Settings};
 use crate::{
     board::ServiceId,
     domain::{
@@ -122,4 +122,64 @@ fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<O
         GapReason::Stalled
     };
     Ok(Some(Gap { service: service.name.clone(), from, to: None, why }))
+}
+
+/// When the monitor was started and what interrupted it, ever.
+#[derive(Clone, Debug)]
+pub(super) struct Lives {
+    /// The starts of its runs, in the order of time.
+    starts: Vec<UnixMs>,
+    interruptions: Vec<Interruption>,
+    /// Whether no run began before the end of the one before it, so that the order of time is the order of runs.
+    steady: bool,
+}
+
+impl Lives {
+    pub(super) fn of(conn: &Connection, settings: &Settings) -> Result<Lives> {
+        let mut statement = conn.prepare_cached("SELECT started_at, alive_at FROM run ORDER BY id")?;
+        let runs = statement.query_map([], |row| Ok((UnixMs(row.get(0)?), UnixMs(row.get(1)?))))?;
+        let runs = runs.collect::<rusqlite::Result<Vec<(UnixMs, UnixMs)>>>()?;
+        let in_order = runs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].0);
+        let mut starts: Vec<UnixMs> = runs.into_iter().map(|(started_at, _)| started_at).collect();
+        starts.sort();
+        // Settings begin with the run that has them, unless they had to wait for a clock that was set back.
+        let steady = in_order && settings.0.iter().all(|s| starts.binary_search(&s.since).is_ok());
+        let mut statement = conn.prepare_cached("SELECT from_at, to_at, why, results FROM interruption ORDER BY id")?;
+        let interruptions = statement.query_map([], |row| {
+            Ok(Interruption {
+                from: UnixMs(row.get(0)?),
+                to: UnixMs(row.get(1)?),
+                why: GapReason::parse(&row.get::<_, String>(2)?).unwrap_or(GapReason::Stalled),
+                results: row.get::<_, i64>(3)?.unsigned_abs(),
+            })
+        })?;
+        Ok(Lives { starts, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, steady })
+    }
+
+    /// The reasons that a gap can have, the most likely one first. In most gaps it is the only one; which interruptions
+    /// were known when a gap was written cannot be told any more, so that of a run may also have none of them.
+    pub(super) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
+        let mut reasons = Vec::new();
+        let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last();
+        if let Some(&began) = began.filter(|&&began| began > from) {
+            let before = settings.0.iter().rev().find(|s| s.since < began);
+            let paused = before.is_some_and(|s| !s.enabled);
+            reasons.push(if paused { GapReason::Paused } else { GapReason::Off });
+            if self.steady {
+                return reasons;
+            }
+            reasons.extend([GapReason::Off, GapReason::Paused]);
+        }
+        let end = |i: &Interruption| match i.why {
+            // A result that was not kept would have spoken for a while.
+            GapReason::NotStored => i.to.plus(validity_ms),
+            _ => i.to,
+        };
+        let overlap = |i: &&Interruption| end(i).min(to).since(i.from.max(from));
+        let mut overlapping: Vec<&Interruption> = self.interruptions.iter().filter(|i| overlap(i) > 0).collect();
+        overlapping.sort_by_key(|i| -overlap(i));
+        reasons.extend(overlapping.iter().map(|i| i.why));
+        reasons.push(GapReason::Stalled);
+        reasons
+    }
 }

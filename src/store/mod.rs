@@ -5,16 +5,23 @@
 mod backfill;
 mod commit;
 mod error;
+mod forget;
 mod glance;
 mod life;
 mod outages;
 mod outbox;
 mod reader;
+mod repair;
+mod replay;
 mod results;
 mod retention;
 mod rollups;
 mod schema;
 mod services;
+mod size;
+mod told;
+mod upkeep;
+mod verify;
 mod writer;
 
 use crate::{
@@ -32,8 +39,11 @@ pub use life::{Interruption, Run};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
 pub use reader::Reader;
-pub use retention::Keep;
+pub use replay::{Replayed, Rules, Telling};
+pub use retention::{Keep, Overdue};
 pub use services::{Configured, StoredService};
+pub use upkeep::{Examiner, Retiring, Space, Stock, Upkeep};
+pub use verify::{Compared, Difference};
 pub use writer::{Stopping, Writer, WriterFigures};
 
 /// A service to be watched: what is configured, and its settings as the API shows them.
@@ -48,7 +58,7 @@ pub struct Watched {
 pub struct Position {
     pub id: ServiceId,
     pub health: Health,
-    /// The time of its last result: the next one must be later.
+    /// The next result must be later than this: than the last one, and not before the settings that it is made with.
     pub last_at: Option<UnixMs>,
 }
 
@@ -106,7 +116,7 @@ impl Store {
         let mut tracks = HashMap::new();
         let mut on_board = Vec::new();
         for (resumed, watched) in resumed.into_iter().zip(services) {
-            let last_at = resumed.last.as_ref().map(|last| last.at);
+            let last_at = resumed.last.as_ref().map(|last| last.at).max(Some(resumed.settings_since.plus(-1)));
             positions.push(Position { id: resumed.id, health: resumed.health, last_at });
             let track = commit::Track::new(resumed, Arc::new(watched.configured.service), watched.settings);
             on_board.push(track.now().clone());

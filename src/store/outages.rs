@@ -5,15 +5,12 @@ use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Class, Reason},
-        incident::{Cause, CauseChange, Outage, TOGETHER_MS},
+        incident::{CAUSE_CHANGES_KEPT, Cause, CauseChange, Outage, TOGETHER_MS},
         time::UnixMs,
         window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
-
-/// Changes of cause kept of one outage. A service that fails differently each time must not fill the disk.
-const CAUSE_CHANGES_KEPT: i64 = 500;
 
 const SELECT: &str = "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed, \
      o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message \
@@ -188,9 +185,9 @@ pub(super) fn begin(
 ) -> Result<i64> {
     let phases = &first.phases;
     conn.prepare_cached(
-        "INSERT INTO outage (service_id, last_ok_at, started_at, down_ms, checks_failed, reason_id, http_status, latency_us,
-           dns_us, connect_us, tls_us, ttfb_us, excerpt, last_reason_id, last_http_status)
-         VALUES (?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4, ?5)",
+        "INSERT INTO outage (id, service_id, last_ok_at, started_at, down_ms, checks_failed, reason_id, http_status,
+           latency_us, dns_us, connect_us, tls_us, ttfb_us, excerpt, last_reason_id, last_http_status)
+         VALUES (?12, ?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?4, ?5)",
     )?
     .execute(params![
         service.0,
@@ -204,8 +201,29 @@ pub(super) fn begin(
         phases.tls_us,
         phases.ttfb_us,
         excerpt,
+        next_id(conn)?,
     ])?;
     Ok(conn.last_insert_rowid())
+}
+
+/// The number of the next outage. None is ever given twice, whatever has been deleted: they are in links and alerts.
+pub(super) fn next_id(conn: &Connection) -> Result<i64> {
+    let last: i64 = conn
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(id) FROM outage), 0),
+               coalesce((SELECT CAST(value AS INTEGER) FROM fact WHERE name = 'last_outage'), 0))",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(last + 1)
+}
+
+/// To be called before outages are deleted: notes the highest number that was ever given.
+pub(super) fn note_last_id(conn: &Connection) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO fact VALUES ('last_outage', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1 WHERE value <> ?1",
+    )?
+    .execute([(next_id(conn)? - 1).to_string()])?;
+    Ok(())
 }
 
 /// Writes where an outage stands.
@@ -238,7 +256,7 @@ pub(super) fn note_cause(
         )?
         .query_row(params![outage, reason, check.http_status], |row| row.get::<_, i64>(0))
         .optional()?;
-    if changed.is_some_and(|count| count <= CAUSE_CHANGES_KEPT) {
+    if changed.is_some_and(|count| count.unsigned_abs() <= CAUSE_CHANGES_KEPT) {
         conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
             outage,
             check.at.0,

@@ -6,6 +6,7 @@ use super::{
     life::{self, Run},
     outages::{self, Cursor, OutageFilter, OutageKind},
     outbox::{self, DueEvent},
+    replay::{self, Replayed, Rules},
     results,
     rollups::{self, Latency, Size},
     schema,
@@ -283,6 +284,16 @@ impl Reader {
             .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
             .query_row([service.0], |row| row.get(0))?;
         Ok(first.map(UnixMs))
+    }
+
+    /// Runs the stored results of a service through the state machine again, with other thresholds.
+    pub fn replay(&self, service: ServiceId, window: Window, rules: Rules, now: UnixMs) -> Result<Option<Replayed>> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        match services::by_id(&tx, service)? {
+            Some(service) => replay::service(&tx, &service, window, rules, now).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The latest run of the monitor.

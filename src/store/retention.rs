@@ -1,6 +1,6 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
-use super::{Result, rollups::Size, services};
+use super::{Result, forget, outages, rollups::Size, services::StoredService};
 use crate::{
     board::ServiceId,
     domain::time::{DAY_MS, HOUR_MS, UnixMs},
@@ -16,11 +16,13 @@ pub struct Keep {
     pub days: Option<u32>,
 }
 
-/// From when on rows and hour rollups can be relied on; `None`: from the beginning.
+/// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Kept {
     pub(super) rows_from: Option<UnixMs>,
     pub(super) hours_from: Option<UnixMs>,
+    /// Day rollups, incidents and gaps.
+    pub(super) days_from: Option<UnixMs>,
 }
 
 impl Kept {
@@ -34,8 +36,23 @@ impl Kept {
     }
 }
 
+/// Whether there may have been results of a service before the first one that is kept.
+pub(super) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<UnixMs>) -> bool {
+    let Some(rows_from) = kept.rows_from else { return false };
+    // Everything from a day before this moment on is still there.
+    let untouched = rows_from.min(service.rolled_until.unwrap_or(rows_from)).plus(-DAY_MS);
+    first.is_none_or(|first| service.added_at < untouched || first < service.added_at)
+}
+
 /// Rows deleted in one transaction.
-const ROWS_AT_ONCE: u32 = 720;
+const ROWS_AT_ONCE: usize = 720;
+/// Outages deleted in one transaction: each takes its changes of cause and its alerts with it, which have to be looked
+/// for.
+const OUTAGES_AT_ONCE: usize = 50;
+/// Services looked at in one transaction. It must be short also where there are thousands and nothing is too old.
+const SERVICES_AT_ONCE: u32 = 64;
+/// Days that settled alerts are kept.
+const ALERTS_DAYS: i64 = 90;
 
 pub(super) fn kept(conn: &Connection) -> Result<Kept> {
     let fact = |name: &str| -> Result<Option<UnixMs>> {
@@ -45,7 +62,7 @@ pub(super) fn kept(conn: &Connection) -> Result<Kept> {
             .optional()?;
         Ok(value.and_then(|v| v.parse().ok()).map(UnixMs))
     };
-    Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")? })
+    Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")?, days_from: fact("days_from")? })
 }
 
 /// The first moment that is kept, a whole day; `None` when everything is.
@@ -53,58 +70,220 @@ fn first_kept(keep: Option<u32>, now: UnixMs) -> Option<UnixMs> {
     keep.map(|days| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS))
 }
 
-/// Deletes one small piece of what is too old, in a transaction of its own. `false` when nothing is left to delete.
-///
-/// A day more than promised stays: results speak beyond their own time, and the first window that is still answered
-/// from rows must hear them.
-pub(super) fn retire_some(conn: &mut Connection, keep: Keep, now: UnixMs) -> Result<bool> {
-    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let mut deleted = 0;
-    for (name, first) in [("rows_from", first_kept(keep.checks, now)), ("hours_from", first_kept(keep.hours, now))] {
-        let Some(first) = first else { continue };
-        tx.prepare_cached(
-            "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
-             WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
-        )?
-        .execute([name, &first.0.to_string()])?;
-    }
-    for service in services::all(&tx)? {
-        if deleted > 0 {
-            break;
-        }
-        // What is not settled into a rollup yet must stay.
-        let Some(settled) = service.rolled_until else { continue };
-        if let Some(first) = first_kept(keep.checks, now) {
-            let before = first.min(settled).plus(-DAY_MS);
-            deleted += delete(&tx, "check_result", "at", service.id, before)?;
-        }
-        if let Some(first) = first_kept(keep.hours, now) {
-            deleted += delete(&tx, Size::Hour.table(), "start", service.id, first.min(settled.floor(DAY_MS)))?;
-        }
-        if let Some(first) = first_kept(keep.days, now) {
-            deleted += delete(&tx, Size::Day.table(), "start", service.id, first)?;
-            deleted += delete(&tx, "gap", "from_at", service.id, first)?;
-            deleted += tx
-                // The one with the highest number stays, so that no number is ever given twice: it is in links and alerts.
-                .prepare_cached(
-                    "DELETE FROM outage WHERE service_id = ?1 AND ended_at < ?2 AND id < (SELECT max(id) FROM outage)",
-                )?
-                .execute(params![service.id.0, first.0])?;
-        }
-    }
-    if deleted == 0 {
-        deleted +=
-            tx.prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?.execute([now.plus(-90 * DAY_MS).0])?;
-    }
-    tx.commit()?;
-    Ok(deleted > 0)
+/// What of one service is too old: whatever lies before these moments. `None`: nothing is.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Limits {
+    checks: Option<UnixMs>,
+    hours: Option<UnixMs>,
+    /// Day rollups that start before it, outages and gaps that ended before it.
+    days: Option<UnixMs>,
 }
 
-/// Deletes the oldest rows of a service; how many.
-fn delete(conn: &Connection, table: &str, key: &str, service: ServiceId, before: UnixMs) -> Result<usize> {
+impl Limits {
+    fn of(
+        conn: &Connection,
+        service: ServiceId,
+        rolled_until: Option<UnixMs>,
+        keep: Keep,
+        now: UnixMs,
+    ) -> Result<Limits> {
+        // What is not settled into a rollup yet must stay.
+        let Some(settled) = rolled_until else { return Ok(Limits::default()) };
+        Ok(Limits {
+            checks: match first_kept(keep.checks, now) {
+                Some(first) => Some(first_needed(conn, service, first.min(settled))?),
+                None => None,
+            },
+            hours: first_kept(keep.hours, now).map(|first| first.min(settled.floor(DAY_MS))),
+            days: first_kept(keep.days, now),
+        })
+    }
+}
+
+/// The first moment of which rows are needed so that every window from `first` on can be answered from rows: a day more
+/// than promised, and in any case the result that speaks at `first`, which can be two weeks old where a service is
+/// checked once a week. While a service is down also its latest failure: from it on the passes that end the outage are
+/// counted.
+fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<UnixMs> {
+    let at = |sql: &str, before: i64| -> Result<Option<i64>> {
+        Ok(conn.prepare_cached(sql)?.query_row([service.0, before], |row| row.get(0))?)
+    };
+    let speaking = at("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at <= ?2", first.0)?;
+    let failure = at(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM outage WHERE service_id = ?1 AND ended_at IS NULL) THEN
+           (SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome = 2 AND at <= ?2) END",
+        i64::MAX,
+    )?;
+    let needed = [speaking, failure].into_iter().flatten().map(UnixMs);
+    Ok(needed.fold(first.plus(-DAY_MS), UnixMs::min))
+}
+
+/// Where the sweep over the services stands. One piece at a time, each in a transaction of its own.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Sweep {
+    /// Services up to this one are done.
+    done: i64,
+    /// Whether anything was deleted since the first service.
+    deleted: bool,
+}
+
+impl Sweep {
+    /// Deletes one small piece of what is too old. `false` when the sweep is through and nothing is left to delete.
+    pub(super) fn step(&mut self, conn: &mut Connection, keep: Keep, now: UnixMs) -> Result<bool> {
+        let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        note(&tx, "rows_from", first_kept(keep.checks, now))?;
+        note(&tx, "hours_from", first_kept(keep.hours, now))?;
+        note(&tx, "days_from", first_kept(keep.days, now))?;
+        let (mut done, mut deleted) = (self.done, 0);
+        let services = services_after(&tx, done)?;
+        for &(service, rolled_until, forgotten) in &services {
+            deleted += match forgotten {
+                true => forget::some(&tx, service, ROWS_AT_ONCE)?,
+                false => delete_some(&tx, service, &Limits::of(&tx, service, rolled_until, keep, now)?)?,
+            };
+            if deleted > 0 {
+                break;
+            }
+            done = service.0;
+        }
+        if services.is_empty() {
+            deleted += tx
+                .prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?
+                .execute([now.plus(-ALERTS_DAYS * DAY_MS).0])?;
+        }
+        tx.commit()?;
+        let deleted = self.deleted || deleted > 0;
+        *self = if services.is_empty() { Sweep::default() } else { Sweep { done, deleted } };
+        Ok(deleted || !services.is_empty())
+    }
+}
+
+/// The next services: number, up to where they are settled, whether they are being forgotten.
+fn services_after(conn: &Connection, done: i64) -> Result<Vec<(ServiceId, Option<UnixMs>, bool)>> {
+    let forgotten = forget::FORGOTTEN;
     let mut statement = conn.prepare_cached(&format!(
-        "DELETE FROM {table} WHERE service_id = ?1 AND {key} IN
-           (SELECT {key} FROM {table} WHERE service_id = ?1 AND {key} < ?2 ORDER BY {key} LIMIT {ROWS_AT_ONCE})"
+        "SELECT id, rolled_until, {forgotten} FROM service WHERE id > ?1 ORDER BY id LIMIT ?2"
     ))?;
-    Ok(statement.execute(params![service.0, before.0])?)
+    let rows = statement.query_map(params![done, SERVICES_AT_ONCE], |row| {
+        Ok((ServiceId(row.get(0)?), row.get::<_, Option<i64>>(1)?.map(UnixMs), row.get(2)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Notes from when on something can be relied on. It never moves back: what is gone is gone.
+fn note(conn: &Connection, name: &str, first: Option<UnixMs>) -> Result<()> {
+    let Some(first) = first else { return Ok(()) };
+    conn.prepare_cached(
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
+         WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
+    )?
+    .execute([name, &first.0.to_string()])?;
+    Ok(())
+}
+
+/// Something that retention deletes: the table, its key, and which rows of a service are older than a moment.
+struct Aged {
+    table: &'static str,
+    key: &'static str,
+    /// With the moment as `?2`.
+    condition: &'static str,
+    at_once: usize,
+}
+
+const CHECKS: Aged = Aged { table: "check_result", key: "at", condition: "at < ?2", at_once: ROWS_AT_ONCE };
+const HOURS: Aged = Aged { table: "rollup_hour", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
+const DAYS: Aged = Aged { table: "rollup_day", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
+const OUTAGES: Aged = Aged { table: "outage", key: "id", condition: "ended_at < ?2", at_once: OUTAGES_AT_ONCE };
+/// One that reaches into what is kept stays.
+const GAPS: Aged = Aged { table: "gap", key: "from_at", condition: "to_at < ?2", at_once: ROWS_AT_ONCE };
+
+impl Aged {
+    /// Deletes the oldest; how many.
+    fn delete(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<usize> {
+        let Aged { table, key, condition, at_once } = self;
+        let sql = format!(
+            "DELETE FROM {table} WHERE service_id = ?1 AND {key} IN
+               (SELECT {key} FROM {table} WHERE service_id = ?1 AND {condition} ORDER BY {key} LIMIT {at_once})"
+        );
+        Ok(conn.prepare_cached(&sql)?.execute(params![service.0, before.0])?)
+    }
+
+    /// How many there are, and the oldest and the newest key.
+    fn count(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<(u64, Option<i64>, Option<i64>)> {
+        let Aged { table, key, condition, .. } = self;
+        let key = if *table == "outage" { "started_at" } else { key };
+        let sql = format!("SELECT count(*), min({key}), max({key}) FROM {table} WHERE service_id = ?1 AND {condition}");
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?, row.get(2)?));
+        Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read)?)
+    }
+}
+
+/// Deletes a piece of what is too old of one service; how many rows.
+fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result<usize> {
+    debug_assert_eq!((HOURS.table, DAYS.table), (Size::Hour.table(), Size::Day.table()));
+    for (aged, before) in each(limits) {
+        if aged.table == "outage" {
+            outages::note_last_id(conn)?;
+        }
+        let deleted = aged.delete(conn, service, before)?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+    }
+    Ok(0)
+}
+
+fn each(limits: &Limits) -> impl Iterator<Item = (&'static Aged, UnixMs)> {
+    let all = [
+        (&CHECKS, limits.checks),
+        (&HOURS, limits.hours),
+        (&DAYS, limits.days),
+        (&GAPS, limits.days),
+        (&OUTAGES, limits.days),
+    ];
+    all.into_iter().filter_map(|(aged, before)| Some((aged, before?)))
+}
+
+/// What retention would delete of one kind of data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Overdue {
+    /// In words: `check results`, `hour sums`, …
+    pub kind: &'static str,
+    pub rows: u64,
+    /// The beginnings of the oldest and the newest of them.
+    pub from: Option<UnixMs>,
+    pub to: Option<UnixMs>,
+    /// What they take in the file, estimated from a sample.
+    pub bytes: u64,
+}
+
+/// What is too old by now, for each kind of data.
+pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
+    let empty = |kind| Overdue { kind, rows: 0, from: None, to: None, bytes: 0 };
+    let mut all = ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(empty).to_vec();
+    let mut done = 0;
+    loop {
+        let services = services_after(conn, done)?;
+        let Some(&(last, ..)) = services.last() else { break };
+        for (service, rolled_until, _) in services.into_iter().filter(|(_, _, forgotten)| !forgotten) {
+            let limits = Limits::of(conn, service, rolled_until, keep, now)?;
+            for (aged, before) in each(&limits) {
+                let (rows, from, to) = aged.count(conn, service, before)?;
+                let index = [&CHECKS, &HOURS, &DAYS, &GAPS, &OUTAGES].iter().position(|a| a.table == aged.table);
+                let Some(kind) = index.and_then(|i| all.get_mut(i)).filter(|_| rows > 0) else { continue };
+                kind.from = [kind.from, from.map(UnixMs)].into_iter().flatten().min();
+                kind.to = kind.to.max(to.map(UnixMs));
+                kind.rows += rows;
+                kind.bytes += rows * super::size::row_bytes(conn, aged.table, service)?;
+            }
+        }
+        done = last.0;
+    }
+    let alerts: i64 = conn.query_row(
+        "SELECT count(*) FROM outbox WHERE settled_at < ?1",
+        [now.plus(-ALERTS_DAYS * DAY_MS).0],
+        |row| row.get(0),
+    )?;
+    all.push(Overdue { rows: alerts.unsigned_abs(), bytes: alerts.unsigned_abs() * 150, ..empty("told alerts") });
+    Ok(all)
 }

@@ -57,7 +57,7 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
 }
 
 /// The hours of a window as the rows say.
-fn recompute(conn: &Connection, service: ServiceId, window: Window) -> Result<Buckets> {
+pub(super) fn recompute(conn: &Connection, service: ServiceId, window: Window) -> Result<Buckets> {
     let mut rows: Vec<Observation> = Vec::new();
     results::walk(conn, service, window, |row| rows.push(row))?;
     Ok(Buckets::new(window, HOUR_MS).fill(window, rows, window.to()))
@@ -105,6 +105,14 @@ pub(super) enum Latency {
     Skip,
 }
 
+/// Writes one rollup in the place of what stands there; none where nothing is known.
+pub(super) fn replace(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally: &Tally) -> Result<()> {
+    let table = size.table();
+    conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start = ?2"))?
+        .execute([service.0, start.0])?;
+    write(conn, size, service, start, tally)
+}
+
 /// Hands `each` the rollups whose start lies in the window.
 pub(super) fn each(
     conn: &Connection,
@@ -113,6 +121,24 @@ pub(super) fn each(
     window: Window,
     latency: Latency,
     mut each: impl FnMut(UnixMs, Tally),
+) -> Result<()> {
+    read(conn, size, service, window, latency, |start, tally| match tally {
+        Some(tally) => {
+            each(start, tally);
+            Ok(())
+        }
+        None => Err(StoreError::Content(format!("a histogram that is none, in {} at {start}", size.table()))),
+    })
+}
+
+/// Hands `each` the rollups whose start lies in the window; `None` where one cannot be read.
+pub(super) fn read(
+    conn: &Connection,
+    size: Size,
+    service: ServiceId,
+    window: Window,
+    latency: Latency,
+    mut each: impl FnMut(UnixMs, Option<Tally>) -> Result<()>,
 ) -> Result<()> {
     let table = size.table();
     let columns = match latency {
@@ -126,8 +152,10 @@ pub(super) fn each(
     while let Some(row) = rows.next()? {
         let start = UnixMs(row.get(0)?);
         let bytes = row.get_ref(11)?.as_blob().map_err(|e| StoreError::Content(e.to_string()))?;
-        let latency = Histogram::from_bytes(bytes)
-            .ok_or_else(|| StoreError::Content(format!("a histogram that is none, in {table} at {start}")))?;
+        let Some(latency) = Histogram::from_bytes(bytes) else {
+            each(start, None)?;
+            continue;
+        };
         let tally = Tally {
             up_ms: row.get(1)?,
             degraded_ms: row.get(2)?,
@@ -141,7 +169,7 @@ pub(super) fn each(
             max_us: row.get(10)?,
             latency,
         };
-        each(start, tally);
+        each(start, Some(tally))?;
     }
     Ok(())
 }

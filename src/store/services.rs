@@ -95,6 +95,8 @@ pub(super) struct Resumed {
     pub(super) last_validity_ms: i64,
     /// Whether it was not watched until now, by intent.
     pub(super) was_paused: bool,
+    /// Since when its settings are in force.
+    pub(super) settings_since: UnixMs,
 }
 
 /// Since when a service has been what it is.
@@ -137,6 +139,7 @@ pub(super) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -
     for stored in all(conn)? {
         if !present.contains(&stored.id) && stored.removed_at.is_none() {
             conn.execute("UPDATE service SET removed_at = ?2 WHERE id = ?1", [stored.id.0, now.0])?;
+            pause(conn, stored.id, now)?;
         }
     }
     Ok(resumed)
@@ -175,19 +178,38 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
         .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
         .optional()?;
     if last != Some(current) {
-        // After everything that was made under the old ones, also when the clock was set back meanwhile.
-        let known: Option<i64> = conn
-            .prepare_cached(
-                "SELECT max(t) FROM (SELECT max(at) AS t FROM check_result WHERE service_id = ?1
-                 UNION ALL SELECT max(since) FROM setting WHERE service_id = ?1)",
-            )?
-            .query_row([id.0], |row| row.get(0))?;
-        let now = known.map_or(now, |known| now.max(UnixMs(known + 1)));
+        let now = after_all(conn, id, now)?;
         let (enabled, interval, timeout, failure, success, degraded) = current;
         conn.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded])?;
     }
     Ok(last.map(|l| l.0))
+}
+
+/// The moment from which on new settings hold: after everything that was made under the old ones, also when the clock
+/// was set back meanwhile.
+fn after_all(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<UnixMs> {
+    let known: Option<i64> = conn
+        .prepare_cached(
+            "SELECT max(t) FROM (SELECT max(at) AS t FROM check_result WHERE service_id = ?1
+             UNION ALL SELECT max(since) FROM setting WHERE service_id = ?1)",
+        )?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(known.map_or(now, |known| now.max(UnixMs(known + 1))))
+}
+
+/// Notes that a service that left the configuration is not watched any more, as one that is not enabled: why there is
+/// a gap must follow from what is stored, also when it has come back.
+fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
+    let since = after_all(conn, id, now)?;
+    conn.prepare_cached(
+        "INSERT INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold,
+           degraded_after_ms)
+         SELECT service_id, ?2, 0, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+         FROM setting WHERE service_id = ?1 AND enabled AND since = (SELECT max(since) FROM setting WHERE service_id = ?1)",
+    )?
+    .execute([id.0, since.0])?;
+    Ok(())
 }
 
 fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool) -> Result<Resumed> {
@@ -210,6 +232,8 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
+    let settings_since =
+        conn.query_row("SELECT max(since) FROM setting WHERE service_id = ?1", [id.0], |row| row.get(0))?;
     let health = match &outage {
         None if judged.is_none() => Health::NEW,
         None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },
@@ -237,6 +261,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         rolled_until: rolled_until.map(UnixMs),
         last_validity_ms,
         was_paused,
+        settings_since: UnixMs(settings_since),
     })
 }
 

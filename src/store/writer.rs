@@ -5,7 +5,7 @@ use super::{
     commit::{Committed, Core, Note, Record},
     life::Interruption,
     outbox::Attempt,
-    retention::{self, Keep},
+    retention::{Keep, Sweep},
 };
 use crate::{
     board::Board,
@@ -176,6 +176,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         board,
         clock,
         keep,
+        sweep: Sweep::default(),
         records: VecDeque::new(),
         notes: Vec::new(),
         stopping: false,
@@ -191,6 +192,7 @@ struct Task {
     board: Arc<Board>,
     clock: Clock,
     keep: Keep,
+    sweep: Sweep,
     records: VecDeque<Record>,
     notes: Vec<Note>,
     stopping: bool,
@@ -319,9 +321,13 @@ impl Task {
 
     /// Retires one small piece; whether there may be more.
     async fn retire(&mut self) -> bool {
-        let (core, keep, now) = (self.core.clone(), self.keep, self.clock.now());
-        match spawn_blocking(move || retention::retire_some(&mut locked(&core).conn, keep, now)).await {
-            Ok(Ok(more)) => more,
+        let (core, keep, now, mut sweep) = (self.core.clone(), self.keep, self.clock.now(), self.sweep);
+        let step = move || sweep.step(&mut locked(&core).conn, keep, now).map(|more| (more, sweep));
+        match spawn_blocking(step).await {
+            Ok(Ok((more, sweep))) => {
+                self.sweep = sweep;
+                more
+            }
             Ok(Err(error)) => {
                 tracing::warn!("old results could not be retired: {error}");
                 false

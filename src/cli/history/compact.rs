@@ -1,0 +1,24 @@
+//! `history compact`: what was deleted leaves the file.
+
+use super::bytes;
+use crate::{cli::progress, config::Config, store::Upkeep};
+use std::process::ExitCode;
+
+pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut upkeep = Upkeep::open(&config.storage.path)?;
+    let before = upkeep.space()?;
+    let bar = progress::bar(Some(before.free_bytes), "compacting {wide_bar} {bytes}/{total_bytes}");
+    while upkeep.compact_some()? {
+        bar.set_position(before.free_bytes.saturating_sub(upkeep.space()?.free_bytes));
+    }
+    bar.finish_and_clear();
+    let after = upkeep.space()?;
+    println!(
+        "{}: {} before, {} after, {} given back",
+        config.storage.path.display(),
+        bytes(before.bytes),
+        bytes(after.bytes),
+        bytes(before.bytes.saturating_sub(after.bytes))
+    );
+    Ok(ExitCode::SUCCESS)
+}

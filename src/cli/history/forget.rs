@@ -1,0 +1,76 @@
+//! `history forget`: a service and all that is known of it.
+
+use crate::{
+    cli::progress,
+    config::Config,
+    store::{Examiner, Upkeep},
+    web::words,
+};
+use anyhow::bail;
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct Args {
+    /// The service's name
+    name: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
+    let name = &args.name;
+    let mut examiner = Examiner::open(&config.storage.path)?;
+    let Some(service) = examiner.services()?.into_iter().find(|s| &s.name == name) else {
+        bail!("there is no service named “{name}” in the history; `history services` lists them");
+    };
+    if config.checks.endpoints.iter().any(|e| &e.service.name == name && e.service.enabled) {
+        eprintln!(
+            "error: “{name}” is configured and enabled in {}: remove it there, or set `enabled = false`, and then forget it",
+            config.path.display()
+        );
+        return Ok(ExitCode::from(2));
+    }
+    let stock = examiner.stock(service)?;
+    drop(examiner);
+    // Before anything is asked: a running service has to be stopped first.
+    let mut upkeep = Upkeep::open(&config.storage.path)?;
+    let span = match (stock.first_at, stock.last_at) {
+        (Some(first), Some(last)) => format!(" from {first} to {last}"),
+        _ => String::new(),
+    };
+    let what = format!(
+        "{} check results{span}, {} incidents and {} blips of “{name}”",
+        words::count(stock.results),
+        words::count(stock.incidents),
+        words::count(stock.blips)
+    );
+    if !args.yes {
+        if !std::io::stdin().is_terminal() {
+            eprintln!("error: nobody can be asked here; --yes forgets {what} without asking");
+            return Ok(ExitCode::from(2));
+        }
+        eprint!("Forget {what}? There is no way back but a backup. Type its name to go on: ");
+        std::io::stderr().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if answer.trim_end_matches(['\r', '\n']) != name {
+            eprintln!("nothing was forgotten");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    upkeep.forget(name)?;
+    let bar = progress::bar(Some(stock.results), "forgetting {wide_bar} {pos}/{len}");
+    loop {
+        match upkeep.forget_some()? {
+            0 => break,
+            rows => bar.inc(rows as u64),
+        }
+    }
+    bar.finish_and_clear();
+    println!("forgotten: {what}");
+    Ok(ExitCode::SUCCESS)
+}

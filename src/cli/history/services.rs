@@ -1,0 +1,73 @@
+//! `history services`: what the history has of whom.
+
+use super::bytes;
+use crate::{
+    config::Config,
+    domain::time::UnixMs,
+    store::{Examiner, Stock},
+    web::words,
+};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde_json::json;
+use std::process::ExitCode;
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct Args {
+    /// One JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
+    let mut examiner = Examiner::open(&config.storage.path)?;
+    let services = examiner.services()?;
+    let all = services.into_iter().map(|service| examiner.stock(service)).collect::<Result<Vec<Stock>, _>>()?;
+    let space = examiner.space()?;
+    let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
+    if args.json {
+        let one = |s: &Stock| {
+            json!({
+                "service": s.service.name, "first_at": time(s.first_at), "last_at": time(s.last_at),
+                "results": s.results, "results_bytes_estimated": s.bytes, "incidents": s.incidents, "blips": s.blips,
+                "removed_at": time(s.service.removed_at),
+            })
+        };
+        let services: Vec<_> = all.iter().map(one).collect();
+        println!("{}", json!({"bytes": space.bytes, "free_bytes": space.free_bytes, "services": services}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header([
+        "service",
+        "first",
+        "last",
+        "results",
+        "about",
+        "incidents",
+        "blips",
+        "",
+    ]);
+    for stock in &all {
+        let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        let second =
+            |at: Option<UnixMs>| at.map_or("none".to_owned(), |at| at.utc().format("%Y-%m-%d %H:%M").to_string());
+        table.add_row([
+            Cell::new(&stock.service.name),
+            Cell::new(second(stock.first_at)),
+            Cell::new(second(stock.last_at)),
+            number(words::count(stock.results)),
+            number(bytes(stock.bytes)),
+            number(words::count(stock.incidents)),
+            number(words::count(stock.blips)),
+            Cell::new(if stock.service.removed_at.is_some() { "not in the configuration" } else { "" }),
+        ]);
+    }
+    println!("{table}");
+    println!(
+        "\n{} takes {}, of which {} are free",
+        config.storage.path.display(),
+        bytes(space.bytes),
+        bytes(space.free_bytes)
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! `verify`: everything that is derived is computed again from the rows and compared.
+
+use super::progress;
+use crate::{
+    config::Config,
+    store::{Compared, Difference, Examiner, StoreError, StoredService, Upkeep},
+    web::words,
+};
+use anyhow::bail;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Only these services (may be repeated)
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Show every difference, and not only the first
+    #[arg(long)]
+    all: bool,
+    /// Ask SQLite for its quick check of the file, that does not compare indexes with their tables
+    #[arg(long)]
+    quick: bool,
+    /// Compute what is derived anew where it differs; check results stay as they are, incidents keep their numbers. Not
+    /// while the service runs
+    #[arg(long)]
+    repair: bool,
+    /// One JSON document instead of words
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Default)]
+struct Findings {
+    compared: Vec<(StoredService, Compared)>,
+    differences: Vec<Difference>,
+}
+
+pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {
+    let path = config.storage.path.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let mended = if args.repair { Some(mend(&mut Upkeep::open(&path)?, &args)?) } else { None };
+        let found = examine(&mut Examiner::open(&path)?, &args)?;
+        match args.json {
+            true => println!("{}", document(&found, mended.as_deref())),
+            false => tell(&found, mended.as_deref(), args.all),
+        }
+        anyhow::Ok(found)
+    });
+    Ok(if found.await??.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The services that are meant.
+fn chosen(mut services: Vec<StoredService>, args: &Args) -> anyhow::Result<Vec<StoredService>> {
+    for name in &args.services {
+        if !services.iter().any(|s| &s.name == name) {
+            bail!("there is no service named “{name}” in the history");
+        }
+    }
+    services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
+    Ok(services)
+}
+
+fn mend(upkeep: &mut Upkeep, args: &Args) -> anyhow::Result<Vec<Difference>> {
+    let services = chosen(upkeep.services()?, args)?;
+    let bar = progress::bar(Some(services.len() as u64), "repairing {wide_bar} {pos}/{len} {msg}");
+    let mut mended = Vec::new();
+    for service in services {
+        bar.set_message(service.name.clone());
+        mended.extend(upkeep.repair(service.id)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(mended)
+}
+
+fn examine(examiner: &mut Examiner, args: &Args) -> anyhow::Result<Findings> {
+    let mut found = Findings::default();
+    let bar = progress::bar(None, "checking {wide_bar} {pos}/{len} {msg}");
+    bar.set_message("the file");
+    found.differences.extend(examiner.integrity(args.quick)?);
+    let services = chosen(examiner.services()?, args)?;
+    bar.set_length(services.len() as u64);
+    for service in services {
+        bar.set_message(service.name.clone());
+        match examiner.verify(service.id, |difference| found.differences.push(difference)) {
+            Ok(Some(compared)) => found.compared.push((service, compared)),
+            // Forgotten meanwhile.
+            Ok(None) => {}
+            // Where the file is damaged the others are looked at all the same.
+            Err(error @ StoreError::Sqlite(_)) if !found.differences.is_empty() => {
+                let (service, what) = (Some(service.name), "its rows".to_owned());
+                let recomputed = "rows that can be read".to_owned();
+                found.differences.push(Difference { service, what, stored: error.to_string(), recomputed });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(found)
+}
+
+fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
+    let sum = |of: fn(&Compared) -> u64| words::count(found.compared.iter().map(|(_, c)| of(c)).sum());
+    println!(
+        "{} services: {} check results, {} hours, {} days, {} incidents and blips, {} gaps",
+        words::count(found.compared.len() as u64),
+        sum(|c| c.results),
+        sum(|c| c.hours),
+        sum(|c| c.days),
+        sum(|c| c.outages),
+        sum(|c| c.gaps)
+    );
+    for (service, compared) in found.compared.iter().filter(|(_, c)| c.retired) {
+        let Some(from) = compared.rows_from else { continue };
+        let outages = match compared.outages_from {
+            Some(from) => format!("incidents that began after {from}"),
+            None => "no incidents, because it has been failing ever since".to_owned(),
+        };
+        println!("  {}: check results are kept from {from} on; compared: {outages}", service.name);
+    }
+    let days: u64 = found.compared.iter().map(|(_, c)| c.days_by_hours).sum();
+    if days > 0 {
+        println!("  of {} older days only the hours are left, and were compared with them", words::count(days));
+    }
+    if let Some(mended) = mended {
+        println!("repaired: {} differences", words::count(mended.len() as u64));
+        say(mended, all);
+    }
+    if found.differences.is_empty() {
+        println!("everything derived follows from the check results, and the file is sound");
+        return;
+    }
+    let count = found.differences.len() as u64;
+    println!("{}:", words::counted(count, "DIFFERENCE", "DIFFERENCES"));
+    say(&found.differences, all);
+    let damaged = found.differences.iter().any(|d| d.service.is_none());
+    println!(
+        "{}",
+        if damaged {
+            "The file is damaged: restore a backup."
+        } else {
+            "Stop the service and run `verify --repair` to compute what is derived anew."
+        }
+    );
+}
+
+fn say(differences: &[Difference], all: bool) {
+    let shown = if all { differences.len() } else { 1 };
+    for difference in differences.iter().take(shown) {
+        let service = difference.service.as_deref().unwrap_or("the file");
+        println!("  {service}, {}", difference.what);
+        println!("    stored:     {}", difference.stored);
+        println!("    recomputed: {}", difference.recomputed);
+    }
+    if let Some(more @ 1..) = differences.len().checked_sub(shown) {
+        println!("  and {} more (--all shows them)", words::count(more as u64));
+    }
+}
+
+fn document(found: &Findings, mended: Option<&[Difference]>) -> Value {
+    let time = |at: Option<crate::domain::time::UnixMs>| at.map(|at| at.to_string());
+    let differences = |all: &[Difference]| {
+        let one = |d: &Difference| json!({"service": d.service, "what": d.what, "stored": d.stored, "recomputed": d.recomputed});
+        all.iter().map(one).collect::<Vec<_>>()
+    };
+    let services = found.compared.iter().map(|(service, c)| {
+        json!({
+            "service": service.name, "results": c.results, "hours": c.hours, "days": c.days,
+            "days_by_hours": c.days_by_hours, "outages": c.outages, "gaps": c.gaps, "rows_from": time(c.rows_from),
+            "retired": c.retired, "outages_from": time(c.outages_from.filter(|_| c.retired)),
+        })
+    });
+    json!({
+        "verified": found.differences.is_empty(),
+        "services": services.collect::<Vec<_>>(),
+        "differences": differences(&found.differences),
+        "repaired": mended.map(differences),
+    })
+}

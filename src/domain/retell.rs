@@ -1,0 +1,259 @@
+//! Tells a history again: runs stored results through the state machine and says which outages and gaps come of it.
+//!
+//! With the thresholds that were in force it gives the history's own outages, whatever the restarts in between; with
+//! others it gives those that one would have had.
+
+use super::{
+    check::{Outcome, PhaseTimes},
+    health::{Confirmed, Health},
+    incident::CAUSE_CHANGES_KEPT,
+    service::Thresholds,
+    time::UnixMs,
+    timeline::{Piece, Says},
+};
+
+/// A stored result, as far as outages and gaps follow from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    pub at: UnixMs,
+    pub outcome: Outcome,
+    pub latency_us: Option<u32>,
+    pub phases: PhaseTimes,
+    /// Why it is not `up`.
+    pub why: Option<Why>,
+    /// With the settings of its time: the longest time it speaks for, in milliseconds,
+    pub validity_ms: i64,
+    /// and how many in a row change the status.
+    pub thresholds: Thresholds,
+}
+
+/// What makes one failure another than the one before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Why {
+    /// The number of its reason; equal reasons have equal numbers.
+    pub reason: i64,
+    pub http_status: Option<u16>,
+}
+
+impl Told {
+    /// When it was known: its start and what it took.
+    pub fn known_at(&self) -> UnixMs {
+        self.at.plus(i64::from(self.latency_us.unwrap_or(0)).div_euclid(1000))
+    }
+}
+
+/// An outage that follows from stored results. The fields are those of [`super::incident::Outage`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Retold {
+    pub last_ok_at: Option<UnixMs>,
+    /// The first failed check.
+    pub first: Told,
+    pub why: Why,
+    pub confirmed_at: Option<UnixMs>,
+    pub ended_at: Option<UnixMs>,
+    /// What its failed checks speak for, in milliseconds, up to the latest check.
+    pub down_ms: i64,
+    pub checks_failed: u64,
+    /// Why its latest failed check failed.
+    pub last_why: Why,
+    /// How often the cause changed,
+    pub cause_changes: u64,
+    /// and the first [`CAUSE_CHANGES_KEPT`] of these changes.
+    pub changes: Vec<(UnixMs, Why)>,
+}
+
+/// What the next result settles.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Heard {
+    /// What the result before it spoke for.
+    pub spoken: Option<Piece>,
+    /// The time between them that nothing speaks for.
+    pub gap: Option<(UnixMs, UnixMs)>,
+    /// The outage that this result ends.
+    pub ended: Option<Retold>,
+}
+
+/// Where the retelling stands.
+#[derive(Clone, Debug)]
+pub struct Retelling {
+    health: Health,
+    last: Option<Told>,
+    open: Option<Retold>,
+    start: Start,
+}
+
+/// What is known of the time before the first result that is told.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// There was none, or what it left is known by now: every outage that began after this moment is told.
+    Known(UnixMs),
+    /// Results have been retired, and the service may have been up or down. So many passed ones in a row so far, the
+    /// first of them at this moment.
+    Unknown(u32, UnixMs),
+}
+
+impl Retelling {
+    /// Begins with the first result that ever was.
+    pub fn from_the_beginning() -> Retelling {
+        Retelling { health: Health::NEW, last: None, open: None, start: Start::Known(UnixMs(i64::MIN)) }
+    }
+
+    /// Begins in the middle: nothing is told of outages until as many checks in a row have passed as end any outage.
+    pub fn from_the_middle() -> Retelling {
+        Retelling { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Retelling::from_the_beginning() }
+    }
+
+    /// From when on outages are told: every one that began after this moment. `None` while it is not known whether the
+    /// service was up.
+    pub fn known_from(&self) -> Option<UnixMs> {
+        match self.start {
+            Start::Known(from) => Some(from),
+            Start::Unknown(..) => None,
+        }
+    }
+
+    /// Takes the next result, which is later than the one before.
+    pub fn observe(&mut self, check: Told) -> Heard {
+        let (spoken, gap) = self.end_speech(check.at);
+        let ended = match self.start {
+            Start::Known(_) => self.outage(&check),
+            Start::Unknown(in_a_row, first) => {
+                self.orient(&check, in_a_row, first);
+                None
+            }
+        };
+        self.last = Some(check);
+        Heard { spoken, gap, ended }
+    }
+
+    /// The outage that lasts after the latest result.
+    pub fn open(&self) -> Option<&Retold> {
+        self.open.as_ref()
+    }
+
+    /// What the latest result speaks for, up to `now`.
+    pub fn last_speech(&self, now: UnixMs) -> Option<Piece> {
+        let last = self.last?;
+        let to = now.max(last.at).min(last.at.plus(last.validity_ms));
+        Some(Piece { from: last.at, to, says: Says::Spoken(last.outcome) })
+    }
+
+    fn end_speech(&mut self, next_at: UnixMs) -> (Option<Piece>, Option<(UnixMs, UnixMs)>) {
+        let Some(last) = self.last else { return (None, None) };
+        let silent_from = last.at.plus(last.validity_ms);
+        let spoken = Piece { from: last.at, to: next_at.min(silent_from), says: Says::Spoken(last.outcome) };
+        if last.outcome == Outcome::Down
+            && let Some(outage) = &mut self.open
+        {
+            outage.down_ms += spoken.to.since(spoken.from);
+        }
+        (Some(spoken), (silent_from < next_at).then_some((silent_from, next_at)))
+    }
+
+    fn orient(&mut self, check: &Told, in_a_row: u32, first: UnixMs) {
+        match check.outcome.passed() {
+            Some(true) => {
+                let first = if in_a_row == 0 { check.at } else { first };
+                self.start = if in_a_row + 1 >= check.thresholds.success {
+                    self.health = Health { confirmed: Confirmed::Up, last_ok_at: Some(check.at), ..Health::NEW };
+                    Start::Known(first)
+                } else {
+                    Start::Unknown(in_a_row + 1, first)
+                };
+            }
+            Some(false) => self.start = Start::Unknown(0, check.at),
+            None => {}
+        }
+    }
+
+    fn outage(&mut self, check: &Told) -> Option<Retold> {
+        let changes = self.health.observe(check.thresholds, check.at, check.outcome);
+        if let (Some(began), Some(why)) = (changes.began, check.why) {
+            self.open = Some(Retold {
+                last_ok_at: began.last_ok_at,
+                first: *check,
+                why,
+                confirmed_at: None,
+                ended_at: None,
+                down_ms: 0,
+                checks_failed: 0,
+                last_why: why,
+                cause_changes: 0,
+                changes: Vec::new(),
+            });
+        }
+        let outage = self.open.as_mut()?;
+        if check.outcome == Outcome::Down {
+            outage.checks_failed += 1;
+            if let Some(why) = check.why.filter(|why| *why != outage.last_why) {
+                outage.last_why = why;
+                outage.cause_changes += 1;
+                if outage.cause_changes <= CAUSE_CHANGES_KEPT {
+                    outage.changes.push((check.at, why));
+                }
+            }
+        }
+        if changes.confirmed {
+            outage.confirmed_at = Some(check.known_at());
+        }
+        outage.ended_at = changes.ended;
+        changes.ended.and_then(|_| self.open.take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Thresholds = Thresholds { failure: 2, success: 2 };
+
+    /// One result a second ('.' up, 'x' and 'y' down for different reasons, ' ' none); each speaks for 3 s.
+    fn tell(mut retelling: Retelling, results: &str) -> (Retelling, Vec<Heard>) {
+        let mut heard = Vec::new();
+        for (i, c) in results.chars().enumerate().filter(|(_, c)| *c != ' ') {
+            let outcome = if c == '.' { Outcome::Up } else { Outcome::Down };
+            heard.push(retelling.observe(Told {
+                at: UnixMs(i as i64 * 1000),
+                outcome,
+                latency_us: Some(7_000),
+                phases: PhaseTimes::default(),
+                why: (c != '.').then_some(Why { reason: c as i64, http_status: None }),
+                validity_ms: 3_000,
+                thresholds: T,
+            }));
+        }
+        (retelling, heard)
+    }
+
+    #[test]
+    fn an_outage_is_told_with_its_causes_and_what_its_failures_speak_for() {
+        let (retelling, heard) = tell(Retelling::from_the_beginning(), ".xxy.x..");
+        let ended: Vec<&Retold> = heard.iter().filter_map(|h| h.ended.as_ref()).collect();
+        let [outage] = ended[..] else { panic!("{ended:?}") };
+        assert_eq!((outage.last_ok_at, outage.first.at), (Some(UnixMs(0)), UnixMs(1000)));
+        assert_eq!((outage.confirmed_at, outage.ended_at), (Some(UnixMs(2007)), Some(UnixMs(6000))));
+        assert_eq!((outage.down_ms, outage.checks_failed, outage.cause_changes), (4000, 4, 2));
+        let changes: Vec<(i64, i64)> = outage.changes.iter().map(|(at, why)| (at.0, why.reason)).collect();
+        assert_eq!(changes, [(3000, 'y' as i64), (5000, 'x' as i64)]);
+        assert_eq!(retelling.open(), None);
+    }
+
+    #[test]
+    fn what_nothing_speaks_for_is_a_gap_and_no_downtime() {
+        let (retelling, heard) = tell(Retelling::from_the_beginning(), "x      x");
+        assert_eq!(heard[1].gap, Some((UnixMs(3000), UnixMs(7000))));
+        assert_eq!(retelling.open().map(|o| o.down_ms), Some(3000));
+        assert_eq!(retelling.last_speech(UnixMs(8000)).map(|p| p.to), Some(UnixMs(8000)));
+        assert_eq!(retelling.last_speech(UnixMs(80_000)).map(|p| p.to), Some(UnixMs(10_000)));
+    }
+
+    #[test]
+    fn told_from_the_middle_nothing_is_said_before_the_service_is_known_to_be_up() {
+        let (retelling, heard) = tell(Retelling::from_the_middle(), "xx.xx.");
+        assert!(heard.iter().all(|h| h.ended.is_none()));
+        assert_eq!((retelling.known_from(), retelling.open()), (None, None));
+        let (retelling, heard) = tell(Retelling::from_the_middle(), "xx..x.");
+        assert_eq!(retelling.known_from(), Some(UnixMs(2000)));
+        assert_eq!(heard[5].ended.as_ref().map(|o| o.first.at), Some(UnixMs(4000)));
+    }
+}

@@ -1,0 +1,112 @@
+//! The stored results as a history is told again from them: each with the settings of its time.
+
+use super::{Result, results};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{Class, Outcome},
+        retell::{Told, Why},
+        service::Thresholds,
+        time::UnixMs,
+    },
+};
+use rusqlite::{Connection, params};
+use std::{collections::HashSet, ops::ControlFlow};
+
+/// What a service was set to from a moment on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Setting {
+    pub(super) since: UnixMs,
+    pub(super) enabled: bool,
+    pub(super) validity_ms: i64,
+    pub(super) thresholds: Thresholds,
+    pub(super) degraded_after_ms: Option<i64>,
+}
+
+/// All that a service was ever set to, in the order of time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Settings(pub(super) Vec<Setting>);
+
+impl Settings {
+    pub(super) fn of(conn: &Connection, service: ServiceId) -> Result<Settings> {
+        let mut statement = conn.prepare_cached(
+            "SELECT since, enabled, 2 * interval_ms + timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+             FROM setting WHERE service_id = ?1 ORDER BY since",
+        )?;
+        let rows = statement.query_map([service.0], |row| {
+            Ok(Setting {
+                since: UnixMs(row.get(0)?),
+                enabled: row.get(1)?,
+                validity_ms: row.get(2)?,
+                thresholds: Thresholds { failure: row.get(3)?, success: row.get(4)? },
+                degraded_after_ms: row.get(5)?,
+            })
+        })?;
+        Ok(Settings(rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// What was in force at this moment. Before the first settings the first hold; `None` where there are none at all.
+    pub(super) fn at(&self, at: UnixMs) -> Option<&Setting> {
+        let later = self.0.partition_point(|s| s.since <= at);
+        self.0.get(later.saturating_sub(1))
+    }
+}
+
+/// Hands `each` the results of a service from `from` on, oldest first, with what was in force when they were made, until
+/// it has had enough.
+pub(super) fn each(
+    conn: &Connection,
+    service: ServiceId,
+    settings: &Settings,
+    from: UnixMs,
+    mut each: impl FnMut(Told, &Setting) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us, http_status, reason_id FROM check_result
+         WHERE service_id = ?1 AND at >= ?2 ORDER BY at",
+    )?;
+    let mut rows = statement.query(params![service.0, from.0])?;
+    while let Some(row) = rows.next()? {
+        let at = UnixMs(row.get(0)?);
+        let Some(setting) = settings.at(at) else { continue };
+        let (outcome, http_status, reason) = (results::outcome(row, 1)?, row.get(7)?, row.get::<_, Option<i64>>(8)?);
+        let told = Told {
+            at,
+            outcome,
+            latency_us: row.get(2)?,
+            // Nobody asks for the phases of a check that passed.
+            phases: if outcome == Outcome::Down { results::phases(row, 3)? } else { Default::default() },
+            why: reason.map(|reason| Why { reason, http_status }),
+            validity_ms: setting.validity_ms,
+            thresholds: setting.thresholds,
+        };
+        if each(told, setting)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
+/// knowing what was before. `None` when there were never so many.
+pub(super) fn calm_before(conn: &Connection, service: ServiceId, at: UnixMs, count: u32) -> Result<Option<UnixMs>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 3 ORDER BY at DESC",
+    )?;
+    let mut rows = statement.query(params![service.0, at.0])?;
+    let mut in_a_row = 0;
+    while let Some(row) = rows.next()? {
+        in_a_row = if results::outcome(row, 1)?.passed() == Some(true) { in_a_row + 1 } else { 0 };
+        if in_a_row >= count {
+            return Ok(Some(UnixMs(row.get(0)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// The numbers of the reasons that say that a check was slow, and nothing worse.
+pub(super) fn slow_reasons(conn: &Connection) -> Result<HashSet<i64>> {
+    let mut statement = conn.prepare_cached("SELECT id FROM reason WHERE class = ?1")?;
+    let rows = statement.query_map([Class::Slow.as_str()], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,232 @@
+//! What is done to a history beside the running service, or instead of it: it is examined, mended, thinned out, made
+//! smaller.
+
+use super::{
+    Keep, Overdue, Result, StoreError, forget, repair,
+    retention::{self, Sweep},
+    schema,
+    services::{self, StoredService},
+    size,
+    verify::{self, Compared, Difference},
+};
+use crate::{board::ServiceId, domain::time::UnixMs};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+
+/// Looks at a history, also while it is written. It can change nothing.
+#[derive(Debug)]
+pub struct Examiner {
+    conn: Connection,
+}
+
+/// What the history has of one service.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stock {
+    pub service: StoredService,
+    /// Of the check results that are kept.
+    pub first_at: Option<UnixMs>,
+    pub last_at: Option<UnixMs>,
+    pub results: u64,
+    /// What these take in the file, estimated from a sample.
+    pub bytes: u64,
+    pub incidents: u64,
+    pub blips: u64,
+}
+
+impl Examiner {
+    /// Opens a history that exists.
+    ///
+    /// # Errors
+    /// When there is none, it is not ours, or it cannot be opened.
+    pub fn open(path: &Path) -> Result<Examiner> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let conn = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
+        schema::identify(&conn, path)?;
+        Ok(Examiner { conn })
+    }
+
+    /// Every service ever configured, by name.
+    pub fn services(&self) -> Result<Vec<StoredService>> {
+        services::all(&self.conn)
+    }
+
+    /// Computes all that is derived of one service again, within one moment of the history, and hands `found` what
+    /// differs. `None` when the service has gone meanwhile.
+    pub fn verify(&mut self, service: ServiceId, mut found: impl FnMut(Difference)) -> Result<Option<Compared>> {
+        let tx = self.conn.transaction()?;
+        let Some(service) = services::by_id(&tx, service)? else { return Ok(None) };
+        let mut note = |difference, _fix| {
+            found(difference);
+            Ok(())
+        };
+        verify::service(&tx, &service, retention::kept(&tx)?, &mut note).map(Some)
+    }
+
+    /// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.
+    pub fn integrity(&self, quick: bool) -> Result<Vec<Difference>> {
+        verify::integrity(&self.conn, quick)
+    }
+
+    /// What the history has of a service.
+    pub fn stock(&mut self, service: StoredService) -> Result<Stock> {
+        let tx = self.conn.transaction()?;
+        let (first, last): (Option<i64>, Option<i64>) = tx
+            .prepare_cached("SELECT (SELECT min(at) FROM check_result WHERE service_id = ?1), (SELECT max(at) FROM check_result WHERE service_id = ?1)")?
+            .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // Hour sums have counted what lies in them; the edges are counted here.
+        let results: i64 = tx
+            .prepare_cached(
+                "WITH span AS (SELECT ?2 AS first, min(start) AS a, max(start) + 3600000 AS b FROM rollup_hour
+                   WHERE service_id = ?1 AND start >= ?2)
+                 SELECT coalesce((SELECT sum(checks) FROM rollup_hour WHERE service_id = ?1 AND start >= ?2), 0)
+                   + (SELECT count(*) FROM check_result, span WHERE service_id = ?1 AND at < coalesce(a, 0))
+                   + (SELECT count(*) FROM check_result, span WHERE service_id = ?1 AND at >= coalesce(b, 0))",
+            )?
+            .query_row(params![service.id.0, first.unwrap_or(0)], |row| row.get(0))?;
+        let (incidents, blips): (i64, i64) = tx
+            .prepare_cached(
+                "SELECT count(confirmed_at), count(*) FILTER (WHERE confirmed_at IS NULL AND ended_at IS NOT NULL)
+                 FROM outage WHERE service_id = ?1",
+            )?
+            .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let results = results.unsigned_abs();
+        Ok(Stock {
+            bytes: results * size::row_bytes(&tx, "check_result", service.id)?,
+            first_at: first.map(UnixMs),
+            last_at: last.map(UnixMs),
+            results,
+            incidents: incidents.unsigned_abs(),
+            blips: blips.unsigned_abs(),
+            service,
+        })
+    }
+
+    /// What is older than it has to be kept, for each kind of data.
+    pub fn overdue(&mut self, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
+        let tx = self.conn.transaction()?;
+        retention::overdue(&tx, keep, now)
+    }
+
+    /// What the file takes.
+    pub fn space(&self) -> Result<Space> {
+        Space::of(&self.conn)
+    }
+}
+
+/// What the file takes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    pub bytes: u64,
+    /// The part of it that holds nothing any more.
+    pub free_bytes: u64,
+}
+
+impl Space {
+    fn of(conn: &Connection) -> Result<Space> {
+        let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let page = number("page_size")?.unsigned_abs();
+        Ok(Space {
+            bytes: number("page_count")?.unsigned_abs() * page,
+            free_bytes: number("freelist_count")?.unsigned_abs() * page,
+        })
+    }
+}
+
+/// The right to write a history, for a command instead of the service.
+#[derive(Debug)]
+pub struct Upkeep {
+    conn: Connection,
+    _lock: schema::Lock,
+}
+
+/// Pages given back in one step: 4 MiB.
+const PAGES_AT_ONCE: u32 = 1024;
+/// Rows of a forgotten service that are deleted in one step.
+const FORGOTTEN_AT_ONCE: usize = 5_000;
+
+impl Upkeep {
+    /// Opens a history that exists, when nobody else writes it.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be used, or a running service (or another command) holds it.
+    pub fn open(path: &Path) -> Result<Upkeep> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let lock = schema::lock(path)?;
+        Ok(Upkeep { conn: schema::open_writer(path)?, _lock: lock })
+    }
+
+    /// Every service ever configured, by name.
+    pub fn services(&self) -> Result<Vec<StoredService>> {
+        services::all(&self.conn)
+    }
+
+    /// Makes all that is derived of one service agree with its rows; what did not.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written; what was mended so far stays so.
+    pub fn repair(&mut self, service: ServiceId) -> Result<Vec<Difference>> {
+        repair::service(&mut self.conn, service)
+    }
+
+    /// Deletes one small piece of what is too old; whether there may be more.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing was deleted by this call then.
+    pub fn retire(&mut self, sweep: &mut Retiring, keep: Keep, now: UnixMs) -> Result<bool> {
+        sweep.0.step(&mut self.conn, keep, now)
+    }
+
+    /// Takes a service out of every answer; its rows go with [`Upkeep::forget_some`].
+    ///
+    /// # Errors
+    /// When there is no such service, or the file cannot be written.
+    pub fn forget(&mut self, name: &str) -> Result<()> {
+        forget::begin(&mut self.conn, name).map(drop)
+    }
+
+    /// Deletes a piece of what is left of services that are being forgotten; how many rows. 0 when all of it has gone.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_some(&mut self) -> Result<usize> {
+        let Some(service) = forget::unfinished(&self.conn)? else { return Ok(0) };
+        let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let rows = forget::some(&tx, service, FORGOTTEN_AT_ONCE)?;
+        tx.commit()?;
+        Ok(rows)
+    }
+
+    /// What the file takes.
+    pub fn space(&self) -> Result<Space> {
+        Space::of(&self.conn)
+    }
+
+    /// Gives a piece of what holds nothing back to the file system; whether there is more.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn compact_some(&mut self) -> Result<bool> {
+        let free = self.space()?.free_bytes;
+        let in_steps: i64 = self.conn.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+        if free > 0 && in_steps != 2 {
+            // A copy of a history may have lost the mark that lets it shrink in steps: it is written anew, with it.
+            self.conn.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
+        } else if free > 0 {
+            let mut statement = self.conn.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+        }
+        // The file itself becomes shorter only when the log has been written back to it.
+        self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).optional()?;
+        let left = self.space()?.free_bytes;
+        Ok(left > 0 && left < free)
+    }
+}
+
+/// How far the deletion of what is too old has come.
+#[derive(Default, Debug)]
+pub struct Retiring(Sweep);

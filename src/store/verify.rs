@@ -1,0 +1,605 @@
+//! Proves what is derived: computes every rollup, outage and gap of a service again, from the rows, and compares.
+//!
+//! The writer keeps rows and what follows from them in one transaction, so within one moment of the database they agree,
+//! also while the service runs.
+
+use super::{
+    Result,
+    life::Lives,
+    retention::{self, Kept},
+    rollups::{self, Size},
+    services::StoredService,
+    told::{self, Settings},
+};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::PhaseTimes,
+        incident::GapReason,
+        retell::{Retelling, Retold, Why},
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        timeline::Tally,
+        window::Window,
+    },
+};
+use rusqlite::Connection;
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+/// Something that is stored and does not follow from the rows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// `None`: it is the file that is damaged.
+    pub service: Option<String>,
+    /// In words, with its time.
+    pub what: String,
+    pub stored: String,
+    pub recomputed: String,
+}
+
+/// What was compared of one service.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Compared {
+    pub results: u64,
+    pub hours: u64,
+    pub days: u64,
+    pub outages: u64,
+    pub gaps: u64,
+    /// The first result that is kept; `None` where there is none.
+    pub rows_from: Option<UnixMs>,
+    /// Whether results before it have been retired, so that only what followed them could be computed again.
+    pub retired: bool,
+    /// Where results have been retired: outages that began after this moment were compared; `None`: none could be.
+    pub outages_from: Option<UnixMs>,
+    /// Day sums of before the rows, compared with the hour sums that are kept.
+    pub days_by_hours: u64,
+}
+
+/// What makes a difference go away.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Fix {
+    RolledUntil(Option<UnixMs>),
+    Sum {
+        size: Size,
+        start: UnixMs,
+        tally: Box<Tally>,
+    },
+    DropOutage(i64),
+    /// In the place of the one with this number, or as a new one.
+    WriteOutage {
+        id: Option<i64>,
+        outage: Box<Retold>,
+    },
+    EndOutage {
+        id: i64,
+        ended_at: UnixMs,
+    },
+    /// The gap that begins at this moment: its end and reason, or that there is none.
+    Gap {
+        from: UnixMs,
+        to: Option<(UnixMs, GapReason)>,
+    },
+}
+
+/// Hears of each difference and of what makes it go away.
+pub(super) type Found<'a> = dyn FnMut(Difference, Fix) -> Result<()> + 'a;
+
+/// Computes all that follows from the rows of a service and compares it with what is stored. The connection is in a
+/// transaction: what is compared is one moment of the history.
+pub(super) fn service(
+    conn: &Connection,
+    service: &StoredService,
+    kept: Kept,
+    found: &mut Found<'_>,
+) -> Result<Compared> {
+    let rows = Rows::of(conn, service, kept)?;
+    let mut examination = Examination { conn, service, kept, rows, compared: Compared::default(), found };
+    examination.compared.rows_from = rows.first;
+    examination.compared.retired = rows.retired;
+    examination.sums()?;
+    examination.story()?;
+    Ok(examination.compared)
+}
+
+/// Which rows there are.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    first: Option<UnixMs>,
+    last_judged: Option<UnixMs>,
+    /// Whether there may have been others before the first.
+    retired: bool,
+}
+
+impl Rows {
+    fn of(conn: &Connection, service: &StoredService, kept: Kept) -> Result<Rows> {
+        let at = |sql: &str| -> Result<Option<UnixMs>> {
+            let at: Option<i64> = conn.prepare_cached(sql)?.query_row([service.id.0], |row| row.get(0))?;
+            Ok(at.map(UnixMs))
+        };
+        let first = at("SELECT min(at) FROM check_result WHERE service_id = ?1")?;
+        let last_judged = at("SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome < 3")?;
+        let retired = retention::may_have_gone(service, kept, first);
+        Ok(Rows { first, last_judged, retired })
+    }
+
+    /// Up to where hours should be settled.
+    fn rolled_until(&self) -> Option<UnixMs> {
+        let first = self.first?.floor(HOUR_MS);
+        Some(self.last_judged.map_or(first, |last| first.max(last.floor(HOUR_MS))))
+    }
+}
+
+struct Examination<'a, 'f> {
+    conn: &'a Connection,
+    service: &'a StoredService,
+    kept: Kept,
+    rows: Rows,
+    compared: Compared,
+    found: &'a mut Found<'f>,
+}
+
+/// Before everything.
+const EVER: UnixMs = UnixMs(i64::MIN);
+
+impl Examination<'_, '_> {
+    fn differs(&mut self, what: String, stored: String, recomputed: String, fix: Fix) -> Result<()> {
+        let service = Some(self.service.name.clone());
+        (self.found)(Difference { service, what, stored, recomputed }, fix)
+    }
+
+    fn id(&self) -> ServiceId {
+        self.service.id
+    }
+
+    /// The rollups that are stored in this time; `None` where one cannot be read.
+    fn stored_sums(&self, size: Size, from: UnixMs, to: UnixMs) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
+        let mut stored = BTreeMap::new();
+        if let Some(window) = Window::new(from, to) {
+            rollups::read(self.conn, size, self.id(), window, rollups::Latency::Read, |start, tally| {
+                stored.insert(start, tally);
+                Ok(())
+            })?;
+        }
+        Ok(stored)
+    }
+
+    /// Compares the rollups of a stretch of time; where something has been retired, what is missing may be.
+    fn compare_sums(
+        &mut self,
+        size: Size,
+        (from, to): (UnixMs, UnixMs),
+        recomputed: &BTreeMap<UnixMs, Tally>,
+        may_be_missing: Option<UnixMs>,
+    ) -> Result<u64> {
+        let stored = self.stored_sums(size, from, to)?;
+        let nothing = Tally::default();
+        let mut count = 0;
+        for (&start, tally) in recomputed.iter().filter(|(_, tally)| **tally != nothing) {
+            count += 1;
+            match stored.get(&start) {
+                Some(Some(stored)) if stored == tally => {}
+                None if may_be_missing.is_some_and(|before| start < before) => {}
+                other => self.sum_differs(size, start, other.map(Option::as_ref), tally)?,
+            }
+        }
+        for (&start, tally) in stored.iter().filter(|(start, _)| recomputed.get(start).is_none_or(|t| *t == nothing)) {
+            self.sum_differs(size, start, Some(tally.as_ref()), &nothing)?;
+        }
+        Ok(count)
+    }
+
+    fn sum_differs(&mut self, size: Size, start: UnixMs, stored: Option<Option<&Tally>>, tally: &Tally) -> Result<()> {
+        let name = match size {
+            Size::Hour => "hour",
+            Size::Day => "day",
+        };
+        let nothing = Tally::default();
+        let (mut stored, recomputed) = match stored {
+            None => in_fields(&fields(&nothing), &fields(tally)),
+            Some(None) => ("a histogram that cannot be read".to_owned(), "one that can".to_owned()),
+            Some(Some(stored)) => in_fields(&fields(stored), &fields(tally)),
+        };
+        if stored.is_empty() {
+            stored = "no such row".to_owned();
+        }
+        let fix = Fix::Sum { size, start, tally: Box::new(tally.clone()) };
+        self.differs(format!("{name} {start}"), stored, recomputed, fix)
+    }
+
+    /// Hours and days.
+    fn sums(&mut self) -> Result<()> {
+        let until = self.rows.rolled_until();
+        if until != self.service.rolled_until {
+            let word = |until: Option<UnixMs>| until.map_or("nothing".to_owned(), |until| until.to_string());
+            let (stored, recomputed) = (word(self.service.rolled_until), word(until));
+            self.differs("hours settled up to".to_owned(), stored, recomputed, Fix::RolledUntil(until))?;
+        }
+        let (Some(first), Some(until)) = (self.rows.first, until) else {
+            // Without rows nothing can be summed up, unless it was before they were retired.
+            if !self.rows.retired {
+                self.compare_sums(Size::Hour, (EVER, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+                self.compare_sums(Size::Day, (EVER, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+            }
+            return Ok(());
+        };
+        // Where rows have been retired, what was said before the first one is not known.
+        let begin = if self.rows.retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
+        let whole_days = if self.rows.retired { begin.ceil(DAY_MS) } else { begin.floor(DAY_MS) };
+        let hours_kept = self.kept.hours_from.map(|from| from.min(until.floor(DAY_MS)));
+        if !self.rows.retired {
+            self.compare_sums(Size::Hour, (EVER, begin), &BTreeMap::new(), None)?;
+            self.compare_sums(Size::Day, (EVER, whole_days), &BTreeMap::new(), None)?;
+        }
+        let mut day = begin.floor(DAY_MS);
+        while day < until {
+            let end = day.plus(DAY_MS);
+            let (from, to) = (day.max(begin), end.min(until));
+            if let Some(window) = Window::new(from, to) {
+                let hours: BTreeMap<UnixMs, Tally> = rollups::recompute(self.conn, self.id(), window)?
+                    .iter()
+                    .map(|(hour, tally)| (hour.from(), tally.clone()))
+                    .collect();
+                self.compared.hours += self.compare_sums(Size::Hour, (from, to), &hours, hours_kept)?;
+                if day >= whole_days && end <= until {
+                    let mut sum = Tally::default();
+                    hours.values().for_each(|tally| sum.merge(tally));
+                    let days = BTreeMap::from([(day, sum)]);
+                    self.compared.days += self.compare_sums(Size::Day, (day, end), &days, self.kept.days_from)?;
+                }
+            }
+            day = self.next_day_with_rows(end)?;
+        }
+        // Nothing is settled that cannot be yet.
+        self.compare_sums(Size::Hour, (until, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+        self.compare_sums(Size::Day, (until.floor(DAY_MS), UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+        if self.rows.retired {
+            self.days_by_hours(whole_days.min(until.floor(DAY_MS)), hours_kept)?;
+        }
+        Ok(())
+    }
+
+    /// Where nothing was checked for years there is nothing to add up: the next day in which a result lies, or that one
+    /// may speak in, or that something is stored of.
+    fn next_day_with_rows(&self, day: UnixMs) -> Result<UnixMs> {
+        let next: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "SELECT min(at) FROM (
+                   SELECT min(at) AS at FROM check_result WHERE service_id = ?1 AND at >= ?2
+                   UNION ALL SELECT min(start) FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
+                   UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2
+                   UNION ALL SELECT ?2 WHERE EXISTS
+                     (SELECT 1 FROM check_result WHERE service_id = ?1 AND at >= ?2 - ?3 AND at < ?2))",
+            )?
+            .query_row([self.id().0, day.0, LONGEST_VALIDITY_MS], |row| row.get(0))?;
+        Ok(next.map_or(UnixMs(i64::MAX), UnixMs).floor(DAY_MS).max(day))
+    }
+
+    /// Days of before the rows are sums of the hours that are still kept.
+    fn days_by_hours(&mut self, to: UnixMs, hours_kept: Option<UnixMs>) -> Result<()> {
+        let first = |size: Size| -> Result<Option<UnixMs>> {
+            let sql = format!("SELECT min(start) FROM {} WHERE service_id = ?1", size.table());
+            let first: Option<i64> = self.conn.prepare_cached(&sql)?.query_row([self.id().0], |row| row.get(0))?;
+            Ok(first.map(UnixMs))
+        };
+        let stored = [first(Size::Hour)?, first(Size::Day)?].into_iter().flatten().min();
+        let Some(from) = hours_kept.or(stored).max(stored).map(|from| from.ceil(DAY_MS)) else { return Ok(()) };
+        let mut days: BTreeMap<UnixMs, Tally> = BTreeMap::new();
+        for (hour, tally) in self.stored_sums(Size::Hour, from, to)? {
+            if let Some(tally) = tally {
+                days.entry(hour.floor(DAY_MS)).or_default().merge(&tally);
+            }
+        }
+        self.compared.days_by_hours += self.compare_sums(Size::Day, (from, to), &days, self.kept.days_from)?;
+        Ok(())
+    }
+
+    /// Outages and gaps.
+    fn story(&mut self) -> Result<()> {
+        let settings = Settings::of(self.conn, self.id())?;
+        let lives = Lives::of(self.conn, &settings)?;
+        let mut outages = stored_outages(self.conn, self.id())?;
+        let mut gaps = stored_gaps(self.conn, self.id())?;
+        let mut telling =
+            if self.rows.retired { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+        let mut missing: Vec<Retold> = Vec::new();
+        let mut last_validity_ms = 0;
+        if let Some(first) = self.rows.first {
+            if self.rows.retired {
+                // What ended before the first row, or reaches into it, cannot be computed again.
+                gaps.retain(|&from, _| from >= first);
+            }
+            let (conn, id) = (self.conn, self.id());
+            told::each(conn, id, &settings, first, |told, _| {
+                let heard = telling.observe(told);
+                if let Some((from, to)) = heard.gap {
+                    let stored = gaps.remove(&from);
+                    self.compare_gap((from, to), stored, &lives, &settings, last_validity_ms)?;
+                }
+                if let Some(outage) = &heard.ended {
+                    self.compare_outage(outage, &mut outages, &mut missing)?;
+                }
+                last_validity_ms = told.validity_ms;
+                self.compared.results += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            if let Some(outage) = telling.open() {
+                self.compare_outage(outage, &mut outages, &mut missing)?;
+            }
+        } else if self.rows.retired {
+            return Ok(());
+        }
+        self.compared.outages_from = telling.known_from();
+        for (from, (to, why)) in gaps {
+            let fix = Fix::Gap { from, to: None };
+            self.differs(format!("gap {from}"), format!("to {to}, {why}"), "no gap".to_owned(), fix)?;
+        }
+        self.left_over(outages, missing, telling.known_from())
+    }
+
+    fn compare_gap(
+        &mut self,
+        (from, to): (UnixMs, UnixMs),
+        stored: Option<(UnixMs, String)>,
+        lives: &Lives,
+        settings: &Settings,
+        validity_ms: i64,
+    ) -> Result<()> {
+        let why = lives.reasons(from, to, settings, validity_ms);
+        let fix = Fix::Gap { from, to: Some((to, why[0])) };
+        let recomputed = |to: UnixMs| format!("to {to}, {}", why[0].as_str());
+        match stored {
+            Some((stored_to, stored_why)) => {
+                self.compared.gaps += 1;
+                if stored_to != to || !why.iter().any(|why| why.as_str() == stored_why) {
+                    let stored = format!("to {stored_to}, {stored_why}");
+                    self.differs(format!("gap {from}"), stored, recomputed(to), fix)?;
+                }
+            }
+            None if self.kept.days_from.is_some_and(|kept| to < kept) => {}
+            None => self.differs(format!("gap {from}"), "no gap".to_owned(), recomputed(to), fix)?,
+        }
+        Ok(())
+    }
+
+    fn compare_outage(
+        &mut self,
+        outage: &Retold,
+        stored: &mut BTreeMap<UnixMs, Vec<StoredOutage>>,
+        missing: &mut Vec<Retold>,
+    ) -> Result<()> {
+        let started_at = outage.first.at;
+        let same = stored.get_mut(&started_at).and_then(|all| (!all.is_empty()).then(|| all.remove(0)));
+        let Some(same) = same else {
+            let may_be_missing = outage.ended_at.zip(self.kept.days_from).is_some_and(|(ended, kept)| ended < kept);
+            if !may_be_missing {
+                missing.push(outage.clone());
+            }
+            return Ok(());
+        };
+        self.compared.outages += 1;
+        let (stored, recomputed) = in_fields(&same.fields(self.conn)?, &retold_fields(outage));
+        if stored != recomputed {
+            let fix = Fix::WriteOutage { id: Some(same.id), outage: Box::new(outage.clone()) };
+            self.differs(format!("outage {} of {started_at}", same.id), stored, recomputed, fix)?;
+        }
+        Ok(())
+    }
+
+    /// Outages that are stored and do not follow from the rows, and those that follow and are not stored. One in the
+    /// place of the other keeps its number: it is in links and alerts.
+    fn left_over(
+        &mut self,
+        stored: BTreeMap<UnixMs, Vec<StoredOutage>>,
+        mut missing: Vec<Retold>,
+        known_from: Option<UnixMs>,
+    ) -> Result<()> {
+        let mut extra: Vec<(UnixMs, StoredOutage)> =
+            stored.into_iter().flat_map(|(at, all)| all.into_iter().map(move |outage| (at, outage))).collect();
+        if self.rows.retired {
+            let Some(known_from) = known_from else { return Ok(()) };
+            for (at, outage) in extra.iter().filter(|(at, o)| *at <= known_from && o.ended_at.is_none()) {
+                let fix = Fix::EndOutage { id: outage.id, ended_at: known_from };
+                let what = format!("outage {} of {at}", outage.id);
+                self.differs(what, "it lasts".to_owned(), format!("ended by {known_from}"), fix)?;
+            }
+            extra.retain(|(at, _)| *at > known_from);
+        }
+        for (at, outage) in extra {
+            let end = |ended: Option<UnixMs>| ended.unwrap_or(UnixMs(i64::MAX));
+            let overlaps = |m: &Retold| m.first.at <= end(outage.ended_at) && at <= end(m.ended_at);
+            let what = format!("outage {} of {at}", outage.id);
+            match missing.iter().position(overlaps).map(|i| missing.remove(i)) {
+                Some(instead) => {
+                    let (stored, recomputed) = in_fields(&outage.fields(self.conn)?, &retold_fields(&instead));
+                    let fix = Fix::WriteOutage { id: Some(outage.id), outage: Box::new(instead) };
+                    self.differs(what, stored, recomputed, fix)?;
+                }
+                None => {
+                    let (stored, _) = in_fields(&outage.fields(self.conn)?, &[]);
+                    self.differs(what, stored, "no outage".to_owned(), Fix::DropOutage(outage.id))?;
+                }
+            }
+        }
+        for outage in missing {
+            let (_, recomputed) = in_fields(&[], &retold_fields(&outage));
+            let what = format!("outage of {}", outage.first.at);
+            let fix = Fix::WriteOutage { id: None, outage: Box::new(outage) };
+            self.differs(what, "no outage".to_owned(), recomputed, fix)?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest time that a result speaks for: two intervals of a week, and the timeout.
+const LONGEST_VALIDITY_MS: i64 = 3 * 7 * DAY_MS;
+
+/// A name and a value in words.
+type Field = (&'static str, String);
+
+/// The values that differ, with their names.
+fn in_fields(stored: &[Field], recomputed: &[Field]) -> (String, String) {
+    let words = |one: &[Field], other: &[Field]| {
+        let differing = one.iter().filter(|field| !other.contains(field));
+        differing.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    };
+    (words(stored, recomputed), words(recomputed, stored))
+}
+
+fn fields(tally: &Tally) -> Vec<Field> {
+    let us = |us: Option<u32>| us.map_or("none".to_owned(), |us| us.to_string());
+    vec![
+        ("up_ms", tally.up_ms.to_string()),
+        ("degraded_ms", tally.degraded_ms.to_string()),
+        ("down_ms", tally.down_ms.to_string()),
+        ("unknown_ms", tally.unknown_ms.to_string()),
+        ("doubt_up_ms", tally.doubt_up_ms.to_string()),
+        ("doubt_down_ms", tally.doubt_down_ms.to_string()),
+        ("checks", tally.checks.to_string()),
+        ("failures", tally.failures.to_string()),
+        ("min_us", us(tally.min_us)),
+        ("max_us", us(tally.max_us)),
+        ("latency", hex(&tally.latency.to_bytes())),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::from("0x"), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// An outage as it is stored, for comparing.
+struct StoredOutage {
+    id: i64,
+    last_ok_at: Option<UnixMs>,
+    started_at: UnixMs,
+    confirmed_at: Option<UnixMs>,
+    ended_at: Option<UnixMs>,
+    down_ms: i64,
+    checks_failed: i64,
+    why: Why,
+    latency_us: Option<u32>,
+    phases: PhaseTimes,
+    last_why: Why,
+    cause_changes: i64,
+}
+
+impl StoredOutage {
+    fn fields(&self, conn: &Connection) -> Result<Vec<Field>> {
+        let mut statement = conn
+            .prepare_cached("SELECT at, reason_id, http_status FROM cause_change WHERE outage_id = ?1 ORDER BY at")?;
+        let changes = statement.query_map([self.id], |row| {
+            Ok((UnixMs(row.get(0)?), Why { reason: row.get(1)?, http_status: row.get(2)? }))
+        })?;
+        let changes = changes.collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(outage_fields(
+            [Some(self.started_at), self.last_ok_at, self.confirmed_at, self.ended_at],
+            [self.down_ms, self.checks_failed, self.cause_changes],
+            (self.why, self.latency_us, self.phases),
+            self.last_why,
+            &changes,
+        ))
+    }
+}
+
+fn retold_fields(outage: &Retold) -> Vec<Field> {
+    outage_fields(
+        [Some(outage.first.at), outage.last_ok_at, outage.confirmed_at, outage.ended_at],
+        [outage.down_ms, outage.checks_failed as i64, outage.cause_changes as i64],
+        (outage.why, outage.first.latency_us, outage.first.phases),
+        outage.last_why,
+        &outage.changes,
+    )
+}
+
+fn outage_fields(
+    times: [Option<UnixMs>; 4],
+    [down_ms, checks_failed, cause_changes]: [i64; 3],
+    (why, latency_us, phases): (Why, Option<u32>, PhaseTimes),
+    last_why: Why,
+    changes: &[(UnixMs, Why)],
+) -> Vec<Field> {
+    let time = |at: Option<UnixMs>| at.map_or("none".to_owned(), |at| at.to_string());
+    let us = |us: Option<u32>| us.map_or("none".to_owned(), |us| us.to_string());
+    let cause = |why: Why| match why.http_status {
+        Some(status) => format!("reason {} (HTTP {status})", why.reason),
+        None => format!("reason {}", why.reason),
+    };
+    let PhaseTimes { dns_us, connect_us, tls_us, ttfb_us } = phases;
+    let changes: Vec<String> = changes.iter().map(|(at, why)| format!("{at} {}", cause(*why))).collect();
+    vec![
+        ("started_at", time(times[0])),
+        ("last_ok_at", time(times[1])),
+        ("confirmed_at", time(times[2])),
+        ("ended_at", time(times[3])),
+        ("down_ms", down_ms.to_string()),
+        ("checks_failed", checks_failed.to_string()),
+        ("cause", cause(why)),
+        ("latency_us", us(latency_us)),
+        ("phases_us", [dns_us, connect_us, tls_us, ttfb_us].map(us).join("/")),
+        ("last_cause", cause(last_why)),
+        ("cause_changes", cause_changes.to_string()),
+        ("changes", format!("[{}]", changes.join("; "))),
+    ]
+}
+
+fn stored_outages(conn: &Connection, service: ServiceId) -> Result<BTreeMap<UnixMs, Vec<StoredOutage>>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, last_ok_at, started_at, confirmed_at, ended_at, down_ms, checks_failed, reason_id, http_status,
+           latency_us, dns_us, connect_us, tls_us, ttfb_us, last_reason_id, last_http_status, cause_changes
+         FROM outage WHERE service_id = ?1 ORDER BY started_at, id",
+    )?;
+    let mut rows = statement.query([service.0])?;
+    let mut all: BTreeMap<UnixMs, Vec<StoredOutage>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let time =
+            |column: usize| -> rusqlite::Result<Option<UnixMs>> { Ok(row.get::<_, Option<i64>>(column)?.map(UnixMs)) };
+        let outage = StoredOutage {
+            id: row.get(0)?,
+            last_ok_at: time(1)?,
+            started_at: UnixMs(row.get(2)?),
+            confirmed_at: time(3)?,
+            ended_at: time(4)?,
+            down_ms: row.get(5)?,
+            checks_failed: row.get(6)?,
+            why: Why { reason: row.get(7)?, http_status: row.get(8)? },
+            latency_us: row.get(9)?,
+            phases: super::results::phases(row, 10)?,
+            last_why: Why { reason: row.get(14)?, http_status: row.get(15)? },
+            cause_changes: row.get(16)?,
+        };
+        all.entry(outage.started_at).or_default().push(outage);
+    }
+    Ok(all)
+}
+
+fn stored_gaps(conn: &Connection, service: ServiceId) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
+    let mut statement = conn.prepare_cached("SELECT from_at, to_at, why FROM gap WHERE service_id = ?1")?;
+    let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), (UnixMs(row.get(1)?), row.get(2)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What SQLite says of the file: nothing when it is sound. The quick way does not compare indexes with their tables.
+pub(super) fn integrity(conn: &Connection, quick: bool) -> Result<Vec<Difference>> {
+    let mut found = Vec::new();
+    let broken = |what: &str, stored: String, recomputed: &str| Difference {
+        service: None,
+        what: what.to_owned(),
+        stored,
+        recomputed: recomputed.to_owned(),
+    };
+    let pragma = if quick { "PRAGMA quick_check" } else { "PRAGMA integrity_check" };
+    let mut statement = conn.prepare(pragma)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let said: String = row.get(0)?;
+        if said != "ok" {
+            found.push(broken("integrity of the file", said, "ok"));
+        }
+    }
+    let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        found.push(broken("reference", format!("a row of {table} names a {parent} that is not there"), "one that is"));
+    }
+    Ok(found)
+}

@@ -1,0 +1,782 @@
+//! The history proved, mended, replayed, thinned out: the commands that look after it, and what is left when they are
+//! killed.
+
+use crate::support::{
+    binary::{Serving, program, run, stderr, stdout, wait_for},
+    history::{History, KEEP, result, service, watched},
+    target::{Does, Target},
+};
+use healthcheck_dashboard::{
+    clock::Clock,
+    domain::{
+        check::CheckResult,
+        health::Health,
+        service::{Cadence, Service, Thresholds},
+        time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMs},
+    },
+    store::{Backfill, Difference, Examiner, Keep, Record, Store, Upkeep},
+};
+use rusqlite::{Connection, types::Value as Sql};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const BEGIN: &str = "2026-11-16T00:00:00Z";
+
+fn begin() -> UnixMs {
+    UnixMs::parse(BEGIN).unwrap()
+}
+
+/// A folder with a configuration that names one service which nothing is known of, and `[storage]` as given.
+fn folder(storage: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[storage]\npath = \"history.db\"\n{storage}\n[[checks.endpoints]]\nname = \"new\"\nurl = \"tcp://127.0.0.1:1\"\n"
+    );
+    std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    folder
+}
+
+/// Results at these times.
+type Past = Vec<CheckResult>;
+
+/// A result every `step_ms` from `from` on, one for each letter; a space is a check that did not happen.
+fn past(from: UnixMs, step_ms: i64, letters: &str) -> Past {
+    let with_letter = letters.chars().enumerate().filter(|(_, letter)| *letter != ' ');
+    with_letter
+        .map(|(i, letter)| {
+            let mut result = result(letter.to_ascii_lowercase(), from.plus(i as i64 * step_ms));
+            // A failure of another kind.
+            if letter == 'X' {
+                result.http_status = Some(500);
+                result.reason.as_mut().unwrap().message = "HTTP 500, expected 200–399".to_owned();
+            }
+            result
+        })
+        .collect()
+}
+
+/// Writes the past of some services, as one run of the monitor.
+fn write(path: &Path, services: &[(Service, Past)], began_at: UnixMs) {
+    let all = services.iter().map(|(service, _)| watched(service.clone())).collect();
+    let mut backfill = Backfill::open(path, all, began_at).unwrap();
+    let mut last = began_at;
+    for (index, (service, past)) in services.iter().enumerate() {
+        let id = backfill.ids[index];
+        let mut health = Health::NEW;
+        for some in past.chunks(5_000) {
+            let records: Vec<Record> = some
+                .iter()
+                .map(|result| {
+                    let changes = health.observe(service.thresholds, result.at, result.outcome);
+                    Record {
+                        service: id,
+                        result: result.clone(),
+                        excerpt: (result.reason.is_some()).then(|| "sorry".to_owned()),
+                        certificate_expires_at: None,
+                        changes,
+                        confirmed: health.confirmed,
+                    }
+                })
+                .collect();
+            backfill.write(&records).unwrap();
+        }
+        last = last.max(past.last().map_or(last, |result| result.at));
+    }
+    backfill.finish(last).unwrap();
+}
+
+/// Two services over two days: incidents with changing causes, one that lasts, blips, gaps, unknown time.
+fn troubled(path: &Path) {
+    let day = "...........~~..xxXxX..?..x.....   ....xx..xXx.x..".repeat(180);
+    let web = past(begin(), 10 * SECOND_MS, &(day.clone() + ".xxx"));
+    let api = past(begin().plus(3_000), 20 * SECOND_MS, &day);
+    write(path, &[(service("web"), web), (service("api"), api)], begin());
+    // Somebody was told of an incident.
+    Connection::open(path)
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at)
+             SELECT 'e-' || id, 'webhook', 'confirmed', id, started_at, started_at FROM outage
+             WHERE confirmed_at IS NOT NULL LIMIT 5",
+        )
+        .unwrap();
+}
+
+/// Every row of a table, in words.
+fn rows(path: &Path, table: &str) -> Vec<String> {
+    let conn = Connection::open(path).unwrap();
+    let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((0..columns).map(|i| format!("{:?}", row.get::<_, Sql>(i).unwrap())).collect::<Vec<_>>().join("|"))
+    };
+    statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+}
+
+const TABLES: [&str; 9] =
+    ["check_result", "outage", "cause_change", "gap", "rollup_hour", "rollup_day", "service", "setting", "outbox"];
+
+fn differences(path: &Path) -> Vec<Difference> {
+    let mut examiner = Examiner::open(path).unwrap();
+    let mut all = examiner.integrity(false).unwrap();
+    for service in examiner.services().unwrap() {
+        examiner.verify(service.id, |difference| all.push(difference)).unwrap();
+    }
+    all
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_str(stdout(output)).unwrap_or_else(|e| panic!("{e}: {} {}", stdout(output), stderr(output)))
+}
+
+fn sql(path: &Path, statements: &str) {
+    let conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "foreign_keys", false).unwrap();
+    conn.execute_batch(statements).unwrap();
+}
+
+fn number(path: &Path, query: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_sound_history_is_proved_and_what_was_compared_is_said() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    let output = run(folder.path(), &["verify"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let said = stdout(&output).replace('\u{202f}', "");
+    let count = |table| number(&path, &format!("SELECT count(*) FROM {table}"));
+    for (table, words) in [
+        ("check_result", "check results"),
+        ("rollup_hour", "hours"),
+        ("rollup_day", "days"),
+        ("outage", "incidents and blips"),
+        ("gap", "gaps"),
+    ] {
+        assert!(count(table) > 0 && said.contains(&format!("{} {words}", count(table))), "{table} in {said}");
+    }
+    assert!(said.contains("2 services") && said.contains("the file is sound"), "{said}");
+    let document = document(&run(folder.path(), &["verify", "--quick", "--json", "--service", "api"]));
+    assert_eq!((&document["verified"], document["services"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!(
+        document["services"][0]["results"],
+        json!(number(&path, "SELECT count(*) FROM check_result WHERE service_id = 2"))
+    );
+    let output = run(folder.path(), &["verify", "--service", "nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no service named “nobody”"));
+}
+
+#[test]
+fn every_kind_of_damage_is_found_named_and_repaired() {
+    let sound = folder("");
+    troubled(&sound.path().join("history.db"));
+    let before: Vec<Vec<String>> = TABLES.iter().map(|table| rows(&sound.path().join("history.db"), table)).collect();
+    // What is done, what is found first, and what is said of it.
+    let damages = [
+        ("UPDATE rollup_hour SET down_ms = down_ms + 1 WHERE service_id = 1 AND start % 10800000 = 0", "hour 2026-11-16T00", "down_ms"),
+        ("UPDATE rollup_hour SET checks = 7 WHERE service_id = 2 AND start = 1794798000000", "hour 2026-11-16T03", "checks 7"),
+        ("UPDATE rollup_hour SET latency = x'ff' WHERE service_id = 1 AND start = 1794798000000", "hour 2026-11-16T03", "cannot be read"),
+        ("UPDATE rollup_hour SET latency = x'0101' WHERE service_id = 1 AND start = 1794798000000", "hour 2026-11-16T03", "0x0101"),
+        ("DELETE FROM rollup_hour WHERE service_id = 1", "hour 2026-11-16T00", "up_ms 0"),
+        ("INSERT INTO rollup_hour SELECT service_id, start + 864000000, up_ms, degraded_ms, down_ms, unknown_ms, doubt_up_ms,
+           doubt_down_ms, checks, failures, min_us, max_us, latency FROM rollup_hour WHERE service_id = 1 LIMIT 1", "hour 2026-11-26T00", "up_ms"),
+        ("UPDATE rollup_day SET doubt_up_ms = doubt_up_ms - 1 WHERE service_id = 1", "day 2026-11-16T00", "doubt_up_ms"),
+        ("DELETE FROM rollup_day", "day 2026-11-16T00", "up_ms 0"),
+        ("UPDATE service SET rolled_until = rolled_until - 3600000 WHERE id = 2", "hours settled up to", "2026-11-17T23"),
+        ("UPDATE outage SET down_ms = down_ms + 1 WHERE id = 3", "outage 3 of", "down_ms"),
+        ("UPDATE outage SET last_ok_at = last_ok_at - 1 WHERE id = 3", "outage 3 of", "last_ok_at"),
+        ("UPDATE outage SET started_at = started_at + 1 WHERE id = 3", "outage 3 of", "started_at"),
+        ("UPDATE outage SET confirmed_at = NULL WHERE id = 1", "outage 1 of", "confirmed_at none"),
+        ("UPDATE outage SET ended_at = ended_at + 1 WHERE id = 1", "outage 1 of", "ended_at"),
+        ("UPDATE outage SET ended_at = NULL WHERE id = (SELECT max(id) FROM outage WHERE service_id = 2)", "outage ", "ended_at none"),
+        ("UPDATE outage SET checks_failed = 0 WHERE id = 1", "outage 1 of", "checks_failed 0"),
+        ("UPDATE outage SET reason_id = 1, http_status = 1 WHERE id = 1", "outage 1 of", "(HTTP 1)"),
+        ("UPDATE outage SET latency_us = NULL, dns_us = 9 WHERE id = 1", "outage 1 of", "phases_us 9/"),
+        ("UPDATE outage SET last_http_status = 1 WHERE id = 1", "outage 1 of", "last_cause"),
+        ("UPDATE outage SET cause_changes = 0 WHERE id = 1", "outage 1 of", "cause_changes 0"),
+        ("UPDATE cause_change SET http_status = 1 WHERE outage_id = 1 AND at = (SELECT min(at) FROM cause_change)", "outage 1 of", "changes ["),
+        ("INSERT INTO cause_change SELECT outage_id, at + 1, reason_id, 1, NULL FROM cause_change LIMIT 1", "outage 1 of", "changes ["),
+        ("DELETE FROM gap WHERE service_id = 1", "gap 2026-11-16T00", "no gap"),
+        ("UPDATE gap SET to_at = to_at + 1 WHERE service_id = 2", "gap 2026-11-16T00", "to 2026-11-16T00"),
+        ("UPDATE gap SET why = 'off' WHERE service_id = 1", "gap 2026-11-16T00", "off"),
+        ("INSERT INTO gap VALUES (1, 1794798000001, 1794798000002, 'off')", "gap 2026-11-16T03:00:00.001Z", "no gap"),
+    ];
+    for (damage, what, said) in damages {
+        let folder = folder("");
+        let path = folder.path().join("history.db");
+        std::fs::copy(sound.path().join("history.db"), &path).unwrap();
+        sql(&path, damage);
+        let output = run(folder.path(), &["verify"]);
+        assert_eq!(output.status.code(), Some(1), "{damage}");
+        let text = stdout(&output);
+        assert!(text.contains(what) && text.contains(said), "{damage}:\n{text}");
+        assert_eq!(text.matches("recomputed:").count(), 1, "only the first is shown:\n{text}");
+        let output = run(folder.path(), &["verify", "--all", "--json"]);
+        let found = document(&output)["differences"].as_array().unwrap().len();
+        let output = run(folder.path(), &["verify", "--repair", "--json"]);
+        let repaired = document(&output);
+        assert_eq!((output.status.code(), &repaired["verified"]), (Some(0), &json!(true)), "{damage}: {repaired}");
+        assert_eq!(repaired["repaired"].as_array().unwrap().len(), found, "{damage}");
+        for (table, before) in TABLES.iter().zip(&before) {
+            // Which answer a change of cause came with is in no row.
+            let after = rows(&path, table);
+            assert_eq!(&after, before, "{table} after: {damage}");
+        }
+        assert_eq!(run(folder.path(), &["verify"]).status.code(), Some(0), "{damage}");
+    }
+}
+
+#[test]
+fn a_repair_writes_what_is_missing_and_deletes_what_does_not_follow() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    let results = rows(&path, "check_result");
+    let outages = number(&path, "SELECT count(*) FROM outage");
+    let last = number(&path, "SELECT max(id) FROM outage");
+    sql(
+        &path,
+        "DELETE FROM outage WHERE id IN (2, (SELECT max(id) FROM outage));
+         DELETE FROM cause_change WHERE outage_id NOT IN (SELECT id FROM outage);
+         DELETE FROM outbox WHERE outage_id NOT IN (SELECT id FROM outage);
+         INSERT INTO outage (id, service_id, started_at, ended_at, down_ms, checks_failed, reason_id, last_reason_id)
+           VALUES (5000, 1, 1794798000001, 1794798000002, 0, 0, 1, 1)",
+    );
+    let output = run(folder.path(), &["verify", "--all"]);
+    let text = stdout(&output);
+    assert!(text.contains("outage 5000 of 2026-11-16T03:00:00.001Z") && text.contains("no outage"), "{text}");
+    let output = run(folder.path(), &["verify", "--repair"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert!(stdout(&output).contains("repaired: 3 differences"), "{}", stdout(&output));
+    assert_eq!(rows(&path, "check_result"), results);
+    assert_eq!(number(&path, "SELECT count(*) FROM outage"), outages);
+    assert_eq!(number(&path, &format!("SELECT count(*) FROM outage WHERE id <= {last}")), outages - 2);
+    // The number of what was deleted is never given again.
+    assert_eq!(number(&path, "SELECT min(id) FROM outage WHERE id >= 5000"), 5001);
+}
+
+#[test]
+fn a_damaged_file_is_said_to_be_damaged() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Pages in the middle are noise.
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 5 * 4096].iter_mut().for_each(|byte| *byte = 0xA5);
+    std::fs::write(&path, &bytes).unwrap();
+    let output = run(folder.path(), &["verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert!(said.contains("damaged") && said.contains("backup"), "{said}");
+    // A reference to nothing.
+    troubled(&folder.path().join("other.db"));
+    std::fs::rename(folder.path().join("other.db"), &path).unwrap();
+    sql(
+        &path,
+        "UPDATE check_result SET reason_id = 99999 WHERE service_id = 2 AND at = (SELECT min(at) FROM check_result WHERE service_id = 2)",
+    );
+    let output = run(folder.path(), &["verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("a row of check_result names a reason that is not there"), "{}", stdout(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_proved_while_the_service_writes_and_mended_only_when_it_does_not() {
+    let target = Target::start(Clock::system()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = "[checks]\ninterval_secs = 0.1\ntimeout_secs = 0.1\n".to_owned();
+    for i in 0..8 {
+        config += &format!("[[checks.endpoints]]\nname = \"s{i}\"\nurl = \"http://{}/{i}\"\n", target.address);
+    }
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let serving = Serving::start(folder.path());
+    for round in 0..6u64 {
+        for i in 0..8 {
+            let fails = (round + i) % 3 == 0;
+            target.set(&format!("/{i}"), if fails { Does::Answer(503) } else { Does::Answer(200) });
+        }
+        let seen = target.count("/0") + 3;
+        wait_for("checks", || (target.count("/0") >= seen).then_some(()));
+        let output = run(folder.path(), &["verify", "--all"]);
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    }
+    let pid = format!("process id {}", serving.pid().as_raw_nonzero());
+    for arguments in [
+        &["verify", "--repair"][..],
+        &["history", "compact"],
+        &["history", "retention"],
+        &["history", "forget", "s0", "--yes"],
+    ] {
+        let output = run(folder.path(), arguments);
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}");
+        if arguments != ["history", "forget", "s0", "--yes"] {
+            assert!(stderr(&output).contains(&pid), "{arguments:?}: {}", stderr(&output));
+        }
+    }
+    for arguments in [&["history", "retention", "--dry-run"][..], &["history", "services"], &["replay"]] {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(0), "{arguments:?}");
+    }
+    serving.kill();
+    assert_eq!(differences(&folder.path().join("data/history.db")), []);
+}
+
+#[test]
+fn a_replay_shows_what_other_thresholds_would_have_made_of_the_same_checks() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    // An incident of five failures, one of three, a blip; and slow answers.
+    let web = past(begin(), 10 * SECOND_MS, "....xxxxx......xxx.....x....~~~~....");
+    write(&path, &[(service("web"), web)], begin());
+    let output = run(folder.path(), &["replay", "--json", "--to", "2026-11-17"]);
+    let same = document(&output);
+    assert_eq!(same["totals"]["had"], same["totals"]["would"]);
+    assert_eq!(same["services"]["web"]["had"]["outages"], same["services"]["web"]["would"]["outages"]);
+    assert_eq!((&same["totals"]["had"]["incidents"], &same["totals"]["had"]["blips"]), (&json!(2), &json!(1)));
+    let output = run(folder.path(), &["replay", "--failure-threshold", "5", "--json", "--to", "2026-11-17"]);
+    let other = document(&output);
+    assert_eq!(other["totals"]["had"], same["totals"]["had"]);
+    assert_eq!(
+        other["totals"]["would"],
+        json!({"incidents": 1, "blips": 2, "incidents_down_ms": 50_000, "blips_down_ms": 40_000, "mttd_ms": 40_031, "degraded_ms": 40_000})
+    );
+    let output = run(folder.path(), &["replay", "--failure-threshold", "5", "--to", "2026-11-17"]);
+    let text = stdout(&output).replace('\u{a0}', " ");
+    assert!(text.contains("failure threshold 5"), "{text}");
+    let row = |start: &str| text.lines().find(|l| l.contains(start)).unwrap_or_else(|| panic!("{start} in {text}"));
+    assert!(row("00:02:30.000Z").contains("incident, 30 s") && row("00:02:30.000Z").contains("blip, 30 s"), "{text}");
+    assert!(row("00:00:40.000Z").matches("incident, 50 s").count() == 2, "{text}");
+    // Another limit makes other time degraded, and no incident.
+    let output = run(folder.path(), &["replay", "--degraded-after-ms", "1000", "--json", "--to", "2026-11-17"]);
+    let slower = document(&output);
+    assert_eq!(
+        (&slower["totals"]["had"]["degraded_ms"], &slower["totals"]["would"]["degraded_ms"]),
+        (&json!(40_000), &json!(0))
+    );
+    assert_eq!(slower["totals"]["would"]["incidents"], 2);
+    let output = run(folder.path(), &["replay", "--degraded-after-ms", "20", "--json", "--to", "2026-11-17"]);
+    let checks = number(&path, "SELECT count(*) FROM check_result WHERE outcome < 2");
+    // The last one speaks for its validity.
+    assert_eq!(document(&output)["totals"]["would"]["degraded_ms"], json!(checks * 10_000 + 15_000));
+    // A part of it.
+    let window = ["--from", "2026-11-16T00:01:30Z", "--to", "2026-11-16T00:03:30Z"];
+    let output = run(folder.path(), &[&["replay", "--json", "--failure-threshold", "5"][..], &window].concat());
+    let part = document(&output);
+    assert_eq!((&part["totals"]["had"]["incidents"], &part["totals"]["would"]["blips"]), (&json!(1), &json!(1)));
+    for arguments in [&["--failure-threshold", "0"][..], &["--success-threshold", "x"], &["--degraded-after-ms", "0"]] {
+        assert_eq!(run(folder.path(), &[&["replay"][..], arguments].concat()).status.code(), Some(2), "{arguments:?}");
+    }
+    let help = run(folder.path(), &["replay", "--help"]);
+    assert!(stdout(&help).contains("rechecks would have"), "{}", stdout(&help));
+}
+
+#[test]
+fn a_service_is_forgotten_wholly_and_only_when_it_is_not_watched() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    write(&path, &[(service("new"), past(begin().plus(5 * DAY_MS), 10_000, "..."))], begin().plus(5 * DAY_MS));
+    let last = number(&path, "SELECT max(id) FROM outage");
+    let forget = |arguments: &[&str]| run(folder.path(), &[&["history", "forget"][..], arguments].concat());
+    let output = forget(&["nobody", "--yes"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no service named “nobody”"), "{}", stderr(&output));
+    // It is configured and enabled: whoever says yes does not say this.
+    let output = forget(&["new", "--yes"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("configured and enabled"), "{}", stderr(&output));
+    // Nobody can be asked.
+    let output = forget(&["web"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--yes") && stderr(&output).contains("incidents"), "{}", stderr(&output));
+    let services: i64 = number(&path, "SELECT count(*) FROM service");
+    assert_eq!(services, 3, "nothing has gone so far");
+
+    // The one with the highest number of an incident.
+    let name = if number(&path, "SELECT service_id FROM outage ORDER BY id DESC LIMIT 1") == 1 { "web" } else { "api" };
+    let others =
+        rows(&path, &format!("check_result WHERE service_id <> (SELECT id FROM service WHERE name = '{name}')"));
+    let output = forget(&[name, "--yes"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("forgotten:") && stdout(&output).contains(name), "{}", stdout(&output));
+    assert_eq!(rows(&path, "check_result"), others);
+    for table in ["outage", "gap", "rollup_hour", "rollup_day", "setting"] {
+        let query = format!("SELECT count(*) FROM {table} WHERE service_id NOT IN (SELECT id FROM service)");
+        assert_eq!(number(&path, &query), 0, "{table}");
+    }
+    assert_eq!(number(&path, "SELECT count(*) FROM service"), 2);
+    assert_eq!(differences(&path), []);
+    // Its name is free, and no number of an incident is given again.
+    let past = past(begin().plus(6 * DAY_MS), 10_000, "..xxx");
+    write(&path, &[(service(name), past)], begin().plus(6 * DAY_MS));
+    let again = format!("SELECT min(id) FROM outage WHERE service_id = (SELECT id FROM service WHERE name = '{name}')");
+    assert_eq!(number(&path, &again), last + 1);
+    assert_eq!(differences(&path), []);
+}
+
+#[test]
+fn what_a_broken_off_forgetting_left_is_seen_by_nobody_and_goes_with_the_next_retention() {
+    let folder = folder("keep_checks_days = \"forever\"");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    let mut upkeep = Upkeep::open(&path).unwrap();
+    upkeep.forget("web").unwrap();
+    assert!(upkeep.forget_some().unwrap() > 0);
+    drop(upkeep);
+    assert!(number(&path, "SELECT count(*) FROM check_result WHERE service_id = 1") > 0);
+    let output = run(folder.path(), &["history", "services", "--json"]);
+    let names: Vec<Value> =
+        document(&output)["services"].as_array().unwrap().iter().map(|s| s["service"].clone()).collect();
+    assert_eq!(names, ["api"]);
+    assert_eq!(differences(&path), []);
+    // One that has lost its settings is not one that is to be forgotten.
+    sql(&path, "INSERT INTO service (name, kind, target, added_at) VALUES ('odd', 'tcp', 'tcp://a:1', 0)");
+    assert_eq!(run(folder.path(), &["history", "retention"]).status.code(), Some(0));
+    assert_eq!(number(&path, "SELECT count(*) FROM check_result WHERE service_id = 1"), 0);
+    assert_eq!(number(&path, "SELECT count(*) FROM service WHERE name IN ('api', 'odd')"), 2);
+    assert_eq!(number(&path, "SELECT count(*) FROM service"), 2);
+    assert_eq!(differences(&path), []);
+}
+
+#[test]
+fn retention_says_what_would_go_and_that_is_what_goes() {
+    let folder = folder("keep_checks_days = 2\nkeep_hours_days = 3\nkeep_days_days = 4");
+    let path = folder.path().join("history.db");
+    // Older than anything that is kept: the command goes by the machine's clock.
+    let now = Clock::system().now().floor(DAY_MS);
+    let from = now.plus(-10 * DAY_MS);
+    let day = [".........xxx....".repeat(9), " ".repeat(20)].concat();
+    let cadence = Cadence { interval_ms: 600_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let web = Service { cadence, ..service("web") };
+    write(&path, &[(web, past(from, 600_000, &day.repeat(8)))], from);
+    let count = |table: &str| number(&path, &format!("SELECT count(*) FROM {table}"));
+    let tables = ["check_result", "rollup_hour", "rollup_day", "gap", "outage"];
+    let before: Vec<i64> = tables.iter().map(|table| count(table)).collect();
+    let output = run(folder.path(), &["history", "retention", "--dry-run", "--json"]);
+    let dry = document(&output);
+    assert_eq!(tables.iter().map(|table| count(table)).collect::<Vec<_>>(), before);
+    let would: Vec<i64> = dry["kinds"].as_array().unwrap().iter().map(|kind| kind["rows"].as_i64().unwrap()).collect();
+    assert!(would[..5].iter().all(|&rows| rows > 0), "{dry}");
+    assert_eq!(dry["kinds"][0]["from"], from.to_string());
+    let estimated = dry["kinds"][0]["bytes_estimated"].as_i64().unwrap() / would[0];
+    assert!((15..80).contains(&estimated), "{estimated} bytes a check result");
+    let output = run(folder.path(), &["history", "retention"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let after: Vec<i64> = tables.iter().map(|table| count(table)).collect();
+    for (i, table) in tables.iter().enumerate() {
+        assert_eq!(before[i] - after[i], would[i], "{table}");
+    }
+    assert_eq!(differences(&path), []);
+    let output = run(folder.path(), &["verify"]);
+    assert!(stdout(&output).contains("check results are kept from"), "{}", stdout(&output));
+    let output = run(folder.path(), &["history", "retention", "--dry-run", "--json"]);
+    let left: Vec<i64> =
+        document(&output)["kinds"].as_array().unwrap().iter().map(|kind| kind["rows"].as_i64().unwrap()).collect();
+    assert_eq!(left, [0; 6]);
+}
+
+#[test]
+fn compacting_gives_back_what_was_deleted() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let before = size();
+    assert_eq!(run(folder.path(), &["history", "forget", "web", "--yes"]).status.code(), Some(0));
+    assert_eq!(size(), before, "the space is kept for what comes");
+    let output = run(folder.path(), &["history", "compact"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(size() < before * 3 / 4, "{} of {before}", size());
+    assert_eq!(number(&path, "SELECT freelist_count FROM pragma_freelist_count"), 0);
+    assert_eq!(differences(&path), []);
+    // A copy that has lost the mark of a file that shrinks in steps.
+    sql(&path, "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM");
+    sql(&path, "DELETE FROM rollup_day; DELETE FROM check_result WHERE at % 3 > 0");
+    let before = size();
+    assert_eq!(run(folder.path(), &["history", "compact"]).status.code(), Some(0));
+    assert!(size() <= before);
+    assert_eq!(number(&path, "SELECT auto_vacuum FROM pragma_auto_vacuum"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_are_never_made_under_settings_that_begin_after_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    write(&path, &[(service("web"), past(begin(), 10_000, "...."))], begin());
+    // New settings, and then the clock is set back by an hour: the monitor is started again without a check between.
+    let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let slower = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
+    let open =
+        |at: UnixMs| Store::open(&path, vec![watched(slower.clone())], Vec::new(), KEEP, Clock::pinned(at)).unwrap();
+    let later = begin().plus(2 * HOUR_MS);
+    open(later).stop().await;
+    let store = open(later.plus(-HOUR_MS));
+    let position = store.positions[0];
+    let (mut health, mut last) = (position.health, position.last_at.unwrap());
+    for letter in ['x', '.', 'x'] {
+        // As the scheduler does.
+        let at = later.plus(-HOUR_MS).max(last.plus(1));
+        last = at;
+        let result = result(letter, at);
+        let changes = health.observe(slower.thresholds, at, result.outcome);
+        let confirmed = health.confirmed;
+        let (excerpt, certificate_expires_at) = (None, None);
+        store.writer.record(Record {
+            service: position.id,
+            result,
+            excerpt,
+            certificate_expires_at,
+            changes,
+            confirmed,
+        });
+    }
+    store.stop().await;
+    assert!(number(&path, "SELECT max(at) FROM check_result") >= later.0);
+    assert_eq!(number(&path, "SELECT count(*) FROM outage WHERE confirmed_at IS NOT NULL"), 2);
+    assert_eq!(differences(&path), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_service_was_not_configured_follows_from_what_is_stored() {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    history.checks("web", begin(), "...");
+    history.committed().await;
+    history.at(begin().plus(HOUR_MS));
+    let history = history.restart(vec![service("api")]).await;
+    history.at(begin().plus(2 * HOUR_MS));
+    let mut history = history.restart(vec![service("web"), service("api")]).await;
+    history.checks("web", begin().plus(2 * HOUR_MS), "..");
+    history.committed().await;
+    let path = history.path();
+    assert_eq!(number(&path, "SELECT count(*) FROM gap WHERE why = 'paused'"), 1);
+    assert_eq!(differences(&path), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_reaches_into_the_time_that_is_kept_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let cadence = Cadence { interval_ms: 7 * DAY_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let weekly = Service { cadence, ..service("weekly") };
+    // Checked once a week; another one was not checked for twenty days, and is recovering, a check every ten days.
+    let weeks = past(begin(), 7 * DAY_MS, "......");
+    let patient = Service { thresholds: Thresholds { failure: 1, success: 9 }, cadence, ..service("patient") };
+    let recovering = past(begin(), 7 * DAY_MS, ".x....");
+    let seldom = past(begin(), 20 * DAY_MS, "...");
+    write(&path, &[(weekly, weeks), (patient.clone(), recovering), (service("seldom"), seldom)], begin());
+    let now = begin().plus(41 * DAY_MS);
+    let keep = Keep { checks: Some(10), hours: Some(10), days: Some(10) };
+    let mut upkeep = Upkeep::open(&path).unwrap();
+    let mut retiring = Default::default();
+    while upkeep.retire(&mut retiring, keep, now).unwrap() {}
+    drop(upkeep);
+    let reader = healthcheck_dashboard::store::Reader::open(&path).unwrap();
+    let id = |name: &str| reader.service(name).unwrap().unwrap().id;
+    // What is kept begins in the middle of a week; the result before it speaks into it.
+    let kept = begin().plus(31 * DAY_MS);
+    let window = |from: UnixMs, to: UnixMs| healthcheck_dashboard::domain::window::Window::new(from, to).unwrap();
+    let u = reader.uptime(id("weekly"), window(kept.plus(1), kept.plus(HOUR_MS / 2)), now).unwrap();
+    assert_eq!((u.up_ms, u.gap_ms), (HOUR_MS / 2 - 1, 0));
+    // A gap that began before and ended after is told.
+    let gaps = reader.gaps(id("seldom"), window(kept, now), now).unwrap();
+    assert_eq!(gaps.first().map(|gap| gap.from), Some(begin().plus(20 * DAY_MS + 25_000)));
+    // Four passed checks have been counted, and a restart does not forget them.
+    let store = Store::open(&path, vec![watched(patient)], Vec::new(), keep, Clock::pinned(now)).unwrap();
+    assert_eq!(store.positions[0].health.recovering.map(|run| run.in_a_row), Some(4));
+    store.stop().await;
+    assert_eq!(differences(&path), []);
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides.max(1)
+    }
+}
+
+/// How many times a test kills: a few, or as many as HISTORY_KILLS says.
+fn kills(usual: u64) -> u64 {
+    std::env::var("HISTORY_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+/// Runs a command to its end, or kills it after a while; whether it was killed.
+fn killed_after(folder: &Path, arguments: &[&str], after: Duration) -> bool {
+    let mut child = program(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    let ended = child.try_wait().unwrap();
+    if let Some(status) = ended {
+        assert!(status.success(), "{arguments:?}: {status}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    ended.is_none()
+}
+
+/// A history that keeps a command busy for some tenths of a second.
+fn large(path: &Path) {
+    let now = Clock::system().now().floor(DAY_MS);
+    let from = now.plus(-30 * DAY_MS);
+    let day = "...........~~..xxXxX..?..x.....   ....xx..xXx.x..".repeat(29);
+    let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let named = |name: &str| Service { cadence, ..service(name) };
+    let services = ["web", "api"].map(|name| (named(name), past(from, 60_000, &day.repeat(25))));
+    write(path, &services, from);
+}
+
+/// Kills a command again and again, each time on the same history, at random moments of its work.
+fn kill_often(storage: &str, damage: &str, arguments: &[&str], after: impl Fn(&Path)) {
+    let original = folder(storage);
+    large(&original.path().join("history.db"));
+    sql(&original.path().join("history.db"), damage);
+    let fresh = || {
+        let folder = folder(storage);
+        std::fs::copy(original.path().join("history.db"), folder.path().join("history.db")).unwrap();
+        folder
+    };
+    // How long it takes when it is let be.
+    let folder = fresh();
+    let since = std::time::Instant::now();
+    assert!(run(folder.path(), arguments).status.success());
+    let whole = since.elapsed();
+    let mut dice = Dice(20_261_116);
+    let (mut killed, mut tries) = (0, 0);
+    while killed < kills(3) && tries < 20 * kills(3) {
+        tries += 1;
+        let folder = fresh();
+        let moment = whole.mul_f64(dice.roll(1000) as f64 / 1000.0);
+        killed += u64::from(killed_after(folder.path(), arguments, moment));
+        after(folder.path());
+    }
+    assert!(killed >= kills(3), "only {killed} of {tries} were killed");
+}
+
+#[test]
+fn retention_may_be_killed_at_any_moment() {
+    let keep = "keep_checks_days = 2\nkeep_hours_days = 4\nkeep_days_days = 8";
+    kill_often(keep, "", &["history", "retention"], |folder| {
+        let path = folder.join("history.db");
+        assert_eq!(differences(&path), []);
+        assert!(run(folder, &["history", "retention"]).status.success());
+        assert_eq!(differences(&path), []);
+    });
+}
+
+#[test]
+fn forgetting_may_be_killed_at_any_moment() {
+    kill_often("", "", &["history", "forget", "web", "--yes"], |folder| {
+        let path = folder.join("history.db");
+        assert_eq!(differences(&path), []);
+        assert!(run(folder, &["history", "retention"]).status.success());
+        assert_eq!(differences(&path), []);
+    });
+}
+
+#[test]
+fn a_repair_may_be_killed_at_any_moment() {
+    let damage = "DELETE FROM rollup_hour WHERE start % 7200000 = 0; UPDATE rollup_day SET checks = 0; DELETE FROM gap;
+        UPDATE outage SET down_ms = 0, checks_failed = 0; DELETE FROM outage WHERE id % 5 = 0; DELETE FROM cause_change;
+        UPDATE service SET rolled_until = 0";
+    kill_often("", damage, &["verify", "--repair"], |folder| {
+        let path = folder.join("history.db");
+        let left = differences(&path);
+        assert!(left.iter().all(|difference| difference.service.is_some()), "the file is sound: {left:?}");
+        assert!(run(folder, &["verify", "--repair"]).status.success());
+        assert_eq!(differences(&path), []);
+    });
+}
+
+/// The writer killed while it writes and retires a month. A hundred times and more:
+/// `HISTORY_KILLS=120 cargo test --test suite proof::the_writer_may_be_killed`
+#[test]
+fn the_writer_may_be_killed_while_it_writes_and_retires() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let acknowledged = folder.path().join("acknowledged");
+    let mut dice = Dice(7);
+    let mut killed_while_retiring = 0;
+    for kill in 0..kills(4) {
+        // From time to time there is a month to retire again.
+        if kill % 10 == 0 {
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(folder.path().join(format!("history.db{suffix}")));
+            }
+            large(&path);
+        }
+        let old = || number(&path, "SELECT count(*) FROM check_result WHERE service_id < 3");
+        let before = old();
+        let _ = std::fs::remove_file(&acknowledged);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "proof::writes_and_retires_until_it_is_killed", "--ignored"])
+            .env("HISTORY_TO_WRITE", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let told = || std::fs::read_to_string(&acknowledged).ok().and_then(|text| text.parse::<i64>().ok());
+        wait_for("a commit", told);
+        std::thread::sleep(Duration::from_millis(dice.roll(500)));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "it ended by itself");
+        killed_while_retiring += u64::from(old() < before && old() > 0);
+        let last = number(&path, "SELECT max(at) FROM check_result WHERE service_id = 3");
+        assert!(Some(last) >= told(), "a result has gone that was said to be recorded");
+        assert_eq!(differences(&path), [], "after kill {kill}");
+    }
+    assert!(killed_while_retiring > 0, "nothing was being retired when it was killed");
+}
+
+/// Not a test: what [`the_writer_may_be_killed_while_it_writes_and_retires`] runs as a process of its own.
+#[tokio::test(start_paused = true)]
+#[ignore = "it never ends"]
+async fn writes_and_retires_until_it_is_killed() {
+    let Some(folder) = std::env::var_os("HISTORY_TO_WRITE").map(PathBuf::from) else { return };
+    let cadence = Cadence { interval_ms: 3_000, timeout_ms: 1_000, retry_interval_ms: 1_000 };
+    let services: Vec<Service> =
+        ["a", "b", "c", "d"].map(|name| Service { cadence, ..service(name) }).into_iter().collect();
+    let keep = Keep { checks: Some(2), hours: Some(3), days: Some(9) };
+    let path = folder.join("history.db");
+    // Time goes faster here than outside: it goes on where the run before this one had come to.
+    let known = std::fs::read_to_string(folder.join("time")).ok().and_then(|text| text.parse().ok());
+    let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
+    let all = services.iter().cloned().map(watched).collect();
+    let store = Store::open(&path, all, vec!["webhook"], keep, clock.clone()).unwrap();
+    let mut positions = store.positions.clone();
+    let mut dice = Dice(clock.now().0.unsigned_abs());
+    let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
+    loop {
+        clock.step(dice.roll(3_000) as i64);
+        at = clock.now().max(at.plus(1));
+        std::fs::write(folder.join("next"), at.plus(10_000).0.to_string()).unwrap();
+        std::fs::rename(folder.join("next"), folder.join("time")).unwrap();
+        for (service, position) in services.iter().zip(&mut positions) {
+            let letter = b"....~xxx?X"[dice.roll(10) as usize] as char;
+            let result = past(at, 1, &letter.to_string()).remove(0);
+            let changes = position.health.observe(service.thresholds, at, result.outcome);
+            let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
+            let service = position.id;
+            store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        if store.writer.figures().waiting == 0 {
+            std::fs::write(folder.join("new"), at.0.to_string()).unwrap();
+            std::fs::rename(folder.join("new"), folder.join("acknowledged")).unwrap();
+        }
+    }
+}
