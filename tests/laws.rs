@@ -278,10 +278,10 @@ proptest! {
         }
         outages_agree(&reader, &rows, &stored, now)?;
         glances_agree(&reader, &stored, now)?;
-        stories_agree(&path, &reader, &rows, &stored, now)?;
         buckets_agree(&reader, &rows, &stored, now)?;
         rollups_agree(&path, &rows)?;
         gaps_agree(&reader, &rows, &stored, now)?;
+        stories_agree(&path, &reader, &rows, &stored, now)?;
     }
 }
 

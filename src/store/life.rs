@@ -160,11 +160,13 @@ impl Lives {
     /// were known when a gap was written cannot be told any more, so that of a run may also have none of them.
     pub(super) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
         let mut reasons = Vec::new();
-        let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last();
-        if let Some(&began) = began.filter(|&&began| began > from) {
+        let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last().copied();
+        let off = |began: UnixMs| {
             let before = settings.0.iter().rev().find(|s| s.since < began);
-            let paused = before.is_some_and(|s| !s.enabled);
-            reasons.push(if paused { GapReason::Paused } else { GapReason::Off });
+            if before.is_some_and(|s| !s.enabled) { GapReason::Paused } else { GapReason::Off }
+        };
+        if let Some(began) = began.filter(|began| *began > from) {
+            reasons.push(off(began));
             if self.steady {
                 return reasons;
             }
@@ -179,6 +181,14 @@ impl Lives {
         let mut overlapping: Vec<&Interruption> = self.interruptions.iter().filter(|i| overlap(i) > 0).collect();
         overlapping.sort_by_key(|i| -overlap(i));
         reasons.extend(overlapping.iter().map(|i| i.why));
+        // Where a run began while the last result of the run before it still spoke.
+        if let Some(began) = began.filter(|began| *began > from.plus(-validity_ms)) {
+            reasons.push(off(began));
+            if self.steady {
+                return reasons;
+            }
+            reasons.extend([GapReason::Off, GapReason::Paused]);
+        }
         reasons.push(GapReason::Stalled);
         reasons
     }

@@ -14,6 +14,7 @@ use crate::{
     },
 };
 use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
 
 const COLUMNS: &str = "start, up_ms, degraded_ms, down_ms, unknown_ms, doubt_up_ms, doubt_down_ms, checks, failures, min_us, max_us, latency";
 
@@ -105,14 +106,6 @@ pub(super) enum Latency {
     Skip,
 }
 
-/// Writes one rollup in the place of what stands there; none where nothing is known.
-pub(super) fn replace(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally: &Tally) -> Result<()> {
-    let table = size.table();
-    conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start = ?2"))?
-        .execute([service.0, start.0])?;
-    write(conn, size, service, start, tally)
-}
-
 /// Hands `each` the rollups whose start lies in the window.
 pub(super) fn each(
     conn: &Connection,
@@ -121,24 +114,6 @@ pub(super) fn each(
     window: Window,
     latency: Latency,
     mut each: impl FnMut(UnixMs, Tally),
-) -> Result<()> {
-    read(conn, size, service, window, latency, |start, tally| match tally {
-        Some(tally) => {
-            each(start, tally);
-            Ok(())
-        }
-        None => Err(StoreError::Content(format!("a histogram that is none, in {} at {start}", size.table()))),
-    })
-}
-
-/// Hands `each` the rollups whose start lies in the window; `None` where one cannot be read.
-pub(super) fn read(
-    conn: &Connection,
-    size: Size,
-    service: ServiceId,
-    window: Window,
-    latency: Latency,
-    mut each: impl FnMut(UnixMs, Option<Tally>) -> Result<()>,
 ) -> Result<()> {
     let table = size.table();
     let columns = match latency {
@@ -152,10 +127,8 @@ pub(super) fn read(
     while let Some(row) = rows.next()? {
         let start = UnixMs(row.get(0)?);
         let bytes = row.get_ref(11)?.as_blob().map_err(|e| StoreError::Content(e.to_string()))?;
-        let Some(latency) = Histogram::from_bytes(bytes) else {
-            each(start, None)?;
-            continue;
-        };
+        let latency = Histogram::from_bytes(bytes)
+            .ok_or_else(|| StoreError::Content(format!("a histogram that is none, in {table} at {start}")))?;
         let tally = Tally {
             up_ms: row.get(1)?,
             degraded_ms: row.get(2)?,
@@ -169,7 +142,53 @@ pub(super) fn read(
             max_us: row.get(10)?,
             latency,
         };
-        each(start, Some(tally))?;
+        each(start, tally);
     }
     Ok(())
+}
+
+/// What is stored of the window, for comparing; `None` where a rollup cannot be read.
+pub(super) fn stored(
+    conn: &Connection,
+    size: Size,
+    service: ServiceId,
+    window: Window,
+) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
+    let table = size.table();
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM {table} WHERE service_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
+    ))?;
+    let mut rows = statement.query([service.0, window.from().0, window.to().0])?;
+    let mut stored = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let bytes: Vec<u8> = row.get(11)?;
+        let latency = Histogram::from_bytes(&bytes).filter(|latency| latency.to_bytes() == bytes);
+        let (checks, failures) = (u64::try_from(row.get::<_, i64>(7)?), u64::try_from(row.get::<_, i64>(8)?));
+        let tally = match (latency, checks, failures) {
+            (Some(latency), Ok(checks), Ok(failures)) => Some(Tally {
+                up_ms: row.get(1)?,
+                degraded_ms: row.get(2)?,
+                down_ms: row.get(3)?,
+                unknown_ms: row.get(4)?,
+                doubt_up_ms: row.get(5)?,
+                doubt_down_ms: row.get(6)?,
+                checks,
+                failures,
+                min_us: row.get(9)?,
+                max_us: row.get(10)?,
+                latency,
+            }),
+            _ => None,
+        };
+        stored.insert(UnixMs(row.get(0)?), tally);
+    }
+    Ok(stored)
+}
+
+/// Writes one rollup in the place of what stands there; none where nothing is known.
+pub(super) fn replace(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally: &Tally) -> Result<()> {
+    let table = size.table();
+    conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start = ?2"))?
+        .execute([service.0, start.0])?;
+    write(conn, size, service, start, tally)
 }

@@ -152,14 +152,10 @@ impl Examination<'_, '_> {
 
     /// The rollups that are stored in this time; `None` where one cannot be read.
     fn stored_sums(&self, size: Size, from: UnixMs, to: UnixMs) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
-        let mut stored = BTreeMap::new();
-        if let Some(window) = Window::new(from, to) {
-            rollups::read(self.conn, size, self.id(), window, rollups::Latency::Read, |start, tally| {
-                stored.insert(start, tally);
-                Ok(())
-            })?;
+        match Window::new(from, to) {
+            Some(window) => rollups::stored(self.conn, size, self.id(), window),
+            None => Ok(BTreeMap::new()),
         }
-        Ok(stored)
     }
 
     /// Compares the rollups of a stretch of time; where something has been retired, what is missing may be.
@@ -195,7 +191,7 @@ impl Examination<'_, '_> {
         let nothing = Tally::default();
         let (mut stored, recomputed) = match stored {
             None => in_fields(&fields(&nothing), &fields(tally)),
-            Some(None) => ("a histogram that cannot be read".to_owned(), "one that can".to_owned()),
+            Some(None) => ("something that cannot be read".to_owned(), "sums that can".to_owned()),
             Some(Some(stored)) => in_fields(&fields(stored), &fields(tally)),
         };
         if stored.is_empty() {
