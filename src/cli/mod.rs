@@ -4,6 +4,9 @@ mod check;
 mod demo;
 mod export;
 mod healthcheck;
+mod import;
+mod pack;
+mod progress;
 mod serve;
 mod validate;
 
@@ -36,6 +39,8 @@ enum Command {
     Validate,
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
     Export(export::Args),
+    /// Take in what export wrote: twice is as good as once, and in any order
+    Import(import::Args),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -86,6 +91,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Check(args) => check::run(config, args).await,
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
+        Command::Import(args) => import::run(config, args).await,
         Command::Demo => demo::run().await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }

@@ -4,16 +4,20 @@
 
 mod backfill;
 mod commit;
+mod departure;
 mod error;
 mod life;
+mod merge;
 mod outages;
 mod outbox;
 mod reader;
+mod rebuild;
 mod results;
 mod retention;
 mod rollups;
 mod schema;
 mod services;
+mod transfer;
 mod writer;
 
 use crate::{
@@ -27,11 +31,13 @@ pub use backfill::Backfill;
 pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use life::{Interruption, Run};
+pub use merge::{Merge, Merged};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
 pub use reader::Reader;
 pub use retention::Keep;
 pub use services::{Configured, StoredService};
+pub use transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize};
 pub use writer::{Stopping, Writer, WriterFigures};
 
 /// A service to be watched: what is configured, and its settings as the API shows them.

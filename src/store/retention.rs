@@ -5,7 +5,7 @@ use crate::{
     board::ServiceId,
     domain::time::{DAY_MS, HOUR_MS, UnixMs},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// How long what is kept, in days; `None`: for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,15 +37,49 @@ impl Kept {
 /// Rows deleted in one transaction.
 const ROWS_AT_ONCE: u32 = 720;
 
-pub(super) fn kept(conn: &Connection) -> Result<Kept> {
+/// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
+/// arrived here.
+pub(super) fn kept(conn: &Connection, service: ServiceId) -> Result<Kept> {
     let fact = |name: &str| -> Result<Option<UnixMs>> {
-        let value: Option<String> = conn
-            .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
-            .query_row([name], |r| r.get(0))
-            .optional()?;
-        Ok(value.and_then(|v| v.parse().ok()).map(UnixMs))
+        let value: Option<i64> = conn
+            .prepare_cached("SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN (?1, ?2)")?
+            .query_row([name, &of_service(name, service)], |r| r.get(0))?;
+        Ok(value.map(UnixMs))
     };
     Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")? })
+}
+
+fn of_service(name: &str, service: ServiceId) -> String {
+    format!("{name} of service {}", service.0)
+}
+
+/// Notes what was retired of one service before it arrived here. Only ever moves on.
+pub(super) fn note_kept(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    for (name, from) in [("rows_from", kept.rows_from), ("hours_from", kept.hours_from)] {
+        if let Some(from) = from {
+            advance(conn, &of_service(name, service), from)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was retired of all services so far is noted of each, so that nothing of it is said of those that arrive.
+pub(super) fn settle_kept(conn: &Connection) -> Result<()> {
+    for service in services::all(conn)? {
+        let kept = kept(conn, service.id)?;
+        note_kept(conn, service.id, kept)?;
+    }
+    conn.execute("DELETE FROM fact WHERE name IN ('rows_from', 'hours_from')", [])?;
+    Ok(())
+}
+
+fn advance(conn: &Connection, name: &str, to: UnixMs) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
+         WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
+    )?
+    .execute([name, &to.0.to_string()])?;
+    Ok(())
 }
 
 /// The first moment that is kept, a whole day; `None` when everything is.
@@ -61,12 +95,9 @@ pub(super) fn retire_some(conn: &mut Connection, keep: Keep, now: UnixMs) -> Res
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let mut deleted = 0;
     for (name, first) in [("rows_from", first_kept(keep.checks, now)), ("hours_from", first_kept(keep.hours, now))] {
-        let Some(first) = first else { continue };
-        tx.prepare_cached(
-            "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
-             WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
-        )?
-        .execute([name, &first.0.to_string()])?;
+        if let Some(first) = first {
+            advance(&tx, name, first)?;
+        }
     }
     for service in services::all(&tx)? {
         if deleted > 0 {

@@ -10,7 +10,7 @@ pub mod site;
 mod words;
 mod zone;
 
-pub(crate) use api::export;
+pub use api::{arrival, document};
 pub use pages::Templates;
 pub use router::router;
 pub use serve::serve;
