@@ -20,6 +20,8 @@ use proptest::prelude::*;
 use rusqlite::{Connection, types::Value};
 use std::path::Path;
 
+mod files;
+
 /// A stretch of one run of the monitor.
 #[derive(Clone, Debug)]
 struct Run {

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod backup;
 mod check;
 mod demo;
 mod export;
@@ -7,6 +8,7 @@ mod healthcheck;
 mod import;
 mod pack;
 mod progress;
+mod restore;
 mod serve;
 mod validate;
 
@@ -41,6 +43,10 @@ enum Command {
     Export(export::Args),
     /// Take in what export wrote: twice is as good as once, and in any order
     Import(import::Args),
+    /// Copy the history to a file, while the service runs, and make sure that the copy is whole
+    Backup(backup::Args),
+    /// Put a backup in the place of the history; what was there stays beside it
+    Restore(restore::Args),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -92,6 +98,8 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
         Command::Import(args) => import::run(config, args).await,
+        Command::Backup(args) => backup::run(config, args).await,
+        Command::Restore(args) => restore::run(config, args).await,
         Command::Demo => demo::run().await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }

@@ -3,6 +3,7 @@
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
 mod backfill;
+mod backup;
 mod commit;
 mod departure;
 mod error;
@@ -28,6 +29,7 @@ use crate::{
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use backfill::Backfill;
+pub use backup::{Copied, Restored, Verified, backup, restore, verify};
 pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use life::{Interruption, Run};
