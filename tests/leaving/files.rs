@@ -553,3 +553,18 @@ fn a_reader_that_stops_reading_holds_nothing_up() {
         assert!(sink.get_ref().writes >= 3);
     }
 }
+
+#[test]
+fn a_history_that_is_cut_off_is_refused_at_once_and_left_as_it_is() {
+    let folder = lived(5_000);
+    let path = database(&folder);
+    let whole = fs::read(&path).unwrap();
+    // Its last page alone is missing: nothing at the start would need it.
+    fs::write(&path, &whole[..whole.len() - 4096]).unwrap();
+    for arguments in [&[][..], &["export"], &["backup", "copy.db"], &["import", "a.json"]] {
+        let output = run(folder.path(), arguments);
+        let said = refused(&output);
+        assert!(said.contains("the file is damaged: restore a backup"), "{said}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), whole[..whole.len() - 4096]);
+}
