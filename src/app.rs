@@ -2,6 +2,7 @@
 
 use crate::{
     alerts,
+    backups::{self, Backups},
     clock::Clock,
     config::Config,
     notify::{Channel, Webhook},
@@ -33,6 +34,7 @@ pub struct App {
     trigger: Trigger,
     server: JoinHandle<()>,
     channels: Vec<JoinHandle<()>>,
+    backups: Option<JoinHandle<()>>,
 }
 
 impl App {
@@ -76,12 +78,14 @@ impl App {
         let witnesses = Witnesses::new(config.checks.witness);
         let scheduler =
             Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
+        let making = Arc::new(Backups::default());
         let site = Site {
             board: store.board.clone(),
             reader: store.reader.clone(),
             writer: store.writer.clone(),
             pulse: scheduler.pulse.clone(),
             clock: clock.clone(),
+            backups: making.clone(),
             title: config.dashboard.title.into(),
             base_path: config.dashboard.base_path.into(),
             figures: Arc::new(FigureCache::default()),
@@ -101,6 +105,16 @@ impl App {
                 tokio::spawn(alerts::run(channel, reader, writer, clock.clone(), token.clone()))
             })
             .collect();
+        let backups = config.storage.backup.map(|plan| {
+            let plan = backups::Plan {
+                path: config.storage.path.clone(),
+                dir: plan.dir,
+                every_ms: plan.every_ms,
+                keep: plan.keep,
+            };
+            let (clock, token) = (clock.clone(), token.clone());
+            tokio::spawn(async move { backups::run(plan, &making, clock, token).await })
+        });
         let address = listener.local_addr()?;
         let server = tokio::spawn(web::serve(listener, web::router(site.clone()), token));
         tracing::info!(
@@ -112,7 +126,7 @@ impl App {
             site.base_path,
             if site.dashboard { "dashboard" } else { "health" },
         );
-        Ok(App { address, site, store, scheduler, trigger, server, channels })
+        Ok(App { address, site, store, scheduler, trigger, server, channels, backups })
     }
 
     /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
@@ -122,6 +136,10 @@ impl App {
         self.scheduler.stop(Instant::now() + LAST_CHECKS).await;
         for channel in self.channels {
             let _ = channel.await;
+        }
+        // One that is being read from end to end is not waited for: it is not there yet, and made again.
+        if let Some(backups) = self.backups {
+            backups.abort();
         }
         self.store.stop().await;
         let _ = self.server.await;

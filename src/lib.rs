@@ -16,6 +16,7 @@
 //! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
 //! | `alerts` | 5 | the loop that empties the outbox |
+//! | `backups` | 5 | the loop that makes backups and removes the oldest |
 //! | `config` | 4 | what the file says -> what the program may rely on; every mistake at once, with line and column |
 //! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
 //! | `probe` | 3 | one file per kind behind one enum |
@@ -50,6 +51,7 @@
 
 pub mod alerts;
 pub mod app;
+pub mod backups;
 pub mod board;
 pub mod cli;
 pub mod clock;

@@ -110,6 +110,7 @@ fn an_empty_file_watches_nothing_with_every_default() {
         assert_eq!(config.storage.keep_checks_days, Some(90));
         assert_eq!(config.storage.keep_hours_days, Some(730));
         assert_eq!(config.storage.keep_days_days, None);
+        assert_eq!(config.storage.backup, None);
         assert_eq!(config.dashboard.bind.to_string(), "0.0.0.0");
         assert_eq!((config.dashboard.title.as_str(), config.dashboard.base_path.as_str()), ("Healthcheck", ""));
     }
@@ -385,6 +386,11 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ),
         ("[storage]\npath = \"\"", "`path` is empty"),
         ("[storage]\nkeep_checks_days = 0", "from 1 to 36500"),
+        ("[storage]\nbackup = { every = \"24h\" }", "`dir` is missing"),
+        ("[storage]\nbackup = { dir = \"b\", every = \"5 minutes\" }", "a number of hours, days or weeks"),
+        ("[storage]\nbackup = { dir = \"b\", keep = 0 }", "from 1 to 10000"),
+        ("[storage]\nbackup = { dir = \"b\", kep = 3 }", "did you mean `keep`?"),
+        ("[storage]\nbackup = \"b\"", "a table"),
         ("[storage]\nkeep_checks_days = \"for ever\"", "a number of days, or \"forever\""),
         (
             "[storage]\nkeep_checks_days = 90\nkeep_hours_days = 30",
@@ -806,7 +812,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 14);
 }
 
 #[test]
@@ -877,4 +883,16 @@ proptest! {
             Err(error) => prop_assert!(!error.to_string().replace("DASHBOARD_PORT` is `hunter2`", "").contains("hunter2")),
         }
     }
+}
+
+#[test]
+fn backups_are_made_once_a_day_and_seven_are_kept_unless_said_otherwise() {
+    let read = |backup: &str| {
+        let text = format!("[[checks.endpoints]]\nname = \"x\"\nurl = \"tcp://x:1\"\n[storage]\nbackup = {backup}\n");
+        config::parse(&text, Path::new("config.toml"), &|_| None).unwrap().storage.backup.unwrap()
+    };
+    let plain = read("{ dir = \"backups\" }");
+    assert_eq!((plain.dir.as_path(), plain.every_ms, plain.keep), (Path::new("backups"), 24 * 3_600_000, 7));
+    let own = read("{ dir = \"/mnt/b\", every = \"2w\", keep = 52 }");
+    assert_eq!((own.dir.as_path(), own.every_ms, own.keep), (Path::new("/mnt/b"), 14 * 24 * 3_600_000, 52));
 }

@@ -12,6 +12,7 @@ mod crash;
 mod export_cut;
 mod gap_reason;
 mod laws;
+mod leaving;
 mod pages;
 mod probes;
 mod proof;

@@ -1,5 +1,9 @@
 //! `export`: the history as a file, the same bytes as the API gives. It reads beside a running service.
 
+use super::{
+    pack::{Packer, Packing},
+    progress,
+};
 use crate::{
     clock::Clock,
     config::Config,
@@ -8,13 +12,15 @@ use crate::{
         window::{Window, parse_length},
     },
     store::{Reader, StoredService},
-    web::export::{self, Format, Order},
+    web::document::{self, ExportError, Format, Order},
 };
 use anyhow::{Context, bail};
+use indicatif::ProgressBar;
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -23,6 +29,9 @@ pub(super) struct Args {
     /// json, ndjson or csv; by default what the file's name says, or json
     #[arg(long, value_parser = |word: &str| Format::parse(word).ok_or("json, ndjson or csv"))]
     format: Option<Format>,
+    /// How the file is compressed; by default what its name says: .gz or .zst
+    #[arg(long, value_enum, value_name = "HOW")]
+    compress: Option<Packing>,
     /// Only these services (may be repeated)
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
@@ -35,7 +44,7 @@ pub(super) struct Args {
     /// Up to, and not including, this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<UnixMs>,
-    /// The file to write, instead of the standard output
+    /// The file to write, instead of the standard output: history.json, history.ndjson.zst, history.csv.gz, …
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -58,8 +67,12 @@ fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
             Window::new(from, to).with_context(|| format!("this window ends before it begins: {from} to {to}"))?
         }
     };
-    let by_name = args.output.as_deref().and_then(|p| p.extension()?.to_str().and_then(Format::parse));
-    let format = args.format.or(by_name).unwrap_or(Format::Json);
+    let (by_name, plain) = args.output.as_deref().map_or((Packing::None, None), |path| {
+        let (packing, plain) = Packing::of(path);
+        (packing, plain.extension().and_then(|e| e.to_str()).and_then(Format::parse))
+    });
+    let packing = args.compress.unwrap_or(by_name);
+    let format = args.format.or(plain).unwrap_or(Format::Json);
     let mut services: Vec<StoredService> = reader.services()?;
     for name in &args.services {
         if !services.iter().any(|s| &s.name == name) {
@@ -68,26 +81,58 @@ fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
     }
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
     let order = Order { format, window, services, now };
+    let bar = progress::bar(
+        Some(reader.estimated_checks(&order.services, window)?),
+        "{bar:30} {human_pos} results, {per_sec}, {eta} left",
+    );
     match &args.output {
         None => {
-            let mut sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            finish(export::write(reader, &order, &mut sink).and_then(|()| Ok(sink.flush()?)))
+            let sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+            finish(pack(reader, &order, packing, sink, &bar).map(drop))
         }
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-            let mut sink = BufWriter::with_capacity(1 << 16, file);
-            export::write(reader, &order, &mut sink)?;
-            sink.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            Ok(())
-        }
+        Some(path) => to_file(path, |file| {
+            let sink = BufWriter::with_capacity(1 << 16, file);
+            let sink = pack(reader, &order, packing, sink, &bar)?;
+            Ok(sink.into_inner().map_err(io::IntoInnerError::into_error)?)
+        }),
     }
 }
 
+fn pack<W: Write>(
+    reader: &Reader,
+    order: &Order,
+    packing: Packing,
+    sink: W,
+    bar: &ProgressBar,
+) -> Result<W, ExportError> {
+    let mut packer = Packer::new(packing, sink)?;
+    document::write(reader, order, &mut packer, |count| bar.inc(count))?;
+    bar.finish_and_clear();
+    let mut sink = packer.finish()?;
+    sink.flush()?;
+    Ok(sink)
+}
+
+/// Writes a file beside its place and puts it there when it is whole, so that a broken one is never taken for it.
+fn to_file(path: &Path, write: impl FnOnce(File) -> Result<File, ExportError>) -> anyhow::Result<()> {
+    let mut part = OsString::from(path);
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let cannot = || format!("{} cannot be written", path.display());
+    let file = File::create(&part).with_context(cannot)?;
+    let written = write(file).and_then(|file| Ok(file.sync_all()?)).and_then(|()| Ok(std::fs::rename(&part, path)?));
+    if written.is_err() {
+        // What is wrong is said below; a part that stays harms nothing.
+        let _ = std::fs::remove_file(&part);
+    }
+    written.with_context(cannot)
+}
+
 /// A reader that has had enough (`| head`) is no error.
-fn finish(done: Result<(), export::ExportError>) -> anyhow::Result<()> {
+fn finish(done: Result<(), ExportError>) -> anyhow::Result<()> {
     match done {
-        Err(export::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(export::ExportError::Form(error)) if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) => Ok(()),
+        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(ExportError::Form(error)) if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) => Ok(()),
         other => Ok(other?),
     }
 }

@@ -1,13 +1,17 @@
 //! The command line: one file per command.
 
+mod backup;
 mod check;
 mod demo;
 mod export;
 mod healthcheck;
 mod history;
+mod import;
+mod pack;
 mod progress;
 mod replay;
 mod report;
+mod restore;
 mod serve;
 mod validate;
 mod verify;
@@ -67,6 +71,12 @@ enum Command {
     /// Look after the history itself: what it has, what goes, what it takes
     #[command(subcommand)]
     History(history::Command),
+    /// Take in what export wrote: twice is as good as once, and in any order
+    Import(import::Args),
+    /// Copy the history to a file, while the service runs, and make sure that the copy is whole
+    Backup(backup::Args),
+    /// Put a backup in the place of the history; what was there stays beside it
+    Restore(restore::Args),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -120,6 +130,9 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Verify(args) => verify::run(&config, args).await,
         Command::Replay(args) => replay::run(&config, args).await,
         Command::History(command) => history::run(config, command).await,
+        Command::Import(args) => import::run(config, args).await,
+        Command::Backup(args) => backup::run(config, args).await,
+        Command::Restore(args) => restore::run(config, args).await,
         Command::Demo => demo::run().await,
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,

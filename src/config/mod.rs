@@ -131,7 +131,9 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             "interval_secs" | "timeout_secs" | "failure_threshold" | "success_threshold" | "witness" => {
                 "it belongs below `[checks]`"
             }
-            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" => "it belongs below `[storage]`",
+            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "backup" => {
+                "it belongs below `[storage]`"
+            }
             "port" | "bind" | "title" | "base_path" | "public" | "public_services" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",
             _ => return None,

@@ -5,9 +5,9 @@ use super::{
     error::Mistake,
     nearest::nearest,
     reader::Table,
-    types::{Alerts, Dashboard, Endpoint, Published, Storage},
+    types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage},
 };
-use crate::domain::secret::Secret;
+use crate::domain::{secret::Secret, time::DAY_MS, window::parse_length};
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
@@ -18,6 +18,7 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
         keep_checks_days: Some(90),
         keep_hours_days: Some(730),
         keep_days_days: None,
+        backup: None,
     };
     let Some(table) = root.table("storage") else { return storage };
     if let Some(path) = table.filled("path") {
@@ -26,6 +27,7 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     let checks = keep(&table, "keep_checks_days");
     let hours = keep(&table, "keep_hours_days");
     let days = keep(&table, "keep_days_days");
+    storage.backup = table.table("backup").as_ref().and_then(backup);
     table.finish(|_| None);
     storage.keep_checks_days = checks.unwrap_or(storage.keep_checks_days);
     // A default is never shorter than what it has to outlast.
@@ -34,6 +36,30 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     judge_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
     judge_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
     storage
+}
+
+/// Reads `backup = { dir, every, keep }`.
+fn backup(table: &Table<'_>) -> Option<Backup> {
+    let dir = table.filled("dir");
+    let every = table.get("every").map(|value| {
+        let text = value.filled()?;
+        let length = parse_length(text.value.trim());
+        if length.is_none() {
+            let mistake = value.mistake(format!("{} is no time from one backup to the next", text.quoted()));
+            table.source.report(mistake.label("a number of hours, days or weeks, as \"24h\", \"7d\" or \"1w\""));
+        }
+        length
+    });
+    let keep = table.get("keep").map(|value| value.integer(1..=10_000));
+    if dir.is_none() && table.peek("dir").is_none() {
+        table.missing("dir", "the folder that backups go to, as dir = \"backups\"");
+    }
+    table.finish(|_| None);
+    Some(Backup {
+        dir: PathBuf::from(dir?.value),
+        every_ms: every.unwrap_or(Some(DAY_MS))?,
+        keep: u32::try_from(keep.unwrap_or(Some(7))?).ok()?,
+    })
 }
 
 /// A number of days, or `Some(None)` for "forever"; `None` where nothing (or nothing right) is said.

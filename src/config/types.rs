@@ -50,6 +50,19 @@ pub struct Storage {
     pub keep_hours_days: Option<u32>,
     /// Days that day rollups and incidents are kept; `None`: for ever, the default.
     pub keep_days_days: Option<u32>,
+    /// Backups that the running service makes; `None`: none, the default.
+    pub backup: Option<Backup>,
+}
+
+/// When the running service makes backups, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Backup {
+    /// The folder that they go to, relative to the working directory.
+    pub dir: PathBuf,
+    /// From one to the next, in milliseconds: whole hours. Default a day.
+    pub every_ms: i64,
+    /// How many are kept, at least 1. Default 7.
+    pub keep: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -22,6 +22,16 @@ fn bucket(us: u32) -> u16 {
     (exponent * STEPS_PER_DOUBLING + step) as u16
 }
 
+/// The smallest value of a bucket, in microseconds.
+fn smallest(bucket: u16) -> u32 {
+    let bucket = u32::from(bucket);
+    if bucket < 2 * STEPS_PER_DOUBLING {
+        return bucket;
+    }
+    let exponent = bucket / STEPS_PER_DOUBLING - 1;
+    (bucket - exponent * STEPS_PER_DOUBLING) << exponent
+}
+
 /// The middle of a bucket, in microseconds.
 fn middle(bucket: u16) -> f64 {
     let bucket = u32::from(bucket);
@@ -69,6 +79,16 @@ impl Histogram {
             seen += u64::from(count);
             (seen >= rank).then(|| middle(bucket))
         })
+    }
+
+    /// What was counted: the smallest value of each bucket, in microseconds, and its count; by value.
+    pub fn entries(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.counts.iter().map(|&(bucket, count)| (smallest(bucket), count))
+    }
+
+    /// Counts `count` values of the bucket that `us` lies in.
+    pub fn add_entry(&mut self, us: u32, count: u32) {
+        self.add_many(bucket(us), count);
     }
 
     /// The bytes that a rollup keeps: for each bucket its distance from the one before and its count, as LEB128.

@@ -69,6 +69,10 @@ fn in_words(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
     };
+    // Its own words show the whole statement.
+    if let rusqlite::Error::SqlInputError { msg, .. } = error {
+        return msg.clone();
+    }
     let said = match error.sqlite_error_code() {
         Some(DiskFull) => "the disk is full",
         Some(ReadOnly) => "the file or its file system is read-only",

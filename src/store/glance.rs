@@ -42,8 +42,10 @@ pub(super) fn glance(
         Buckets::new(Window::new(from, now).unwrap_or(Window::ending(now, size_ms)), size_ms)
     };
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
-    let windows: Vec<Window> =
-        lengths_ms.iter().map(|length| widen(conn, Window::ending(now, *length), now)).collect::<Result<_>>()?;
+    let windows: Vec<Window> = lengths_ms
+        .iter()
+        .map(|length| widen(conn, service, Window::ending(now, *length), now))
+        .collect::<Result<_>>()?;
     // Hours before it are settled; with none, everything comes from the rows.
     let settled =
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));

@@ -3,14 +3,18 @@
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
 mod backfill;
+mod backup;
 mod commit;
+mod departure;
 mod error;
 mod forget;
 mod glance;
 mod life;
+mod merge;
 mod outages;
 mod outbox;
 mod reader;
+mod rebuild;
 mod repair;
 mod replay;
 mod results;
@@ -20,6 +24,7 @@ mod schema;
 mod services;
 mod size;
 mod told;
+mod transfer;
 mod upkeep;
 mod verify;
 mod writer;
@@ -32,16 +37,19 @@ use crate::{
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use backfill::Backfill;
+pub use backup::{Copied, Restored, Verified, backup, restore, verify};
 pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use glance::Glance;
 pub use life::{Interruption, Run};
+pub use merge::{Merge, Merged};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
 pub use reader::Reader;
 pub use replay::{Replayed, Rules, Telling};
 pub use retention::{Keep, Overdue};
 pub use services::{Configured, StoredService};
+pub use transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize};
 pub use upkeep::{Examiner, Retiring, Space, Stock, Upkeep};
 pub use verify::{Compared, Difference};
 pub use writer::{Stopping, Writer, WriterFigures};

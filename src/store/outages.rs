@@ -33,6 +33,8 @@ pub enum OutageKind {
     #[default]
     Incidents,
     Blips,
+    /// Blips, and what is failing right now unconfirmed.
+    Unconfirmed,
     /// Incidents, blips and what is failing right now unconfirmed.
     All,
 }
@@ -108,6 +110,7 @@ pub(super) fn list(
     match filter.kind {
         OutageKind::Incidents => and("o.confirmed_at IS NOT NULL", &[]),
         OutageKind::Blips => and("o.confirmed_at IS NULL AND o.ended_at IS NOT NULL", &[]),
+        OutageKind::Unconfirmed => and("o.confirmed_at IS NULL", &[]),
         OutageKind::All => {}
     }
     match filter.open {

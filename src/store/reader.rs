@@ -62,7 +62,7 @@ impl Reader {
         Ok(Reader { pool })
     }
 
-    fn conn(&self) -> Result<PooledConnection<SqliteConnectionManager>> {
+    pub(super) fn conn(&self) -> Result<PooledConnection<SqliteConnectionManager>> {
         Ok(self.pool.get()?)
     }
 
@@ -88,7 +88,7 @@ impl Reader {
     pub fn uptime(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Uptime> {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
-        let window = widen(&tx, window, now)?;
+        let window = widen(&tx, service, window, now)?;
         let tally = buckets(&tx, service, Buckets::new(window, window.length_ms()), now)?.total();
         let filter = OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, open: None };
         let outages = outages::list(&tx, &filter, None, u32::MAX)?;
@@ -117,7 +117,7 @@ impl Reader {
     pub fn history_by(&self, service: ServiceId, window: Window, size_ms: i64, now: UnixMs) -> Result<Buckets> {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
-        let finest = super::retention::kept(&tx)?.resolution_ms(window.from());
+        let finest = super::retention::kept(&tx, service)?.resolution_ms(window.from());
         let size = if finest == 1 { size_ms.max(1) } else { nice_hours(size_ms.max(finest)) };
         let grid = [DAY_MS, HOUR_MS].into_iter().find(|grid| size % grid == 0).unwrap_or(1);
         let (from, to) = (window.from().floor(grid), window.to().ceil(grid).min(now.max(window.to())));
@@ -148,7 +148,7 @@ impl Reader {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Check results of the window, oldest first, at most `limit`, from `from` on: a page of an export.
+    /// Check results of the window, oldest first, at most `limit`.
     pub fn checks_forward(&self, service: ServiceId, window: Window, limit: u32) -> Result<Vec<CheckResult>> {
         let conn = self.conn()?;
         let sql = format!(
@@ -317,8 +317,8 @@ fn nice_hours(ms: i64) -> i64 {
 }
 
 /// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
-pub(super) fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
-    let kept = super::retention::kept(conn)?;
+pub(super) fn widen(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> Result<Window> {
+    let kept = super::retention::kept(conn, service)?;
     let from = window.from().floor(kept.resolution_ms(window.from()));
     let to = window.to().ceil(kept.resolution_ms(window.to())).min(now.max(window.to()));
     Ok(Window::new(from, to).unwrap_or(window))

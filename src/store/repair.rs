@@ -20,7 +20,7 @@ pub(super) fn service(conn: &mut Connection, id: ServiceId) -> Result<Vec<Differ
     let mut found: Vec<(Difference, Fix)> = Vec::new();
     let tx = conn.transaction()?;
     let Some(service) = services::by_id(&tx, id)? else { return Ok(Vec::new()) };
-    verify::service(&tx, &service, retention::kept(&tx)?, &mut |difference, fix| {
+    verify::service(&tx, &service, retention::kept(&tx, service.id)?, &mut |difference, fix| {
         found.push((difference, fix));
         Ok(())
     })?;

@@ -88,7 +88,7 @@ pub(super) fn service(
         .query_row([service.id.0], |row| row.get(0))?;
     let mut replayed = Replayed { from: None, results: 0, had: Telling::default(), would: Telling::default() };
     let Some(first) = first.map(UnixMs) else { return Ok(replayed) };
-    let kept = retention::kept(conn)?;
+    let kept = retention::kept(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
     let success = settings.0.iter().map(|s| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
     let calm = told::calm_before(conn, service.id, window.from(), success)?;

@@ -77,6 +77,14 @@ pub(super) fn insert(conn: &Connection, service: ServiceId, result: &CheckResult
     Ok(inserted == 1)
 }
 
+/// Writes one result in the place of the one of that time.
+pub(super) fn replace(conn: &Connection, service: ServiceId, result: &CheckResult, reason: Option<i64>) -> Result<()> {
+    conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
+        .execute([service.0, result.at.0])?;
+    insert(conn, service, result, reason)?;
+    Ok(())
+}
+
 /// The number of a reason, which is written where it is new.
 pub(super) fn reason_id(conn: &Connection, reason: &Reason) -> Result<i64> {
     let key = params![reason.class.as_str(), reason.phase.map_or("", Phase::as_str), reason.message];

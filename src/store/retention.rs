@@ -5,7 +5,7 @@ use crate::{
     board::ServiceId,
     domain::time::{DAY_MS, HOUR_MS, UnixMs},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// How long what is kept, in days; `None`: for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,15 +54,50 @@ const SERVICES_AT_ONCE: u32 = 64;
 /// Days that settled alerts are kept.
 const ALERTS_DAYS: i64 = 90;
 
-pub(super) fn kept(conn: &Connection) -> Result<Kept> {
+/// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
+/// arrived here.
+pub(super) fn kept(conn: &Connection, service: ServiceId) -> Result<Kept> {
     let fact = |name: &str| -> Result<Option<UnixMs>> {
-        let value: Option<String> = conn
-            .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
-            .query_row([name], |r| r.get(0))
-            .optional()?;
-        Ok(value.and_then(|v| v.parse().ok()).map(UnixMs))
+        let value: Option<i64> = conn
+            .prepare_cached("SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN (?1, ?2)")?
+            .query_row([name, &of_service(name, service)], |r| r.get(0))?;
+        Ok(value.map(UnixMs))
     };
     Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")?, days_from: fact("days_from")? })
+}
+
+fn of_service(name: &str, service: ServiceId) -> String {
+    format!("{name} of service {}", service.0)
+}
+
+/// Notes what was retired of one service before it arrived here. Only ever moves on.
+pub(super) fn note_kept(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    for (name, from) in [("rows_from", kept.rows_from), ("hours_from", kept.hours_from), ("days_from", kept.days_from)]
+    {
+        if let Some(from) = from {
+            advance(conn, &of_service(name, service), from)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was retired of all services so far is noted of each, so that nothing of it is said of those that arrive.
+pub(super) fn settle_kept(conn: &Connection) -> Result<()> {
+    for service in super::services::all(conn)? {
+        let kept = kept(conn, service.id)?;
+        note_kept(conn, service.id, kept)?;
+    }
+    conn.execute("DELETE FROM fact WHERE name IN ('rows_from', 'hours_from', 'days_from')", [])?;
+    Ok(())
+}
+
+fn advance(conn: &Connection, name: &str, to: UnixMs) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
+         WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
+    )?
+    .execute([name, &to.0.to_string()])?;
+    Ok(())
 }
 
 /// The first moment that is kept, a whole day; `None` when everything is.
@@ -172,13 +207,7 @@ fn services_after(conn: &Connection, done: i64) -> Result<Vec<(ServiceId, Option
 
 /// Notes from when on something can be relied on. It never moves back: what is gone is gone.
 fn note(conn: &Connection, name: &str, first: Option<UnixMs>) -> Result<()> {
-    let Some(first) = first else { return Ok(()) };
-    conn.prepare_cached(
-        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
-         WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
-    )?
-    .execute([name, &first.0.to_string()])?;
-    Ok(())
+    first.map_or(Ok(()), |first| advance(conn, name, first))
 }
 
 /// Something that retention deletes: the table, its key, and which rows of a service are older than a moment.

@@ -3,7 +3,7 @@
 //! An hour is settled once a judged result lies at or after its end: then every result in it has a successor, and
 //! every doubt in it is known. `service.rolled_until` says up to where hours are settled and written.
 
-use super::{Result, StoreError, results};
+use super::{Result, StoreError, results, retention::Kept};
 use crate::{
     board::ServiceId,
     domain::{
@@ -55,6 +55,85 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
         }
     }
     begin(conn, service, until)
+}
+
+/// Removes what no export would say: the sums that the rows tell, and hours that are not kept any more.
+pub(super) fn forget(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    for size in [Size::Hour, Size::Day] {
+        let table = size.table();
+        conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start >= ?2"))?
+            .execute([service.0, kept.rows_from.map_or(i64::MIN, |from| from.0)])?;
+    }
+    forget_hours(conn, service, kept)
+}
+
+fn forget_hours(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    conn.prepare_cached("DELETE FROM rollup_hour WHERE service_id = ?1 AND start < ?2")?
+        .execute([service.0, kept.hours_from.map_or(i64::MIN, |from| from.0)])?;
+    Ok(())
+}
+
+/// Makes all sums of a service anew from its rows. A sum that is there and knows of more stays: its rows are gone.
+pub(super) fn rebuild(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    let (first, judged): (Option<i64>, Option<i64>) = (
+        conn.prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
+            .query_row([service.0], |row| row.get(0))?,
+        conn.prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome < 3")?
+            .query_row([service.0], |row| row.get(0))?,
+    );
+    let summed: Option<i64> = conn.query_row(
+        "SELECT max(t) FROM (SELECT max(start) + ?2 AS t FROM rollup_hour WHERE service_id = ?1
+           UNION ALL SELECT max(start) + ?3 FROM rollup_day WHERE service_id = ?1)",
+        params![service.0, HOUR_MS, DAY_MS],
+        |row| row.get(0),
+    )?;
+    let until = [first, judged].into_iter().flatten().map(|at| UnixMs(at).floor(HOUR_MS)).max();
+    let Some(rolled) = until.max(summed.map(UnixMs)) else { return Ok(()) };
+    begin(conn, service, rolled)?;
+    let (Some(first), Some(until)) = (first.map(|at| UnixMs(at).floor(HOUR_MS)), until) else { return Ok(()) };
+    let mut from = first;
+    while from < until {
+        let to = from.floor(DAY_MS).plus(DAY_MS).min(until);
+        let Some(window) = Window::new(from, to) else { break };
+        for (hour, tally) in recompute(conn, service, window)?.iter() {
+            raise(conn, Size::Hour, service, hour.from(), tally)?;
+        }
+        from = to;
+    }
+    if let Some(days) = Window::new(first.floor(DAY_MS), rolled.floor(DAY_MS)) {
+        let mut sum: Option<(UnixMs, Tally)> = None;
+        let mut sums = Vec::new();
+        each(conn, Size::Hour, service, days, Latency::Read, |start, tally| {
+            let day = start.floor(DAY_MS);
+            match &mut sum {
+                Some((at, sum)) if *at == day => sum.merge(&tally),
+                _ => sums.extend(sum.replace((day, tally))),
+            }
+        })?;
+        sums.extend(sum);
+        for (day, tally) in sums {
+            raise(conn, Size::Day, service, day, &tally)?;
+        }
+    }
+    forget_hours(conn, service, kept)
+}
+
+/// Writes a sum unless the one that is there knows of more.
+pub(super) fn raise(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally: &Tally) -> Result<()> {
+    let mut known = None;
+    if let Some(one) = Window::new(start, start.plus(1)) {
+        each(conn, size, service, one, Latency::Read, |_, tally| known = Some(tally))?;
+    }
+    match known {
+        Some(known) if weight(tally) <= weight(&known) => Ok(()),
+        _ => write(conn, size, service, start, tally),
+    }
+}
+
+/// Orders the sums that two histories have of one hour or day.
+fn weight(t: &Tally) -> impl Ord + use<> {
+    let times = [t.up_ms, t.degraded_ms, t.down_ms, t.unknown_ms, t.doubt_up_ms, t.doubt_down_ms];
+    (t.checks, t.spoken_ms(), t.failures, times, t.min_us, t.max_us, t.latency.to_bytes())
 }
 
 /// The hours of a window as the rows say.

@@ -39,7 +39,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
         .truncate(false)
         .open(&lock_path)
         .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", lock_path.display())))?;
-    if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !take(&file) {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
         return Err(StoreError::Held { path: path.to_owned(), pid: holder.trim().to_owned() });
@@ -47,6 +47,17 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
     // The holder's id is for the message above only: a failure to write it harms nothing.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
     Ok(Lock { _file: file })
+}
+
+/// Takes the lock. A process that has let go of it may have begun a command in that very moment, which has it for as long
+/// as it takes to become that command: so it is asked for more than once.
+fn take(file: &File) -> bool {
+    (0..10).any(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+    })
 }
 
 /// `history.db` and `lock` make `history.db.lock`.
@@ -60,17 +71,27 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// SQLite's write-ahead log needs shared memory between processes, which network file systems do not have: it corrupts.
 fn refuse_network(folder: &Path) -> Result<()> {
     let Ok(fs) = rustix::fs::statfs(folder) else { return Ok(()) };
-    let name = match fs.f_type as u32 {
-        0x6969 => "NFS",
-        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => "SMB",
-        0x5346_414F => "AFS",
-        0x00C3_6400 => "Ceph",
-        _ => return Ok(()),
-    };
+    let Some(name) = network(fs.f_type as u32) else { return Ok(()) };
     Err(StoreError::Place(format!(
         "{} lies on a network file system ({name}), where SQLite can lose data: choose a local disk for [storage] path",
         folder.display()
     )))
+}
+
+/// The network file system of this number (`f_type` of statfs(2)). FUSE and 9p are not among them: both are what local
+/// folders are made of in containers and virtual machines, and nothing tells those from others.
+fn network(f_type: u32) -> Option<&'static str> {
+    Some(match f_type {
+        0x6969 => "NFS",
+        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => "SMB",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        0x00C3_6400 => "Ceph",
+        0x7375_7245 => "Coda",
+        0x564C => "NCP",
+        0x0BD0_0BD0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        _ => return None,
+    })
 }
 
 /// Opens the history for writing, new or brought up to date.
@@ -150,13 +171,20 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     }
     if version > 0 {
         let copy = beside(path, &format!("before-{:02}", version + 1));
-        // A copy that stands there already is of the same state: a migration that failed left it behind.
+        // A copy that stands there already is of the same state: a migration that failed left it behind. Under its name
+        // there is never half of one.
         if !copy.exists() {
-            conn.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+            keep_copy(conn, &copy)?;
         }
     }
     let migrations = Migrations::from_directory(&MIGRATIONS).map_err(|e| StoreError::Migration(e.to_string()))?;
-    migrations.to_latest(conn).map_err(|e| StoreError::Migration(e.to_string()))?;
+    migrations.to_latest(conn).map_err(|e| match e {
+        // Its own words show the whole migration.
+        rusqlite_migration::Error::RusqliteError { err, .. } => {
+            StoreError::Migration(StoreError::Sqlite(err).to_string())
+        }
+        other => StoreError::Migration(other.to_string()),
+    })?;
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (name, text) in &all[version as usize..] {
         tx.execute(
@@ -166,6 +194,21 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     }
     tx.commit()?;
     Ok(())
+}
+
+/// Copies the history as it is before a migration.
+fn keep_copy(conn: &Connection, copy: &Path) -> Result<()> {
+    let part = beside(copy, "part");
+    let _ = std::fs::remove_file(&part);
+    let cannot = |why: String| {
+        let _ = std::fs::remove_file(&part);
+        StoreError::Migration(format!("a copy of it could not be put at {} first: {why}", copy.display()))
+    };
+    conn.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(|e| cannot(StoreError::Sqlite(e).to_string()))?;
+    File::open(&part)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| std::fs::rename(&part, copy))
+        .map_err(|e| cannot(e.to_string()))
 }
 
 /// A migration that has run must never change: its text is compared with what ran.
@@ -184,4 +227,22 @@ fn verify_checksums(conn: &Connection, ran: &[(String, &str)]) -> Result<()> {
 /// FNV-1a, 64 bit: it guards against mistakes, not against malice.
 fn checksum(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_and_local_ones_are_not_taken_for_them() {
+        for (f_type, name) in [(0x6969, "NFS"), (0xFF53_4D42, "SMB"), (0xFE53_4D42, "SMB"), (0x00C3_6400, "Ceph")] {
+            assert_eq!(network(f_type), Some(name));
+        }
+        // ext4, xfs, btrfs, tmpfs, overlayfs, zfs, 9p, FUSE
+        for f_type in
+            [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1, 0x0102_1997, 0x6573_5546]
+        {
+            assert_eq!(network(f_type), None, "{f_type:x}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
 
-use super::{Result, outages, results, rollups};
+use super::{Result, outages, results, rollups, transfer::ServiceHead};
 use crate::{
     board::ServiceId,
     domain::{
@@ -70,6 +70,57 @@ pub(super) fn by_name(conn: &Connection, name: &str) -> Result<Option<StoredServ
 /// The service with this number.
 pub(super) fn by_id(conn: &Connection, id: ServiceId) -> Result<Option<StoredService>> {
     Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.id = ?1"))?.query_row([id.0], read).optional()?)
+}
+
+/// Adds a service that arrives from another history; its number.
+pub(super) fn add_foreign(conn: &Connection, new: &ServiceHead) -> Result<ServiceId> {
+    let id = conn
+        .prepare_cached(
+            "INSERT INTO service (name, kind, target, group_name, added_at, removed_at, certificate_expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        )?
+        .query_row(
+            params![
+                new.name,
+                new.kind.as_str(),
+                new.target,
+                new.group,
+                new.added_at.0,
+                new.removed_at.map(|t| t.0),
+                new.certificate_expires_at.map(|t| t.0)
+            ],
+            |row| row.get(0),
+        )?;
+    Ok(ServiceId(id))
+}
+
+/// Unites what two histories say of a service: it is described as by the one with the later settings.
+pub(super) fn describe(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
+    let (latest, certificate): (Option<i64>, Option<i64>) = conn
+        .prepare_cached(
+            "SELECT (SELECT max(since) FROM setting WHERE service_id = ?1), certificate_expires_at
+             FROM service WHERE id = ?1",
+        )?
+        .query_row([old.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let certificate = certificate.map(UnixMs).max(new.certificate_expires_at);
+    let ours = (latest.map(UnixMs), old.removed_at, old.kind.as_str(), &old.target, &old.group);
+    let latest = new.settings.iter().map(|s| s.since).max();
+    let theirs = (latest, new.removed_at, new.kind.as_str(), &new.target, &new.group);
+    let (_, removed_at, kind, target, group) = ours.max(theirs);
+    conn.prepare_cached(
+        "UPDATE service SET kind = ?2, target = ?3, group_name = ?4, added_at = ?5, removed_at = ?6,
+           certificate_expires_at = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        old.id.0,
+        kind,
+        target,
+        group,
+        old.added_at.min(new.added_at).0,
+        removed_at.map(|t| t.0),
+        certificate.map(|t| t.0)
+    ])?;
+    Ok(())
 }
 
 /// A configured service on its way into the history.

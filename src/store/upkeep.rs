@@ -61,7 +61,7 @@ impl Examiner {
             found(difference);
             Ok(())
         };
-        verify::service(&tx, &service, retention::kept(&tx)?, &mut note).map(Some)
+        verify::service(&tx, &service, retention::kept(&tx, service.id)?, &mut note).map(Some)
     }
 
     /// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.

@@ -14,7 +14,7 @@ pub mod site;
 pub(crate) mod words;
 mod zone;
 
-pub(crate) use api::export;
+pub use api::{arrival, document};
 pub use pages::{PageCache, Templates};
 pub use router::router;
 pub use serve::serve;

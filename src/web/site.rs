@@ -1,6 +1,7 @@
 //! What every handler is given.
 
 use crate::{
+    backups::Backups,
     board::Board,
     clock::Clock,
     config::Published,
@@ -26,6 +27,8 @@ pub struct Site {
     /// Signs of life of the scheduler.
     pub pulse: Arc<Pulse>,
     pub clock: Clock,
+    /// How backups are going.
+    pub backups: Arc<Backups>,
     /// What the product is called on its pages.
     pub title: Arc<str>,
     /// Where a reverse proxy puts us: empty, or `/status`.

@@ -162,6 +162,7 @@ impl History {
             writer: self.store.writer.clone(),
             pulse: Arc::new(Pulse::default()),
             clock: self.clock.clone(),
+            backups: Arc::default(),
             title: "Healthcheck".into(),
             base_path: "".into(),
             figures: Arc::new(FigureCache::default()),

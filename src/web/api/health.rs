@@ -94,11 +94,7 @@ pub(super) async fn one(
 
 fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params: &Params) -> Answer<Response> {
     params.only(&["verbose"])?;
-    let is_verbose = params.word("verbose", "takes 1 or 0", |text| match text {
-        "" | "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
-    })?;
+    let is_verbose = is_verbose(params)?;
     let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
     let draft = headers
         .get_all(header::ACCEPT)
@@ -108,7 +104,7 @@ fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params
     let status = overall.as_str();
     let (content_type, body) = if draft {
         ("application/health+json", health_json(services, overall, now).to_string())
-    } else if is_verbose == Some(true) {
+    } else if is_verbose {
         let services = services.iter().map(|s| (s.service.name.as_str(), verbose(s, now))).collect();
         ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
     } else {
@@ -164,19 +160,39 @@ fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> s
 
 /// `GET /livez`: the process and its scheduler make progress.
 pub(super) async fn alive(State(site): State<Site>) -> Response {
-    said(if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) })
+    let trouble = if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
+    said(trouble, None)
 }
 
-/// `GET /readyz`: the database takes writes.
-pub(super) async fn ready(State(site): State<Site>) -> Response {
-    said(site.writer.trouble())
+/// `GET /readyz`: the database takes writes. With `?verbose=1` also how its backups are going, which makes nobody
+/// unready.
+pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Response> {
+    params.only(&["verbose"])?;
+    let backups = site.backups.state();
+    if !is_verbose(&params)? || !backups.planned {
+        return Ok(said(site.writer.trouble(), None));
+    }
+    let backup = json!({"last": backups.last.map(Time), "failing": backups.failing});
+    Ok(said(site.writer.trouble(), Some(backup)))
 }
 
-fn said(trouble: Option<String>) -> Response {
-    let (code, body) = match trouble {
+fn is_verbose(params: &Params) -> Answer<bool> {
+    let verbose = params.word("verbose", "takes 1 or 0", |text| match text {
+        "" | "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    })?;
+    Ok(verbose == Some(true))
+}
+
+fn said(trouble: Option<String>, backup: Option<serde_json::Value>) -> Response {
+    let (code, mut body) = match trouble {
         None => (StatusCode::OK, json!({"status": "ok"})),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "failing", "reason": reason})),
     };
+    if let Some(backup) = backup {
+        body["backup"] = backup;
+    }
     let mut response = (code, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -143,7 +143,7 @@ impl<'a> IncidentJson<'a> {
 }
 
 #[derive(Serialize, Debug)]
-pub(super) struct CauseChangeJson<'a> {
+pub(crate) struct CauseChangeJson<'a> {
     at: Time,
     class: &'static str,
     phase: Option<&'static str>,

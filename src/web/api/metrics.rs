@@ -122,5 +122,21 @@ fn registry(site: &Site, now: UnixMs) -> Registry {
         "1 while the history cannot be written",
         gauge(f64::from(u8::from(site.writer.trouble().is_some()))),
     );
+    let backups = site.backups.state();
+    if backups.planned {
+        registry.register(
+            "backup_failing",
+            "1 while the latest attempt to back the history up failed",
+            gauge(f64::from(u8::from(backups.failing.is_some()))),
+        );
+        if let Some(last) = backups.last {
+            registry.register_with_unit(
+                "backup_timestamp",
+                "When the newest backup was made",
+                Unit::Seconds,
+                gauge(last.0 as f64 / 1e3),
+            );
+        }
+    }
     registry
 }

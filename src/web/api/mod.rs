@@ -1,13 +1,16 @@
 //! The JSON interface: one file per subject. Handlers fetch and say; the arithmetic is elsewhere.
 
+pub mod arrival;
 mod checks;
+pub mod document;
 mod error;
 mod events;
-pub(crate) mod export;
+mod export;
 mod health;
 mod history;
 mod incidents;
 mod json;
+mod line;
 mod metrics;
 mod named;
 mod params;

@@ -1,0 +1,82 @@
+//! `import`: takes in what `export` wrote. All of it or nothing: it is one transaction.
+
+use super::{pack, progress};
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::time::DAY_MS,
+    store::{Merge, Merged},
+    web::arrival,
+};
+use anyhow::Context;
+use indicatif::ProgressBar;
+use std::{fs::File, io, path::PathBuf, process::ExitCode};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Files that export wrote, json or ndjson, also compressed; - is the standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
+    let merged = tokio::task::spawn_blocking({
+        let path = config.storage.path.clone();
+        move || {
+            let mut merge = Merge::open(&path)?;
+            for file in &args.files {
+                take_in(&mut merge, file).with_context(|| format!("{}: nothing was imported", file.display()))?;
+            }
+            anyhow::Ok(merge.commit()?)
+        }
+    })
+    .await??;
+    say(&config, &merged);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn take_in(merge: &mut Merge, file: &PathBuf) -> anyhow::Result<()> {
+    let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    if file.as_os_str() == "-" {
+        let bar = progress::bar(None, "{spinner} {bytes}, {bytes_per_sec}");
+        return read(merge, bar.wrap_read(io::stdin().lock()), &bar);
+    }
+    let source = File::open(file)?;
+    let bar = progress::bar(source.metadata().ok().map(|m| m.len()), template);
+    read(merge, bar.wrap_read(source), &bar)
+}
+
+fn read(merge: &mut Merge, source: impl io::Read, bar: &ProgressBar) -> anyhow::Result<()> {
+    arrival::read(&mut pack::unpack(source)?, merge)?;
+    bar.finish_and_clear();
+    let services = progress::bar(None, "{spinner} outages, gaps and sums of {msg}");
+    merge.end(|name| {
+        services.set_message(name.to_owned());
+        services.tick();
+    })?;
+    services.finish_and_clear();
+    Ok(())
+}
+
+fn say(config: &Config, merged: &Merged) {
+    let Merged { services, added, known, replaced, renumbered, oldest_added } = *merged;
+    println!("{added} check results are new, {known} were there already");
+    if services > 0 {
+        println!("{services} services were not known here");
+    }
+    if replaced > 0 {
+        println!("{replaced} check results of the same moment said something worse, and stand here now");
+    }
+    if renumbered > 0 {
+        println!("{renumbered} incidents have another number than they had here: a later one has theirs");
+    }
+    let kept_from = config.storage.keep_checks_days.map(|days| Clock::system().now().plus(-i64::from(days) * DAY_MS));
+    if let (Some(oldest), Some(from), Some(days)) = (oldest_added, kept_from, config.storage.keep_checks_days)
+        && oldest < from
+    {
+        println!(
+            "the oldest is of {oldest}: results older than {days} days will be retired when the service runs, and only \
+             their sums will stay; set keep_checks_days in [storage] to keep them"
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! Copies of the history: made while it is written, and put back.
+//!
+//! The copy is made page by page by SQLite's backup interface within one read transaction: it is of one moment, the
+//! writer goes on meanwhile (what it writes waits in the log), and it can be stopped between any two steps. `VACUUM
+//! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
+//! far it has come.
+
+use super::{Result, StoreError, schema};
+use crate::domain::time::UnixMs;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension,
+    backup::{Backup, StepResult},
+};
+use std::{
+    ffi::OsString,
+    fs::File,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Pages copied in one step: 8 MB.
+const PAGES: i32 = 2048;
+
+/// How far a copy has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Copied {
+    pub pages: u64,
+    pub of: u64,
+}
+
+/// What tells whether a copy is what it was made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Stamp {
+    /// The database's own id.
+    id: Option<String>,
+    schema: i64,
+    results: i64,
+    services: i64,
+    outages: i64,
+    last: Option<i64>,
+}
+
+/// A copy that was made and found whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verified {
+    /// Check results in it, and the time of the latest.
+    pub results: u64,
+    pub last: Option<UnixMs>,
+    pub bytes: u64,
+}
+
+/// Copies the history at `path` to `target`, which appears when it is whole and has been verified. `step` hears how far
+/// it is and says whether to go on.
+///
+/// # Errors
+/// When there is no history, `target` is there and not to be `replaced`, it cannot be written, or is not what it
+/// should be. Nothing is left of a copy that failed.
+pub fn backup(path: &Path, target: &Path, replace: bool, mut step: impl FnMut(Copied) -> bool) -> Result<Verified> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    refuse_present(target, replace)?;
+    let source = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
+    schema::identify(&source, path)?;
+    let part = Part::beside(target);
+    let verified = copy(&source, &part, &mut step)?;
+    refuse_present(target, replace)?;
+    part.become_file(target)?;
+    Ok(verified)
+}
+
+fn refuse_present(target: &Path, replace: bool) -> Result<()> {
+    match target.exists() && !replace {
+        true => Err(StoreError::Place(format!("{} is there already; --force replaces it", target.display()))),
+        false => Ok(()),
+    }
+}
+
+/// Copies one moment of an open history into a new file, and compares them.
+fn copy(source: &Connection, part: &Part, step: &mut impl FnMut(Copied) -> bool) -> Result<Verified> {
+    // Everything below sees the history as it is at this moment, and the copy need not begin again when it changes.
+    let moment = source.unchecked_transaction()?;
+    let stamp = stamp(&moment)?;
+    let cannot = |error: rusqlite::Error| StoreError::open(&part.path, error);
+    let mut target = Connection::open(&part.path).map_err(cannot)?;
+    // It is worth nothing before it is whole: it goes to the disk once, at the end.
+    target.pragma_update(None, "synchronous", "OFF").map_err(cannot)?;
+    {
+        let backup = Backup::new(&moment, &mut target)?;
+        loop {
+            let result = backup.step(PAGES).map_err(cannot)?;
+            let progress = backup.progress();
+            let of = u64::from(progress.pagecount.unsigned_abs());
+            if !step(Copied { pages: of - u64::from(progress.remaining.unsigned_abs()), of }) {
+                return Err(StoreError::Place("stopped before it was whole; nothing is left of it".to_owned()));
+            }
+            match result {
+                StepResult::Done => break,
+                StepResult::More => {}
+                // Somebody opens or checkpoints the history just now.
+                _ => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+    // One file, and no log beside it.
+    target.pragma_update(None, "journal_mode", "DELETE").map_err(cannot)?;
+    drop(target);
+    drop(moment);
+    File::open(&part.path)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", part.path.display())))?;
+    let (found, verified) = examine(&part.path)?;
+    if found != stamp {
+        return Err(StoreError::Content(format!(
+            "a copy that is not what it was made of: {found:?} and not {stamp:?}"
+        )));
+    }
+    Ok(verified)
+}
+
+/// Reads a copy from end to end.
+///
+/// # Errors
+/// When it is no history, comes from a newer version, or is damaged.
+pub fn verify(path: &Path) -> Result<Verified> {
+    Ok(examine(path)?.1)
+}
+
+fn examine(path: &Path) -> Result<(Stamp, Verified)> {
+    if !path.exists() {
+        return Err(StoreError::Place(format!("there is no file {}", path.display())));
+    }
+    let damaged = |error: rusqlite::Error| StoreError::open(path, error);
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .map_err(damaged)?;
+    conn.pragma_update(None, "query_only", true).map_err(damaged)?;
+    schema::identify(&conn, path)?;
+    let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(damaged)?;
+    if schema == 0 {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    let said: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(damaged)?;
+    if said != "ok" {
+        return Err(StoreError::Open { path: path.to_owned(), reason: format!("the file is damaged: {said}") });
+    }
+    let stamp = stamp(&conn)?;
+    let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
+    let verified = Verified { results: stamp.results.unsigned_abs(), last: stamp.last.map(UnixMs), bytes };
+    Ok((stamp, verified))
+}
+
+fn stamp(conn: &Connection) -> Result<Stamp> {
+    let count = |table: &str| conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    Ok(Stamp {
+        id: conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0)).optional()?,
+        schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        results: count("check_result")?,
+        services: count("service")?,
+        outages: count("outage")?,
+        last: conn.query_row(
+            "SELECT max(last) FROM (SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s)",
+            [],
+            |row| row.get(0),
+        )?,
+    })
+}
+
+/// What a restoration did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restored {
+    pub verified: Verified,
+    /// Where the history is that was there before.
+    pub before: Option<PathBuf>,
+}
+
+/// Puts the copy at `from` in the place of the history at `path`, which stays beside it. Nobody may use it meanwhile.
+///
+/// # Errors
+/// When another process holds the history, or the copy is none or damaged: the history is as it was then.
+pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copied) -> bool) -> Result<Restored> {
+    let _lock = schema::lock(path)?;
+    if same_file(path, from) {
+        return Err(StoreError::Place(format!("{} is the history itself", from.display())));
+    }
+    examine(from)?;
+    let source = schema::open_reader(from)
+        .or_else(|_| Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .map_err(|e| StoreError::open(from, e))?;
+    let part = Part::beside(path);
+    let verified = copy(&source, &part, &mut step)?;
+    drop(source);
+    let before = match path.exists() {
+        true => Some(set_aside(path, now)?),
+        false => None,
+    };
+    part.become_file(path)?;
+    Ok(Restored { verified, before })
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Moves a history and its log aside, under a name with the time.
+fn set_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
+    let stem = with(path, &format!(".replaced-{}", now.utc().format("%Y%m%dT%H%M%SZ")));
+    let aside = (0..1000)
+        .map(|n| if n == 0 { stem.clone() } else { with(&stem, &format!("-{n}")) })
+        .find(|name| !name.exists())
+        .ok_or_else(|| StoreError::Place(format!("{} is there already", stem.display())))?;
+    let cannot = |e: std::io::Error| StoreError::Place(format!("{} cannot be moved aside: {e}", path.display()));
+    // The log first: with it gone and the file still there, nothing but the log would be lost, and it is not gone.
+    for suffix in ["-wal", "-shm"] {
+        if with(path, suffix).exists() {
+            std::fs::rename(with(path, suffix), with(&aside, suffix)).map_err(cannot)?;
+        }
+    }
+    std::fs::rename(path, &aside).map_err(cannot)?;
+    Ok(aside)
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// A file in the making, which is removed unless it becomes one.
+struct Part {
+    path: PathBuf,
+}
+
+impl Part {
+    fn beside(target: &Path) -> Part {
+        let part = Part { path: with(target, ".part") };
+        part.remove();
+        part
+    }
+
+    fn remove(&self) {
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(with(&self.path, suffix));
+        }
+    }
+
+    fn become_file(self, target: &Path) -> Result<()> {
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::rename(&self.path, target)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", target.display())))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}

@@ -1,0 +1,518 @@
+//! A history as a document, version 1: `json`, `ndjson` or `csv`, made page by page and never held as a whole.
+//!
+//! What is said of a window is a function of the stored history alone. Two histories of which an export says the same
+//! are the same to everybody who asks, so whatever a history consists of is in it, or follows from what is.
+
+use super::{
+    json::{CauseChangeJson, GapJson, IncidentJson, Time, ms},
+    line::{CSV_HEADER, CsvLines, JsonLines},
+};
+use crate::{
+    domain::{
+        incident::{Outage, services},
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        window::Window,
+    },
+    store::{
+        Beyond, CheckRow, Cursor, Head, OutageFilter, OutageKind, Reader, ServiceHead, StoreError, StoredService,
+        SumRecord, SumSize,
+    },
+};
+use serde::Serialize;
+use std::io::Write;
+
+/// Rows read in one transaction.
+const PAGE: usize = 1_000;
+
+/// The form of an export.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Json,
+    Ndjson,
+    Csv,
+}
+
+impl Format {
+    /// The format that a word names.
+    pub fn parse(word: &str) -> Option<Format> {
+        match word {
+            "json" => Some(Format::Json),
+            "ndjson" => Some(Format::Ndjson),
+            "csv" => Some(Format::Csv),
+            _ => None,
+        }
+    }
+
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Ndjson => "application/x-ndjson",
+            Format::Csv => "text/csv; charset=utf-8",
+        }
+    }
+}
+
+/// What is to be exported.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub format: Format,
+    pub window: Window,
+    pub services: Vec<StoredService>,
+    /// When it is made. Nothing but the header depends on it: what lasts is measured at the window's end.
+    pub now: UnixMs,
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Write(#[from] std::io::Error),
+    #[error("{0}")]
+    Form(#[from] serde_json::Error),
+}
+
+#[derive(Serialize)]
+struct HeaderJson<'a> {
+    version: u32,
+    from: Time,
+    to: Time,
+    generated_at: Time,
+    services: Vec<ServiceJson<'a>>,
+    runs: Vec<RunJson<'a>>,
+    interruptions: Vec<InterruptionJson>,
+}
+
+#[derive(Serialize)]
+struct ServiceJson<'a> {
+    name: &'a str,
+    group: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    target: &'a str,
+    added_at: Time,
+    removed_at: Option<Time>,
+    certificate_expires_at: Option<Time>,
+    /// Results before it are not kept any more.
+    checks_kept_from: Option<Time>,
+    hours_kept_from: Option<Time>,
+    settings: Vec<SettingJson>,
+}
+
+#[derive(Serialize)]
+struct SettingJson {
+    since: Time,
+    enabled: bool,
+    interval_ms: i64,
+    timeout_ms: i64,
+    failure_threshold: u32,
+    success_threshold: u32,
+    degraded_after_ms: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct RunJson<'a> {
+    started_at: Time,
+    alive_at: Time,
+    stopped_at: Option<Time>,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct InterruptionJson {
+    from: Time,
+    to: Time,
+    reason: &'static str,
+    results: u64,
+}
+
+impl<'a> HeaderJson<'a> {
+    fn new(order: &Order, head: &'a Head) -> HeaderJson<'a> {
+        HeaderJson {
+            version: 1,
+            from: Time(order.window.from()),
+            to: Time(order.window.to()),
+            generated_at: Time(order.now),
+            services: head.services.iter().map(|s| ServiceJson::new(s, order.window)).collect(),
+            runs: head
+                .runs
+                .iter()
+                .map(|run| RunJson {
+                    started_at: Time(run.started_at),
+                    alive_at: Time(run.alive_at),
+                    stopped_at: run.stopped_at.map(Time),
+                    version: &run.version,
+                })
+                .collect(),
+            interruptions: head
+                .interruptions
+                .iter()
+                .map(|i| InterruptionJson {
+                    from: Time(i.from),
+                    to: Time(i.to),
+                    reason: i.why.as_str(),
+                    results: i.results,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl<'a> ServiceJson<'a> {
+    fn new(head: &'a ServiceHead, window: Window) -> ServiceJson<'a> {
+        // What was retired before the window is of no interest in it.
+        let kept = |from: Option<UnixMs>| from.filter(|from| *from > window.from()).map(Time);
+        ServiceJson {
+            name: &head.name,
+            group: head.group.as_deref(),
+            kind: head.kind.as_str(),
+            target: &head.target,
+            added_at: Time(head.added_at),
+            removed_at: head.removed_at.map(Time),
+            certificate_expires_at: head.certificate_expires_at.map(Time),
+            checks_kept_from: kept(head.rows_from),
+            hours_kept_from: kept(head.hours_from),
+            settings: head
+                .settings
+                .iter()
+                .map(|s| SettingJson {
+                    since: Time(s.since),
+                    enabled: s.enabled,
+                    interval_ms: s.interval_ms,
+                    timeout_ms: s.timeout_ms,
+                    failure_threshold: s.failure_threshold,
+                    success_threshold: s.success_threshold,
+                    degraded_after_ms: s.degraded_after_ms,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// An outage, with what the check results beside it do not tell.
+#[derive(Serialize)]
+struct OutageJson<'a> {
+    #[serde(flatten)]
+    incident: IncidentJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before_first_check: Option<BeforeJson<'a>>,
+}
+
+/// What an outage was before the first check result of the document.
+#[derive(Serialize)]
+struct BeforeJson<'a> {
+    checks_failed: u64,
+    down_ms: i64,
+    response_time_ms: Option<f64>,
+    dns_ms: Option<f64>,
+    connect_ms: Option<f64>,
+    tls_ms: Option<f64>,
+    ttfb_ms: Option<f64>,
+    changes: Vec<CauseChangeJson<'a>>,
+}
+
+impl<'a> BeforeJson<'a> {
+    fn new(outage: &Outage, beyond: &'a Beyond) -> BeforeJson<'a> {
+        let phases = &outage.cause.phases;
+        BeforeJson {
+            checks_failed: beyond.checks_failed,
+            down_ms: beyond.down_ms,
+            response_time_ms: ms(outage.cause.latency_us),
+            dns_ms: ms(phases.dns_us),
+            connect_ms: ms(phases.connect_us),
+            tls_ms: ms(phases.tls_us),
+            ttfb_ms: ms(phases.ttfb_us),
+            changes: beyond.changes.iter().map(CauseChangeJson::from).collect(),
+        }
+    }
+}
+
+/// The sum of an hour or a day whose check results are not kept any more.
+#[derive(Serialize)]
+struct SumJson<'a> {
+    service: &'a str,
+    from: Time,
+    length_ms: i64,
+    up_ms: i64,
+    degraded_ms: i64,
+    down_ms: i64,
+    unknown_ms: i64,
+    doubt_up_ms: i64,
+    doubt_down_ms: i64,
+    checks: u64,
+    failures: u64,
+    min_ms: Option<f64>,
+    max_ms: Option<f64>,
+    /// How many passed checks took so many microseconds and fewer than the next number. The numbers are 0 to 64, then 32
+    /// to each doubling.
+    latency_us: Vec<(u32, u32)>,
+}
+
+impl<'a> SumJson<'a> {
+    fn new(service: &'a str, sum: &SumRecord) -> SumJson<'a> {
+        let tally = &sum.tally;
+        SumJson {
+            service,
+            from: Time(sum.start),
+            length_ms: match sum.size {
+                SumSize::Hour => HOUR_MS,
+                SumSize::Day => DAY_MS,
+            },
+            up_ms: tally.up_ms,
+            degraded_ms: tally.degraded_ms,
+            down_ms: tally.down_ms,
+            unknown_ms: tally.unknown_ms,
+            doubt_up_ms: tally.doubt_up_ms,
+            doubt_down_ms: tally.doubt_down_ms,
+            checks: tally.checks,
+            failures: tally.failures,
+            min_ms: ms(tally.min_us),
+            max_ms: ms(tally.max_us),
+            latency_us: tally.latency.entries().collect(),
+        }
+    }
+}
+
+/// Says that nothing is missing: a document without it was cut off.
+#[derive(Serialize, Default)]
+struct EndJson {
+    checks: u64,
+    incidents: u64,
+    gaps: u64,
+    blips: u64,
+    sums: u64,
+}
+
+/// An object with its `"type"` before the rest.
+#[derive(Serialize)]
+struct Typed<T> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    rest: T,
+}
+
+/// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps, then
+/// outages that are no incidents, then sums of what is not kept any more.
+///
+/// `progress` hears how many check results have been written since it last heard.
+///
+/// # Errors
+/// When the history cannot be read, or `sink` takes no more.
+pub fn write(
+    reader: &Reader,
+    order: &Order,
+    sink: &mut impl Write,
+    mut progress: impl FnMut(u64),
+) -> Result<(), ExportError> {
+    let mut out = Lines { sink, format: order.format, first: true, ends: "" };
+    let mut end = EndJson::default();
+    match order.format {
+        Format::Json | Format::Ndjson => {
+            let head = reader.head(&order.services)?;
+            out.head(&HeaderJson::new(order, &head))?;
+        }
+        Format::Csv => out.sink.write_all(CSV_HEADER.as_bytes())?,
+    }
+    out.list("checks")?;
+    for service in &order.services {
+        let count = checks(reader, service, order, &mut out, &mut progress)?;
+        end.checks += count;
+    }
+    if order.format == Format::Csv {
+        return Ok(());
+    }
+    out.list("incidents")?;
+    end.incidents = outages(reader, order, OutageKind::Incidents, &mut out)?;
+    out.list("gaps")?;
+    for service in &order.services {
+        for gap in reader.gaps(service.id, order.window, order.window.to())? {
+            out.one("gap", &GapJson::from(&gap))?;
+            end.gaps += 1;
+        }
+    }
+    out.list("blips")?;
+    end.blips = outages(reader, order, OutageKind::Unconfirmed, &mut out)?;
+    out.list("sums")?;
+    for service in &order.services {
+        end.sums += sums(reader, service, order.window, &mut out)?;
+    }
+    out.end(&end)
+}
+
+/// Writes objects as a line each (`ndjson`) or as the lists of one document.
+struct Lines<'a, W> {
+    sink: &'a mut W,
+    format: Format,
+    /// Nothing has been written into the list yet.
+    first: bool,
+    /// What ends the list before.
+    ends: &'static str,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn head(&mut self, header: &impl Serialize) -> Result<(), ExportError> {
+        if self.format == Format::Json {
+            self.sink.write_all(b"{\"export\":")?;
+            serde_json::to_writer(&mut *self.sink, header)?;
+            return Ok(());
+        }
+        self.one("export", header)
+    }
+
+    fn list(&mut self, name: &str) -> Result<(), ExportError> {
+        if self.format == Format::Json {
+            write!(self.sink, "{},\n\"{name}\":[", self.ends)?;
+            (self.first, self.ends) = (true, "\n]");
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, kind: &'static str, object: &impl Serialize) -> Result<(), ExportError> {
+        match self.format {
+            Format::Json => {
+                self.sink.write_all(if self.first { b"\n" } else { b",\n" })?;
+                self.first = false;
+                serde_json::to_writer(&mut *self.sink, object)?;
+            }
+            _ => {
+                serde_json::to_writer(&mut *self.sink, &Typed { r#type: kind, rest: object })?;
+                self.sink.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, end: &EndJson) -> Result<(), ExportError> {
+        if self.format == Format::Json {
+            self.sink.write_all(b"\n],\n\"end\":")?;
+            serde_json::to_writer(&mut *self.sink, end)?;
+            self.sink.write_all(b"}\n")?;
+            return Ok(());
+        }
+        self.one("end", end)
+    }
+}
+
+/// One service's check results; a page is made in memory while the database is read, and handed on when it is not.
+fn checks(
+    reader: &Reader,
+    service: &StoredService,
+    order: &Order,
+    out: &mut Lines<'_, impl Write>,
+    progress: &mut impl FnMut(u64),
+) -> Result<u64, ExportError> {
+    enum Form {
+        Json(JsonLines),
+        Ndjson(JsonLines),
+        Csv(CsvLines),
+    }
+    let mut form = match order.format {
+        Format::Json => Form::Json(JsonLines::new(&service.name, false)),
+        Format::Ndjson => Form::Ndjson(JsonLines::new(&service.name, true)),
+        Format::Csv => Form::Csv(CsvLines::new(&service.name)),
+    };
+    let excerpts = match order.format {
+        Format::Csv => Vec::new(),
+        _ => reader.excerpt_times(service.id, order.window)?,
+    };
+    let mut page = Vec::with_capacity(PAGE * 320);
+    let mut rest = Some(order.window);
+    let mut total = 0;
+    while let Some(window) = rest {
+        page.clear();
+        let mut count = 0;
+        let first = &mut out.first;
+        let last = reader.each_check(service.id, window, PAGE, &excerpts, |check: &CheckRow<'_>| {
+            count += 1;
+            match &mut form {
+                Form::Json(lines) => {
+                    page.extend_from_slice(if std::mem::take(first) { b"\n" } else { b",\n" });
+                    lines.put(&mut page, check);
+                }
+                Form::Ndjson(lines) => {
+                    lines.put(&mut page, check);
+                    page.push(b'\n');
+                }
+                Form::Csv(lines) => lines.put(&mut page, check),
+            }
+        })?;
+        out.sink.write_all(&page)?;
+        progress(count);
+        total += count;
+        rest = last.and_then(|last| Window::new(last.plus(1), order.window.to()));
+    }
+    Ok(total)
+}
+
+fn outages(
+    reader: &Reader,
+    order: &Order,
+    kind: OutageKind,
+    out: &mut Lines<'_, impl Write>,
+) -> Result<u64, ExportError> {
+    let mut count = 0;
+    let word = if kind == OutageKind::Incidents { "incident" } else { "blip" };
+    for service in &order.services {
+        let first = reader.first_check_in(service.id, order.window)?;
+        let filter = OutageFilter { service: Some(service.id), window: Some(order.window), kind, open: None };
+        let mut cursor = None;
+        loop {
+            let page = reader.outages(&filter, cursor, PAGE as u32)?;
+            for outage in &page {
+                let record = reader.outage_record(service.id, outage, first)?;
+                let with = match kind {
+                    OutageKind::Incidents => reader.failed_with(outage)?,
+                    _ => Vec::new(),
+                };
+                let json = OutageJson {
+                    incident: IncidentJson::new(outage, services(&with), order.window.to()),
+                    before_first_check: record.beyond.as_ref().map(|beyond| BeforeJson::new(outage, beyond)),
+                };
+                out.one(word, &json)?;
+                count += 1;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => {
+                    cursor = Some(Cursor { started_at: last.started_at, id: last.id });
+                }
+                _ => break,
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// The sums are few (17,000 a year and service), and are read month by month.
+fn sums(
+    reader: &Reader,
+    service: &StoredService,
+    window: Window,
+    out: &mut Lines<'_, impl Write>,
+) -> Result<u64, ExportError> {
+    let mut count = 0;
+    for size in [SumSize::Hour, SumSize::Day] {
+        let mut from = reader.first_sum_at(service.id)?.max(window.from());
+        while let Some(part) = Window::new(from, from.plus(30 * DAY_MS).floor(DAY_MS).min(window.to())) {
+            let mut sums = Vec::new();
+            let more = reader.each_sum(service.id, part, size, |sum| sums.push(sum))?;
+            for sum in &sums {
+                out.one("sum", &SumJson::new(&service.name, sum))?;
+                count += 1;
+            }
+            if !more {
+                break;
+            }
+            from = part.to();
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,570 @@
+//! The files themselves: whole or not at all.
+
+use crate::support::{
+    binary::{Serving, program, run, stderr, stdout},
+    history::{History, result, service, watched},
+};
+use healthcheck_dashboard::{
+    backups::{self, Backups, Plan},
+    clock::Clock,
+    domain::{
+        time::{HOUR_MS, UnixMs},
+        window::Window,
+    },
+    shutdown,
+    store::{self, Keep, Store},
+    web::document::{self, Format, Order},
+};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const CONFIG: &str = "[[checks.endpoints]]\nname = \"other\"\nurl = \"tcp://127.0.0.1:9\"\nenabled = false\n\
+                      [dashboard]\nbind = \"127.0.0.1\"\n";
+/// Everything that is asked for is asked up to the same moment.
+const TO: &str = "2026-11-17";
+
+fn empty() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    folder
+}
+
+fn database(folder: &TempDir) -> PathBuf {
+    folder.path().join("data/history.db")
+}
+
+/// A folder with a history of two services, with an incident, a blip, gaps and a kept answer.
+fn lived(results: usize) -> TempDir {
+    let folder = empty();
+    super::block(async {
+        let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
+        let begin = UnixMs::parse("2026-11-16T00:00:00Z").unwrap();
+        history.checks("web", begin, ".~.xx.");
+        history.checks("api", begin, "..      ..");
+        history.check_with("web", result('x', begin.plus(60_000)), Some("<p>it hurts</p>"));
+        history.checks("web", begin.plus(70_000), "xxx..");
+        for i in 0..results as i64 {
+            history.check("web", result('.', begin.plus(200_000 + i * 10_000)));
+        }
+        history.committed().await;
+        let (from, to) = (history.path(), database(&folder));
+        history.store.stop().await;
+        fs::copy(from, to).unwrap();
+    });
+    folder
+}
+
+fn export(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = run(folder.path(), &[&["export", "--to", TO], arguments].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let made = regex::Regex::new(r#""generated_at":"[^"]*""#).unwrap();
+    made.replace(text, "\"generated_at\":\"2026-11-17T00:00:00.000Z\"").into_owned()
+}
+
+#[track_caller]
+fn fine(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    stdout(output)
+}
+
+/// What it says when it fails.
+#[track_caller]
+fn refused(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(output));
+    stderr(output)
+}
+
+/// Runs it with an end to how large a file may be, in KiB: as on a full disk.
+fn cramped(folder: &TempDir, kib: u64, arguments: &[&str]) -> Output {
+    let plain = program(folder.path());
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"")]);
+    command.arg(plain.get_program()).args(arguments).current_dir(folder.path()).stdin(Stdio::null());
+    for name in ["HEALTHCHECK_CONFIG", "DASHBOARD_PORT", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_form_leaves_and_arrives_compressed_or_not() {
+    let here = lived(0);
+    let whole = export(&here, &[]);
+    for (file, arguments, magic) in [
+        ("a.json", &[][..], &b"{\"export\":"[..]),
+        ("a.ndjson", &[], b"{\"type\":\"export\""),
+        ("a.json.gz", &[], &[0x1f, 0x8b]),
+        ("a.ndjson.gz", &[], &[0x1f, 0x8b]),
+        ("a.json.zst", &[], &[0x28, 0xb5, 0x2f, 0xfd]),
+        ("a.ndjson.zst", &[], &[0x28, 0xb5, 0x2f, 0xfd]),
+        ("a.backup", &["--compress", "zstd", "--format", "ndjson"], &[0x28, 0xb5, 0x2f, 0xfd]),
+        ("b.json.gz", &["--compress", "none"], b"{\"export\":"),
+    ] {
+        fine(&run(here.path(), &[&["export", "-o", file, "--to", TO], arguments].concat()));
+        let bytes = fs::read(here.path().join(file)).unwrap();
+        assert!(bytes.starts_with(magic), "{file}");
+        let there = empty();
+        let said = run(there.path(), &["import", here.path().join(file).to_str().unwrap()]);
+        assert!(fine(&said).contains("16 check results are new, 0 were there already"), "{}", stdout(&said));
+        assert!(export(&there, &[]) == whole, "{file}");
+        // And from a pipe.
+        let mut child =
+            program(there.path()).args(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let said = child.wait_with_output().unwrap();
+        assert!(fine(&said).starts_with("0 check results are new, 16 were there already"), "{}", stdout(&said));
+        assert!(export(&there, &[]) == whole, "{file}");
+    }
+    // A spreadsheet is not a history.
+    fine(&run(here.path(), &["export", "-o", "a.csv.gz", "--to", TO]));
+    let there = empty();
+    let csv = run(there.path(), &["import", here.path().join("a.csv.gz").to_str().unwrap()]);
+    assert!(refused(&csv).contains("CSV"), "{}", stderr(&csv));
+}
+
+#[test]
+fn services_that_the_configuration_does_not_have_arrive_too_and_are_answered_for() {
+    let here = lived(0);
+    fine(&run(here.path(), &["export", "-o", "a.json", "--service", "api", "--to", TO]));
+    let there = empty();
+    let said = run(there.path(), &["import", here.path().join("a.json").to_str().unwrap()]);
+    assert!(fine(&said).contains("1 services were not known here"));
+    assert!(stdout(&said).contains("4 check results are new"));
+    let body: Value = serde_json::from_str(&export(&there, &[])).unwrap();
+    assert_eq!(body["export"]["services"][0]["name"], "api");
+    assert_eq!((body["checks"].as_array().unwrap().len(), body["gaps"].as_array().unwrap().len()), (4, 2));
+    let serving = Serving::start(there.path());
+    assert_eq!(serving.items("/api/v1/services/api/checks?from=2026-11-16&to=2026-11-17").len(), 4);
+}
+
+#[test]
+fn a_broken_file_is_said_where_and_changes_nothing() {
+    let here = lived(0);
+    let lines = export(&here, &["--format", "ndjson"]);
+    let document = export(&here, &[]);
+    let with = |text: &str, line: usize, change: &dyn Fn(&str) -> String| {
+        let each = text.lines().enumerate().map(|(i, l)| if i + 1 == line { change(l) } else { l.to_owned() });
+        each.filter(|l| !l.is_empty()).map(|l| l + "\n").collect::<String>()
+    };
+    let replaced = |from: &'static str, to: &'static str| {
+        move |line: &str| {
+            assert!(line.contains(from), "{from} is not in {line}");
+            line.replacen(from, to, 1)
+        }
+    };
+    let count = lines.lines().count();
+    let cut = lines.len() - 40;
+    for (broken, says) in [
+        (with(&lines, 4, &replaced("\"outcome\":\"", "\"outcome\":\"p")), &["line 4", "is no outcome"][..]),
+        (with(&lines, 5, &replaced("2026-11-16T", "2026-11-31T")), &["line 5", "2026-11-31", "is no time"]),
+        (with(&lines, 6, &replaced("{", "")), &["line 6"]),
+        (with(&lines, 7, &replaced("\"recheck\":false", "\"recheck\":3")), &["line 7", "expected a boolean", "column"]),
+        (
+            with(&lines, 3, &replaced("\"service\":\"api\"", "\"service\":\"nobody\"")),
+            &["line 3", "nothing of a service “nobody”"],
+        ),
+        (with(&lines, 3, &replaced("\"type\":\"check\"", "\"type\":\"chek\"")), &["line 3", "“chek”"]),
+        (
+            with(&lines, 3, &replaced("\"response_time_ms\":", "\"response_time_ms\":-")),
+            &["line 3", "no time that a check can take"],
+        ),
+        (with(&lines, 2, &|_| String::new()), &["the end speaks of 16 check results, and 15 are here"]),
+        (with(&lines, 1, &|_| String::new()), &["line 1", "header"]),
+        (with(&lines, 1, &replaced("\"version\":1", "\"version\":2")), &["line 1", "version 2"]),
+        (with(&lines, 1, &replaced("\"interval_ms\":10000", "\"interval_ms\":0")), &["line 1", "interval"]),
+        (with(&lines, count, &|_| String::new()), &["the end is missing", "cut off"]),
+        (lines[..cut].to_owned(), &["line", "cut off"]),
+        (format!("{lines}{}", lines.lines().nth(1).unwrap()), &["something follows the end"]),
+        (format!("{lines}{lines}"), &["in the middle of another"]),
+        (with(&document, 4, &replaced("\"outcome\":\"", "\"outcome\":\"p")), &["line 4", "is no outcome"]),
+        (document[..document.len() / 2].to_owned(), &["cut off"]),
+        (document.replace("\"gaps\"", "\"gups\""), &["“gups”"]),
+        (format!("{document}{{}}"), &["trailing"]),
+        (String::new(), &["nothing in it"]),
+        ("Dear Sir,\n".to_owned(), &["line 1", "no export"]),
+        ("{\"name\": \"package\"}\n".to_owned(), &["line 1", "no export"]),
+    ] {
+        let file = here.path().join("broken");
+        fs::write(&file, &broken).unwrap();
+        for there in [empty(), lived(3)] {
+            let before = names(&there.path().join("data"));
+            let known = if before.is_empty() { String::new() } else { export(&there, &[]) };
+            let output = run(there.path(), &["import", file.to_str().unwrap()]);
+            let said = refused(&output);
+            for part in says {
+                assert!(said.contains(part), "“{part}” is not in: {said}");
+            }
+            assert!(said.contains("nothing was imported") && said.contains("broken"), "{said}");
+            if known.is_empty() {
+                assert!(!database(&there).exists(), "a history was made of nothing");
+            } else {
+                assert!(export(&there, &[]) == known, "{says:?}");
+            }
+        }
+    }
+    // One broken file among several: none of them.
+    fs::write(here.path().join("whole"), &lines).unwrap();
+    let there = empty();
+    let (whole, broken) = (here.path().join("whole"), here.path().join("broken"));
+    refused(&run(there.path(), &["import", whole.to_str().unwrap(), broken.to_str().unwrap()]));
+    assert!(!database(&there).exists());
+    // Compressed, and cut off.
+    fine(&run(here.path(), &["export", "-o", "c.json.zst", "--to", TO]));
+    fine(&run(here.path(), &["export", "-o", "c.json.gz", "--to", TO]));
+    for name in ["c.json.zst", "c.json.gz"] {
+        let bytes = fs::read(here.path().join(name)).unwrap();
+        fs::write(here.path().join(name), &bytes[..bytes.len() - 20]).unwrap();
+        refused(&run(there.path(), &["import", here.path().join(name).to_str().unwrap()]));
+    }
+    let output = run(there.path(), &["import", "no-such-file"]);
+    assert!(refused(&output).contains("no-such-file"));
+}
+
+#[test]
+fn what_would_write_is_refused_while_the_service_runs_and_a_backup_is_not() {
+    let here = lived(0);
+    fine(&run(here.path(), &["export", "-o", "a.json", "--to", TO]));
+    fine(&run(here.path(), &["backup", "copy.db"]));
+    let serving = Serving::start(here.path());
+    let pid = serving.pid().as_raw_nonzero().to_string();
+    for arguments in [&["import", "a.json"][..], &["restore", "copy.db"]] {
+        let output = run(here.path(), arguments);
+        let said = refused(&output);
+        assert!(said.contains("held by another process") && said.contains(&pid), "{said}");
+    }
+    let output = run(here.path(), &["backup", "running.db"]);
+    assert!(fine(&output).contains("16 check results"), "{}", stdout(&output));
+    assert_eq!(store::verify(&here.path().join("running.db")).unwrap().results, 16);
+}
+
+#[test]
+fn an_export_that_fails_leaves_what_was_there() {
+    let here = lived(2_000);
+    fs::write(here.path().join("a.json"), "what was there").unwrap();
+    let output = cramped(&here, 100, &["export", "-o", "a.json"]);
+    assert!(refused(&output).contains("a.json cannot be written"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(here.path().join("a.json")).unwrap(), "what was there");
+    assert_eq!(names(here.path()), ["a.json", "config.toml", "data"]);
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_an_import_a_backup_or_a_restoration_changes_nothing() {
+    let here = lived(5_000);
+    fine(&run(here.path(), &["export", "-o", "a.ndjson.zst", "--to", TO]));
+    fine(&run(here.path(), &["backup", "copy.db"]));
+    let there = lived(3);
+    let before = export(&there, &[]);
+    let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
+    for arguments in [["import", &file("a.ndjson.zst")], ["restore", &file("copy.db")]] {
+        let output = cramped(&there, 150, &arguments);
+        let said = refused(&output);
+        assert!(said.contains("disk"), "{said}");
+        assert!(export(&there, &[]) == before, "{arguments:?}");
+        assert!(
+            names(&there.path().join("data")).iter().all(|name| !name.contains("part") && !name.contains("replaced"))
+        );
+    }
+    let output = cramped(&here, 150, &["backup", "second.db"]);
+    assert!(refused(&output).contains("disk"), "{}", stderr(&output));
+    assert_eq!(names(here.path()), ["a.ndjson.zst", "config.toml", "copy.db", "data"]);
+    // With room it is done.
+    fine(&run(there.path(), &["import", &file("a.ndjson.zst")]));
+    assert!(export(&there, &[]).len() > 100 * before.len());
+}
+
+#[test]
+fn a_backup_replaces_nothing_unasked_and_what_is_restored_leaves_what_was_there() {
+    let here = lived(0);
+    let before = export(&here, &[]);
+    let output = run(here.path(), &["backup", "copy.db"]);
+    assert!(fine(&output).contains("copy.db is whole: 16 check results"), "{}", stdout(&output));
+    let bytes = fs::read(here.path().join("copy.db")).unwrap();
+    let output = run(here.path(), &["backup", "copy.db"]);
+    assert!(refused(&output).contains("--force"));
+    assert_eq!(fs::read(here.path().join("copy.db")).unwrap(), bytes);
+    fine(&run(here.path(), &["backup", "copy.db", "--force"]));
+    assert_eq!(names(here.path()), ["config.toml", "copy.db", "data"]);
+    let output = run(here.path(), &["backup", "no/such/copy.db"]);
+    assert!(refused(&output).contains("no/such/copy.db"), "{}", stderr(&output));
+
+    let there = lived(3);
+    let kept = export(&there, &[]);
+    let output = run(there.path(), &["restore", here.path().join("copy.db").to_str().unwrap()]);
+    let said = fine(&output);
+    assert!(said.contains("data/history.db is now what") && said.contains("16 check results"), "{said}");
+    assert!(export(&there, &[]) == before);
+    let aside = names(&there.path().join("data")).into_iter().find(|n| n.starts_with("history.db.replaced-")).unwrap();
+    assert!(said.contains(&aside), "{said}");
+    // And back again.
+    fine(&run(there.path(), &["restore", there.path().join("data").join(aside).to_str().unwrap()]));
+    assert!(export(&there, &[]) == kept);
+    let empty = empty();
+    fine(&run(empty.path(), &["restore", here.path().join("copy.db").to_str().unwrap()]));
+    assert!(export(&empty, &[]) == before);
+    let missing = self::empty();
+    assert!(refused(&run(missing.path(), &["backup", "x.db"])).contains("there is no history"));
+}
+
+#[test]
+fn what_is_no_whole_history_is_neither_restored_nor_taken_for_a_backup() {
+    let here = lived(5_000);
+    fine(&run(here.path(), &["backup", "copy.db"]));
+    let copy = here.path().join("copy.db");
+    let whole = fs::read(&copy).unwrap();
+    let there = lived(3);
+    let before = export(&there, &[]);
+    let file = there.path().join("bad.db");
+    let mut noise = whole.clone();
+    let middle = noise.len() / 2;
+    noise[middle..middle + 8192].fill(0xA5);
+    let cases: [(&str, Vec<u8>, &str); 4] = [
+        ("cut off", whole[..whole.len() / 2].to_vec(), "damaged"),
+        ("noise in the middle", noise.clone(), "damaged"),
+        ("a letter", b"Dear Sir, this is no database.\n".repeat(200), "not an SQLite database"),
+        ("nothing", Vec::new(), "not a history"),
+    ];
+    for (what, bytes, says) in cases {
+        fs::write(&file, bytes).unwrap();
+        let output = run(there.path(), &["restore", "bad.db"]);
+        assert!(refused(&output).contains(says), "{what}: {}", stderr(&output));
+        assert!(export(&there, &[]) == before, "{what}");
+    }
+    fs::remove_file(&file).unwrap();
+    let foreign = Connection::open(&file).unwrap();
+    foreign.execute_batch("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)").unwrap();
+    drop(foreign);
+    assert!(refused(&run(there.path(), &["restore", "bad.db"])).contains("not a history"));
+    fs::write(&file, &whole).unwrap();
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(refused(&run(there.path(), &["restore", "bad.db"])).contains("newer version"));
+    assert!(refused(&run(there.path(), &["restore", "data/history.db"])).contains("the history itself"));
+    assert!(refused(&run(there.path(), &["restore", "nowhere.db"])).contains("nowhere.db"));
+    assert!(export(&there, &[]) == before);
+    // A backup of a damaged history is not one, and none is left.
+    fs::write(database(&there), noise).unwrap();
+    let output = run(there.path(), &["backup", "copy.db"]);
+    assert!(refused(&output).contains("damaged"), "{}", stderr(&output));
+    assert!(!names(there.path()).iter().any(|name| name.starts_with("copy.db")));
+}
+
+#[test]
+fn a_migration_that_fails_leaves_the_history_as_it_was_and_says_so() {
+    let folder = empty();
+    let path = database(&folder);
+    let mut migrations: Vec<PathBuf> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("up.sql"))
+        .collect();
+    migrations.sort();
+    let (last, before) = migrations.split_last().unwrap();
+    let conn = Connection::open(&path).unwrap();
+    conn.pragma_update(None, "journal_mode", "WAL").unwrap();
+    for up in before {
+        conn.execute_batch(&fs::read_to_string(up).unwrap()).unwrap();
+    }
+    // What the newest migration makes is there already: it cannot run.
+    let text = fs::read_to_string(last).unwrap();
+    let made = regex::Regex::new(r"(?m)^CREATE TABLE (\w+)").unwrap();
+    let name = made.captures(&text).expect("a migration that makes a table")[1].to_owned();
+    conn.execute_batch(&format!("CREATE TABLE {name} (mine); INSERT INTO {name} VALUES ('kept')")).unwrap();
+    conn.pragma_update(None, "application_id", 0x4843_4448).unwrap();
+    conn.pragma_update(None, "user_version", before.len() as i64).unwrap();
+    drop(conn);
+    let output = run(folder.path(), &[]);
+    let said = refused(&output);
+    assert!(said.contains("could not be brought up to date and was left as it was"), "{said}");
+    assert!(
+        said.contains("already exists") && !said.contains("PRIMARY KEY"),
+        "the whole migration is no message: {said}"
+    );
+    let conn = Connection::open(&path).unwrap();
+    let kept: String = conn.query_row(&format!("SELECT mine FROM {name}"), [], |row| row.get(0)).unwrap();
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!((kept.as_str(), version), ("kept", before.len() as i64));
+}
+
+/// Lets time pass in small steps until something holds.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..100_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    panic!("{what} does not come");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_running_service_makes_backups_and_keeps_so_many() {
+    let history = History::new("2026-11-16T00:00:00Z", vec![service("web")]);
+    history.committed().await;
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { path: history.path(), dir: folder.path().join("deep/backups"), every_ms: 6 * HOUR_MS, keep: 2 };
+    let start = || {
+        let (plan, clock, (trigger, token)) = (plan.clone(), history.clock.clone(), shutdown::channel());
+        let state = Arc::new(Backups::default());
+        let making = state.clone();
+        let task = tokio::spawn(async move { backups::run(plan, &making, clock, token).await });
+        (state, trigger, task)
+    };
+    let (state, trigger, task) = start();
+    let dir = plan.dir.clone();
+    let there = || if dir.exists() { names(&dir) } else { Vec::new() };
+    until("the first", || there() == ["history-20261116T000000Z.db"]).await;
+    // Somebody else's file, and what is left of a backup that was killed.
+    fs::write(dir.join("history-notes.db"), "mine").unwrap();
+    fs::write(dir.join("history-20261116T010000Z.db.part"), "half").unwrap();
+    until("the second", || there().len() == 3 && there()[1].starts_with("history-20261116T06")).await;
+    until("the third", || there().iter().any(|name| name.starts_with("history-20261116T12"))).await;
+    until("the first to go", || there().len() == 3).await;
+    assert!(there()[0].starts_with("history-20261116T06") && there()[2] == "history-notes.db", "{:?}", there());
+    assert_eq!(store::verify(&dir.join(&there()[1])).unwrap().results, 0);
+    assert_eq!(state.state().failing, None);
+    trigger.fire();
+    task.await.unwrap();
+
+    // A restart makes none before its time.
+    let before = there();
+    let (state, trigger, task) = start();
+    tokio::time::sleep(Duration::from_secs(5 * 3600)).await;
+    assert_eq!(there(), before);
+    assert!(state.state().last.is_some());
+    until("the fourth", || there().iter().any(|name| name.starts_with("history-20261116T18"))).await;
+    // When it cannot be done it says why, keeps the old ones, and goes on trying.
+    fs::remove_dir_all(&dir).unwrap();
+    fs::write(&dir, "in the way").unwrap();
+    until("trouble", || state.state().failing.is_some()).await;
+    assert!(state.state().failing.unwrap().contains("backups"));
+    fs::remove_file(&dir).unwrap();
+    until("the trouble to be over", || state.state().failing.is_none() && there().len() == 1).await;
+    trigger.fire();
+    task.await.unwrap();
+}
+
+#[test]
+fn the_interface_says_how_backups_are_going() {
+    let folder = empty();
+    let config = format!("{CONFIG}[storage]\nbackup = {{ dir = \"backups\", every = \"12h\", keep = 3 }}\n");
+    fs::write(folder.path().join("config.toml"), config).unwrap();
+    let serving = Serving::start(folder.path());
+    crate::support::binary::wait_for("a backup", || {
+        let body = serving.json("/readyz?verbose=1");
+        (body["backup"]["last"].is_string() && body["backup"]["failing"].is_null()).then_some(())
+    });
+    let (_, metrics) = serving.get("/metrics");
+    assert!(metrics.contains("healthcheck_backup_failing 0"), "{metrics}");
+    assert!(metrics.contains("healthcheck_backup_timestamp_seconds "), "{metrics}");
+    let made = names(&folder.path().join("backups"));
+    assert!(made.len() == 1 && made[0].starts_with("history-20") && made[0].ends_with("Z.db"), "{made:?}");
+    assert_eq!(serving.json("/readyz"), serde_json::json!({"status": "ok"}));
+}
+
+#[test]
+fn the_lock_is_free_after_an_import_that_failed() {
+    let folder = lived(0);
+    fs::write(folder.path().join("bad"), "no").unwrap();
+    refused(&run(folder.path(), &["import", "bad"]));
+    let keep = Keep { checks: None, hours: None, days: None };
+    super::block(async {
+        let services = vec![watched(service("web"))];
+        Store::open(&database(&folder), services, Vec::new(), keep, Clock::system()).unwrap().stop().await;
+    });
+}
+
+#[test]
+fn an_import_that_is_killed_changes_nothing_and_holds_nobody_up() {
+    let here = lived(20_000);
+    let lines = export(&here, &["--format", "ndjson"]);
+    let there = lived(3);
+    let before = export(&there, &[]);
+    let mut child = program(there.path())
+        .args(["import", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // More than a pipe holds: most of it has been taken in when this returns.
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&lines.as_bytes()[..lines.len() / 2]).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(pipe);
+    assert!(export(&there, &[]) == before);
+    fs::write(there.path().join("whole"), &lines).unwrap();
+    fine(&run(there.path(), &["import", "whole"]));
+    assert!(export(&there, &[]).len() > lines.len() / 2);
+}
+
+/// Takes what is written, and every time asks whether anybody still reads the history.
+struct Suspicious {
+    conn: Connection,
+    writes: usize,
+}
+
+impl Write for Suspicious {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // The log cannot be emptied while somebody reads from it.
+        self.conn.execute("UPDATE run SET alive_at = alive_at + 1", []).unwrap();
+        let busy: i64 = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+        assert_eq!(busy, 0, "a transaction is open while bytes are handed over");
+        self.writes += 1;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_stops_reading_holds_nothing_up() {
+    let here = lived(3_000);
+    let path = database(&here);
+    let reader = store::Reader::open(&path).unwrap();
+    let to = UnixMs::parse(TO).unwrap();
+    let order = Order {
+        format: Format::Csv,
+        window: Window::new(UnixMs::MIN, to).unwrap(),
+        services: reader.services().unwrap(),
+        now: to,
+    };
+    for format in [Format::Csv, Format::Ndjson] {
+        let mut sink = std::io::BufWriter::new(Suspicious { conn: Connection::open(&path).unwrap(), writes: 0 });
+        document::write(&reader, &Order { format, ..order.clone() }, &mut sink, |_| ()).unwrap();
+        assert!(sink.get_ref().writes >= 3);
+    }
+}
+
+#[test]
+fn a_history_that_is_cut_off_is_refused_at_once_and_left_as_it_is() {
+    let folder = lived(5_000);
+    let path = database(&folder);
+    let whole = fs::read(&path).unwrap();
+    // Its last page alone is missing: nothing at the start would need it.
+    fs::write(&path, &whole[..whole.len() - 4096]).unwrap();
+    for arguments in [&[][..], &["export"], &["backup", "copy.db"], &["import", "a.json"]] {
+        let output = run(folder.path(), arguments);
+        let said = refused(&output);
+        assert!(said.contains("the file is damaged: restore a backup"), "{said}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), whole[..whole.len() - 4096]);
+}
