@@ -189,6 +189,7 @@ fn every_kind_of_damage_is_found_named_and_repaired() {
         ("INSERT INTO rollup_hour SELECT service_id, start + 864000000, up_ms, degraded_ms, down_ms, unknown_ms, doubt_up_ms,
            doubt_down_ms, checks, failures, min_us, max_us, latency FROM rollup_hour WHERE service_id = 1 LIMIT 1", "hour 2026-11-26T00", "up_ms"),
         ("UPDATE rollup_day SET doubt_up_ms = doubt_up_ms - 1 WHERE service_id = 1", "day 2026-11-16T00", "doubt_up_ms"),
+        ("UPDATE rollup_day SET failures = -failures", "day 2026-11-16T00", "cannot be read"),
         ("DELETE FROM rollup_day", "day 2026-11-16T00", "up_ms 0"),
         ("UPDATE service SET rolled_until = rolled_until - 3600000 WHERE id = 2", "hours settled up to", "2026-11-17T23"),
         ("UPDATE outage SET down_ms = down_ms + 1 WHERE id = 3", "outage 3 of", "down_ms"),

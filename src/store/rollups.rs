@@ -111,7 +111,7 @@ pub(super) fn each(
             each(start, tally);
             Ok(())
         }
-        None => Err(StoreError::Content(format!("a histogram that is none, in {} at {start}", size.table()))),
+        None => Err(StoreError::Content(format!("a sum that is none, in {} at {start}", size.table()))),
     })
 }
 
@@ -131,7 +131,8 @@ pub(super) fn read(
     while let Some(row) = rows.next()? {
         let start = UnixMs(row.get(0)?);
         let bytes = row.get_ref(11)?.as_blob().map_err(|e| StoreError::Content(e.to_string()))?;
-        let Some(latency) = Histogram::from_bytes(bytes) else {
+        let counts = (u64::try_from(row.get::<_, i64>(7)?), u64::try_from(row.get::<_, i64>(8)?));
+        let (Some(latency), (Ok(checks), Ok(failures))) = (Histogram::from_bytes(bytes), counts) else {
             each(start, None)?;
             continue;
         };
@@ -142,8 +143,8 @@ pub(super) fn read(
             unknown_ms: row.get(4)?,
             doubt_up_ms: row.get(5)?,
             doubt_down_ms: row.get(6)?,
-            checks: row.get::<_, i64>(7)?.unsigned_abs(),
-            failures: row.get::<_, i64>(8)?.unsigned_abs(),
+            checks,
+            failures,
             min_us: row.get(9)?,
             max_us: row.get(10)?,
             latency,

@@ -195,7 +195,7 @@ impl Examination<'_, '_> {
         let nothing = Tally::default();
         let (mut stored, recomputed) = match stored {
             None => in_fields(&fields(&nothing), &fields(tally)),
-            Some(None) => ("a histogram that cannot be read".to_owned(), "one that can".to_owned()),
+            Some(None) => ("something that cannot be read".to_owned(), "sums that can".to_owned()),
             Some(Some(stored)) => in_fields(&fields(stored), &fields(tally)),
         };
         if stored.is_empty() {
