@@ -38,6 +38,8 @@ pub(super) fn some(conn: &Connection, service: ServiceId, at_once: usize) -> Res
             return Ok(deleted);
         }
     }
+    // What is noted of it by its number would be believed of the next one that gets the number.
+    conn.execute("DELETE FROM fact WHERE name LIKE '% of service ' || ?1", [service.0])?;
     Ok(conn.execute("DELETE FROM service WHERE id = ?1", [service.0])?)
 }
 
