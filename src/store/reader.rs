@@ -291,10 +291,7 @@ fn nice_hours(ms: i64) -> i64 {
 
 /// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
 pub(super) fn widen(conn: &Connection, window: Window, now: UnixMs) -> Result<Window> {
-    let kept = super::retention::kept(conn)?;
-    let from = window.from().floor(kept.resolution_ms(window.from()));
-    let to = window.to().ceil(kept.resolution_ms(window.to())).min(now.max(window.to()));
-    Ok(Window::new(from, to).unwrap_or(window))
+    Ok(super::retention::kept(conn)?.widen(window, now))
 }
 
 /// Fills the buckets: whole days and hours from rollups where they stand and where buckets are not finer, the rest from
