@@ -94,22 +94,29 @@ pub(super) fn glance(
             sums.push((window, rows.tally(window)?));
             continue;
         }
-        // The rest of the hour in which it begins: its rows, or the whole hour less the rows before, whichever are fewer.
+        // The sums begin at the nearer edge of the hour, and of the day, in which the window begins; what is too much or
+        // missing then is less than half of either.
+        let (begin, hour, day) = (window.from(), window.from().floor(HOUR_MS), window.from().floor(DAY_MS));
+        let early = begin.since(hour) < first_hour.since(begin);
+        let edge = if early { hour } else { first_hour };
+        let between = match Window::new(edge.min(begin), edge.max(begin)) {
+            Some(part) => rows.tally(part)?,
+            None => Tally::default(),
+        };
+        let whole_day = first_day <= today && begin.since(day) < first_day.since(begin);
+        let part = if whole_day { Window::new(day, edge) } else { Window::new(edge, first_day.min(settled)) };
         let mut all = Tally::default();
-        let hour = window.from().floor(HOUR_MS);
-        let before = Window::new(hour, window.from()).filter(|b| b.length_ms() < first_hour.since(window.from()));
-        if before.is_none()
-            && let Some(rest) = Window::new(window.from(), first_hour)
-        {
-            all = rows.tally(rest)?;
-        }
-        // The hours up to the first whole day, or all settled ones where there is none.
-        let from = if before.is_some() { hour } else { first_hour };
-        if let Some(part) = Window::new(from, first_day.min(settled)) {
+        if let Some(part) = part {
             rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
         }
-        if let Some(before) = before {
-            all = all.without(&rows.tally(before)?);
+        if whole_day == early {
+            all.merge(&between);
+        } else {
+            all = all.without(&between);
+        }
+        if whole_day {
+            let sums = whole_days.iter().find(|(start, _)| *start == day);
+            all = sums.map_or(Tally::default(), |(_, sums)| sums.clone().without(&all));
         }
         if first_day < settled {
             whole_days.iter().filter(|(start, _)| *start >= first_day).for_each(|(_, day)| all.merge(day));
