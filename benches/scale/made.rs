@@ -22,6 +22,7 @@ const THRESHOLDS: Thresholds = Thresholds { failure: 3, success: 2 };
 /// Which phases a check has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phases {
+    /// As a command.
     None,
     /// Connecting and waiting for the first byte, as HTTP over loopback to an address has them.
     Loopback,
@@ -121,7 +122,7 @@ impl Walker {
             outcome,
             latency_us: Some(latency_us),
             phases,
-            http_status: (!failed).then_some(200),
+            http_status: (!failed && self.phases != Phases::None).then_some(200),
             certificate_days: None,
             reason: reason.map(|(class, message)| Reason {
                 class,

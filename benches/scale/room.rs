@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<()> {
     let now = Clock::system().now();
     for (what, phases, target) in [
-        ("without phases", Phases::None, 25.0),
+        ("without phases (a command)", Phases::None, 25.0),
         ("with two phases (HTTP)", Phases::Loopback, 40.0),
         ("with four phases (HTTPS by name)", Phases::All, 40.0),
     ] {
