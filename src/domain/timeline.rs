@@ -138,6 +138,24 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// What is left when the sums of a part of this stretch are taken away. Response times are left out: what is the
+    /// slowest of the rest, sums do not tell.
+    pub fn without(self, part: &Tally) -> Tally {
+        Tally {
+            up_ms: self.up_ms - part.up_ms,
+            degraded_ms: self.degraded_ms - part.degraded_ms,
+            down_ms: self.down_ms - part.down_ms,
+            unknown_ms: self.unknown_ms - part.unknown_ms,
+            doubt_up_ms: self.doubt_up_ms - part.doubt_up_ms,
+            doubt_down_ms: self.doubt_down_ms - part.doubt_down_ms,
+            checks: self.checks.saturating_sub(part.checks),
+            failures: self.failures.saturating_sub(part.failures),
+            ..Tally::default()
+        }
+    }
+}
+
 /// A window cut into buckets of equal size (the last may be shorter), each with its sums.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Buckets {

@@ -2,8 +2,8 @@
 
 use super::{
     Result,
-    reader::widen,
-    results,
+    results::{self, Validities},
+    retention,
     rollups::{self, Latency, Size},
     services,
 };
@@ -42,19 +42,18 @@ pub(super) fn glance(
         Buckets::new(Window::new(from, now).unwrap_or(Window::ending(now, size_ms)), size_ms)
     };
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
-    let windows: Vec<Window> = lengths_ms
-        .iter()
-        .map(|length| widen(conn, service, Window::ending(now, *length), now))
-        .collect::<Result<_>>()?;
+    let kept = retention::kept(conn, service)?;
+    let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
+    let rows = Rows { conn, service, validities: Validities::of(conn, service)?, now };
     // Hours before it are settled; with none, everything comes from the rows.
     let settled =
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
-        let seen = observations(conn, service, whole)?;
-        by_day = by_day.fill(whole, seen.iter().copied(), now);
+        let seen = rows.observations(whole)?;
+        by_day = by_day.fill(whole, seen.iter().map(untimed), now);
         by_hour = by_hour.fill(whole, seen, now);
-        let windows = windows.into_iter().map(|w| Ok((w, rows(conn, service, w, now)?))).collect::<Result<Vec<_>>>()?;
+        let windows = windows.into_iter().map(|w| Ok((w, rows.tally(w)?))).collect::<Result<Vec<_>>>()?;
         return Ok(Glance { windows, days: by_day, hours: by_hour });
     };
     let today = settled.floor(DAY_MS);
@@ -63,10 +62,10 @@ pub(super) fn glance(
     let mut tail = Tally::default();
     let unsettled = Window::new(settled, now);
     if let Some(part) = unsettled {
-        let seen = observations(conn, service, part)?;
-        by_day = by_day.fill(part, seen.iter().copied(), now);
-        by_hour = by_hour.fill(part, seen.iter().copied(), now);
-        tail = tally(part, seen, now);
+        let seen = rows.observations(part)?;
+        tail = tally(part, seen.iter().map(untimed), now);
+        by_day = by_day.fill(part, seen.iter().map(untimed), now);
+        by_hour = by_hour.fill(part, seen, now);
     }
     // The settled hours of its day, and those of the last 24 hours.
     let first_hour = by_hour.window().from().min(today);
@@ -91,17 +90,33 @@ pub(super) fn glance(
     let mut sums = Vec::with_capacity(windows.len());
     for window in windows {
         let (first_hour, first_day) = (window.from().ceil(HOUR_MS), window.from().ceil(DAY_MS));
-        let mut all = Tally::default();
         if first_hour >= settled {
-            sums.push((window, rows(conn, service, window, now)?));
+            sums.push((window, rows.tally(window)?));
             continue;
         }
-        if let Some(edge) = Window::new(window.from(), first_hour) {
-            all.merge(&rows(conn, service, edge, now)?);
+        // The sums begin at the nearer edge of the hour, and of the day, in which the window begins; what is too much or
+        // missing then is less than half of either.
+        let (begin, hour, day) = (window.from(), window.from().floor(HOUR_MS), window.from().floor(DAY_MS));
+        let early = begin.since(hour) < first_hour.since(begin);
+        let edge = if early { hour } else { first_hour };
+        let between = match Window::new(edge.min(begin), edge.max(begin)) {
+            Some(part) => rows.tally(part)?,
+            None => Tally::default(),
+        };
+        let whole_day = first_day <= today && begin.since(day) < first_day.since(begin);
+        let part = if whole_day { Window::new(day, edge) } else { Window::new(edge, first_day.min(settled)) };
+        let mut all = Tally::default();
+        if let Some(part) = part {
+            rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
         }
-        // The hours up to the first whole day, or all settled ones where there is none.
-        if let Some(part) = Window::new(first_hour, first_day.min(settled)) {
-            rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, hour| all.merge(&hour))?;
+        if whole_day == early {
+            all.merge(&between);
+        } else {
+            all = all.without(&between);
+        }
+        if whole_day {
+            let sums = whole_days.iter().find(|(start, _)| *start == day);
+            all = sums.map_or(Tally::default(), |(_, sums)| sums.clone().without(&all));
         }
         if first_day < settled {
             whole_days.iter().filter(|(start, _)| *start >= first_day).for_each(|(_, day)| all.merge(day));
@@ -113,12 +128,28 @@ pub(super) fn glance(
     Ok(Glance { windows: sums, days: by_day, hours: by_hour })
 }
 
-fn observations(conn: &Connection, service: ServiceId, window: Window) -> Result<Vec<Observation>> {
-    let mut seen = Vec::new();
-    results::walk(conn, service, window, |row| seen.push(row))?;
-    Ok(seen)
+/// The check results of one service.
+struct Rows<'a> {
+    conn: &'a Connection,
+    service: ServiceId,
+    validities: Validities,
+    now: UnixMs,
 }
 
-fn rows(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> Result<Tally> {
-    Ok(tally(window, observations(conn, service, window)?, now))
+impl Rows<'_> {
+    fn observations(&self, window: Window) -> Result<Vec<Observation>> {
+        let mut seen = Vec::new();
+        results::walk_with(self.conn, &self.validities, self.service, window, |row| seen.push(row))?;
+        Ok(seen)
+    }
+
+    /// Without response times.
+    fn tally(&self, window: Window) -> Result<Tally> {
+        Ok(tally(window, self.observations(window)?.iter().map(untimed), self.now))
+    }
+}
+
+/// Sorting response times into a histogram is most of the work where nobody asks for them.
+fn untimed(seen: &Observation) -> Observation {
+    Observation { latency_us: None, ..*seen }
 }

@@ -112,6 +112,7 @@ impl Store {
     ) -> Result<Store> {
         let lock = schema::lock(path)?;
         let mut conn = schema::open_writer(path)?;
+        schema::size_for(&conn, services.len())?;
         let now = clock.now();
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let last_run = life::last_run(&tx)?;

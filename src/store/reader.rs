@@ -317,11 +317,8 @@ fn nice_hours(ms: i64) -> i64 {
 }
 
 /// Moves the ends of a window out to what is kept: whole hours before `rows_from`, whole days before `hours_from`.
-pub(super) fn widen(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> Result<Window> {
-    let kept = super::retention::kept(conn, service)?;
-    let from = window.from().floor(kept.resolution_ms(window.from()));
-    let to = window.to().ceil(kept.resolution_ms(window.to())).min(now.max(window.to()));
-    Ok(Window::new(from, to).unwrap_or(window))
+fn widen(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> Result<Window> {
+    Ok(super::retention::kept(conn, service)?.widen(window, now))
 }
 
 /// Fills the buckets: whole days and hours from rollups where they stand and where buckets are not finer, the rest from

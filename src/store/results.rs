@@ -121,13 +121,18 @@ impl Validities {
 
 /// Hands `each` what bears on a window: the results in it, the last one and the last judged one before it, and the
 /// following ones up to the first judged one at or after its end, in the order of time.
-pub(super) fn walk(
+pub(super) fn walk(conn: &Connection, service: ServiceId, window: Window, each: impl FnMut(Observation)) -> Result<()> {
+    walk_with(conn, &Validities::of(conn, service)?, service, window, each)
+}
+
+/// [`walk`] for who knows already how long the results speak.
+pub(super) fn walk_with(
     conn: &Connection,
+    validities: &Validities,
     service: ServiceId,
     window: Window,
     mut each: impl FnMut(Observation),
 ) -> Result<()> {
-    let validities = Validities::of(conn, service)?;
     let edge = |sql: &str, at: UnixMs| -> Result<Option<i64>> {
         Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0))?)
     };

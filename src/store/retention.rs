@@ -3,7 +3,10 @@
 use super::{Result, forget, outages, rollups::Size, services::StoredService};
 use crate::{
     board::ServiceId,
-    domain::time::{DAY_MS, HOUR_MS, UnixMs},
+    domain::{
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        window::Window,
+    },
 };
 use rusqlite::{Connection, params};
 
@@ -33,6 +36,13 @@ impl Kept {
             at if self.rows_from.is_some_and(|from| at < from) => HOUR_MS,
             _ => 1,
         }
+    }
+
+    /// Moves the ends of a window out to what can still be told.
+    pub(super) fn widen(&self, window: Window, now: UnixMs) -> Window {
+        let from = window.from().floor(self.resolution_ms(window.from()));
+        let to = window.to().ceil(self.resolution_ms(window.to())).min(now.max(window.to()));
+        Window::new(from, to).unwrap_or(window)
     }
 }
 

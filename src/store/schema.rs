@@ -113,6 +113,24 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
+/// Sizes the writer's memory and its log for so many services.
+///
+/// Each service's next row goes to a leaf page of its own. Where those do not stay in memory, each row reads a page; where
+/// the log is brought into the file before a service comes round again, each row writes one twice.
+///
+/// # Errors
+/// When the connection fails.
+pub(super) fn size_for(conn: &Connection, services: usize) -> Result<()> {
+    let services = services as i64;
+    // 2 to 64 MB: two pages a service, of which one is a share of what lies above the leaves and of rollups.
+    conn.pragma_update(None, "cache_size", -(8 * services).clamp(2_000, 64_000))?;
+    // 4 to 160 MB of log, four rounds of checks, which a start after a crash reads once.
+    let pages = (4 * services).clamp(1_000, 40_000);
+    conn.pragma_update(None, "wal_autocheckpoint", pages)?;
+    conn.pragma_update(None, "journal_size_limit", (pages * 4096).max(16 << 20))?;
+    Ok(())
+}
+
 /// Opens the history for reading only.
 ///
 /// # Errors

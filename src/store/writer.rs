@@ -21,13 +21,18 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, error::TryRecvError},
+        watch,
+    },
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// How long the first result of a commit waits for others.
 const GATHER: Duration = Duration::from_millis(200);
+/// How often it is looked in that time whether there are enough, or whether the end has come.
+const LISTEN: Duration = Duration::from_millis(50);
 /// Results that are committed together at most.
 const BATCH: usize = 2_000;
 /// Results that may wait while the store fails.
@@ -227,21 +232,26 @@ impl Task {
         }
     }
 
-    /// Takes in what comes within a moment.
+    /// Takes in what comes within a moment. It is slept through, not listened through: to be woken for each of a thousand
+    /// results a second would cost as much as to write them.
     async fn gather(&mut self) {
         let until = Instant::now() + GATHER;
-        while !self.stopping && self.records.len() < BATCH {
-            tokio::select! {
-                biased;
-                message = self.receiver.recv() => match message {
-                    Some(message) => self.take(message),
-                    None => self.stopping = true,
-                },
-                () = sleep_until(until) => return,
+        loop {
+            loop {
+                match self.receiver.try_recv() {
+                    Ok(message) => self.take(message),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        self.stopping = true;
+                        break;
+                    }
+                }
             }
-        }
-        while let Ok(message) = self.receiver.try_recv() {
-            self.take(message);
+            let now = Instant::now();
+            if self.stopping || self.records.len() >= BATCH || now >= until {
+                return;
+            }
+            sleep_until(until.min(now + LISTEN)).await;
         }
     }
 

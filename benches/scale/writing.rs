@@ -1,0 +1,58 @@
+//! What one result of ten thousand services costs: CPU time in the store, and bytes that reach the disk.
+
+use crate::{
+    feed,
+    made::{self, INTERVAL_MS, Phases},
+    remove,
+    table::{Table, cpu_ms},
+};
+use healthcheck_dashboard::{
+    clock::Clock,
+    domain::time::{HOUR_MS, MINUTE_MS},
+    store::{Keep, Store},
+};
+use rustix::time::ClockId;
+use std::path::Path;
+
+/// Checks of each service that are there before: a leaf page of its own for each, as after some days.
+const ROUNDS_BEFORE: i64 = 200;
+const SECONDS: u64 = 60;
+
+pub(crate) async fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let path = folder.join("writing.db");
+    remove(&path)?;
+    // In the middle of an hour: settling one is measured where a history is made.
+    let start = Clock::system().now().plus(-2 * HOUR_MS).floor(HOUR_MS).plus(5 * MINUTE_MS);
+    let end = start.plus(ROUNDS_BEFORE * INTERVAL_MS);
+    made::make(&path, feed::NAME, feed::SERVICES, ROUNDS_BEFORE, Phases::Loopback, end)?;
+    let keep = Keep { checks: None, hours: None, days: None };
+    let store = Store::open(&path, feed::watched(), Vec::new(), keep, Clock::system())?;
+    let mut walkers = feed::walkers(store.positions.iter().copied());
+    let cpu = cpu_ms(ClockId::ProcessCPUTime);
+    let made = feed::run(&mut walkers, None, start, ROUNDS_BEFORE, SECONDS).await as f64;
+    let making_us = (cpu_ms(ClockId::ProcessCPUTime) - cpu) * 1e3 / made;
+    let mut walkers = feed::walkers(store.positions.iter().copied());
+    let (cpu, written, before) = (cpu_ms(ClockId::ProcessCPUTime), written()?, store.writer.figures());
+    feed::run(&mut walkers, Some(&store.writer), start, ROUNDS_BEFORE, SECONDS).await;
+    while store.writer.figures().waiting > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let after = store.writer.figures();
+    let cpu_us = (cpu_ms(ClockId::ProcessCPUTime) - cpu) * 1e3 / made - making_us;
+    let bytes = (self::written()? - written) as f64 / made;
+    table.figure("10,000 services, 1,000 results/s: CPU in the store, a result", 20.0, cpu_us, "µs");
+    table.figure("the same: written to the disk, a result", 1.0, bytes / 1000.0, "kB");
+    let commits = after.commits - before.commits;
+    table.note("the same: results a commit", &format!("{:.0}", made / commits as f64));
+    anyhow::ensure!(after.dropped == 0, "{} results were dropped", after.dropped);
+    store.stop().await;
+    remove(&path)?;
+    Ok(())
+}
+
+/// Bytes that this process has sent towards the disk.
+fn written() -> anyhow::Result<u64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    Ok(line.unwrap_or_default().trim().parse()?)
+}
