@@ -3,13 +3,16 @@
 //! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit
 //! and never before: what is shown is what is stored.
 
-use crate::domain::{
-    check::{CheckResult, Outcome},
-    health::Confirmed,
-    incident::Outage,
-    service::Service,
-    status::{Known, Overall, Status},
-    time::UnixMs,
+use crate::{
+    calendar::Timetable,
+    domain::{
+        check::{CheckResult, Outcome},
+        health::Confirmed,
+        incident::Outage,
+        service::Service,
+        status::{Known, Overall, Status},
+        time::UnixMs,
+    },
 };
 use std::{
     collections::HashMap,
@@ -38,12 +41,15 @@ pub struct ServiceNow {
     pub outage: Option<Arc<Outage>>,
     /// When the certificate last seen ends.
     pub certificate_expires_at: Option<UnixMs>,
+    /// When it is in maintenance.
+    pub timetable: Arc<Timetable>,
 }
 
 impl ServiceNow {
-    fn known(&self) -> Known {
+    fn known(&self, now: UnixMs) -> Known {
         Known {
             enabled: self.service.enabled,
+            maintenance: self.timetable.contains(now),
             confirmed: self.confirmed,
             judged: self.judged,
             validity_ms: self.service.cadence.validity_ms(),
@@ -52,13 +58,14 @@ impl ServiceNow {
 
     /// Its status at `now`.
     pub fn status(&self, now: UnixMs) -> Status {
-        self.known().status(now)
+        self.known(now).status(now)
     }
 
     /// Since when it has this status, where that is known.
     pub fn status_since(&self, now: UnixMs) -> Option<UnixMs> {
         match self.status(now) {
             Status::Unknown => self.judged.map(|(at, _)| at.plus(self.service.cadence.validity_ms())),
+            Status::Maintenance => self.timetable.at(now).map(|window| window.from()),
             Status::Pending | Status::Paused => None,
             Status::Up | Status::Degraded | Status::Down => self.since,
         }

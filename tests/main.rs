@@ -9,6 +9,7 @@ mod config;
 mod container;
 mod crash;
 mod laws;
+mod maintenance;
 mod pages;
 mod probes;
 mod scheduler;

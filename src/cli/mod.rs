@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod export;
 mod healthcheck;
+mod history;
 mod serve;
 mod validate;
 
@@ -36,6 +37,9 @@ enum Command {
     Validate,
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
     Export(export::Args),
+    /// Change what is said of past time: maintenance
+    #[command(subcommand)]
+    History(history::Command),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -86,6 +90,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Check(args) => check::run(config, args).await,
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
+        Command::History(command) => history::run(&config, command).await,
         Command::Demo => demo::run().await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod expect;
 mod http;
+mod maintenance;
 mod masking;
 mod nearest;
 mod postgres;
@@ -105,9 +106,11 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
 }
 
 fn read(root: &Table<'_>, path: &Path) -> Config {
+    let checks = checks::read(root);
     let config = Config {
         path: path.to_owned(),
-        checks: checks::read(root),
+        maintenance: maintenance::read(root, &checks),
+        checks,
         storage: sections::storage(root),
         dashboard: sections::dashboard(root),
         alerts: sections::alerts(root),
@@ -121,6 +124,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" => "it belongs below `[storage]`",
             "port" | "bind" | "title" | "base_path" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",
+            "cron" | "duration" => "it belongs below a `[[maintenance]]`",
             _ => return None,
         };
         Some((format!("`{key}` is in no table"), place.to_owned()))

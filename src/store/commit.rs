@@ -3,6 +3,7 @@
 use super::{
     Result,
     life::{self, Interruption},
+    maintenance::{Plan, Which},
     outages,
     outbox::{self, Attempt, Event},
     results, rollups,
@@ -10,12 +11,16 @@ use super::{
 };
 use crate::{
     board::{ServiceId, ServiceNow},
+    calendar::Timetable,
     domain::{
         check::{CheckResult, Outcome},
         health::{Changes, Confirmed},
         incident::{Cause, GapReason, Outage},
         service::Service,
+        status::Since,
         time::{HOUR_MS, UnixMs},
+        timeline::failed_until,
+        window::Window,
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -53,6 +58,7 @@ const INTERRUPTIONS_IN_MIND: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     now: ServiceNow,
+    since: Since,
     rolled_until: Option<UnixMs>,
     /// The validity of the last result, in milliseconds.
     last_validity_ms: i64,
@@ -62,19 +68,27 @@ pub(super) struct Track {
 
 impl Track {
     /// Where a service stands at the beginning of a run.
-    pub(super) fn new(resumed: Resumed, service: Arc<Service>, settings: Arc<serde_json::Value>) -> Track {
+    pub(super) fn new(
+        resumed: Resumed,
+        service: Arc<Service>,
+        settings: Arc<serde_json::Value>,
+        timetable: Arc<Timetable>,
+    ) -> Track {
+        let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
         Track {
             now: ServiceNow {
                 id: resumed.id,
                 service,
                 settings,
                 confirmed: resumed.health.confirmed,
-                since: resumed.since,
+                since: resumed.since.answer(resumed.health.confirmed, down_since),
                 last: resumed.last,
                 judged: resumed.judged,
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
+                timetable,
             },
+            since: resumed.since,
             rolled_until: resumed.rolled_until,
             last_validity_ms: resumed.last_validity_ms,
             was_paused: resumed.was_paused,
@@ -83,6 +97,16 @@ impl Track {
 
     pub(super) fn now(&self) -> &ServiceNow {
         &self.now
+    }
+
+    /// What a result counts as once maintenance is considered: for the state of the service, or for figures.
+    fn judged(&self, result: &CheckResult, which: Which) -> Outcome {
+        let Some(moment) = Window::new(result.at, result.at.plus(1)) else { return result.outcome };
+        let overlay = match which {
+            Which::Announced => self.now.timetable.announced(moment),
+            Which::All => self.now.timetable.all(moment),
+        };
+        overlay.judged(result.at, result.outcome)
     }
 }
 
@@ -97,6 +121,8 @@ pub(super) struct Core {
     pub(super) channels: Vec<&'static str>,
     /// What interrupted this run, for the reasons of gaps.
     pub(super) interruptions: Vec<Interruption>,
+    /// The maintenance that is announced.
+    pub(super) plan: Plan,
 }
 
 /// What a commit made of its records.
@@ -128,6 +154,9 @@ impl Core {
                 Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
             }
         }
+        // What happens has to stand in the history before what it bears on.
+        let until = records.iter().map(|record| record.result.at).max().unwrap_or(now).max(now).plus(1);
+        let noted = self.plan.note(&tx, until, now)?;
         let context = Context {
             conn: &tx,
             channels: &self.channels,
@@ -153,6 +182,7 @@ impl Core {
         }
         life::note_alive(&tx, self.run, now, false)?;
         tx.commit()?;
+        self.plan.noted(noted);
         done.news = touched.values().map(|track| track.now.clone()).collect();
         self.tracks.extend(touched);
         // Old ones bear on no gap that is still to come.
@@ -200,7 +230,7 @@ impl Context<'_> {
                 rollups::begin(self.conn, *id, hour)?;
                 track.rolled_until = Some(hour);
             }
-            Some(from) if from < hour && result.outcome.passed().is_some() => {
+            Some(from) if from < hour && track.judged(result, Which::All).passed().is_some() => {
                 rollups::settle(self.conn, *id, from, hour)?;
                 track.rolled_until = Some(hour);
             }
@@ -213,10 +243,13 @@ impl Context<'_> {
     fn end_speech(&self, track: &mut Track, next_at: UnixMs) -> Result<()> {
         let Some(last) = &track.now.last else { return Ok(()) };
         let silent_from = last.at.plus(track.last_validity_ms);
+        let spoken_until = next_at.min(silent_from);
         if last.outcome == Outcome::Down
             && let Some(outage) = &mut track.now.outage
+            && let Some(spoken) = Window::new(last.at, spoken_until)
         {
-            Arc::make_mut(outage).down_ms += next_at.min(silent_from).since(last.at);
+            let failed_until = failed_until(last.at, spoken_until, &track.now.timetable.all(spoken));
+            Arc::make_mut(outage).down_ms += failed_until.since(last.at);
         }
         if silent_from < next_at {
             life::note_gap(self.conn, track.now.id, silent_from, next_at, self.why(track, silent_from, next_at))?;
@@ -237,7 +270,13 @@ impl Context<'_> {
     /// Keeps the book of the outage under way; whether somebody is to be told.
     fn outage(&self, track: &mut Track, record: &Record, reason: Option<i64>) -> Result<bool> {
         let Record { service: id, result, changes, excerpt, .. } = record;
-        let failed = result.outcome == Outcome::Down;
+        let failed = track.judged(result, Which::Announced) == Outcome::Down;
+        if let Some(at) = changes.broken_off
+            && let Some(outage) = track.now.outage.take()
+        {
+            // It was not confirmed when maintenance began: what comes after that is another one.
+            outages::update(self.conn, &Outage { ended_at: Some(at), ..Outage::clone(&outage) })?;
+        }
         if let (Some(began), Some(why), Some(reason_id)) = (changes.began, &result.reason, reason) {
             let excerpt = excerpt.as_deref();
             let number = outages::begin(self.conn, *id, began.last_ok_at, result, reason_id, excerpt)?;
@@ -289,21 +328,17 @@ impl Context<'_> {
 
     fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
         let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
+        let judged = track.judged(result, Which::Announced);
         let now = &mut track.now;
-        let degraded = |judged: Option<(UnixMs, Outcome)>| judged.is_some_and(|(_, o)| o == Outcome::Degraded);
-        let before = (now.confirmed, degraded(now.judged));
+        if judged.passed().is_some() {
+            now.judged = Some((result.at, judged));
+            track.since.judge(result.at, judged);
+        }
+        if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {
+            track.since.recovered = changes.ended;
+        }
         now.confirmed = *confirmed;
-        if result.outcome.passed().is_some() {
-            now.judged = Some((result.at, result.outcome));
-        }
-        if before.0 != *confirmed || (*confirmed == Confirmed::Up && before.1 != degraded(now.judged)) {
-            now.since = match confirmed {
-                Confirmed::Down => now.outage.as_ref().map(|o| o.started_at),
-                // A failing check of a service that is still up says nothing about since when it is up.
-                _ if result.outcome == Outcome::Down => now.since,
-                _ => changes.ended.or(Some(result.at)),
-            };
-        }
+        now.since = track.since.answer(*confirmed, now.outage.as_ref().map(|o| o.started_at));
         now.last = Some(result.clone());
         track.last_validity_ms = now.service.cadence.validity_ms();
         if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {

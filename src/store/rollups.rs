@@ -1,9 +1,14 @@
-//! Sums of whole hours and days: a function of the rows, kept because it answers faster and outlives them.
+//! Sums of whole hours and days: a function of the rows and of the maintenance over them, kept because it answers faster and outlives them.
 //!
 //! An hour is settled once a judged result lies at or after its end: then every result in it has a successor, and
 //! every doubt in it is known. `service.rolled_until` says up to where hours are settled and written.
 
-use super::{Result, StoreError, results};
+use super::{
+    Result, StoreError,
+    maintenance::{self, Which},
+    results,
+    services::StoredService,
+};
 use crate::{
     board::ServiceId,
     domain::{
@@ -45,13 +50,8 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
     for (hour, tally) in recompute(conn, service, window)?.iter() {
         write(conn, Size::Hour, service, hour.from(), tally)?;
     }
-    let days = Window::new(from.floor(DAY_MS), until.floor(DAY_MS));
-    if let Some(days) = days {
-        let mut sums = Buckets::new(days, DAY_MS);
-        each(conn, Size::Hour, service, days, |start, tally| sums.merge(start, &tally))?;
-        for (day, tally) in sums.iter() {
-            write(conn, Size::Day, service, day.from(), tally)?;
-        }
+    if let Some(days) = Window::new(from.floor(DAY_MS), until.floor(DAY_MS)) {
+        sum_days(conn, service, days)?;
     }
     begin(conn, service, until)
 }
@@ -59,8 +59,59 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
 /// The hours of a window as the rows say.
 fn recompute(conn: &Connection, service: ServiceId, window: Window) -> Result<Buckets> {
     let mut rows: Vec<Observation> = Vec::new();
-    results::walk(conn, service, window, |row| rows.push(row))?;
-    Ok(Buckets::new(window, HOUR_MS).fill(window, rows, window.to()))
+    let maintenance = results::walk(conn, service, window, |row| rows.push(row))?;
+    Ok(Buckets::new(window, HOUR_MS).fill(window, rows, &maintenance, window.to()))
+}
+
+/// Makes the sums anew on which a window of maintenance bears, after it was laid or lifted.
+///
+/// What settles an hour is a judged result at or after its end, and a failed one in maintenance is not judged: the
+/// change can take that away from the latest hours, or give it to them.
+pub(super) fn rebuild(conn: &Connection, service: &StoredService, window: Window) -> Result<()> {
+    let Some(settled) = service.rolled_until else { return Ok(()) };
+    let id = service.id;
+    let first: Option<i64> = conn
+        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let Some(first) = first.map(|at| UnixMs(at).floor(HOUR_MS)) else { return Ok(()) };
+    let judged = results::last_judged(conn, id, UnixMs(i64::MAX), Which::All)?;
+    let until = judged.map_or(first, |(at, _)| at.floor(HOUR_MS)).max(first);
+    let Some(around) = maintenance::hours_around(conn, id, window)? else { return Ok(()) };
+    let (from, to) = (around.from().max(first).min(settled), around.to().max(settled).min(until));
+    let forget = |size: Size, from: UnixMs, to: UnixMs| {
+        let sql = format!("DELETE FROM {} WHERE service_id = ?1 AND start >= ?2 AND start < ?3", size.table());
+        conn.prepare_cached(&sql)?.execute([id.0, from.0, to.0])
+    };
+    // A day's worth at a time: the results of a year do not all have to be in memory.
+    let mut hours = from;
+    while hours < to {
+        let end = hours.plus(DAY_MS).floor(DAY_MS).min(to);
+        forget(Size::Hour, hours, end)?;
+        if let Some(part) = Window::new(hours, end) {
+            for (hour, tally) in recompute(conn, id, part)?.iter() {
+                write(conn, Size::Hour, id, hour.from(), tally)?;
+            }
+        }
+        hours = end;
+    }
+    forget(Size::Hour, until, UnixMs(i64::MAX))?;
+    let (from, to) = (from.floor(DAY_MS), to.ceil(DAY_MS).min(until.floor(DAY_MS)));
+    forget(Size::Day, from, to)?;
+    forget(Size::Day, until.floor(DAY_MS), UnixMs(i64::MAX))?;
+    if let Some(days) = Window::new(from, to) {
+        sum_days(conn, id, days)?;
+    }
+    begin(conn, id, until)
+}
+
+/// Writes whole days as the sums of their hours.
+fn sum_days(conn: &Connection, service: ServiceId, days: Window) -> Result<()> {
+    let mut sums = Buckets::new(days, DAY_MS);
+    each(conn, Size::Hour, service, days, |start, tally| sums.merge(start, &tally))?;
+    for (day, tally) in sums.iter() {
+        write(conn, Size::Day, service, day.from(), tally)?;
+    }
+    Ok(())
 }
 
 /// An hour or day of which nothing is known has no row.
@@ -120,6 +171,8 @@ pub(super) fn each(
             min_us: row.get(9)?,
             max_us: row.get(10)?,
             latency,
+            // Not a matter of results: the overlay says it.
+            maintenance_ms: 0,
         };
         each(start, tally);
     }

@@ -1,14 +1,21 @@
 //! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
 
-use super::{Result, outages, results};
+use super::{
+    Result,
+    maintenance::{self, Which},
+    outages, results,
+};
 use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
-        service::{Kind, Service},
+        maintenance::Overlay,
+        service::{Kind, Service, Thresholds},
+        status::Since,
         time::UnixMs,
+        window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -87,7 +94,7 @@ pub(super) struct Resumed {
     pub(super) health: Health,
     pub(super) last: Option<CheckResult>,
     pub(super) judged: Option<(UnixMs, Outcome)>,
-    pub(super) since: Option<UnixMs>,
+    pub(super) since: Since,
     pub(super) outage: Option<Outage>,
     pub(super) certificate_expires_at: Option<UnixMs>,
     pub(super) rolled_until: Option<UnixMs>,
@@ -138,7 +145,7 @@ fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceI
 
 /// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.
 fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixMs) -> Result<Option<bool>> {
-    type Settings = (bool, i64, i64, u32, u32, Option<i64>);
+    type Settings = (bool, i64, i64, u32, u32, Option<i64>, Option<bool>);
     let current: Settings = (
         service.enabled,
         service.cadence.interval_ms,
@@ -146,13 +153,14 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
         service.thresholds.failure,
         service.thresholds.success,
         service.degraded_after_ms,
+        Some(service.critical),
     );
     let last: Option<Settings> = conn
         .prepare_cached(
-            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
              FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1",
         )?
-        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
+        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
         .optional()?;
     if last != Some(current) {
         // After everything that was made under the old ones, also when the clock was set back meanwhile.
@@ -163,24 +171,20 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
             )?
             .query_row([id.0], |row| row.get(0))?;
         let now = known.map_or(now, |known| now.max(UnixMs(known + 1)));
-        let (enabled, interval, timeout, failure, success, degraded) = current;
-        conn.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-            .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded])?;
+        let (enabled, interval, timeout, failure, success, degraded, critical) = current;
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold,
+               success_threshold, degraded_after_ms, critical) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded, critical])?;
     }
     Ok(last.map(|l| l.0))
 }
 
 fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool) -> Result<Resumed> {
-    let newest = |condition: &str| -> Result<Option<CheckResult>> {
-        let sql = format!(
-            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-             WHERE c.service_id = ?1 {condition} ORDER BY c.at DESC LIMIT 1",
-            results::COLUMNS
-        );
-        Ok(conn.prepare_cached(&sql)?.query_row([id.0], results::read).optional()?)
-    };
-    let last = newest("")?;
-    let judged = newest("AND c.outcome < 3")?.map(|r| (r.at, r.outcome));
+    let end = UnixMs(i64::MAX);
+    let last = results::newest(conn, id, end)?;
+    let judged = results::last_judged(conn, id, end, Which::Announced)?;
     let outage = outages::open(conn, id)?;
     let last_validity_ms = match &last {
         Some(last) => results::Validities::of(conn, id)?.at(last.at),
@@ -190,22 +194,17 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    let health = match &outage {
-        None if judged.is_none() => Health::NEW,
-        None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },
-        Some(outage) => failing_health(conn, id, service, outage)?,
-    };
-    let since = match (&outage, judged) {
-        (Some(outage), _) if outage.is_incident() => Some(outage.started_at),
-        (_, Some((at, Outcome::Degraded))) => Some(run_start(conn, id, at, Outcome::Degraded)?),
-        _ => up_since(conn, id)?,
+    let last_at = last.as_ref().map(|last| last.at);
+    let health = match (&outage, last_at) {
+        (Some(outage), Some(last_at)) => failing_health(conn, id, service.thresholds, outage, last_at)?,
+        _ => unfailing_health(conn, id, end)?,
     };
     Ok(Resumed {
         id,
-        health,
+        health: Health { last_at, ..health },
         last,
         judged,
-        since,
+        since: since(conn, id, judged, end)?,
         outage,
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
@@ -214,49 +213,61 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
     })
 }
 
-/// The health of a service whose outage goes on.
-fn failing_health(conn: &Connection, id: ServiceId, service: &Service, outage: &Outage) -> Result<Health> {
+/// The health of a service without an outage, as the results before `end` say.
+pub(super) fn unfailing_health(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Health> {
+    let last_ok_at = results::last_passed(conn, id, end)?;
+    let confirmed = if last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending };
+    Ok(Health { confirmed, last_ok_at, ..Health::NEW })
+}
+
+/// The health of a service whose outage goes on, as of its last result.
+fn failing_health(
+    conn: &Connection,
+    id: ServiceId,
+    thresholds: Thresholds,
+    outage: &Outage,
+    last_at: UnixMs,
+) -> Result<Health> {
     if !outage.is_incident() {
         return Ok(Health {
             confirmed: if outage.last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending },
             last_ok_at: outage.last_ok_at,
             failing: Some(Failing { started_at: outage.started_at, in_a_row: outage.checks_failed as u32 }),
-            recovering: None,
+            ..Health::NEW
         });
     }
-    let (first, last, count): (Option<i64>, Option<i64>, u32) = conn.query_row(
-        "SELECT min(at), max(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >
-           (SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome = 2)",
-        [id.0],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    let end = last_at.plus(1);
+    let failed = results::last_failed(conn, id, end)?.unwrap_or(outage.started_at);
+    // A run of passes does not carry over the beginning of maintenance, and stands still in it.
+    let maintenance = match Window::new(outage.started_at, end) {
+        Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
+        None => Overlay::NONE,
+    };
+    let since = maintenance.windows().last().map_or(failed, |window| window.to().max(failed));
+    let (first, count): (Option<i64>, u32) = conn.query_row(
+        "SELECT min(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >= ?2",
+        [id.0, since.0],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     Ok(Health {
         confirmed: Confirmed::Down,
-        last_ok_at: last.map(UnixMs).or(outage.last_ok_at),
-        failing: Some(Failing { started_at: outage.started_at, in_a_row: service.thresholds.failure }),
+        last_ok_at: results::last_passed(conn, id, end)?.or(outage.last_ok_at),
+        failing: Some(Failing { started_at: outage.started_at, in_a_row: thresholds.failure }),
         recovering: first.map(|at| Recovering { started_at: UnixMs(at), in_a_row: count }),
+        last_at: None,
     })
 }
 
-/// When the unbroken run of one outcome that ends at `at` began.
-fn run_start(conn: &Connection, id: ServiceId, at: UnixMs, outcome: Outcome) -> Result<UnixMs> {
-    let start: Option<i64> = conn.query_row(
-        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = ?2 AND at > coalesce(
-           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome NOT IN (?2, 3) ORDER BY at DESC LIMIT 1), -1)",
-        params![id.0, outcome.code()],
-        |row| row.get(0),
-    )?;
-    Ok(start.map_or(at, UnixMs))
-}
-
-/// Since when a service has been up and not degraded: the later of its last incident's end and the end of its last
-/// degraded run, or its first result.
-fn up_since(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
-    let after_degraded: Option<i64> = conn.query_row(
-        "SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome = 0 AND at > coalesce(
-           (SELECT at FROM check_result WHERE service_id = ?1 AND outcome = 1 ORDER BY at DESC LIMIT 1), -1)",
-        [id.0],
-        |row| row.get(0),
-    )?;
-    Ok(after_degraded.map(UnixMs).max(outages::last_end(conn, id)?))
+/// Since when a service stands as it stands, as the results before `end` say, of which `judged` is the last judged one.
+pub(super) fn since(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outcome)>, end: UnixMs) -> Result<Since> {
+    let run = match judged {
+        None => None,
+        Some((at, outcome)) => {
+            let degraded = outcome == Outcome::Degraded;
+            let other = results::last_of_other_grade(conn, id, degraded, end)?;
+            let first = results::next_judged(conn, id, other.map_or(UnixMs::MIN, |at| at.plus(1)), Which::Announced)?;
+            Some((degraded, first.unwrap_or(at)))
+        }
+    };
+    Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
 }

@@ -17,7 +17,10 @@ async fn the_document_holds_every_result_incident_and_gap_of_the_window() {
         "attachment; filename=\"history-20261116T000000Z-to-20261116T000510Z.json\""
     );
     let body = answer.ok();
-    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["export", "checks", "incidents", "gaps"]);
+    assert_eq!(
+        body.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["export", "checks", "incidents", "gaps", "maintenance"]
+    );
     let head = &body["export"];
     assert_eq!((&head["version"], &head["from"], &head["to"]), (&json!(1), &json!(time(0.0)), &json!(time(310.0))));
     assert_eq!(head["services"].as_array().unwrap().len(), 6);
@@ -66,7 +69,9 @@ async fn lines_hold_the_same_objects_each_with_its_type() {
         assert_eq!(&line, object);
     };
     take("export", &whole["export"]);
-    for (kind, list) in [("check", "checks"), ("incident", "incidents"), ("gap", "gaps")] {
+    for (kind, list) in
+        [("check", "checks"), ("incident", "incidents"), ("gap", "gaps"), ("maintenance", "maintenance")]
+    {
         whole[list].as_array().unwrap().iter().for_each(|object| take(kind, object));
     }
     assert!(lines.next().is_none());

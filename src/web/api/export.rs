@@ -2,7 +2,7 @@
 
 use super::{
     Answer, ApiError,
-    json::{CheckJson, GapJson, IncidentJson, Time, ms},
+    json::{CheckJson, GapJson, IncidentJson, MaintenanceJson, Time, ms},
     params::Params,
     services,
 };
@@ -194,7 +194,8 @@ struct Typed<T> {
     rest: T,
 }
 
-/// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps.
+/// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps,
+/// then maintenance.
 ///
 /// What it says of a window is a function of the stored history alone, and not of when it is asked.
 pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Result<(), ExportError> {
@@ -239,6 +240,12 @@ pub(crate) fn write(reader: &Reader, order: &Order, sink: &mut impl Write) -> Re
     for service in &order.services {
         for gap in reader.gaps(service.id, order.window, order.window.to())? {
             out.one("gap", &GapJson::from(&gap))?;
+        }
+    }
+    out.list("maintenance")?;
+    for one in reader.maintenance_log(Some(order.window))? {
+        if let Some(one) = MaintenanceJson::new(&one, |name| order.services.iter().any(|s| s.name == name)) {
+            out.one("maintenance", &one)?;
         }
     }
     if order.format == Format::Json {

@@ -141,7 +141,10 @@ fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> s
             let status = s.status(now);
             let mut check = json!({
                 "componentType": "system",
-                "status": word(status.is_ok() || status == Status::Paused, status == Status::Degraded),
+                "status": word(
+                    status.is_ok() || matches!(status, Status::Paused | Status::Maintenance),
+                    matches!(status, Status::Degraded | Status::Maintenance),
+                ),
             });
             if let Some(last) = &s.last {
                 check["time"] = json!(Time(last.at));

@@ -91,6 +91,7 @@ fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
         "enabled": service.enabled,
         "status": now.status(at).as_str(),
         "since": now.status_since(at).map(Time),
+        "maintenance": now.timetable.at(at).map(|w| json!({ "from": Time(w.from()), "to": Time(w.to()) })),
         "interval_ms": service.cadence.interval_ms,
         "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),
         "certificate_expires_at": now.certificate_expires_at.map(Time),

@@ -197,7 +197,8 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
     let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
     let (down, stale, degraded, pending) =
         (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
-    let watched = seen.iter().filter(|s| s.status != Status::Paused).count();
+    let in_maintenance = of(Status::Maintenance);
+    let watched = seen.iter().filter(|s| s.status != Status::Paused).count() - in_maintenance.len();
     let name = |s: &Seen| (s.now.service.name.clone(), service_url(&site.base_path, &s.now.service.name));
     let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
     let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
@@ -246,10 +247,18 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
             words::duration(within)
         );
         Truth::plain(Kind::Pending, said)
+    } else if watched == 0 && !in_maintenance.is_empty() {
+        match in_maintenance[..] {
+            [one] => about(one, "has been", "in maintenance for", String::new(), Kind::Maintenance),
+            _ => Truth {
+                strong: format!("{} services are in maintenance", in_maintenance.len()),
+                ..Truth::plain(Kind::Maintenance, "")
+            },
+        }
     } else if watched == 0 {
         Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
     } else if watched == 1 {
-        let one = seen.iter().find(|s| s.status != Status::Paused);
+        let one = seen.iter().find(|s| !matches!(s.status, Status::Paused | Status::Maintenance));
         Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
     } else {
         let up = watched - pending.len();
@@ -258,9 +267,12 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         Truth::plain(Kind::Up, said)
     };
     after.extend(also(site, seen, &truth, now));
+    if truth.kind != Kind::Maintenance && !in_maintenance.is_empty() {
+        after.push(announced(&in_maintenance, |s| name(s).1));
+    }
     let failing: Vec<Part> = seen
         .iter()
-        .filter(|s| s.status != Status::Down && s.now.outage.is_some())
+        .filter(|s| !matches!(s.status, Status::Down | Status::Maintenance) && s.now.outage.is_some())
         .take(5)
         .map(|s| Part { text: s.now.service.name.clone(), url: Some(name(s).1) })
         .collect();
@@ -273,6 +285,19 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         after.push(Sentence(vec![Part { text: last_failure(latest, zone, now), url: None }]));
     }
     (truth, after)
+}
+
+/// What is in maintenance, where that is not the whole truth.
+fn announced(services: &[&Seen], url: impl Fn(&Seen) -> String) -> Sentence {
+    if services.len() > 3 {
+        let text = format!("{} services are in maintenance.", services.len());
+        return Sentence(vec![Part { text, url: None }]);
+    }
+    let names = services.iter().map(|s| Part { text: s.now.service.name.clone(), url: Some(url(s)) }).collect();
+    let mut parts = joined(names);
+    let verb = if services.len() == 1 { " is in maintenance." } else { " are in maintenance." };
+    parts.push(Part { text: verb.into(), url: None });
+    Sentence(parts)
 }
 
 fn failing_none(seen: &[Seen]) -> bool {
@@ -376,6 +401,7 @@ fn open_incident(
     let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
     let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
     let checks = reader.checks(service.now.id, window, None, None, 600)?;
+    let maintenance = reader.maintenance(service.now.id, window)?;
     let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
     let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
     let name = &service.now.service.name;
@@ -389,7 +415,7 @@ fn open_incident(
         to_confirm: words::duration(outage.confirmed_at.map_or(0, |at| at.since(outage.started_at))),
         failed: words::count(outage.checks_failed),
         excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
-        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], zone, now, 106.0),
+        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
         chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
         minutes,
     })
@@ -497,12 +523,19 @@ fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String 
 }
 
 fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
-    let (mut up, mut all) = (0, 0);
-    for service in services.filter(|s| s.status != Status::Paused) {
-        all += 1;
-        up += usize::from(service.status == Status::Up);
+    let (mut up, mut all, mut in_maintenance) = (0, 0, false);
+    for service in services {
+        match service.status {
+            Status::Paused => {}
+            Status::Maintenance => in_maintenance = true,
+            status => {
+                all += 1;
+                up += usize::from(status == Status::Up);
+            }
+        }
     }
     match (up, all) {
+        (_, 0) if in_maintenance => "in maintenance".to_owned(),
         (_, 0) => "paused".to_owned(),
         (up, all) if up == all => "all up".to_owned(),
         (up, all) => format!("{up} of {all} up"),
@@ -571,6 +604,10 @@ fn sub(seen: &Seen, now: UnixMs) -> String {
         },
         Status::Pending if seen.now.outage.is_some() => reason().unwrap_or_default(),
         Status::Pending => "no result yet".to_owned(),
+        Status::Maintenance => match &seen.now.last {
+            Some(last) if last.outcome.passed() == Some(false) => format!("failing: {}", reason().unwrap_or_default()),
+            _ => short_target(&seen.now.service.target),
+        },
         Status::Paused => "not checked: enabled = false".to_owned(),
         Status::Up if seen.now.outage.is_some() => {
             format!("failing, checked again: {}", reason().unwrap_or_default())
