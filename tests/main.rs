@@ -11,6 +11,7 @@ mod crash;
 mod laws;
 mod maintenance;
 mod pages;
+mod past;
 mod probes;
 mod scheduler;
 mod store;

@@ -147,6 +147,20 @@ impl Health {
     }
 }
 
+/// What the machine makes of stored results, in the order of time, that follow on `health`. `maintenance` has to be known
+/// from the last result before them on.
+pub fn replay(
+    mut health: Health,
+    results: impl IntoIterator<Item = (UnixMs, Outcome)>,
+    thresholds: impl Fn(UnixMs) -> Thresholds,
+    maintenance: &Overlay,
+) -> Health {
+    for (at, outcome) in results {
+        health.observe(thresholds(at), at, outcome, maintenance);
+    }
+    health
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

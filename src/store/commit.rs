@@ -352,6 +352,6 @@ impl Context<'_> {
 }
 
 /// When a result was known: its start and what it took.
-fn known_at(result: &CheckResult) -> UnixMs {
+pub(super) fn known_at(result: &CheckResult) -> UnixMs {
     result.at.plus(i64::from(result.latency_us.unwrap_or(0)).div_euclid(1000))
 }

@@ -95,6 +95,22 @@ pub(super) fn at(conn: &Connection, service: ServiceId, at: UnixMs, which: Which
     }
 }
 
+/// The same, with the windows that touch it, up to a number of them.
+pub(super) fn whole_at(conn: &Connection, service: ServiceId, moment: UnixMs, which: Which) -> Result<Overlay> {
+    let Some(mut found) = at(conn, service, moment, which)? else { return Ok(Overlay::NONE) };
+    for _ in 0..64 {
+        let before = at(conn, service, found.from().plus(-1), which)?;
+        let after = at(conn, service, found.to(), which)?;
+        let longer = Window::new(before.map_or(found.from(), |w| w.from()), after.map_or(found.to(), |w| w.to()))
+            .unwrap_or(found);
+        if longer == found {
+            break;
+        }
+        found = longer;
+    }
+    Ok(Overlay::new([found]))
+}
+
 /// Every window that shares time with `asked`, or with `None` every one there is, in the order of time. Those that were
 /// taken back are among them.
 pub(super) fn list(conn: &Connection, asked: Option<Window>) -> Result<Vec<Maintenance>> {

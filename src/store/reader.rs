@@ -6,13 +6,14 @@ use super::{
     maintenance::{self, Maintenance, Which},
     outages::{self, Cursor, OutageFilter, OutageKind},
     outbox::{self, DueEvent},
+    past::{self, Then},
     results,
     rollups::{self, Size},
     schema,
     services::{self, StoredService},
 };
 use crate::{
-    board::ServiceId,
+    board::{ServiceId, ServiceNow},
     domain::{
         check::{CheckResult, Outcome},
         incident::{CauseChange, Gap, Outage},
@@ -26,7 +27,7 @@ use crate::{
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, params};
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
 ///
@@ -74,6 +75,13 @@ impl Reader {
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<Option<StoredService>> {
         services::by_name(&*self.conn()?, name)
+    }
+
+    /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
+    /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+    pub fn then(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+        let mut conn = self.conn()?;
+        past::then(&*conn.transaction()?, at, today)
     }
 
     /// The figures of one service over a window that ends at `now` at the latest.

@@ -246,7 +246,8 @@ pub(super) fn walk(
     }
 }
 
-fn between(
+/// Hands `each` the results from `first` to `last`, both included, in the order of time.
+pub(super) fn between(
     conn: &Connection,
     service: ServiceId,
     first: i64,

@@ -19,10 +19,22 @@ use std::sync::Arc;
 /// The names of [`crate::web::figures::WINDOWS_MS`].
 const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
 
-/// `GET /api/v1/services`
+/// `GET /api/v1/services`, and with `?at=T` as it was known then. The figures are what is known today of the windows that
+/// end at T.
 pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
-    params.only(&[])?;
+    params.only(&["at"])?;
     let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = super::then(&site, at).await?;
+        let items = ask(&site, move |site| {
+            services
+                .iter()
+                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+        return Ok(Json(json!({ "items": items })));
+    }
     let items = ask(&site, move |site| {
         site.board
             .all()
@@ -36,17 +48,30 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 
 /// `GET /api/v1/services/{name}`
 pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
-    params.only(&[])?;
+    params.only(&["at"])?;
     let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = super::then(&site, at).await?;
+        let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
+        let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
+        let id = service.id;
+        let figures = ask(&site, move |site| Figures::read(&site.reader, id, at)).await?;
+        return Ok(Json(whole(&service, &figures, at)));
+    }
     let Some(service) = site.board.get(&name) else {
         return unwatched(&site, name).await;
     };
     let asked: Arc<ServiceNow> = service.clone();
     let figures = ask(&site, move |site| site.figures.get(&site.reader, asked.id, now)).await?;
-    let mut body = summary(&service, &figures, now);
+    Ok(Json(whole(&service, &figures, now)))
+}
+
+/// All that there is to say of one service.
+fn whole(service: &ServiceNow, figures: &Figures, now: UnixMs) -> Value {
+    let mut body = summary(service, figures, now);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     body["configuration"] = Value::clone(&service.settings);
-    Ok(Json(body))
+    body
 }
 
 fn open(outage: &Outage, now: UnixMs) -> Value {

@@ -1,7 +1,7 @@
 //! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
 
 use super::{
-    Page,
+    Page, PageError,
     frame::{self, Framing},
     query::Query,
     shown::{self, Kind, Ticking, Truth, service_url},
@@ -14,7 +14,7 @@ use crate::{
         time::{MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{OutageFilter, OutageKind, Reader, StoreError},
+    store::{OutageFilter, OutageKind, Reader, StoreError, Then},
     web::{
         chart::{CheckChart, Days, Spark, month_labels},
         figures::Figures,
@@ -32,11 +32,21 @@ const SHOWN_WHOLE: usize = 1;
 
 #[derive(Serialize)]
 struct Content {
+    /// The moment of the past that is shown.
+    past: Option<Past>,
     truth: Truth,
     after: Vec<Sentence>,
     open: Option<Open>,
     list: List,
     months: Vec<(String, String)>,
+}
+
+#[derive(Serialize)]
+struct Past {
+    said: String,
+    /// As the address has it.
+    at: String,
+    back: String,
 }
 
 /// A sentence of words and links.
@@ -118,6 +128,7 @@ struct Row {
     uptime: [Cell; 4],
     days: Days,
     days_said: String,
+    days_url: String,
 }
 
 #[derive(Serialize)]
@@ -153,10 +164,102 @@ const SORTS: [(Sort, &str, &str); 4] = [
 /// `GET /dashboard`
 pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
     let now = site.clock.now();
+    if let Some(at) = query.at(now)? {
+        return past(site, query, at, now).await;
+    }
     let asked = query.clone();
     let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
     let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: true };
     frame::page(&site, &query, now, framing, "now.html", content)
+}
+
+/// `GET /dashboard?at=T`: the overview as it was known then.
+async fn past(site: Site, query: Query, at: UnixMs, now: UnixMs) -> Page {
+    let asked = query.clone();
+    let made = super::blocking(&site, move |site| content_then(site, &asked, at, now)).await?;
+    let (services, content) = made.map_err(|kept_from| {
+        let (said, from) = (query.zone.dated(at, now).text, query.zone.dated(kept_from, now).text);
+        let first = query.with(&[("at", Some(&kept_from.to_string()))]);
+        PageError::unprocessable(
+            "What was known then can no longer be told",
+            format!("This is about {said}, and single checks are kept from {from} on."),
+            Some((format!("Show {from}"), first)),
+        )
+    })?;
+    let title = format!("{} · {}", query.zone.dated(at, now).text, site.title);
+    let framing = Framing { title, current: "now", live: false };
+    frame::page_then(&site, &query, (at, &services), framing, "now.html", content)
+}
+
+/// What the page needs of the past; or from when on it could be told.
+type Told = Result<(Vec<Arc<ServiceNow>>, Content), UnixMs>;
+
+fn content_then(site: &Site, query: &Query, at: UnixMs, now: UnixMs) -> Result<Told, StoreError> {
+    let services = match site.reader.then(at, &site.board.all())? {
+        Then::Known(services) => services,
+        Then::Retired(from) => return Ok(Err(from)),
+    };
+    let see = |service: &Arc<ServiceNow>| {
+        let figures = Arc::new(Figures::read(&site.reader, service.id, at)?);
+        Ok(Seen { status: service.status(at), now: service.clone(), figures })
+    };
+    let seen = services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
+    let latest = OutageFilter {
+        kind: OutageKind::All,
+        window: Window::new(UnixMs::MIN, at),
+        open: Some(false),
+        ..OutageFilter::default()
+    };
+    let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
+    let (mut truth, mut after) = say(site, &seen, latest.as_ref(), query.zone, at);
+    in_the_past(&mut truth, &mut after);
+    let zone = query.zone;
+    let then = Past {
+        said: format!("{} at {}", zone.date_said(at, now), zone.clock(at)),
+        at: query.get("at").unwrap_or("").to_owned(),
+        back: format!("{}/dashboard{}", site.base_path, query.with(&[("at", None)])),
+    };
+    let mut list = list(site, &seen, query, at);
+    list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
+    // A service's page has no past of its own: it shows the time up to then.
+    let upto = url::form_urlencoded::Serializer::new(String::new()).append_pair("to", &at.to_string()).finish();
+    for row in list.sections.iter_mut().flat_map(|section| &mut section.rows) {
+        row.days_url = format!("{}?{upto}&window=90d", row.url);
+        row.url = format!("{}?{upto}", row.url);
+    }
+    let open = open(site, &seen, zone, at)?;
+    Ok(Ok((services, Content { past: Some(then), truth, after, open, list, months: month_labels(90, at) })))
+}
+
+/// Our own words, as one says them of what is over.
+fn in_the_past(truth: &mut Truth, after: &mut [Sentence]) {
+    let past = |text: &mut String| {
+        for (now, then) in [
+            ("has been", "had been"),
+            ("have had", "had had"),
+            ("has had", "had had"),
+            ("Nothing has failed", "Nothing had failed"),
+            ("failed the latest check and is being", "had failed the latest check and was being"),
+            (" are ", " were "),
+            (" is ", " was "),
+        ] {
+            *text = text.replace(now, then);
+        }
+        if text == "is" {
+            "was".clone_into(text);
+        }
+    };
+    past(&mut truth.before);
+    past(&mut truth.strong);
+    // What follows a colon are the words of a check, or count back from then.
+    if !truth.rest.starts_with(':') {
+        past(&mut truth.rest);
+    }
+    after
+        .iter_mut()
+        .flat_map(|sentence| &mut sentence.0)
+        .filter(|part| part.url.is_none())
+        .for_each(|p| past(&mut p.text));
 }
 
 fn title(truth: &Truth, product: &str) -> String {
@@ -184,6 +287,7 @@ fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreErro
     let latest = site.reader.outages(&latest, None, 1)?.into_iter().next();
     let (truth, after) = say(site, &seen, latest.as_ref(), query.zone, now);
     Ok(Content {
+        past: None,
         truth,
         after,
         open: open(site, &seen, query.zone, now)?,
@@ -576,6 +680,7 @@ fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
         spark: Spark::new(&seen.figures.hours),
         uptime: [0, 1, 2, 3].map(|i| cell(&seen.figures.uptime[i])),
         days: Days::new(&seen.figures.days),
+        days_url: format!("{}?window=90d", service_url(&site.base_path, &service.name)),
         days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
     }
 }
