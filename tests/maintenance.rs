@@ -1,5 +1,7 @@
 //! Maintenance from outside: nobody is alarmed, checks go on, figures leave it out, and the past can be marked.
 
+mod laws;
+
 use crate::support::{
     binary::{Serving, run, stderr, stdout, wait_for},
     history::{History, get, result, service},

@@ -250,6 +250,9 @@ impl Plan {
 
     /// The timetable of one service from now on. What was noted is needed from `from` on.
     pub(super) fn timetable(&self, conn: &Connection, service: ServiceId, from: UnixMs) -> Result<Timetable> {
+        // Windows that touch are one, also where the first of them are over.
+        let begun = whole_at(conn, service, from, Which::Announced)?;
+        let from = begun.windows().first().map_or(from, |window| window.from().min(from));
         let Some(noted) = Window::new(from, UnixMs::MAX) else { return Ok(Timetable::default()) };
         let announced = overlay(conn, service, noted, Which::Announced)?;
         let all = overlay(conn, service, noted, Which::All)?;
