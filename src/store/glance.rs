@@ -2,6 +2,7 @@
 
 use super::{
     Result,
+    maintenance::{self, Which},
     reader::widen,
     results,
     rollups::{self, Latency, Size},
@@ -10,8 +11,9 @@ use super::{
 use crate::{
     board::ServiceId,
     domain::{
+        maintenance::Overlay,
         time::{DAY_MS, HOUR_MS, UnixMs},
-        timeline::{Buckets, Observation, Tally, tally},
+        timeline::{Buckets, Observation, Tally},
         window::Window,
     },
 };
@@ -46,15 +48,24 @@ pub(super) fn glance(
         .iter()
         .map(|length| widen(conn, service, Window::ending(now, *length), now))
         .collect::<Result<_>>()?;
+    // What is maintenance is not among the sums: it is laid over them at the end.
+    let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
+    let oldest = oldest.min(by_hour.window().from());
+    let maintenance = match Window::new(oldest, now) {
+        Some(all) => maintenance::overlay(conn, service, all, Which::All)?,
+        None => Overlay::NONE,
+    };
+    let laid = |sums: Tally, window: Window| Tally { maintenance_ms: maintenance.ms_in(window), ..sums };
     // Hours before it are settled; with none, everything comes from the rows.
     let settled =
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
-        let seen = observations(conn, service, whole)?;
-        by_day = by_day.fill(whole, seen.iter().copied(), now);
-        by_hour = by_hour.fill(whole, seen, now);
-        let windows = windows.into_iter().map(|w| Ok((w, rows(conn, service, w, now)?))).collect::<Result<Vec<_>>>()?;
+        let (seen, overlay) = observations(conn, service, whole)?;
+        by_day = by_day.fill(whole, seen.iter().copied(), &overlay, now).lay(&maintenance);
+        by_hour = by_hour.fill(whole, seen, &overlay, now).lay(&maintenance);
+        let windows =
+            windows.into_iter().map(|w| Ok((w, laid(rows(conn, service, w, now)?, w)))).collect::<Result<Vec<_>>>()?;
         return Ok(Glance { windows, days: by_day, hours: by_hour });
     };
     let today = settled.floor(DAY_MS);
@@ -63,10 +74,10 @@ pub(super) fn glance(
     let mut tail = Tally::default();
     let unsettled = Window::new(settled, now);
     if let Some(part) = unsettled {
-        let seen = observations(conn, service, part)?;
-        by_day = by_day.fill(part, seen.iter().copied(), now);
-        by_hour = by_hour.fill(part, seen.iter().copied(), now);
-        tail = tally(part, seen, now);
+        let (seen, overlay) = observations(conn, service, part)?;
+        by_day = by_day.fill(part, seen.iter().copied(), &overlay, now);
+        by_hour = by_hour.fill(part, seen.iter().copied(), &overlay, now);
+        tail = Buckets::new(part, part.length_ms()).fill(part, seen, &overlay, now).total();
     }
     // The settled hours of its day, and those of the last 24 hours.
     let first_hour = by_hour.window().from().min(today);
@@ -81,7 +92,6 @@ pub(super) fn glance(
         })?;
     }
     // Whole days, oldest first.
-    let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
     let mut whole_days: Vec<(UnixMs, Tally)> = Vec::new();
     if let Some(part) = Window::new(oldest.floor(DAY_MS), today) {
         rollups::each(conn, Size::Day, service, part, Latency::Skip, |start, sums| whole_days.push((start, sums)))?;
@@ -93,7 +103,7 @@ pub(super) fn glance(
         let (first_hour, first_day) = (window.from().ceil(HOUR_MS), window.from().ceil(DAY_MS));
         let mut all = Tally::default();
         if first_hour >= settled {
-            sums.push((window, rows(conn, service, window, now)?));
+            sums.push((window, laid(rows(conn, service, window, now)?, window)));
             continue;
         }
         if let Some(edge) = Window::new(window.from(), first_hour) {
@@ -108,17 +118,20 @@ pub(super) fn glance(
             all.merge(&tail_hours);
         }
         all.merge(&tail);
-        sums.push((window, all));
+        sums.push((window, laid(all, window)));
     }
-    Ok(Glance { windows: sums, days: by_day, hours: by_hour })
+    Ok(Glance { windows: sums, days: by_day.lay(&maintenance), hours: by_hour.lay(&maintenance) })
 }
 
-fn observations(conn: &Connection, service: ServiceId, window: Window) -> Result<Vec<Observation>> {
+/// What bears on a window, with the maintenance as far as it reaches.
+fn observations(conn: &Connection, service: ServiceId, window: Window) -> Result<(Vec<Observation>, Overlay)> {
     let mut seen = Vec::new();
-    results::walk(conn, service, window, |row| seen.push(row))?;
-    Ok(seen)
+    let overlay = results::walk(conn, service, window, |row| seen.push(row))?;
+    Ok((seen, overlay))
 }
 
+/// The sums of a window from the rows, without what is maintenance.
 fn rows(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> Result<Tally> {
-    Ok(tally(window, observations(conn, service, window)?, now))
+    let (seen, overlay) = observations(conn, service, window)?;
+    Ok(Buckets::new(window, window.length_ms()).fill(window, seen, &overlay, now).total())
 }
