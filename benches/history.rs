@@ -11,6 +11,7 @@ use healthcheck_dashboard::{
     clock::Clock,
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        maintenance::Overlay,
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
     },
@@ -35,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let forever = Keep { checks: None, hours: None, days: None };
     let clock = Clock::system();
-    let store = Store::open(&path, watched.collect(), Vec::new(), forever, clock.clone())?;
+    let store = Store::open(&path, watched.collect(), Vec::new(), Vec::new(), forever, clock.clone())?;
     let empty = size(&path)?;
     let begun = tokio::time::Instant::now();
     let start = clock.now().plus(-checks * INTERVAL_MS);
@@ -44,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
         for (n, (id, health)) in health.iter_mut().enumerate() {
             let at = start.plus(round * INTERVAL_MS + n as i64 * INTERVAL_MS / services as i64);
             let result = result(n as u64, round as u64, at);
-            let changes = health.observe(THRESHOLDS, at, result.outcome);
+            let changes = health.observe(THRESHOLDS, at, result.outcome, &Overlay::NONE);
             let confirmed = health.confirmed;
             store.writer.record(Record {
                 service: *id,

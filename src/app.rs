@@ -60,7 +60,14 @@ impl App {
             settings: Arc::new(endpoint.shown.clone()),
         });
         let names = channels.iter().map(Channel::name).collect();
-        let store = Store::open(&config.storage.path, watched.collect(), names, keep, clock.clone())?;
+        let store = Store::open(
+            &config.storage.path,
+            watched.collect(),
+            config.maintenance.clone(),
+            names,
+            keep,
+            clock.clone(),
+        )?;
         if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }
@@ -69,11 +76,11 @@ impl App {
         }
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();
-        let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, &position)| Task {
+        let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, position)| Task {
             service: endpoint.service,
             probe: endpoint.probe,
             secrets: endpoint.secrets,
-            position,
+            position: position.clone(),
         });
         let witnesses = Witnesses::new(config.checks.witness);
         let scheduler =

@@ -3,13 +3,16 @@
 //! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit
 //! and never before: what is shown is what is stored. Whoever wants to be told of changes listens to it.
 
-use crate::domain::{
-    check::{CheckResult, Outcome},
-    health::Confirmed,
-    incident::Outage,
-    service::Service,
-    status::{Known, Overall, Status},
-    time::UnixMs,
+use crate::{
+    calendar::Timetable,
+    domain::{
+        check::{CheckResult, Outcome},
+        health::Confirmed,
+        incident::Outage,
+        service::Service,
+        status::{Known, Overall, Status},
+        time::UnixMs,
+    },
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -42,12 +45,15 @@ pub struct ServiceNow {
     pub outage: Option<Arc<Outage>>,
     /// When the certificate last seen ends.
     pub certificate_expires_at: Option<UnixMs>,
+    /// When it is in maintenance.
+    pub timetable: Arc<Timetable>,
 }
 
 impl ServiceNow {
-    fn known(&self) -> Known {
+    fn known(&self, now: UnixMs) -> Known {
         Known {
             enabled: self.service.enabled,
+            maintenance: self.timetable.contains(now),
             confirmed: self.confirmed,
             judged: self.judged,
             validity_ms: self.service.cadence.validity_ms(),
@@ -56,13 +62,14 @@ impl ServiceNow {
 
     /// Its status at `now`.
     pub fn status(&self, now: UnixMs) -> Status {
-        self.known().status(now)
+        self.known(now).status(now)
     }
 
     /// Since when it has this status, where that is known.
     pub fn status_since(&self, now: UnixMs) -> Option<UnixMs> {
         match self.status(now) {
             Status::Unknown => self.judged.map(|(at, _)| at.plus(self.service.cadence.validity_ms())),
+            Status::Maintenance => self.timetable.at(now).map(|window| window.from()),
             Status::Pending | Status::Paused => None,
             Status::Up | Status::Degraded | Status::Down => self.since,
         }
@@ -220,6 +227,10 @@ fn differences(before: &ServiceNow, now: &ServiceNow, said: &mut Vec<What>) {
         said.push(What::Check { service: now.service.clone(), result: last.clone() });
     }
     let (was, is) = (before.status(last.at), now.status(last.at));
+    // Maintenance begins and ends by itself: what was said last is what there was at the last result.
+    let said_last = before.last.as_ref().map_or(Status::Pending, |b| before.status(b.at));
+    let in_it = |status| status == Status::Maintenance;
+    let was = if in_it(said_last) != in_it(is) { said_last } else { was };
     if was != is {
         let since = now.status_since(last.at);
         said.push(What::Status { service: now.service.clone(), before: was, now: is, since });

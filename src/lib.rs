@@ -22,6 +22,7 @@
 //! | `probe` | 3 | one file per kind behind one enum |
 //! | `notify` | 3 | one file per way to tell somebody |
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
+//! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
 //! | `clock` | 1 | what time it is: the only place that may ask |
 //! | `shutdown` | 1 | signals, and a token that everything that loops watches |
 //! | `domain` | 0 | the words and the numbers: checks, health (state machine), timeline, uptime, outages; pure |
@@ -53,6 +54,7 @@ pub mod alerts;
 pub mod app;
 pub mod backups;
 pub mod board;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -56,6 +56,8 @@
   }
 
   function tick() {
+    // What is over does not go on.
+    if ("past" in body.dataset) return;
     for (const element of $$("time[data-since]")) {
       const ms = serverNow() - Number(element.dataset.since);
       const said = duration(ms, "short" in element.dataset && ms >= 3600000 ? 1 : 2);

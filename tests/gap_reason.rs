@@ -32,11 +32,16 @@ async fn run(path: &Path, start: i64, checks: &[i64]) {
         Watched { configured: Configured { service: service.clone(), renamed_from: None }, settings: Arc::default() };
     let keep = Keep { checks: None, hours: None, days: None };
     let clock = Clock::pinned(second(start));
-    let store = Store::open(path, vec![watched], Vec::new(), keep, clock).unwrap();
+    let store = Store::open(path, vec![watched], Vec::new(), Vec::new(), keep, clock).unwrap();
     let mut health = store.positions[0].health;
     for &check in checks {
         let at = second(check);
-        let changes = health.observe(service.thresholds, at, Outcome::Up);
+        let changes = health.observe(
+            service.thresholds,
+            at,
+            Outcome::Up,
+            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+        );
         store.writer.record(Record {
             service: store.positions[0].id,
             result: CheckResult {

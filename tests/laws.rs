@@ -6,6 +6,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
         incident::{GapReason, Outage},
+        maintenance::Overlay,
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         timeline::Tally,
@@ -146,8 +147,8 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
         };
         let all = if run.watched == Watch::Gone { vec![other] } else { vec![watched, other] };
         let clock = Clock::pinned(now);
-        let store = Store::open(path, all, vec!["webhook"], KEEP, clock.clone()).unwrap();
-        let position = store.positions[0];
+        let store = Store::open(path, all, Vec::new(), vec!["webhook"], KEEP, clock.clone()).unwrap();
+        let position = store.positions[0].clone();
         let (mut health, mut last_at) = (position.health, position.last_at);
         for &(step_ms, outcome, latency_us) in &run.checks {
             clock.step(step_ms);
@@ -158,7 +159,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
             // Results follow one another, whatever the clock does.
             now = last_at.map_or(now.plus(step_ms), |last| now.plus(step_ms).max(last.plus(1)));
             last_at = Some(now);
-            let changes = health.observe(service.thresholds, now, outcome);
+            let changes = health.observe(service.thresholds, now, outcome, &Overlay::NONE);
             let reason = (outcome != Outcome::Up).then(|| Reason {
                 class: Class::HttpStatus,
                 phase: None,

@@ -101,15 +101,20 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
         now = now.plus(run.pause_ms);
         let present: Vec<usize> = (0..2).filter(|n| run.services[*n]).collect();
         let services = present.iter().map(|n| watched(service(run, *n))).collect();
-        let store = Store::open(path, services, vec!["webhook"], forever, Clock::pinned(now)).unwrap();
+        let store = Store::open(path, services, Vec::new(), vec!["webhook"], forever, Clock::pinned(now)).unwrap();
         let mut health: Vec<Health> = store.positions.iter().map(|p| p.health).collect();
         for &(n, step_ms, outcome, latency_us) in &run.checks {
             now = now.plus(step_ms);
             let Some(place) = present.iter().position(|p| *p == n) else { continue };
-            let position = store.positions[place];
+            let position = store.positions[place].clone();
             let at = now.max(position.last_at.map_or(now, |last| last.plus(1)));
             let thresholds = Thresholds { failure: run.failure, success: run.success };
-            let changes = health[place].observe(thresholds, at, outcome);
+            let changes = health[place].observe(
+                thresholds,
+                at,
+                outcome,
+                &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+            );
             let reason = (outcome != Outcome::Up).then(|| Reason {
                 class: if outcome == Outcome::Degraded { Class::Slow } else { Class::HttpStatus },
                 phase: (latency_us % 2 == 0).then_some(Phase::Ttfb),
@@ -137,7 +142,7 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
     }
     if life.retires {
         let keep = Keep { checks: Some(1), hours: Some(2), days: None };
-        let store = Store::open(path, Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
+        let store = Store::open(path, Vec::new(), Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(1200)).await;
         store.stop().await;
         now = now.plus(1_200_000);
@@ -267,14 +272,14 @@ proptest! {
             let now = live(&a, &Life { runs: [&common.runs[..], &[]].concat(), retires: false }, begin()).await;
             // One goes on as a copy of the other.
             match common.runs.is_empty() {
-                true => drop(Store::open(&b, Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(now)).unwrap()),
+                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(now)).unwrap()),
                 false => drop(std::fs::copy(&a, &b).unwrap()),
             }
             live(&a, &one, now).await;
             live(&b, &other, now.plus(apart_ms / 1000 * 1000)).await;
         });
         if !a.exists() {
-            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(begin())).unwrap() }));
+            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(begin())).unwrap() }));
         }
         let (of_a, of_b) = (export(&a, Format::Ndjson), export(&b, Format::Ndjson));
         import(&a, &[&of_b]);

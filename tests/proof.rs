@@ -72,7 +72,12 @@ fn write(path: &Path, services: &[(Service, Past)], began_at: UnixMs) {
             let records: Vec<Record> = some
                 .iter()
                 .map(|result| {
-                    let changes = health.observe(service.thresholds, result.at, result.outcome);
+                    let changes = health.observe(
+                        service.thresholds,
+                        result.at,
+                        result.outcome,
+                        &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+                    );
                     Record {
                         service: id,
                         result: result.clone(),
@@ -515,19 +520,25 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
     // New settings, and then the clock is set back by an hour: the monitor is started again without a check between.
     let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let slower = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
-    let open =
-        |at: UnixMs| Store::open(&path, vec![watched(slower.clone())], Vec::new(), KEEP, Clock::pinned(at)).unwrap();
+    let open = |at: UnixMs| {
+        Store::open(&path, vec![watched(slower.clone())], Vec::new(), Vec::new(), KEEP, Clock::pinned(at)).unwrap()
+    };
     let later = begin().plus(2 * HOUR_MS);
     open(later).stop().await;
     let store = open(later.plus(-HOUR_MS));
-    let position = store.positions[0];
+    let position = store.positions[0].clone();
     let (mut health, mut last) = (position.health, position.last_at.unwrap());
     for letter in ['x', '.', 'x'] {
         // As the scheduler does.
         let at = later.plus(-HOUR_MS).max(last.plus(1));
         last = at;
         let result = result(letter, at);
-        let changes = health.observe(slower.thresholds, at, result.outcome);
+        let changes = health.observe(
+            slower.thresholds,
+            at,
+            result.outcome,
+            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+        );
         let confirmed = health.confirmed;
         let (excerpt, certificate_expires_at) = (None, None);
         store.writer.record(Record {
@@ -590,7 +601,7 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     let gaps = reader.gaps(id("seldom"), window(kept, now), now).unwrap();
     assert_eq!(gaps.first().map(|gap| gap.from), Some(begin().plus(20 * DAY_MS + 25_000)));
     // Four passed checks have been counted, and a restart does not forget them.
-    let store = Store::open(&path, vec![watched(patient)], Vec::new(), keep, Clock::pinned(now)).unwrap();
+    let store = Store::open(&path, vec![watched(patient)], Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
     assert_eq!(store.positions[0].health.recovering.map(|run| run.in_a_row), Some(4));
     store.stop().await;
     assert_eq!(differences(&path), []);
@@ -757,7 +768,7 @@ async fn writes_and_retires_until_it_is_killed() {
     let known = std::fs::read_to_string(folder.join("time")).ok().and_then(|text| text.parse().ok());
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
-    let store = Store::open(&path, all, vec!["webhook"], keep, clock.clone()).unwrap();
+    let store = Store::open(&path, all, Vec::new(), vec!["webhook"], keep, clock.clone()).unwrap();
     let mut positions = store.positions.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());
     let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
@@ -769,7 +780,12 @@ async fn writes_and_retires_until_it_is_killed() {
         for (service, position) in services.iter().zip(&mut positions) {
             let letter = b"....~xxx?X"[dice.roll(10) as usize] as char;
             let result = past(at, 1, &letter.to_string()).remove(0);
-            let changes = position.health.observe(service.thresholds, at, result.outcome);
+            let changes = position.health.observe(
+                service.thresholds,
+                at,
+                result.outcome,
+                &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+            );
             let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
             let service = position.id;
             store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });

@@ -46,7 +46,7 @@ proptest! {
                 history.at(at);
                 let result = result(letter, at);
                 let outcome: Outcome = result.outcome;
-                health.observe(web.thresholds, at, outcome);
+                health.observe(web.thresholds, at, outcome, &healthcheck_dashboard::domain::maintenance::Overlay::NONE);
                 history.check("web", result);
                 if stops.contains(&i) {
                     history.committed().await;

@@ -29,7 +29,7 @@ fn open(path: &Path, now: UnixMs) -> Store {
     };
     let configured = Configured { service, renamed_from: None };
     let watched = Watched { configured, settings: Arc::default() };
-    Store::open(path, vec![watched], Vec::new(), KEEP, Clock::pinned(now)).unwrap()
+    Store::open(path, vec![watched], Vec::new(), Vec::new(), KEEP, Clock::pinned(now)).unwrap()
 }
 
 /// Four days of a check every hour, with these of them slow; since when it is up, as the run itself and the next one
@@ -43,7 +43,12 @@ async fn known(slow: &[i64], late_ms: i64) -> (UnixMs, UnixMs) {
     for hour in 0..4 * 24 {
         let at = begin.plus(hour * HOUR_MS + late_ms);
         let outcome = if slow.contains(&hour) { Outcome::Degraded } else { Outcome::Up };
-        let changes = health.observe(Thresholds { failure: 3, success: 2 }, at, outcome);
+        let changes = health.observe(
+            Thresholds { failure: 3, success: 2 },
+            at,
+            outcome,
+            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
+        );
         store.writer.record(Record {
             service: store.positions[0].id,
             result: CheckResult {

@@ -357,7 +357,7 @@ async fn the_number_of_an_incident_is_never_given_twice() {
 }
 
 fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(path, vec![watched(service("web"))], Vec::new(), KEEP, Clock::pinned(begin()))
+    Store::open(path, vec![watched(service("web"))], Vec::new(), Vec::new(), KEEP, Clock::pinned(begin()))
 }
 
 /// What the program says when it cannot be opened.

@@ -5,6 +5,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         health::Health,
+        maintenance::Overlay,
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
     },
@@ -86,7 +87,7 @@ impl Walker {
     pub(crate) fn check(&mut self, start: UnixMs, round: i64) -> Record {
         let at = start.plus(round * INTERVAL_MS + self.offset_ms + (noise(self.n, round, 2) % 7) as i64);
         let result = self.result(at, round);
-        let changes = self.health.observe(THRESHOLDS, at, result.outcome);
+        let changes = self.health.observe(THRESHOLDS, at, result.outcome, &Overlay::NONE);
         let confirmed = self.health.confirmed;
         Record { service: self.id, result, excerpt: None, certificate_expires_at: None, changes, confirmed }
     }

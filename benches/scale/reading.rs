@@ -49,9 +49,9 @@ pub(crate) async fn measure(path: &Path, end: UnixMs, table: &mut Table) -> anyh
     let mut all: Vec<_> = (0..SERVICES).map(|n| made::watched("service", n)).collect();
     all.extend(feed::watched());
     let keep = Keep { checks: None, hours: None, days: None };
-    let store = Store::open(path, all, Vec::new(), keep, clock.clone())?;
+    let store = Store::open(path, all, Vec::new(), Vec::new(), keep, clock.clone())?;
     let (writer, start) = (store.writer.clone(), clock.now());
-    let mut walkers = feed::walkers(store.positions.iter().skip(SERVICES).copied());
+    let mut walkers = feed::walkers(store.positions.iter().skip(SERVICES).cloned());
     // Longer than the questions take; it ends with them.
     let feeding = tokio::spawn(async move { feed::run(&mut walkers, Some(&writer), start, 0, 600).await });
     let before = (store.writer.figures().committed, Instant::now());

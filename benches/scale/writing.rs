@@ -26,12 +26,12 @@ pub(crate) async fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<
     let end = start.plus(ROUNDS_BEFORE * INTERVAL_MS);
     made::make(&path, feed::NAME, feed::SERVICES, ROUNDS_BEFORE, Phases::Loopback, end)?;
     let keep = Keep { checks: None, hours: None, days: None };
-    let store = Store::open(&path, feed::watched(), Vec::new(), keep, Clock::system())?;
-    let mut walkers = feed::walkers(store.positions.iter().copied());
+    let store = Store::open(&path, feed::watched(), Vec::new(), Vec::new(), keep, Clock::system())?;
+    let mut walkers = feed::walkers(store.positions.iter().cloned());
     let cpu = cpu_ms(ClockId::ProcessCPUTime);
     let made = feed::run(&mut walkers, None, start, ROUNDS_BEFORE, SECONDS).await as f64;
     let making_us = (cpu_ms(ClockId::ProcessCPUTime) - cpu) * 1e3 / made;
-    let mut walkers = feed::walkers(store.positions.iter().copied());
+    let mut walkers = feed::walkers(store.positions.iter().cloned());
     let (cpu, written, before) = (cpu_ms(ClockId::ProcessCPUTime), written()?, store.writer.figures());
     feed::run(&mut walkers, Some(&store.writer), start, ROUNDS_BEFORE, SECONDS).await;
     while store.writer.figures().waiting > 0 {

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod expect;
 mod http;
+mod maintenance;
 mod masking;
 mod nearest;
 mod postgres;
@@ -120,6 +121,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
     let dashboard = sections::dashboard(root, &checks.endpoints);
     let config = Config {
         path: path.to_owned(),
+        maintenance: maintenance::read(root, &checks),
         checks,
         storage: sections::storage(root),
         dashboard,
@@ -136,6 +138,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             }
             "port" | "bind" | "title" | "base_path" | "public" | "public_services" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",
+            "cron" | "duration" => "it belongs below a `[[maintenance]]`",
             _ => return None,
         };
         Some((format!("`{key}` is in no table"), place.to_owned()))

@@ -7,7 +7,16 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 64] = [
+const WORDS: [&str; 73] = [
+    "maintenance",
+    "from",
+    "to",
+    "cron",
+    "duration",
+    "zone",
+    "services",
+    "groups",
+    "reason",
     "checks",
     "endpoints",
     "storage",

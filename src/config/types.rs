@@ -1,6 +1,7 @@
 //! What the rest of the program may rely on.
 
 use crate::{
+    calendar::Planned,
     domain::{secret::Secret, service::Service},
     probe::spec::Spec,
 };
@@ -15,6 +16,8 @@ pub struct Config {
     pub storage: Storage,
     pub dashboard: Dashboard,
     pub alerts: Alerts,
+    /// Maintenance that is announced; its services are among the endpoints.
+    pub maintenance: Vec<Planned>,
 }
 
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
         health::Health,
+        maintenance::Overlay,
         service::Cadence,
         time::{DAY_MS, UnixMs},
     },
@@ -101,7 +102,7 @@ impl Walker {
             Some(Fault::Status(_)) => Some("<html><head><title>Bad gateway</title></head></html>".to_owned()),
             _ => None,
         };
-        let changes = self.health.observe(self.endpoint.service.thresholds, at, result.outcome);
+        let changes = self.health.observe(self.endpoint.service.thresholds, at, result.outcome, &Overlay::NONE);
         let pace = if self.health.rechecking() { RETRY_MS } else { self.past.interval_ms };
         // A check is seldom exactly in its slot.
         self.at = at.plus(pace + (self.dice.share() * 6.0) as i64);

@@ -7,6 +7,7 @@ pub mod check;
 pub mod health;
 pub mod histogram;
 pub mod incident;
+pub mod maintenance;
 pub mod retell;
 pub mod secret;
 pub mod service;

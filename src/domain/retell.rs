@@ -1,5 +1,8 @@
 //! Tells a history again: runs stored results through the state machine and says which outages and gaps come of it.
 //!
+//! Maintenance lies over the results as it lay over them live: what was announced holds the state machine, and no time in
+//! any of it is downtime.
+//!
 //! With the thresholds that were in force it gives the history's own outages, whatever the restarts in between; with
 //! others it gives those that one would have had.
 
@@ -7,9 +10,10 @@ use super::{
     check::{Outcome, PhaseTimes},
     health::{Confirmed, Health},
     incident::CAUSE_CHANGES_KEPT,
+    maintenance::Overlay,
     service::Thresholds,
     time::UnixMs,
-    timeline::{Piece, Says},
+    timeline::{Piece, Says, failed_until},
 };
 
 /// A stored result, as far as outages and gaps follow from it.
@@ -80,6 +84,10 @@ pub struct Retelling {
     last: Option<Told>,
     open: Option<Retold>,
     start: Start,
+    /// The maintenance that was announced,
+    announced: Overlay,
+    /// and all of it.
+    maintenance: Overlay,
 }
 
 /// What is known of the time before the first result that is told.
@@ -95,12 +103,24 @@ enum Start {
 impl Retelling {
     /// Begins with the first result that ever was.
     pub fn from_the_beginning() -> Retelling {
-        Retelling { health: Health::NEW, last: None, open: None, start: Start::Known(UnixMs(i64::MIN)) }
+        Retelling {
+            health: Health::NEW,
+            last: None,
+            open: None,
+            start: Start::Known(UnixMs(i64::MIN)),
+            announced: Overlay::NONE,
+            maintenance: Overlay::NONE,
+        }
     }
 
     /// Begins in the middle: nothing is told of outages until as many checks in a row have passed as end any outage.
     pub fn from_the_middle() -> Retelling {
         Retelling { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Retelling::from_the_beginning() }
+    }
+
+    /// With the maintenance of the service: what was announced, and all of it.
+    pub fn with_maintenance(self, announced: Overlay, all: Overlay) -> Retelling {
+        Retelling { announced, maintenance: all, ..self }
     }
 
     /// From when on outages are told: every one that began after this moment. `None` while it is not known whether the
@@ -145,29 +165,47 @@ impl Retelling {
         if last.outcome == Outcome::Down
             && let Some(outage) = &mut self.open
         {
-            outage.down_ms += spoken.to.since(spoken.from);
+            outage.down_ms += failed_until(spoken.from, spoken.to, &self.maintenance).since(spoken.from);
         }
         (Some(spoken), (silent_from < next_at).then_some((silent_from, next_at)))
     }
 
     fn orient(&mut self, check: &Told, in_a_row: u32, first: UnixMs) {
+        // A run of passes does not carry over the beginning of maintenance, and stands still in it.
+        let last_at = self.last.map(|last| last.at);
+        let begins = last_at.is_some_and(|last| self.announced.first_start(last, check.at).is_some());
+        let in_a_row = if begins { 0 } else { in_a_row };
+        if self.announced.contains(check.at) {
+            self.start = Start::Unknown(in_a_row, first);
+            return;
+        }
         match check.outcome.passed() {
             Some(true) => {
                 let first = if in_a_row == 0 { check.at } else { first };
                 self.start = if in_a_row + 1 >= check.thresholds.success {
-                    self.health = Health { confirmed: Confirmed::Up, last_ok_at: Some(check.at), ..Health::NEW };
+                    self.health = Health {
+                        confirmed: Confirmed::Up,
+                        last_ok_at: Some(check.at),
+                        last_at: Some(check.at),
+                        ..Health::NEW
+                    };
                     Start::Known(first)
                 } else {
                     Start::Unknown(in_a_row + 1, first)
                 };
             }
             Some(false) => self.start = Start::Unknown(0, check.at),
-            None => {}
+            None => self.start = Start::Unknown(in_a_row, first),
         }
     }
 
     fn outage(&mut self, check: &Told) -> Option<Retold> {
-        let changes = self.health.observe(check.thresholds, check.at, check.outcome);
+        let changes = self.health.observe(check.thresholds, check.at, check.outcome, &self.announced);
+        // It was not confirmed when maintenance began: what comes after that is another one.
+        let broken_off = changes.broken_off.and_then(|at| {
+            let outage = self.open.take_if(|outage| outage.confirmed_at.is_none())?;
+            Some(Retold { ended_at: Some(at), ..outage })
+        });
         if let (Some(began), Some(why)) = (changes.began, check.why) {
             self.open = Some(Retold {
                 last_ok_at: began.last_ok_at,
@@ -182,8 +220,8 @@ impl Retelling {
                 changes: Vec::new(),
             });
         }
-        let outage = self.open.as_mut()?;
-        if check.outcome == Outcome::Down {
+        let Some(outage) = self.open.as_mut() else { return broken_off };
+        if self.announced.judged(check.at, check.outcome) == Outcome::Down {
             outage.checks_failed += 1;
             if let Some(why) = check.why.filter(|why| *why != outage.last_why) {
                 outage.last_why = why;
@@ -197,7 +235,7 @@ impl Retelling {
             outage.confirmed_at = Some(check.known_at());
         }
         outage.ended_at = changes.ended;
-        changes.ended.and_then(|_| self.open.take())
+        broken_off.or_else(|| changes.ended.and_then(|_| self.open.take()))
     }
 }
 

@@ -12,14 +12,23 @@ pub enum Status {
     Down,
     /// Stale: no judged result that still speaks.
     Unknown,
+    /// In maintenance: whatever the checks say, nobody is to be alarmed.
+    Maintenance,
     /// Not enabled in the configuration.
     Paused,
 }
 
 impl Status {
     /// All statuses, worst first: the order in which people want to see them.
-    pub const WORST_FIRST: [Status; 6] =
-        [Status::Down, Status::Unknown, Status::Degraded, Status::Pending, Status::Up, Status::Paused];
+    pub const WORST_FIRST: [Status; 7] = [
+        Status::Down,
+        Status::Unknown,
+        Status::Degraded,
+        Status::Pending,
+        Status::Maintenance,
+        Status::Up,
+        Status::Paused,
+    ];
 
     /// Its word in the API.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +38,7 @@ impl Status {
             Status::Degraded => "degraded",
             Status::Down => "down",
             Status::Unknown => "unknown",
+            Status::Maintenance => "maintenance",
             Status::Paused => "paused",
         }
     }
@@ -53,6 +63,7 @@ impl Status {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Known {
     pub enabled: bool,
+    pub maintenance: bool,
     pub confirmed: Confirmed,
     /// The last result that was judged: its time and its outcome.
     pub judged: Option<(UnixMs, Outcome)>,
@@ -65,6 +76,7 @@ impl Known {
     pub fn status(&self, now: UnixMs) -> Status {
         match (self.enabled, self.judged) {
             (false, _) => Status::Paused,
+            (true, _) if self.maintenance => Status::Maintenance,
             (true, None) => Status::Pending,
             (true, Some((at, _))) if now >= at.plus(self.validity_ms) => Status::Unknown,
             (true, Some((_, outcome))) => match self.confirmed {
@@ -73,6 +85,34 @@ impl Known {
                 Confirmed::Up => Status::Up,
                 Confirmed::Down => Status::Down,
             },
+        }
+    }
+}
+
+/// Since when a service stands as it stands: a function of its results.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Since {
+    /// The latest judged results that were all degraded, or all not: whether they are, and when the first was made.
+    pub run: Option<(bool, UnixMs)>,
+    /// When the last incident that is over ended.
+    pub recovered: Option<UnixMs>,
+}
+
+impl Since {
+    /// Takes the next judged result in.
+    pub fn judge(&mut self, at: UnixMs, outcome: Outcome) {
+        let degraded = outcome == Outcome::Degraded;
+        if self.run.is_none_or(|(before, _)| before != degraded) {
+            self.run = Some((degraded, at));
+        }
+    }
+
+    /// The answer; `down_since` is when the incident under way began.
+    pub fn answer(&self, confirmed: Confirmed, down_since: Option<UnixMs>) -> Option<UnixMs> {
+        match confirmed {
+            Confirmed::Pending => None,
+            Confirmed::Down => down_since,
+            Confirmed::Up => self.run.map(|(_, start)| start).max(self.recovered),
         }
     }
 }
@@ -102,12 +142,13 @@ impl Overall {
         matches!(self, Overall::Healthy | Overall::Degraded)
     }
 
-    /// What services with these statuses add up to; each with whether it is critical. Paused ones do not count.
+    /// What services with these statuses add up to; each with whether it is critical. Paused ones and
+    /// those in maintenance do not count.
     pub fn of(services: impl IntoIterator<Item = (Status, bool)>) -> Overall {
         let mut worst = Overall::Healthy;
         for (status, critical) in services {
             let says = match status {
-                Status::Up | Status::Paused => Overall::Healthy,
+                Status::Up | Status::Paused | Status::Maintenance => Overall::Healthy,
                 Status::Degraded => Overall::Degraded,
                 _ if !critical => Overall::Degraded,
                 Status::Pending | Status::Unknown => Overall::Unknown,
@@ -129,6 +170,7 @@ mod tests {
     fn a_result_that_no_longer_speaks_leaves_the_service_unknown() {
         let known = Known {
             enabled: true,
+            maintenance: false,
             confirmed: Confirmed::Down,
             judged: Some((UnixMs(1000), Outcome::Down)),
             validity_ms: 25_000,
@@ -136,7 +178,24 @@ mod tests {
         assert_eq!(known.status(UnixMs(25_999)), Status::Down);
         assert_eq!(known.status(UnixMs(26_000)), Status::Unknown);
         assert_eq!(Known { enabled: false, ..known }.status(UnixMs(1000)), Status::Paused);
+        assert_eq!(Known { maintenance: true, ..known }.status(UnixMs(26_000)), Status::Maintenance);
         assert_eq!(Known { judged: None, ..known }.status(UnixMs(1000)), Status::Pending);
+    }
+
+    #[test]
+    fn a_service_is_up_since_it_was_last_degraded_or_down() {
+        let mut since = Since::default();
+        for (at, outcome) in [(1, Outcome::Up), (2, Outcome::Up), (3, Outcome::Degraded), (4, Outcome::Degraded)] {
+            since.judge(UnixMs(at), outcome);
+        }
+        assert_eq!(since.answer(Confirmed::Up, None), Some(UnixMs(3)));
+        // A failed check is not degraded: it is up, and being checked again.
+        since.judge(UnixMs(5), Outcome::Down);
+        since.judge(UnixMs(6), Outcome::Up);
+        assert_eq!(since.answer(Confirmed::Up, None), Some(UnixMs(5)));
+        assert_eq!(since.answer(Confirmed::Down, Some(UnixMs(5))), Some(UnixMs(5)));
+        since.recovered = Some(UnixMs(6));
+        assert_eq!(since.answer(Confirmed::Up, None), Some(UnixMs(6)));
     }
 
     #[test]
@@ -145,6 +204,8 @@ mod tests {
         let of = |s: &[(Status, bool)]| Overall::of(s.iter().copied());
         assert_eq!(of(&[]), Overall::Healthy);
         assert_eq!(of(&[(Up, true), (Paused, true)]), Overall::Healthy);
+        assert_eq!(of(&[(Up, true), (Maintenance, true)]), Overall::Healthy);
+        assert_eq!(of(&[(Maintenance, true), (Down, true)]), Overall::Unhealthy);
         assert_eq!(of(&[(Up, true), (Degraded, true)]), Overall::Degraded);
         assert_eq!(of(&[(Degraded, true), (Pending, true)]), Overall::Unknown);
         assert_eq!(of(&[(Unknown, true), (Down, true)]), Overall::Unhealthy);

@@ -15,7 +15,7 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 /// A moment: whole milliseconds since 1970-01-01T00:00:00Z, the resolution of the history.
 ///
 /// It prints as RFC 3339 in UTC with milliseconds, the form of the API and of the exports.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct UnixMs(pub i64);
 
 impl UnixMs {

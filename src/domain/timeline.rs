@@ -1,9 +1,9 @@
 //! For what time a check result speaks, and how that time adds up.
 //!
 //! A result speaks from its own start to the next result's start, but at most for its validity. What nothing speaks
-//! for is a gap. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
+//! for is a gap. Maintenance lies over all of it: what it covers is maintenance and nothing else. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
 
-use super::{check::Outcome, histogram::Histogram, time::UnixMs, window::Window};
+use super::{check::Outcome, histogram::Histogram, maintenance::Overlay, time::UnixMs, window::Window};
 
 /// What the arithmetic needs to know of a stored check result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,24 @@ pub struct Piece {
     pub from: UnixMs,
     pub to: UnixMs,
     pub says: Says,
+}
+
+impl Piece {
+    /// What is left of it where maintenance lies over it, in order. A failure says nothing about the time in it, and
+    /// nothing about the time behind it.
+    pub fn outside(self, maintenance: &Overlay) -> impl Iterator<Item = Piece> {
+        let failure = matches!(self.says, Says::Spoken(Outcome::Down) | Says::Doubt { passed: false });
+        let failed_until = failed_until(self.from, self.to, maintenance);
+        let parts = Window::new(self.from, self.to).into_iter().flat_map(|whole| maintenance.outside(whole));
+        parts.filter_map(move |part| {
+            let says = match self.says {
+                says if !failure || part.from() < failed_until => says,
+                Says::Spoken(_) => Says::Spoken(Outcome::Unknown),
+                Says::Doubt { .. } => return None,
+            };
+            Some(Piece { from: part.from(), to: part.to(), says })
+        })
+    }
 }
 
 /// What a [`Piece`] says.
@@ -75,15 +93,17 @@ pub struct Tally {
     pub degraded_ms: i64,
     pub down_ms: i64,
     pub unknown_ms: i64,
+    /// Maintenance, whatever its results said. Not among the sums that are kept: the overlay itself says it.
+    pub maintenance_ms: i64,
     /// The part of `up_ms + degraded_ms` that lies before a change for the worse that nobody saw.
     pub doubt_up_ms: i64,
     /// The part of `down_ms` that lies before a change for the better that nobody saw.
     pub doubt_down_ms: i64,
-    /// Check results, whatever their outcome.
+    /// Check results outside maintenance, whatever their outcome.
     pub checks: u64,
-    /// Failed check results.
+    /// Failed check results outside maintenance.
     pub failures: u64,
-    /// Response times of passed checks.
+    /// Response times of passed checks outside maintenance.
     pub latency: Histogram,
     /// The fastest and the slowest passed check, in microseconds.
     pub min_us: Option<u32>,
@@ -91,9 +111,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Time that something speaks for.
+    /// Time outside maintenance that something speaks for.
     pub fn spoken_ms(&self) -> i64 {
         self.up_ms + self.degraded_ms + self.down_ms + self.unknown_ms
+    }
+
+    /// What is left of a stretch of `length_ms`: time outside maintenance that nothing speaks for.
+    pub fn gap_ms(&self, length_ms: i64) -> i64 {
+        length_ms - self.spoken_ms() - self.maintenance_ms
     }
 
     fn add(&mut self, ms: i64, says: Says) {
@@ -128,6 +153,7 @@ impl Tally {
         self.degraded_ms += other.degraded_ms;
         self.down_ms += other.down_ms;
         self.unknown_ms += other.unknown_ms;
+        self.maintenance_ms += other.maintenance_ms;
         self.doubt_up_ms += other.doubt_up_ms;
         self.doubt_down_ms += other.doubt_down_ms;
         self.checks += other.checks;
@@ -172,25 +198,41 @@ impl Buckets {
         Buckets { window, size_ms, tallies: vec![Tally::default(); count as usize] }
     }
 
-    /// Sums up the results of one service, as far as `part` of the window goes.
+    /// Sums up the results of one service outside maintenance, as far as `part` of the window goes.
     ///
     /// `results` come in the order of time and reach beyond `part` as far as they bear on it: back to the last one
-    /// before it and the last judged one before it, on to the first judged one at or after its end. `now` is the
-    /// moment up to which the last result speaks when nothing follows it.
-    pub fn fill(mut self, part: Window, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Buckets {
+    /// before it and the last judged one before it, on to the first judged one at or after its end; a failed one in
+    /// maintenance is not judged. `maintenance` is known as far as they reach. `now` is the moment up to which the last
+    /// result speaks when nothing follows it.
+    pub fn fill(
+        mut self,
+        part: Window,
+        results: impl IntoIterator<Item = Observation>,
+        maintenance: &Overlay,
+        now: UnixMs,
+    ) -> Buckets {
         let Some(part) = self.window.clip(part.from(), part.to()) else { return self };
         let mut walk = Walk::default();
-        for result in results {
+        for mut result in results {
+            result.outcome = maintenance.judged(result.at, result.outcome);
             for piece in walk.observe(result) {
-                self.add(part, piece);
+                self.add(part, maintenance, piece);
             }
-            if part.contains(result.at) {
+            if part.contains(result.at) && !maintenance.contains(result.at) {
                 let at = self.index(result.at);
                 self.tallies[at].count(&result);
             }
         }
         if let Some(piece) = walk.finish(now) {
-            self.add(part, piece);
+            self.add(part, maintenance, piece);
+        }
+        self
+    }
+
+    /// Adds the time that is maintenance to all buckets: [`Buckets::fill`] and the sums made before leave it out.
+    pub fn lay(mut self, maintenance: &Overlay) -> Buckets {
+        for window in maintenance.inside(self.window) {
+            self.each_bucket(window, |tally, ms| tally.maintenance_ms += ms);
         }
         self
     }
@@ -199,13 +241,21 @@ impl Buckets {
         (at.since(self.window.from()) / self.size_ms) as usize
     }
 
-    fn add(&mut self, part: Window, piece: Piece) {
-        let Some(part) = part.clip(piece.from, piece.to) else { return };
+    fn add(&mut self, part: Window, maintenance: &Overlay, piece: Piece) {
+        for piece in piece.outside(maintenance) {
+            if let Some(part) = part.clip(piece.from, piece.to) {
+                self.each_bucket(part, |tally, ms| tally.add(ms, piece.says));
+            }
+        }
+    }
+
+    /// Hands each bucket that shares time with `part` over, with how much.
+    fn each_bucket(&mut self, part: Window, mut each: impl FnMut(&mut Tally, i64)) {
         let mut from = part.from();
         while from < part.to() {
             let index = self.index(from);
             let to = part.to().min(self.window.from().plus((index as i64 + 1) * self.size_ms));
-            self.tallies[index].add(to.since(from), piece.says);
+            each(&mut self.tallies[index], to.since(from));
             from = to;
         }
     }
@@ -245,6 +295,34 @@ impl Buckets {
 }
 
 /// The sums of one window. See [`Buckets::fill`] for what `results` have to hold.
-pub fn tally(window: Window, results: impl IntoIterator<Item = Observation>, now: UnixMs) -> Tally {
-    Buckets::new(window, window.length_ms()).fill(window, results, now).total()
+pub fn tally(
+    window: Window,
+    results: impl IntoIterator<Item = Observation>,
+    maintenance: &Overlay,
+    now: UnixMs,
+) -> Tally {
+    Buckets::new(window, window.length_ms()).fill(window, results, maintenance, now).lay(maintenance).total()
+}
+
+/// The downtime that each failed result stands for: its time and its milliseconds, where there are any, up to the last
+/// result. `results` come in the order of time. An outage's `down_ms` is the sum of those of its checks.
+pub fn downtime(
+    results: impl IntoIterator<Item = Observation>,
+    maintenance: &Overlay,
+) -> impl Iterator<Item = (UnixMs, i64)> {
+    let mut walk = Walk::default();
+    results.into_iter().filter_map(move |mut result| {
+        result.outcome = maintenance.judged(result.at, result.outcome);
+        let piece = walk.observe(result).find(|piece| piece.says == Says::Spoken(Outcome::Down))?;
+        Some((piece.from, failed_until(piece.from, piece.to, maintenance).since(piece.from)))
+    })
+}
+
+/// Until when a failed result, made at `at` and speaking until `to`, stands for downtime: a failure says nothing about
+/// the time in maintenance, and nothing about the time behind it.
+pub fn failed_until(at: UnixMs, to: UnixMs, maintenance: &Overlay) -> UnixMs {
+    match maintenance.contains(at) {
+        true => at,
+        false => maintenance.first_start(at, to).unwrap_or(to),
+    }
 }

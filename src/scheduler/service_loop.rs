@@ -5,8 +5,10 @@ use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
         health::Health,
+        maintenance::Overlay,
         service::Service,
         time::UnixMs,
+        window::Window,
     },
     probe::Probe,
     shutdown::Shutdown,
@@ -110,7 +112,8 @@ impl ServiceLoop {
         }
         self.position.last_at = Some(at);
         let before = self.health.confirmed;
-        let changes = self.health.observe(self.service.thresholds, at, result.outcome);
+        let maintenance = self.maintenance(at);
+        let changes = self.health.observe(self.service.thresholds, at, result.outcome, &maintenance);
         self.log(&result, changes.confirmed, changes.ended.filter(|_| before != self.health.confirmed));
         let (excerpt, certificate_expires_at) = report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
         self.common.writer.record(Record {
@@ -128,6 +131,12 @@ impl ServiceLoop {
     /// told only once, but nobody may be blind in it: outages are seen, shown and told.
     fn time_for(&self, at: UnixMs) -> UnixMs {
         self.position.last_at.map_or(at, |last| at.max(last.plus(1)))
+    }
+
+    /// The maintenance between the last result and this one.
+    fn maintenance(&self, at: UnixMs) -> Overlay {
+        let since = self.health.last_at.unwrap_or(at);
+        Window::new(since, at.plus(1)).map_or(Overlay::NONE, |window| self.position.timetable.announced(window))
     }
 
     fn log(&self, result: &CheckResult, confirmed: bool, resolved: Option<UnixMs>) {

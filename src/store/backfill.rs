@@ -3,7 +3,9 @@
 use super::{
     Result, Watched,
     commit::{Core, Record, Track},
-    life, schema, services,
+    life,
+    maintenance::Plan,
+    schema, services,
 };
 use crate::{board::ServiceId, domain::time::UnixMs};
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -34,10 +36,12 @@ impl Backfill {
         let tracks: HashMap<_, _> = resumed
             .into_iter()
             .zip(watched)
-            .map(|(resumed, w)| (resumed.id, Track::new(resumed, Arc::new(w.configured.service), w.settings)))
+            .map(|(resumed, w)| {
+                (resumed.id, Track::new(resumed, Arc::new(w.configured.service), w.settings, Arc::default()))
+            })
             .collect();
         let (channels, interruptions) = (Vec::new(), Vec::new());
-        let core = Core { conn, run, run_started_at: began_at, tracks, channels, interruptions };
+        let core = Core { conn, run, run_started_at: began_at, tracks, channels, interruptions, plan: Plan::none() };
         Ok(Backfill { core, ids, _lock: lock })
     }
 

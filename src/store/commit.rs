@@ -3,19 +3,24 @@
 use super::{
     Result,
     life::{self, Interruption},
+    maintenance::{Plan, Which},
     outages,
     outbox::{self, Attempt, Event},
     results, rollups,
-    services::{Resumed, Tenure},
+    services::Resumed,
 };
 use crate::{
     board::{ServiceId, ServiceNow},
+    calendar::Timetable,
     domain::{
         check::{CheckResult, Outcome},
         health::{Began, Changes, Confirmed},
         incident::{Cause, GapReason, Outage},
         service::Service,
+        status::Since,
         time::{HOUR_MS, UnixMs},
+        timeline::failed_until,
+        window::Window,
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -53,7 +58,7 @@ const INTERRUPTIONS_IN_MIND: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Track {
     now: ServiceNow,
-    tenure: Tenure,
+    since: Since,
     rolled_until: Option<UnixMs>,
     /// The validity of the last result, in milliseconds.
     last_validity_ms: i64,
@@ -63,20 +68,27 @@ pub(super) struct Track {
 
 impl Track {
     /// Where a service stands at the beginning of a run.
-    pub(super) fn new(resumed: Resumed, service: Arc<Service>, settings: Arc<serde_json::Value>) -> Track {
+    pub(super) fn new(
+        resumed: Resumed,
+        service: Arc<Service>,
+        settings: Arc<serde_json::Value>,
+        timetable: Arc<Timetable>,
+    ) -> Track {
+        let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
         Track {
             now: ServiceNow {
                 id: resumed.id,
                 service,
                 settings,
                 confirmed: resumed.health.confirmed,
-                since: resumed.tenure.since(resumed.health.confirmed),
+                since: resumed.since.answer(resumed.health.confirmed, down_since),
                 last: resumed.last,
                 judged: resumed.judged,
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
+                timetable,
             },
-            tenure: resumed.tenure,
+            since: resumed.since,
             rolled_until: resumed.rolled_until,
             last_validity_ms: resumed.last_validity_ms,
             was_paused: resumed.was_paused,
@@ -85,6 +97,21 @@ impl Track {
 
     pub(super) fn now(&self) -> &ServiceNow {
         &self.now
+    }
+
+    /// What a result counts as once maintenance is considered: for the state of the service, or for figures.
+    fn judged(&self, result: &CheckResult, which: Which) -> Outcome {
+        let Some(moment) = Window::new(result.at, result.at.plus(1)) else { return result.outcome };
+        let overlay = match which {
+            Which::Announced => self.now.timetable.announced(moment),
+            Which::All => self.now.timetable.all(moment),
+        };
+        overlay.judged(result.at, result.outcome)
+    }
+
+    /// Whether `at` lies in maintenance that was announced, in which the state machine stands still.
+    fn is_announced(&self, at: UnixMs) -> bool {
+        self.now.timetable.contains(at)
     }
 }
 
@@ -99,6 +126,8 @@ pub(super) struct Core {
     pub(super) channels: Vec<&'static str>,
     /// What interrupted this run, for the reasons of gaps.
     pub(super) interruptions: Vec<Interruption>,
+    /// The maintenance that is announced.
+    pub(super) plan: Plan,
 }
 
 /// What a commit made of its records.
@@ -130,6 +159,9 @@ impl Core {
                 Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
             }
         }
+        // What happens has to stand in the history before what it bears on.
+        let until = records.iter().map(|record| record.result.at).max().unwrap_or(now).max(now).plus(1);
+        let noted = self.plan.note(&tx, until, now)?;
         let context = Context {
             conn: &tx,
             channels: &self.channels,
@@ -155,6 +187,7 @@ impl Core {
         }
         life::note_alive(&tx, self.run, now, false)?;
         tx.commit()?;
+        self.plan.noted(noted);
         done.news = touched.values().map(|track| track.now.clone()).collect();
         self.tracks.extend(touched);
         // Old ones bear on no gap that is still to come.
@@ -202,7 +235,7 @@ impl Context<'_> {
                 rollups::begin(self.conn, *id, hour)?;
                 track.rolled_until = Some(hour);
             }
-            Some(from) if from < hour && result.outcome.passed().is_some() => {
+            Some(from) if from < hour && track.judged(result, Which::All).passed().is_some() => {
                 rollups::settle(self.conn, *id, from, hour)?;
                 track.rolled_until = Some(hour);
             }
@@ -215,10 +248,13 @@ impl Context<'_> {
     fn end_speech(&self, track: &mut Track, next_at: UnixMs) -> Result<()> {
         let Some(last) = &track.now.last else { return Ok(()) };
         let silent_from = last.at.plus(track.last_validity_ms);
+        let spoken_until = next_at.min(silent_from);
         if last.outcome == Outcome::Down
             && let Some(outage) = &mut track.now.outage
+            && let Some(spoken) = Window::new(last.at, spoken_until)
         {
-            Arc::make_mut(outage).down_ms += next_at.min(silent_from).since(last.at);
+            let failed_until = failed_until(last.at, spoken_until, &track.now.timetable.all(spoken));
+            Arc::make_mut(outage).down_ms += failed_until.since(last.at);
         }
         if silent_from < next_at {
             life::note_gap(self.conn, track.now.id, silent_from, next_at, self.why(track, silent_from, next_at))?;
@@ -247,14 +283,21 @@ impl Context<'_> {
     /// Keeps the book of the outage under way; whether somebody is to be told.
     fn outage(&self, track: &mut Track, record: &Record, reason: Option<i64>) -> Result<bool> {
         let Record { service: id, result, changes, confirmed, excerpt, .. } = record;
-        let failed = result.outcome == Outcome::Down;
+        let judged = track.judged(result, Which::Announced);
+        let failed = judged == Outcome::Down;
+        if let Some(at) = changes.broken_off
+            && let Some(outage) = track.now.outage.take_if(|outage| !outage.is_incident())
+        {
+            // It was not confirmed when maintenance began: what comes after that is another one.
+            outages::update(self.conn, &Outage { ended_at: Some(at), ..Outage::clone(&outage) })?;
+        }
         // Should the record of a change ever have been lost (refused, or in a commit that broke), the next one makes up
-        // for it: no outage stays unknown, and none stays open.
+        // for it: no outage stays unknown, and none stays open. In maintenance none begins and none ends.
         let began = changes.began.or_else(|| {
             let last_ok_at = track.now.judged.filter(|(_, o)| o.passed() == Some(true)).map(|(at, _)| at);
             (failed && track.now.outage.is_none()).then_some(Began { last_ok_at })
         });
-        let up_again = result.outcome.passed() == Some(true) && *confirmed == Confirmed::Up;
+        let up_again = judged.passed() == Some(true) && *confirmed == Confirmed::Up && !track.is_announced(result.at);
         let ended = changes.ended.or(up_again.then_some(result.at));
         if let (Some(began), Some(why), Some(reason_id)) = (began, &result.reason, reason) {
             let excerpt = excerpt.as_deref();
@@ -307,22 +350,17 @@ impl Context<'_> {
 
     fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
         let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
+        let judged = track.judged(result, Which::Announced);
         let now = &mut track.now;
-        if result.outcome.passed().is_some() {
-            let is_degraded = |outcome| outcome == Outcome::Degraded;
-            if now.judged.is_none_or(|(_, before)| is_degraded(before) != is_degraded(result.outcome)) {
-                track.tenure.tone = Some(result.at);
-            }
-            now.judged = Some((result.at, result.outcome));
+        if judged.passed().is_some() {
+            now.judged = Some((result.at, judged));
+            track.since.judge(result.at, judged);
         }
-        if now.confirmed != *confirmed {
-            track.tenure.confirmed = match confirmed {
-                Confirmed::Down => now.outage.as_ref().map(|o| o.started_at),
-                _ => changes.ended.or(Some(result.at)),
-            };
-            now.confirmed = *confirmed;
+        if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {
+            track.since.recovered = changes.ended.or(Some(result.at));
         }
-        now.since = track.tenure.since(*confirmed);
+        now.confirmed = *confirmed;
+        now.since = track.since.answer(*confirmed, now.outage.as_ref().map(|o| o.started_at));
         now.last = Some(result.clone());
         track.last_validity_ms = now.service.cadence.validity_ms();
         if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {
@@ -336,6 +374,6 @@ impl Context<'_> {
 }
 
 /// When a result was known: its start and what it took.
-fn known_at(result: &CheckResult) -> UnixMs {
+pub(super) fn known_at(result: &CheckResult) -> UnixMs {
     result.at.plus(i64::from(result.latency_us.unwrap_or(0)).div_euclid(1000))
 }

@@ -3,6 +3,7 @@
 use super::{
     Reader, Result,
     life::Interruption,
+    maintenance::{self, Which},
     outages,
     results::{self, Validities},
     retention,
@@ -15,7 +16,9 @@ use crate::{
     domain::{
         check::{Class, Outcome, Phase},
         incident::{GapReason, Outage},
+        maintenance::Overlay,
         time::UnixMs,
+        timeline::failed_until,
         window::Window,
     },
 };
@@ -195,7 +198,8 @@ fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHea
 /// The settings of a service, by time.
 pub(super) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<SettingHead>> {
     let mut statement = conn.prepare_cached(
-        "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+        "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
+           critical
          FROM setting WHERE service_id = ?1 ORDER BY since",
     )?;
     let rows = statement.query_map([service.0], |row| {
@@ -207,6 +211,7 @@ pub(super) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<Sett
             failure_threshold: row.get(4)?,
             success_threshold: row.get(5)?,
             degraded_after_ms: row.get(6)?,
+            critical: row.get(7)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -277,6 +282,9 @@ pub(super) fn beyond(conn: &Connection, service: ServiceId, outage: &Outage, fir
     if let Some(first) = first {
         changes.retain(|change| change.at < first);
         let validities = Validities::of(conn, service)?;
+        let ever = Window::new(first, UnixMs::MAX);
+        let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
+        let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
         let mut statement = conn.prepare_cached(
             "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at <= ?3 ORDER BY at",
         )?;
@@ -286,10 +294,11 @@ pub(super) fn beyond(conn: &Connection, service: ServiceId, outage: &Outage, fir
         while let Some(row) = rows.next()? {
             let at = UnixMs(row.get(0)?);
             if let Some(last) = last.take() {
-                down_ms += at.since(last).min(validities.at(last));
+                let spoken_until = at.min(last.plus(validities.at(last)));
+                down_ms += failed_until(last, spoken_until, &all).since(last);
             }
             if results::outcome(row, 1)? == Outcome::Down {
-                failed += 1;
+                failed += u64::from(!announced.contains(at));
                 last = Some(at);
             }
         }

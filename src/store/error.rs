@@ -30,6 +30,9 @@ pub enum StoreError {
     /// It could not be brought up to date; it is as it was.
     #[error("the history could not be brought up to date and was left as it was: {0}")]
     Migration(String),
+    /// It can be done, but would not be right; the text says why.
+    #[error("{0}")]
+    Refused(String),
     /// What stands in a row cannot be.
     #[error("the history holds something that cannot be: {0}")]
     Content(String),

@@ -17,9 +17,14 @@ pub(super) fn begin(conn: &mut Connection, name: &str) -> Result<ServiceId> {
         return Err(StoreError::Content(format!("there is no service named “{name}” in the history")));
     };
     outages::note_last_id(&tx)?;
-    for table in ["outage", "gap", "setting"] {
+    for table in ["outage", "gap", "setting", "maintenance_of"] {
         tx.execute(&format!("DELETE FROM {table} WHERE service_id = ?1"), [service.id.0])?;
     }
+    // Maintenance of nothing is none.
+    tx.execute(
+        "DELETE FROM maintenance WHERE NOT everything AND id NOT IN (SELECT maintenance_id FROM maintenance_of)",
+        [],
+    )?;
     // No service can be configured under a name with a control character.
     tx.execute("UPDATE service SET name = char(31) || 'forgotten ' || id WHERE id = ?1", [service.id.0])?;
     tx.commit()?;

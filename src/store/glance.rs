@@ -2,6 +2,7 @@
 
 use super::{
     Result,
+    maintenance::{self, Which},
     results::{self, Validities},
     retention,
     rollups::{self, Latency, Size},
@@ -10,8 +11,9 @@ use super::{
 use crate::{
     board::ServiceId,
     domain::{
+        maintenance::Overlay,
         time::{DAY_MS, HOUR_MS, UnixMs},
-        timeline::{Buckets, Observation, Tally, tally},
+        timeline::{Buckets, Observation, Tally},
         window::Window,
     },
 };
@@ -45,15 +47,23 @@ pub(super) fn glance(
     let kept = retention::kept(conn, service)?;
     let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
     let rows = Rows { conn, service, validities: Validities::of(conn, service)?, now };
+    // What is maintenance is not among the sums: it is laid over them at the end.
+    let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
+    let oldest = oldest.min(by_hour.window().from());
+    let maintenance = match Window::new(oldest, now) {
+        Some(all) => maintenance::overlay(conn, service, all, Which::All)?,
+        None => Overlay::NONE,
+    };
+    let laid = |sums: Tally, window: Window| Tally { maintenance_ms: maintenance.ms_in(window), ..sums };
     // Hours before it are settled; with none, everything comes from the rows.
     let settled =
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
-        let seen = rows.observations(whole)?;
-        by_day = by_day.fill(whole, seen.iter().map(untimed), now);
-        by_hour = by_hour.fill(whole, seen, now);
-        let windows = windows.into_iter().map(|w| Ok((w, rows.tally(w)?))).collect::<Result<Vec<_>>>()?;
+        let (seen, overlay) = rows.observations(whole)?;
+        by_day = by_day.fill(whole, seen.iter().map(untimed), &overlay, now).lay(&maintenance);
+        by_hour = by_hour.fill(whole, seen, &overlay, now).lay(&maintenance);
+        let windows = windows.into_iter().map(|w| Ok((w, laid(rows.tally(w)?, w)))).collect::<Result<Vec<_>>>()?;
         return Ok(Glance { windows, days: by_day, hours: by_hour });
     };
     let today = settled.floor(DAY_MS);
@@ -62,10 +72,10 @@ pub(super) fn glance(
     let mut tail = Tally::default();
     let unsettled = Window::new(settled, now);
     if let Some(part) = unsettled {
-        let seen = rows.observations(part)?;
-        tail = tally(part, seen.iter().map(untimed), now);
-        by_day = by_day.fill(part, seen.iter().map(untimed), now);
-        by_hour = by_hour.fill(part, seen, now);
+        let (seen, overlay) = rows.observations(part)?;
+        tail = Buckets::new(part, part.length_ms()).fill(part, seen.iter().map(untimed), &overlay, now).total();
+        by_day = by_day.fill(part, seen.iter().map(untimed), &overlay, now);
+        by_hour = by_hour.fill(part, seen, &overlay, now);
     }
     // The settled hours of its day, and those of the last 24 hours.
     let first_hour = by_hour.window().from().min(today);
@@ -80,7 +90,6 @@ pub(super) fn glance(
         })?;
     }
     // Whole days, oldest first.
-    let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
     let mut whole_days: Vec<(UnixMs, Tally)> = Vec::new();
     if let Some(part) = Window::new(oldest.floor(DAY_MS), today) {
         rollups::each(conn, Size::Day, service, part, Latency::Skip, |start, sums| whole_days.push((start, sums)))?;
@@ -91,7 +100,7 @@ pub(super) fn glance(
     for window in windows {
         let (first_hour, first_day) = (window.from().ceil(HOUR_MS), window.from().ceil(DAY_MS));
         if first_hour >= settled {
-            sums.push((window, rows.tally(window)?));
+            sums.push((window, laid(rows.tally(window)?, window)));
             continue;
         }
         // The sums begin at the nearer edge of the hour, and of the day, in which the window begins; what is too much or
@@ -123,9 +132,9 @@ pub(super) fn glance(
             all.merge(&tail_hours);
         }
         all.merge(&tail);
-        sums.push((window, all));
+        sums.push((window, laid(all, window)));
     }
-    Ok(Glance { windows: sums, days: by_day, hours: by_hour })
+    Ok(Glance { windows: sums, days: by_day.lay(&maintenance), hours: by_hour.lay(&maintenance) })
 }
 
 /// The check results of one service.
@@ -137,15 +146,19 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn observations(&self, window: Window) -> Result<Vec<Observation>> {
+    /// What bears on a window, with the maintenance as far as it reaches.
+    fn observations(&self, window: Window) -> Result<(Vec<Observation>, Overlay)> {
         let mut seen = Vec::new();
-        results::walk_with(self.conn, &self.validities, self.service, window, |row| seen.push(row))?;
-        Ok(seen)
+        let each = |row| seen.push(row);
+        let overlay = results::walk_with(self.conn, &self.validities, self.service, window, each)?;
+        Ok((seen, overlay))
     }
 
-    /// Without response times.
+    /// Without response times, and without what is maintenance.
     fn tally(&self, window: Window) -> Result<Tally> {
-        Ok(tally(window, self.observations(window)?.iter().map(untimed), self.now))
+        let (seen, overlay) = self.observations(window)?;
+        let whole = Buckets::new(window, window.length_ms());
+        Ok(whole.fill(window, seen.iter().map(untimed), &overlay, self.now).total())
     }
 }
 

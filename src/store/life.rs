@@ -1,10 +1,16 @@
 //! The monitor's own life: its runs, what interrupted them, and the gaps that follow from it.
 
-use super::{Result, services::StoredService, told::Settings};
+use super::{
+    Result,
+    maintenance::{self, Which},
+    services::StoredService,
+    told::Settings,
+};
 use crate::{
     board::ServiceId,
     domain::{
         incident::{Gap, GapReason},
+        maintenance::Overlay,
         time::UnixMs,
         window::Window,
     },
@@ -97,7 +103,28 @@ pub(super) fn gaps(conn: &Connection, service: &StoredService, window: Window, n
     if let Some(gap) = open_gap(conn, service, now)?.filter(|gap| gap.from < window.to()) {
         gaps.push(gap);
     }
-    Ok(gaps)
+    outside_maintenance(conn, service, gaps, now)
+}
+
+/// What of some gaps is not maintenance.
+fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap>, now: UnixMs) -> Result<Vec<Gap>> {
+    let whole = |gap: &Gap| Window::new(gap.from, gap.to.unwrap_or(now));
+    let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else { return Ok(gaps) };
+    let Some(reach) = Window::new(first.from, last.to.unwrap_or(now)) else { return Ok(gaps) };
+    let maintenance = maintenance::overlay(conn, service.id, reach, Which::All)?;
+    if maintenance == Overlay::NONE {
+        return Ok(gaps);
+    }
+    let mut left = Vec::with_capacity(gaps.len());
+    for gap in gaps {
+        let Some(whole) = whole(&gap) else { continue };
+        left.extend(maintenance.outside(whole).map(|part| Gap {
+            from: part.from(),
+            to: gap.to.map_or_else(|| Some(part.to()).filter(|to| *to < whole.to()), |_| Some(part.to())),
+            ..gap.clone()
+        }));
+    }
+    Ok(left)
 }
 
 /// The gap that began when the last result of a service ceased to speak.

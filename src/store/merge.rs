@@ -7,7 +7,7 @@
 //! settings, of two incidents with one number the later keeps it and the other gets a new one.
 
 use super::{
-    Interruption, Result, StoreError, departure, outages, rebuild, results, retention,
+    Interruption, Maintenance, Result, StoreError, departure, maintenance, outages, rebuild, results, retention,
     retention::Kept,
     rollups, schema, services,
     transfer::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
@@ -22,7 +22,7 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -62,6 +62,10 @@ pub struct Merge {
     file: i64,
     services: HashMap<String, Arriving>,
     reasons: HashMap<Reason, i64>,
+    /// Services that the file under way says nothing of but whose maintenance it changed.
+    also: BTreeMap<String, ServiceId>,
+    /// The windows of maintenance that the file under way has spoken of.
+    windows: HashSet<i64>,
     merged: Merged,
     _lock: schema::Lock,
 }
@@ -113,6 +117,8 @@ impl Merge {
             file: 0,
             services: HashMap::new(),
             reasons: HashMap::new(),
+            also: BTreeMap::new(),
+            windows: HashSet::new(),
             merged: Merged::default(),
             _lock: lock,
         })
@@ -125,7 +131,13 @@ impl Merge {
     pub fn begin(&mut self, head: &Head) -> Result<()> {
         self.file += 1;
         self.services.clear();
+        self.windows.clear();
         retention::settle_kept(&self.conn)?;
+        let here: BTreeSet<String> = services::all(&self.conn)?.into_iter().map(|s| s.name).collect();
+        if head.services.iter().any(|s| !here.contains(&s.name)) {
+            // Those that arrive were not among all services when that was said.
+            maintenance::name_all(&self.conn)?;
+        }
         for service in &head.services {
             let id = self.service(service)?;
             self.services.insert(service.name.clone(), Arriving { id, first: None });
@@ -207,7 +219,11 @@ impl Merge {
         let old = departure::settings(&self.conn, id)?.into_iter().find(|old| old.since == new.since);
         if old.is_none_or(|old| old < *new) {
             self.conn
-                .prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms,
+                       failure_threshold, success_threshold, degraded_after_ms, critical)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                )?
                 .execute(params![
                     id.0,
                     new.since.0,
@@ -216,7 +232,8 @@ impl Merge {
                     new.timeout_ms,
                     new.failure_threshold,
                     new.success_threshold,
-                    new.degraded_after_ms
+                    new.degraded_after_ms,
+                    new.critical
                 ])?;
         }
         Ok(())
@@ -387,6 +404,30 @@ impl Merge {
         Ok(())
     }
 
+    /// Takes in a window of maintenance. “All services” are those of its history.
+    ///
+    /// # Errors
+    /// When it cannot be written, or one of its services is not known.
+    pub fn maintenance(&mut self, one: &Maintenance) -> Result<()> {
+        let mut ids = Vec::new();
+        for name in one.services.iter().flatten() {
+            ids.push(self.arriving(name)?.id);
+        }
+        let all = services::all(&self.conn)?;
+        if one.services.is_none() {
+            ids = self.services.values().map(|arriving| arriving.id).collect();
+        }
+        let everything = one.services.is_none() && all.iter().all(|s| self.services.contains_key(&s.name));
+        for id in maintenance::unite(&self.conn, one, everything, &ids, &mut self.windows)? {
+            let Some(service) = all.iter().find(|s| s.id == id) else { continue };
+            if !self.services.contains_key(&service.name) && !self.also.contains_key(&service.name) {
+                self.remember(id)?;
+                self.also.insert(service.name.clone(), id);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes in the sum of an hour or a day whose rows are gone.
     ///
     /// # Errors
@@ -406,6 +447,7 @@ impl Merge {
     /// When it cannot be written.
     pub fn end(&mut self, mut each: impl FnMut(&str)) -> Result<()> {
         let mut names: Vec<(String, ServiceId)> = self.services.iter().map(|(n, a)| (n.clone(), a.id)).collect();
+        names.extend(std::mem::take(&mut self.also));
         names.sort();
         for (name, id) in &names {
             each(name);

@@ -10,9 +10,11 @@ mod error;
 mod forget;
 mod glance;
 mod life;
+mod maintenance;
 mod merge;
 mod outages;
 mod outbox;
+mod past;
 mod reader;
 mod rebuild;
 mod repair;
@@ -31,9 +33,11 @@ mod writer;
 
 use crate::{
     board::{Board, ServiceId},
+    calendar::{Planned, Timetable},
     clock::Clock,
     domain::{health::Health, time::UnixMs},
 };
+use maintenance::Plan;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use backfill::Backfill;
@@ -42,9 +46,11 @@ pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use glance::Glance;
 pub use life::{Interruption, Run};
+pub use maintenance::{Maintenance, Mark, Marking, Source};
 pub use merge::{Merge, Merged};
 pub use outages::{Cursor, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
+pub use past::Then;
 pub use reader::Reader;
 pub use replay::{Replayed, Rules, Telling};
 pub use retention::{Keep, Overdue};
@@ -62,12 +68,14 @@ pub struct Watched {
 }
 
 /// Where the loop of one service goes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Position {
     pub id: ServiceId,
     pub health: Health,
     /// The next result must be later than this: than the last one, and not before the settings that it is made with.
     pub last_at: Option<UnixMs>,
+    /// When it is in maintenance.
+    pub timetable: Arc<Timetable>,
 }
 
 /// An open history.
@@ -85,19 +93,20 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `channels` are told
-    /// of incidents.
+    /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `planned` is the
+    /// maintenance that is announced; `channels` are told of incidents.
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
     pub fn open(
         path: &Path,
         services: Vec<Watched>,
+        planned: Vec<Planned>,
         channels: Vec<&'static str>,
         keep: Keep,
         clock: Clock,
     ) -> Result<Store> {
-        Store::begin(path, services, channels, keep, clock).map_err(|error| match error {
+        Store::begin(path, services, planned, channels, keep, clock).map_err(|error| match error {
             StoreError::Sqlite(error) => StoreError::open(path, error),
             other => other,
         })
@@ -106,6 +115,7 @@ impl Store {
     fn begin(
         path: &Path,
         services: Vec<Watched>,
+        planned: Vec<Planned>,
         channels: Vec<&'static str>,
         keep: Keep,
         clock: Clock,
@@ -119,20 +129,28 @@ impl Store {
         let run = life::begin_run(&tx, now)?;
         let configured: Vec<Configured> = services.iter().map(|s| s.configured.clone()).collect();
         let resumed = services::enter(&tx, &configured, now)?;
+        let ids = configured.iter().zip(&resumed).map(|(c, r)| (c.service.name.clone(), r.id)).collect();
+        let judged_until = resumed.iter().filter_map(|r| r.health.last_at).max().map(|at| at.plus(1));
+        let plan = Plan::begin(&tx, planned, &ids, last_run.map(|run| run.alive_at).max(judged_until), now)?;
+        let timetables = resumed
+            .iter()
+            .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
+            .collect::<Result<Vec<_>>>()?;
         tx.commit()?;
         let reader = Reader::open(path)?;
         let mut positions = Vec::new();
         let mut tracks = HashMap::new();
         let mut on_board = Vec::new();
-        for (resumed, watched) in resumed.into_iter().zip(services) {
-            let last_at = resumed.last.as_ref().map(|last| last.at).max(Some(resumed.settings_since.plus(-1)));
-            positions.push(Position { id: resumed.id, health: resumed.health, last_at });
-            let track = commit::Track::new(resumed, Arc::new(watched.configured.service), watched.settings);
+        for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
+            let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
+            positions.push(Position { id: resumed.id, health: resumed.health, last_at, timetable: timetable.clone() });
+            let service = Arc::new(watched.configured.service);
+            let track = commit::Track::new(resumed, service, watched.settings, timetable);
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }
         let board = Arc::new(Board::new(on_board, now));
-        let core = commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new() };
+        let core = commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new(), plan };
         let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
         Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
     }

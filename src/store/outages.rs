@@ -139,11 +139,20 @@ pub(super) fn open(conn: &Connection, service: ServiceId) -> Result<Option<Outag
     Ok(conn.prepare_cached(&sql)?.query_row([service.0], read).optional()?)
 }
 
-/// When the last outage of a service ended.
-pub(super) fn last_end(conn: &Connection, service: ServiceId) -> Result<Option<UnixMs>> {
+/// The last outage of a service that began before a moment.
+pub(super) fn last_before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<Outage>> {
+    let sql = format!("{SELECT} WHERE o.service_id = ?1 AND o.started_at < ?2 ORDER BY o.started_at DESC LIMIT 1");
+    Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read).optional()?)
+}
+
+/// When the last incident of a service ended that ended before a moment.
+pub(super) fn last_end(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
     let end: Option<i64> = conn
-        .prepare_cached("SELECT max(ended_at) FROM outage WHERE service_id = ?1 AND confirmed_at IS NOT NULL")?
-        .query_row([service.0], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT max(ended_at) FROM outage WHERE service_id = ?1 AND started_at < ?2 AND ended_at < ?2
+             AND confirmed_at IS NOT NULL",
+        )?
+        .query_row([service.0, before.0], |row| row.get(0))?;
     Ok(end.map(UnixMs))
 }
 

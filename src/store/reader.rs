@@ -4,8 +4,10 @@ use super::{
     Result, StoreError,
     glance::{self, Glance},
     life::{self, Run},
+    maintenance::{self, Maintenance, Which},
     outages::{self, Cursor, OutageFilter, OutageKind},
     outbox::{self, DueEvent},
+    past::{self, Then},
     replay::{self, Replayed, Rules},
     results,
     rollups::{self, Latency, Size},
@@ -13,10 +15,11 @@ use super::{
     services::{self, StoredService},
 };
 use crate::{
-    board::ServiceId,
+    board::{ServiceId, ServiceNow},
     domain::{
         check::{CheckResult, Outcome, PhaseMedians, Usual},
         incident::{CauseChange, Gap, Outage},
+        maintenance::Overlay,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::{Buckets, Observation},
         uptime::Uptime,
@@ -26,7 +29,7 @@ use crate::{
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
 ///
@@ -82,6 +85,13 @@ impl Reader {
         services::by_name(&*self.conn()?, name)
     }
 
+    /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
+    /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+    pub fn then(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+        let mut conn = self.conn()?;
+        past::then(&*conn.transaction()?, at, today)
+    }
+
     /// The figures of one service over a window that ends at `now` at the latest.
     ///
     /// Where rows or hour rollups have been retired, the window of the answer is larger: whole hours, whole days.
@@ -92,7 +102,16 @@ impl Reader {
         let tally = buckets(&tx, service, Buckets::new(window, window.length_ms()), now)?.total();
         let filter = OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, open: None };
         let outages = outages::list(&tx, &filter, None, u32::MAX)?;
-        Ok(Uptime::new(window, &tally, outages.iter().map(Outage::times)))
+        // What lay in maintenance from its beginning to its end was none that counts.
+        let whole = |o: &Outage| Window::new(o.started_at, o.ended_at.unwrap_or(now).max(o.started_at.plus(1)));
+        let maintenance = match outages.iter().filter_map(whole).map(|w| w.from()).min() {
+            Some(first) => {
+                maintenance::overlay(&tx, service, Window::new(first, UnixMs::MAX).unwrap_or(window), Which::All)?
+            }
+            None => Overlay::NONE,
+        };
+        let counted = outages.iter().filter(|o| !whole(o).is_some_and(|w| maintenance.covers(w))).map(Outage::times);
+        Ok(Uptime::new(window, &tally, counted))
     }
 
     /// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days,
@@ -277,6 +296,17 @@ impl Reader {
         }
     }
 
+    /// The maintenance of one service that shares time with the window: what figures leave out.
+    pub fn maintenance(&self, service: ServiceId, window: Window) -> Result<Overlay> {
+        maintenance::overlay(&*self.conn()?, service, window, Which::All)
+    }
+
+    /// Every window of maintenance that shares time with `window`, or with `None` every one there is, in the order of
+    /// time; those that were taken back are among them.
+    pub fn maintenance_log(&self, window: Option<Window>) -> Result<Vec<Maintenance>> {
+        maintenance::list(&*self.conn()?, window)
+    }
+
     /// The first result of a service that is kept.
     pub fn first_check_at(&self, service: ServiceId) -> Result<Option<UnixMs>> {
         let first: Option<i64> = self
@@ -325,6 +355,7 @@ fn widen(conn: &Connection, service: ServiceId, window: Window, now: UnixMs) -> 
 /// the rows.
 fn buckets(conn: &Connection, service: ServiceId, mut buckets: Buckets, now: UnixMs) -> Result<Buckets> {
     let window = buckets.window();
+    let maintenance = maintenance::overlay(conn, service, window, Which::All)?;
     let rolled_until = services::by_id(conn, service)?.and_then(|s| s.rolled_until);
     let coarse = buckets.size_ms() >= HOUR_MS
         && (buckets.size_ms() == window.length_ms()
@@ -333,7 +364,9 @@ fn buckets(conn: &Connection, service: ServiceId, mut buckets: Buckets, now: Uni
         Some(until) if coarse => Window::new(window.from().ceil(HOUR_MS), window.to().floor(HOUR_MS).min(until)),
         _ => None,
     };
-    let Some(hours) = hours else { return rows(conn, service, buckets, window, now) };
+    let Some(hours) = hours else {
+        return Ok(rows(conn, service, buckets, window, now)?.lay(&maintenance));
+    };
     // Days only where no bucket's edge lies inside one.
     let whole_days = buckets.size_ms() == window.length_ms()
         || (buckets.size_ms() % DAY_MS == 0 && window.from() == window.from().floor(DAY_MS));
@@ -355,11 +388,11 @@ fn buckets(conn: &Connection, service: ServiceId, mut buckets: Buckets, now: Uni
     for edge in [Window::new(window.from(), hours.from()), Window::new(hours.to(), window.to())].into_iter().flatten() {
         buckets = rows(conn, service, buckets, edge, now)?;
     }
-    Ok(buckets)
+    Ok(buckets.lay(&maintenance))
 }
 
 fn rows(conn: &Connection, service: ServiceId, buckets: Buckets, part: Window, now: UnixMs) -> Result<Buckets> {
     let mut seen: Vec<Observation> = Vec::new();
-    results::walk(conn, service, part, |row| seen.push(row))?;
-    Ok(buckets.fill(part, seen, now))
+    let maintenance = results::walk(conn, service, part, |row| seen.push(row))?;
+    Ok(buckets.fill(part, seen, &maintenance, now))
 }

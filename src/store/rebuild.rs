@@ -1,15 +1,22 @@
 //! Makes anew what follows from the rows of a service: outages, gaps, sums. Rows are the truth; only where there are
 //! none any more, what was said of that time is believed.
 
-use super::{Result, life, results, retention, rollups};
+use super::{
+    Result, life,
+    maintenance::{self, Which},
+    results, retention, rollups,
+};
 use crate::{
     board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
         health::{Confirmed, Failing, Health},
         incident::GapReason,
+        maintenance::Overlay,
         service::Thresholds,
         time::UnixMs,
+        timeline::failed_until,
+        window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -183,6 +190,9 @@ impl Settings {
 /// Runs the rows through the state machine, and writes the outages and gaps that come of it.
 fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     let settings = Settings::of(conn, service)?;
+    let ever = Window::new(first, UnixMs::MAX);
+    let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
+    let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
     let mut open = under_way(conn, service, first)?;
     let mut health = match &mut open {
         None => Health::NEW,
@@ -200,7 +210,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
             if !is_confirmed {
                 outage.confirmed_at = None;
             }
-            Health { confirmed, last_ok_at: outage.last_ok_at, failing: Some(failing), recovering: None }
+            Health { confirmed, last_ok_at: outage.last_ok_at, failing: Some(failing), ..Health::NEW }
         }
     };
     let mut last: Option<(UnixMs, Outcome, i64)> = None;
@@ -218,13 +228,18 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
             if last_outcome == Outcome::Down
                 && let Some(outage) = &mut open
             {
-                outage.down_ms += at.min(silent_from).since(last_at);
+                outage.down_ms += failed_until(last_at, at.min(silent_from), &all).since(last_at);
             }
             if silent_from < at {
                 life::note_gap(conn, service, silent_from, at, why(conn, service, silent_from, at)?)?;
             }
         }
-        let changes = health.observe(thresholds, at, outcome);
+        let changes = health.observe(thresholds, at, outcome, &announced);
+        if let Some(ended_at) = changes.broken_off
+            && let Some(outage) = open.take_if(|outage| outage.confirmed_at.is_none())
+        {
+            write(conn, service, &Written { ended_at: Some(ended_at), ..outage })?;
+        }
         if let Some(began) = changes.began {
             let reason = reason(conn, row)?;
             let http_status = row.get(7)?;
@@ -250,7 +265,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
             });
         }
         if let Some(outage) = &mut open {
-            if outcome == Outcome::Down {
+            if announced.judged(at, outcome) == Outcome::Down {
                 outage.checks_failed += 1;
                 let (reason, http_status) = (reason(conn, row)?, row.get(7)?);
                 if (reason, http_status) != (outage.last_reason, outage.last_http_status) {

@@ -2,6 +2,7 @@
 
 use super::{
     Result,
+    maintenance::{self, Which},
     outages::{self, OutageFilter, OutageKind},
     results, retention,
     services::StoredService,
@@ -10,6 +11,7 @@ use super::{
 use crate::domain::{
     check::{Class, Outcome, Reason},
     incident::{Cause, Outage},
+    maintenance::Overlay,
     retell::{Retelling, Retold, Told},
     time::UnixMs,
     timeline::{Piece, Says},
@@ -91,10 +93,14 @@ pub(super) fn service(
     let kept = retention::kept(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
     let success = settings.0.iter().map(|s| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
-    let calm = told::calm_before(conn, service.id, window.from(), success)?;
+    let ever = Window::new(first, UnixMs::MAX).unwrap_or(window);
+    let announced = maintenance::overlay(conn, service.id, ever, Which::Announced)?;
+    let all = maintenance::overlay(conn, service.id, ever, Which::All)?;
+    let calm = told::calm_before(conn, service.id, window.from(), success, &announced)?;
     let retired = retention::may_have_gone(service, kept, Some(first));
     let mut telling =
         if retired && calm.is_none() { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+    telling = telling.with_maintenance(announced, all.clone());
     let slow = told::slow_reasons(conn)?;
     let mut retold: Vec<Retold> = Vec::new();
     let mut last: Option<Told> = None;
@@ -105,7 +111,7 @@ pub(super) fn service(
         }
         let heard = telling.observe(rules.apply(told, setting, &slow));
         if let (Some(piece), Some(last)) = (heard.spoken, last) {
-            replayed.add(window, piece, last);
+            replayed.add(window, piece, last, &all);
         }
         retold.extend(heard.ended);
         last = Some(told);
@@ -113,7 +119,7 @@ pub(super) fn service(
         Ok(ControlFlow::Continue(()))
     })?;
     if let (Some(piece), Some(last)) = (telling.last_speech(now), last) {
-        replayed.add(window, piece, last);
+        replayed.add(window, piece, last, &all);
     }
     retold.extend(telling.open().cloned());
     let Some(known) = telling.known_from() else { return Ok(replayed) };
@@ -146,9 +152,13 @@ pub(super) fn service(
 
 impl Replayed {
     /// Adds what a result spoke for: by the rules, and as it was.
-    fn add(&mut self, window: Window, piece: Piece, stored: Told) {
-        self.would.add(window, piece);
-        self.had.add(window, Piece { says: Says::Spoken(stored.outcome), ..piece });
+    fn add(&mut self, window: Window, piece: Piece, stored: Told, maintenance: &Overlay) {
+        for piece in piece.outside(maintenance) {
+            self.would.add(window, piece);
+        }
+        for piece in (Piece { says: Says::Spoken(stored.outcome), ..piece }).outside(maintenance) {
+            self.had.add(window, piece);
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Check results: their rows, and the walks over them.
 
-use super::Result;
+use super::{
+    Result,
+    maintenance::{self, Which},
+};
 use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        maintenance::Overlay,
         time::UnixMs,
         timeline::Observation,
         window::Window,
@@ -119,9 +123,133 @@ impl Validities {
     }
 }
 
-/// Hands `each` what bears on a window: the results in it, the last one and the last judged one before it, and the
-/// following ones up to the first judged one at or after its end, in the order of time.
-pub(super) fn walk(conn: &Connection, service: ServiceId, window: Window, each: impl FnMut(Observation)) -> Result<()> {
+/// The last judged result before a moment: its time and outcome. One that failed in maintenance is not judged.
+pub(super) fn last_judged(
+    conn: &Connection,
+    service: ServiceId,
+    before: UnixMs,
+    which: Which,
+) -> Result<Option<(UnixMs, Outcome)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at < ?2 AND (outcome < 2 OR (outcome = 2 AND at < ?3))
+         ORDER BY at DESC LIMIT 1",
+    )?;
+    let mut failed_before = before;
+    loop {
+        let found = statement
+            .query_row(params![service.0, before.0, failed_before.0], |row| Ok((UnixMs(row.get(0)?), outcome(row, 1)?)))
+            .optional()?;
+        match found {
+            Some((at, Outcome::Down)) => match maintenance::at(conn, service, at, which)? {
+                Some(window) => failed_before = window.from(),
+                None => return Ok(found),
+            },
+            found => return Ok(found),
+        }
+    }
+}
+
+/// The last result before a moment.
+pub(super) fn newest(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<CheckResult>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
+         WHERE c.service_id = ?1 AND c.at < ?2 ORDER BY c.at DESC LIMIT 1"
+    );
+    Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read).optional()?)
+}
+
+/// The last passed result before a moment, in maintenance or not.
+pub(super) fn last_passed(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
+    let sql = "SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 2 ORDER BY at DESC LIMIT 1";
+    let at: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0, before.0], |row| row.get(0)).optional()?;
+    Ok(at.map(UnixMs))
+}
+
+/// The last failed result before a moment that was not made in announced maintenance.
+pub(super) fn last_failed(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
+    last_failed_since(conn, service, UnixMs(i64::MIN), before)
+}
+
+fn last_failed_since(conn: &Connection, service: ServiceId, from: UnixMs, before: UnixMs) -> Result<Option<UnixMs>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?3 AND at < ?2 AND outcome = 2
+         ORDER BY at DESC LIMIT 1",
+    )?;
+    let mut before = before;
+    loop {
+        let found = statement.query_row([service.0, before.0, from.0], |row| Ok(UnixMs(row.get(0)?))).optional()?;
+        let Some(at) = found else { return Ok(None) };
+        match maintenance::at(conn, service, at, Which::Announced)? {
+            Some(window) => before = window.from(),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// The last judged result before a moment that was not degraded.
+pub(super) fn last_not_degraded(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
+    let sql = "SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome = 0 ORDER BY at DESC LIMIT 1";
+    let up: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0, before.0], |row| row.get(0)).optional()?;
+    let up = up.map(UnixMs);
+    Ok(up.max(last_failed_since(conn, service, up.unwrap_or(UnixMs(i64::MIN)), before)?))
+}
+
+/// The last degraded result from `from` on and before `to`.
+pub(super) fn last_degraded(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs) -> Result<Option<UnixMs>> {
+    let at: Option<i64> = conn
+        .prepare_cached(
+            "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome = 1
+             ORDER BY at DESC LIMIT 1",
+        )?
+        .query_row([service.0, from.0, to.0], |row| row.get(0))
+        .optional()?;
+    Ok(at.map(UnixMs))
+}
+
+/// The first judged result at or after a moment.
+pub(super) fn next_judged(conn: &Connection, service: ServiceId, from: UnixMs, which: Which) -> Result<Option<UnixMs>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at >= ?2 AND (outcome < 2 OR (outcome = 2 AND at >= ?3))
+         ORDER BY at LIMIT 1",
+    )?;
+    let mut failed_from = from;
+    loop {
+        let found = statement
+            .query_row(params![service.0, from.0, failed_from.0], |row| Ok((UnixMs(row.get(0)?), outcome(row, 1)?)))
+            .optional()?;
+        match found {
+            Some((at, Outcome::Down)) => match maintenance::at(conn, service, at, which)? {
+                Some(window) => failed_from = window.to(),
+                None => return Ok(Some(at)),
+            },
+            found => return Ok(found.map(|(at, _)| at)),
+        }
+    }
+}
+
+/// The results of a window with the one before it and the one after it, in the order of time.
+pub(super) fn neighbours(conn: &Connection, service: ServiceId, window: Window) -> Result<Vec<Observation>> {
+    let edge = |sql: &str, at: UnixMs| -> Result<Option<i64>> {
+        Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0))?)
+    };
+    let first = edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2", window.from())?;
+    let last = edge("SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2", window.to())?;
+    let mut seen = Vec::new();
+    let validities = Validities::of(conn, service)?;
+    between(conn, &validities, service, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX), |row| {
+        seen.push(row)
+    })?;
+    Ok(seen)
+}
+
+/// Hands `each` what bears on a window: the results in it, the last one before it, and the following ones up to the first
+/// judged one at or after its end, in the order of time. Gives the maintenance as far as they reach.
+pub(super) fn walk(
+    conn: &Connection,
+    service: ServiceId,
+    window: Window,
+    each: impl FnMut(Observation),
+) -> Result<Overlay> {
     walk_with(conn, &Validities::of(conn, service)?, service, window, each)
 }
 
@@ -131,25 +259,34 @@ pub(super) fn walk_with(
     validities: &Validities,
     service: ServiceId,
     window: Window,
+    each: impl FnMut(Observation),
+) -> Result<Overlay> {
+    let first: Option<i64> = conn
+        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2")?
+        .query_row([service.0, window.from().0], |row| row.get(0))?;
+    let first = first.unwrap_or(window.from().0);
+    let last = next_judged(conn, service, window.to(), Which::All)?.map_or(i64::MAX, |at| at.0);
+    between(conn, validities, service, first, last, each)?;
+    match Window::new(UnixMs(first), UnixMs(last).plus(1)) {
+        Some(reach) => maintenance::overlay(conn, service, reach, Which::All),
+        None => Ok(Overlay::NONE),
+    }
+}
+
+/// Hands `each` the results from `first` to `last`, both included, in the order of time.
+pub(super) fn between(
+    conn: &Connection,
+    validities: &Validities,
+    service: ServiceId,
+    first: i64,
+    last: i64,
     mut each: impl FnMut(Observation),
 ) -> Result<()> {
-    let edge = |sql: &str, at: UnixMs| -> Result<Option<i64>> {
-        Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0))?)
-    };
-    // The last judged one is at or before the last one, unless nothing before the window was judged.
-    let judged_before =
-        edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 3", window.from())?;
-    let first = match judged_before {
-        Some(at) => Some(at),
-        None => edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2", window.from())?,
-    };
-    let last =
-        edge("SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2 AND outcome < 3", window.to())?;
     let mut statement = conn.prepare_cached(
         "SELECT at, outcome, CASE WHEN outcome < 2 THEN latency_us END FROM check_result
          WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at",
     )?;
-    let mut rows = statement.query(params![service.0, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX)])?;
+    let mut rows = statement.query(params![service.0, first, last])?;
     while let Some(row) = rows.next()? {
         let at = UnixMs(row.get(0)?);
         each(Observation { at, outcome: outcome(row, 1)?, validity_ms: validities.at(at), latency_us: row.get(2)? });

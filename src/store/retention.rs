@@ -154,12 +154,12 @@ fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<
         Ok(conn.prepare_cached(sql)?.query_row([service.0, before], |row| row.get(0))?)
     };
     let speaking = at("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at <= ?2", first.0)?;
-    let failure = at(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM outage WHERE service_id = ?1 AND ended_at IS NULL) THEN
-           (SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome = 2 AND at <= ?2) END",
-        i64::MAX,
-    )?;
-    let needed = [speaking, failure].into_iter().flatten().map(UnixMs);
+    // One in announced maintenance does not count.
+    let failure = match super::outages::open(conn, service)? {
+        Some(_) => super::results::last_failed(conn, service, UnixMs(i64::MAX))?,
+        None => None,
+    };
+    let needed = speaking.map(UnixMs).into_iter().chain(failure);
     Ok(needed.fold(first.plus(-DAY_MS), UnixMs::min))
 }
 

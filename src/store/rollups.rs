@@ -1,9 +1,15 @@
-//! Sums of whole hours and days: a function of the rows, kept because it answers faster and outlives them.
+//! Sums of whole hours and days: a function of the rows and of the maintenance over them, kept because it answers faster and outlives them.
 //!
 //! An hour is settled once a judged result lies at or after its end: then every result in it has a successor, and
 //! every doubt in it is known. `service.rolled_until` says up to where hours are settled and written.
 
-use super::{Result, StoreError, results, retention::Kept};
+use super::{
+    Result, StoreError,
+    maintenance::{self, Which},
+    results,
+    retention::{self, Kept},
+    services::StoredService,
+};
 use crate::{
     board::ServiceId,
     domain::{
@@ -46,13 +52,8 @@ pub(super) fn settle(conn: &Connection, service: ServiceId, from: UnixMs, until:
     for (hour, tally) in recompute(conn, service, window)?.iter() {
         write(conn, Size::Hour, service, hour.from(), tally)?;
     }
-    let days = Window::new(from.floor(DAY_MS), until.floor(DAY_MS));
-    if let Some(days) = days {
-        let mut sums = Buckets::new(days, DAY_MS);
-        each(conn, Size::Hour, service, days, Latency::Read, |start, tally| sums.merge(start, &tally))?;
-        for (day, tally) in sums.iter() {
-            write(conn, Size::Day, service, day.from(), tally)?;
-        }
+    if let Some(days) = Window::new(from.floor(DAY_MS), until.floor(DAY_MS)) {
+        sum_days(conn, service, days)?;
     }
     begin(conn, service, until)
 }
@@ -75,12 +76,10 @@ fn forget_hours(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()>
 
 /// Makes all sums of a service anew from its rows. A sum that is there and knows of more stays: its rows are gone.
 pub(super) fn rebuild(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
-    let (first, judged): (Option<i64>, Option<i64>) = (
-        conn.prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-            .query_row([service.0], |row| row.get(0))?,
-        conn.prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome < 3")?
-            .query_row([service.0], |row| row.get(0))?,
-    );
+    let first: Option<i64> = conn
+        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
+        .query_row([service.0], |row| row.get(0))?;
+    let judged = results::last_judged(conn, service, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at.0);
     let summed: Option<i64> = conn.query_row(
         "SELECT max(t) FROM (SELECT max(start) + ?2 AS t FROM rollup_hour WHERE service_id = ?1
            UNION ALL SELECT max(start) + ?3 FROM rollup_day WHERE service_id = ?1)",
@@ -139,8 +138,62 @@ fn weight(t: &Tally) -> impl Ord + use<> {
 /// The hours of a window as the rows say.
 pub(super) fn recompute(conn: &Connection, service: ServiceId, window: Window) -> Result<Buckets> {
     let mut rows: Vec<Observation> = Vec::new();
-    results::walk(conn, service, window, |row| rows.push(row))?;
-    Ok(Buckets::new(window, HOUR_MS).fill(window, rows, window.to()))
+    let maintenance = results::walk(conn, service, window, |row| rows.push(row))?;
+    Ok(Buckets::new(window, HOUR_MS).fill(window, rows, &maintenance, window.to()))
+}
+
+/// Makes the sums anew on which a window of maintenance bears, after it was laid or lifted.
+///
+/// What settles an hour is a judged result at or after its end, and a failed one in maintenance is not judged: the
+/// change can take that away from the latest hours, or give it to them.
+pub(super) fn overlaid(conn: &Connection, service: &StoredService, window: Window) -> Result<()> {
+    let Some(settled) = service.rolled_until else { return Ok(()) };
+    let id = service.id;
+    let first: Option<i64> = conn
+        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let Some(first) = first.map(UnixMs) else { return Ok(()) };
+    // Where results have been retired, what was said before the first one is not known any more.
+    let retired = retention::may_have_gone(service, retention::kept(conn, id)?, Some(first));
+    let first = if retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
+    let judged = results::last_judged(conn, id, UnixMs(i64::MAX), Which::All)?;
+    let until = judged.map_or(first, |(at, _)| at.floor(HOUR_MS)).max(first);
+    let Some(around) = maintenance::hours_around(conn, id, window)? else { return Ok(()) };
+    let (from, to) = (around.from().max(first).min(settled), around.to().max(settled).min(until));
+    let forget = |size: Size, from: UnixMs, to: UnixMs| {
+        let sql = format!("DELETE FROM {} WHERE service_id = ?1 AND start >= ?2 AND start < ?3", size.table());
+        conn.prepare_cached(&sql)?.execute([id.0, from.0, to.0])
+    };
+    // A day's worth at a time: the results of a year do not all have to be in memory.
+    let mut hours = from;
+    while hours < to {
+        let end = hours.plus(DAY_MS).floor(DAY_MS).min(to);
+        forget(Size::Hour, hours, end)?;
+        if let Some(part) = Window::new(hours, end) {
+            for (hour, tally) in recompute(conn, id, part)?.iter() {
+                write(conn, Size::Hour, id, hour.from(), tally)?;
+            }
+        }
+        hours = end;
+    }
+    forget(Size::Hour, until, UnixMs(i64::MAX))?;
+    let (from, to) = (from.floor(DAY_MS), to.ceil(DAY_MS).min(until.floor(DAY_MS)));
+    forget(Size::Day, from, to)?;
+    forget(Size::Day, until.floor(DAY_MS), UnixMs(i64::MAX))?;
+    if let Some(days) = Window::new(from, to) {
+        sum_days(conn, id, days)?;
+    }
+    begin(conn, id, until)
+}
+
+/// Writes whole days as the sums of their hours.
+fn sum_days(conn: &Connection, service: ServiceId, days: Window) -> Result<()> {
+    let mut sums = Buckets::new(days, DAY_MS);
+    each(conn, Size::Hour, service, days, Latency::Read, |start, tally| sums.merge(start, &tally))?;
+    for (day, tally) in sums.iter() {
+        write(conn, Size::Day, service, day.from(), tally)?;
+    }
+    Ok(())
 }
 
 /// An hour or day of which nothing is known has no row.
@@ -170,11 +223,11 @@ fn write(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally
     Ok(())
 }
 
-/// The last settled hour that a degraded result speaks in.
-pub(super) fn last_degraded(conn: &Connection, service: ServiceId) -> Result<Option<UnixMs>> {
+/// The last settled hour that began before a moment and that a degraded result speaks in, outside maintenance.
+pub(super) fn last_degraded(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
     let start: Option<i64> = conn
-        .prepare_cached("SELECT max(start) FROM rollup_hour WHERE service_id = ?1 AND degraded_ms > 0")?
-        .query_row([service.0], |row| row.get(0))?;
+        .prepare_cached("SELECT max(start) FROM rollup_hour WHERE service_id = ?1 AND start < ?2 AND degraded_ms > 0")?
+        .query_row([service.0, before.0], |row| row.get(0))?;
     Ok(start.map(UnixMs))
 }
 
@@ -220,6 +273,8 @@ pub(super) fn each(
             min_us: row.get(9)?,
             max_us: row.get(10)?,
             latency,
+            // Not a matter of results: the overlay says it.
+            maintenance_ms: 0,
         };
         each(start, tally);
     }
@@ -256,6 +311,7 @@ pub(super) fn stored(
                 min_us: row.get(9)?,
                 max_us: row.get(10)?,
                 latency,
+                maintenance_ms: 0,
             }),
             _ => None,
         };

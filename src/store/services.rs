@@ -1,14 +1,22 @@
 //! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
 
-use super::{Result, outages, results, rollups, transfer::ServiceHead};
+use super::{
+    Result,
+    maintenance::{self, Which},
+    outages, results, rollups,
+    transfer::ServiceHead,
+};
 use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
-        service::{Kind, Service},
+        maintenance::Overlay,
+        service::{Kind, Service, Thresholds},
+        status::Since,
         time::{HOUR_MS, UnixMs},
+        window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -138,7 +146,7 @@ pub(super) struct Resumed {
     pub(super) health: Health,
     pub(super) last: Option<CheckResult>,
     pub(super) judged: Option<(UnixMs, Outcome)>,
-    pub(super) tenure: Tenure,
+    pub(super) since: Since,
     pub(super) outage: Option<Outage>,
     pub(super) certificate_expires_at: Option<UnixMs>,
     pub(super) rolled_until: Option<UnixMs>,
@@ -148,26 +156,6 @@ pub(super) struct Resumed {
     pub(super) was_paused: bool,
     /// Since when its settings are in force.
     pub(super) settings_since: UnixMs,
-}
-
-/// Since when a service has been what it is.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Tenure {
-    /// Down or up: the start of the outage, or the end of the last incident, or the first pass.
-    pub(super) confirmed: Option<UnixMs>,
-    /// Degraded or not: the first of the judged results without the other between them.
-    pub(super) tone: Option<UnixMs>,
-}
-
-impl Tenure {
-    /// Since when its status is what it is; `None` while it is pending.
-    pub(super) fn since(&self, confirmed: Confirmed) -> Option<UnixMs> {
-        match confirmed {
-            Confirmed::Pending => None,
-            Confirmed::Down => self.confirmed,
-            Confirmed::Up => self.confirmed.max(self.tone),
-        }
-    }
 }
 
 /// Makes the history know the configured services and their settings from `now` on; gives where each stands, in order.
@@ -212,7 +200,7 @@ fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceI
 
 /// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.
 fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixMs) -> Result<Option<bool>> {
-    type Settings = (bool, i64, i64, u32, u32, Option<i64>);
+    type Settings = (bool, i64, i64, u32, u32, Option<i64>, Option<bool>);
     let current: Settings = (
         service.enabled,
         service.cadence.interval_ms,
@@ -220,19 +208,23 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
         service.thresholds.failure,
         service.thresholds.success,
         service.degraded_after_ms,
+        Some(service.critical),
     );
     let last: Option<Settings> = conn
         .prepare_cached(
-            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
              FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1",
         )?
-        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))
+        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
         .optional()?;
     if last != Some(current) {
         let now = after_all(conn, id, now)?;
-        let (enabled, interval, timeout, failure, success, degraded) = current;
-        conn.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
-            .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded])?;
+        let (enabled, interval, timeout, failure, success, degraded, critical) = current;
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold,
+               success_threshold, degraded_after_ms, critical) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded, critical])?;
     }
     Ok(last.map(|l| l.0))
 }
@@ -255,8 +247,9 @@ fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
     let since = after_all(conn, id, now)?;
     conn.prepare_cached(
         "INSERT INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold,
-           degraded_after_ms)
-         SELECT service_id, ?2, 0, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms
+           degraded_after_ms, critical)
+         SELECT service_id, ?2, 0, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
+           critical
          FROM setting WHERE service_id = ?1 AND enabled AND since = (SELECT max(since) FROM setting WHERE service_id = ?1)",
     )?
     .execute([id.0, since.0])?;
@@ -264,16 +257,9 @@ fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
 }
 
 fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool) -> Result<Resumed> {
-    let newest = |condition: &str| -> Result<Option<CheckResult>> {
-        let sql = format!(
-            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-             WHERE c.service_id = ?1 {condition} ORDER BY c.at DESC LIMIT 1",
-            results::COLUMNS
-        );
-        Ok(conn.prepare_cached(&sql)?.query_row([id.0], results::read).optional()?)
-    };
-    let last = newest("")?;
-    let judged = newest("AND c.outcome < 3")?.map(|r| (r.at, r.outcome));
+    let end = UnixMs(i64::MAX);
+    let last = results::newest(conn, id, end)?;
+    let judged = results::last_judged(conn, id, end, Which::Announced)?;
     let outage = outages::open(conn, id)?;
     let last_validity_ms = match &last {
         Some(last) => results::Validities::of(conn, id)?.at(last.at),
@@ -285,28 +271,17 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         })?;
     let settings_since =
         conn.query_row("SELECT max(since) FROM setting WHERE service_id = ?1", [id.0], |row| row.get(0))?;
-    let health = match &outage {
-        None if judged.is_none() => Health::NEW,
-        None => Health { confirmed: Confirmed::Up, last_ok_at: judged.map(|(at, _)| at), ..Health::NEW },
-        Some(outage) => failing_health(conn, id, service, outage)?,
-    };
-    let tenure = Tenure {
-        confirmed: match (&outage, health.confirmed) {
-            (Some(outage), Confirmed::Down) => Some(outage.started_at),
-            (_, Confirmed::Up) => up_since(conn, id)?,
-            _ => None,
-        },
-        tone: match judged {
-            Some((at, outcome)) => Some(tone_since(conn, id, at, outcome, rolled_until.map(UnixMs))?),
-            None => None,
-        },
+    let last_at = last.as_ref().map(|last| last.at);
+    let health = match (&outage, last_at) {
+        (Some(outage), Some(last_at)) => failing_health(conn, id, service.thresholds, outage, last_at)?,
+        _ => unfailing_health(conn, id, end)?,
     };
     Ok(Resumed {
         id,
-        health,
+        health: Health { last_at, ..health },
         last,
         judged,
-        tenure,
+        since: since(conn, id, judged, end)?,
         outage,
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
@@ -316,76 +291,90 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
     })
 }
 
-/// The health of a service whose outage goes on.
-fn failing_health(conn: &Connection, id: ServiceId, service: &Service, outage: &Outage) -> Result<Health> {
+/// The health of a service without an outage, as the results before `end` say.
+pub(super) fn unfailing_health(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Health> {
+    let last_ok_at = results::last_passed(conn, id, end)?;
+    let confirmed = if last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending };
+    Ok(Health { confirmed, last_ok_at, ..Health::NEW })
+}
+
+/// The health of a service whose outage goes on, as of its last result.
+fn failing_health(
+    conn: &Connection,
+    id: ServiceId,
+    thresholds: Thresholds,
+    outage: &Outage,
+    last_at: UnixMs,
+) -> Result<Health> {
     if !outage.is_incident() {
         return Ok(Health {
             confirmed: if outage.last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending },
             last_ok_at: outage.last_ok_at,
             failing: Some(Failing { started_at: outage.started_at, in_a_row: outage.checks_failed as u32 }),
-            recovering: None,
+            ..Health::NEW
         });
     }
-    let (first, last, count): (Option<i64>, Option<i64>, u32) = conn.query_row(
-        "SELECT min(at), max(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >
-           (SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome = 2)",
-        [id.0],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    let end = last_at.plus(1);
+    let failed = results::last_failed(conn, id, end)?.unwrap_or(outage.started_at);
+    // A run of passes does not carry over the beginning of maintenance, and stands still in it.
+    let maintenance = match Window::new(outage.started_at, end) {
+        Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
+        None => Overlay::NONE,
+    };
+    let since = maintenance.windows().last().map_or(failed, |window| window.to().max(failed));
+    let (first, count): (Option<i64>, u32) = conn.query_row(
+        "SELECT min(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >= ?2",
+        [id.0, since.0],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     Ok(Health {
         confirmed: Confirmed::Down,
-        last_ok_at: last.map(UnixMs).or(outage.last_ok_at),
-        failing: Some(Failing { started_at: outage.started_at, in_a_row: service.thresholds.failure }),
+        last_ok_at: results::last_passed(conn, id, end)?.or(outage.last_ok_at),
+        failing: Some(Failing { started_at: outage.started_at, in_a_row: thresholds.failure }),
         recovering: first.map(|at| Recovering { started_at: UnixMs(at), in_a_row: count }),
+        last_at: None,
     })
 }
 
-/// Since when a service has been up: the end of its last incident, or its first pass.
-fn up_since(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
-    if let Some(end) = outages::last_end(conn, id)? {
-        return Ok(Some(end));
-    }
-    let first: Option<i64> =
-        conn.query_row("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome < 2", [id.0], |row| {
-            row.get(0)
-        })?;
-    Ok(first.map(UnixMs))
+/// Since when a service stands as it stands, as the results before `end` say, of which `judged` is the last judged one.
+pub(super) fn since(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outcome)>, end: UnixMs) -> Result<Since> {
+    let run = match judged {
+        None => None,
+        Some((at, outcome)) => {
+            let degraded = outcome == Outcome::Degraded;
+            let other = match degraded {
+                true => results::last_not_degraded(conn, id, end)?,
+                false => last_degraded(conn, id, end)?,
+            };
+            let first = results::next_judged(conn, id, other.map_or(UnixMs::MIN, |at| at.plus(1)), Which::Announced)?;
+            Some((degraded, first.unwrap_or(at)))
+        }
+    };
+    Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
 }
 
-/// The first of the judged results up to the last one (at `at`, with this outcome) that were all degraded, or all not.
-fn tone_since(
-    conn: &Connection,
-    id: ServiceId,
-    at: UnixMs,
-    outcome: Outcome,
-    rolled_until: Option<UnixMs>,
-) -> Result<UnixMs> {
-    let (same, other) = match outcome {
-        Outcome::Degraded => ("= 1", "IN (0, 2)"),
-        _ => ("IN (0, 2)", "= 1"),
-    };
-    let last_other = |from: UnixMs, to: UnixMs| -> Result<Option<i64>> {
-        let sql = format!(
-            "SELECT at FROM check_result WHERE service_id = ?1 AND outcome {other} AND at >= ?2 AND at < ?3
-             ORDER BY at DESC LIMIT 1"
-        );
-        Ok(conn.prepare_cached(&sql)?.query_row([id.0, from.0, to.0], |row| row.get(0)).optional()?)
-    };
-    let settled = rolled_until.unwrap_or(UnixMs::MIN);
-    let mut before = last_other(settled, UnixMs(i64::MAX))?;
-    if before.is_none() {
-        // A service is seldom degraded: the sums say in which hour to look, so that no start reads months of rows.
-        let until = match outcome {
-            Outcome::Degraded => Some(settled),
-            _ => rollups::last_degraded(conn, id)?.map(|hour| hour.plus(HOUR_MS).min(settled)),
-        };
-        before = match until {
-            Some(until) => last_other(UnixMs::MIN, until)?,
-            None => None,
-        };
+/// The last degraded result before `end`. A service is seldom degraded: the sums say in which hour to look, so that no
+/// start reads months of rows. What lies in maintenance they leave out.
+fn last_degraded(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Option<UnixMs>> {
+    let rolled_until: Option<i64> =
+        conn.query_row("SELECT rolled_until FROM service WHERE id = ?1", [id.0], |row| row.get(0))?;
+    let settled = rolled_until.map_or(UnixMs(i64::MIN), UnixMs).min(end);
+    let found = results::last_degraded(conn, id, settled, end)?;
+    if found.is_some() {
+        return Ok(found);
     }
-    let sql = format!("SELECT min(at) FROM check_result WHERE service_id = ?1 AND outcome {same} AND at > ?2");
-    let first: Option<i64> =
-        conn.prepare_cached(&sql)?.query_row([id.0, before.unwrap_or(i64::MIN)], |row| row.get(0))?;
-    Ok(first.map_or(at, UnixMs))
+    let mut found = match rollups::last_degraded(conn, id, settled)? {
+        Some(hour) => results::last_degraded(conn, id, UnixMs(i64::MIN), hour.plus(HOUR_MS).min(settled))?,
+        None => None,
+    };
+    let Some(before) = Window::new(found.map_or(UnixMs(i64::MIN), |at| at.plus(1)), settled) else { return Ok(found) };
+    let maintenance = maintenance::overlay(conn, id, before, Which::All)?;
+    for window in maintenance.windows().iter().rev() {
+        let inside = results::last_degraded(conn, id, window.from(), window.to().min(settled))?;
+        if inside.is_some() {
+            found = found.max(inside);
+            break;
+        }
+    }
+    Ok(found)
 }

@@ -5,6 +5,7 @@ use crate::{
     board::ServiceId,
     domain::{
         check::{Class, Outcome},
+        maintenance::Overlay,
         retell::{Told, Why},
         service::Thresholds,
         time::UnixMs,
@@ -88,17 +89,32 @@ pub(super) fn each(
 }
 
 /// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
-/// knowing what was before. `None` when there were never so many.
-pub(super) fn calm_before(conn: &Connection, service: ServiceId, at: UnixMs, count: u32) -> Result<Option<UnixMs>> {
+/// knowing what was before. `None` when there were never so many. In announced maintenance none counts, and no run carries
+/// over its beginning.
+pub(super) fn calm_before(
+    conn: &Connection,
+    service: ServiceId,
+    at: UnixMs,
+    count: u32,
+    announced: &Overlay,
+) -> Result<Option<UnixMs>> {
     let mut statement = conn.prepare_cached(
         "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 3 ORDER BY at DESC",
     )?;
     let mut rows = statement.query(params![service.0, at.0])?;
-    let mut in_a_row = 0;
+    let (mut in_a_row, mut later) = (0, at);
     while let Some(row) = rows.next()? {
+        let at = UnixMs(row.get(0)?);
+        if announced.contains(at) {
+            continue;
+        }
+        if announced.first_start(at, later).is_some() {
+            in_a_row = 0;
+        }
+        later = at;
         in_a_row = if results::outcome(row, 1)?.passed() == Some(true) { in_a_row + 1 } else { 0 };
         if in_a_row >= count {
-            return Ok(Some(UnixMs(row.get(0)?)));
+            return Ok(Some(at));
         }
     }
     Ok(None)

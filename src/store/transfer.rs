@@ -51,6 +51,8 @@ pub struct SettingHead {
     pub failure_threshold: u32,
     pub success_threshold: u32,
     pub degraded_after_ms: Option<i64>,
+    /// `None`: it was not recorded then.
+    pub critical: Option<bool>,
 }
 
 /// A run of the monitor.

@@ -6,6 +6,8 @@
 use super::{
     Result,
     life::Lives,
+    maintenance::{self, Which},
+    results,
     retention::{self, Kept},
     rollups::{self, Size},
     services::StoredService,
@@ -116,7 +118,7 @@ impl Rows {
             Ok(at.map(UnixMs))
         };
         let first = at("SELECT min(at) FROM check_result WHERE service_id = ?1")?;
-        let last_judged = at("SELECT max(at) FROM check_result WHERE service_id = ?1 AND outcome < 3")?;
+        let last_judged = results::last_judged(conn, service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
         let retired = retention::may_have_gone(service, kept, first);
         Ok(Rows { first, last_judged, retired })
     }
@@ -297,6 +299,10 @@ impl Examination<'_, '_> {
         let mut gaps = stored_gaps(self.conn, self.id())?;
         let mut telling =
             if self.rows.retired { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+        if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {
+            let overlay = |which| maintenance::overlay(self.conn, self.id(), ever, which);
+            telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
+        }
         let mut missing: Vec<Retold> = Vec::new();
         let mut last_validity_ms = 0;
         if let Some(first) = self.rows.first {

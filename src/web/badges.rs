@@ -39,6 +39,7 @@ async fn status(State(site): State<Site>, Path(name): Path<String>, params: Para
         Status::Down => ("down", RED),
         Status::Unknown => ("unknown", GREY),
         Status::Pending => ("pending", GREY),
+        Status::Maintenance => ("maintenance", GREY),
         Status::Paused => ("paused", GREY),
     };
     Ok(badge(params.get("label").unwrap_or(&name), said, colour))

@@ -56,7 +56,8 @@ impl Figures {
         for (share, (window, sums)) in shares.iter_mut().zip(&windows) {
             let good = sums.up_ms + sums.degraded_ms;
             let judged = good + sums.down_ms;
-            *share = Share { uptime: percent(good, judged), coverage: percent(judged, window.length_ms()) };
+            let watched = window.length_ms() - sums.maintenance_ms;
+            *share = Share { uptime: percent(good, judged), coverage: percent(judged, watched) };
         }
         Ok(Figures { shares, days, hours })
     }

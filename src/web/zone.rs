@@ -49,6 +49,12 @@ impl Zone {
         self.say(at, if other_year { "%A, %-d %B %Y" } else { "%A, %-d %B" })
     }
 
+    /// "17 November"; with the year when it is not `now`'s.
+    pub(crate) fn date_said(self, at: UnixMs, now: UnixMs) -> String {
+        let other_year = self.local(at).year() != self.local(now).year();
+        self.say(at, if other_year { "%-d %B %Y" } else { "%-d %B" })
+    }
+
     /// "Tue 17 Nov"; with the year when it is not `now`'s.
     pub(crate) fn day(self, at: UnixMs, now: UnixMs) -> String {
         let other_year = self.local(at).year() != self.local(now).year();

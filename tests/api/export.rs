@@ -19,7 +19,7 @@ async fn the_document_holds_every_result_incident_and_gap_of_the_window() {
     let body = answer.ok();
     assert_eq!(
         body.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["export", "checks", "incidents", "gaps", "blips", "sums", "end"]
+        ["export", "checks", "incidents", "gaps", "blips", "sums", "maintenance", "end"]
     );
     let head = &body["export"];
     assert_eq!((&head["version"], &head["from"], &head["to"]), (&json!(1), &json!(time(0.0)), &json!(time(310.0))));
@@ -69,9 +69,14 @@ async fn lines_hold_the_same_objects_each_with_its_type() {
         assert_eq!(&line, object);
     };
     take("export", &whole["export"]);
-    for (kind, list) in
-        [("check", "checks"), ("incident", "incidents"), ("gap", "gaps"), ("blip", "blips"), ("sum", "sums")]
-    {
+    for (kind, list) in [
+        ("check", "checks"),
+        ("incident", "incidents"),
+        ("gap", "gaps"),
+        ("blip", "blips"),
+        ("sum", "sums"),
+        ("maintenance", "maintenance"),
+    ] {
         whole[list].as_array().unwrap().iter().for_each(|object| take(kind, object));
     }
     take("end", &whole["end"]);

@@ -485,7 +485,7 @@ fn the_lock_is_free_after_an_import_that_failed() {
     let keep = Keep { checks: None, hours: None, days: None };
     super::block(async {
         let services = vec![watched(service("web"))];
-        Store::open(&database(&folder), services, Vec::new(), keep, Clock::system()).unwrap().stop().await;
+        Store::open(&database(&folder), services, Vec::new(), Vec::new(), keep, Clock::system()).unwrap().stop().await;
     });
 }
 

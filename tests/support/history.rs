@@ -5,18 +5,25 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use healthcheck_dashboard::{
+    calendar::Planned,
     clock::Clock,
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
+        window::Window,
     },
     scheduler::Pulse,
     store::{Configured, Keep, Position, Record, Store, Watched},
     web::{self, figures::FigureCache, site::Site},
 };
 use serde_json::Value;
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -77,6 +84,7 @@ pub(crate) struct History {
     positions: HashMap<String, (Service, Position)>,
     folder: TempDir,
     keep: Keep,
+    planned: Vec<Planned>,
 }
 
 impl History {
@@ -89,14 +97,23 @@ impl History {
     pub(crate) fn kept(begin: &str, services: Vec<Service>, keep: Keep) -> History {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
-        History::open(folder, clock, services.into_iter().map(watched).collect(), keep)
+        History::open(folder, clock, services.into_iter().map(watched).collect(), keep, Vec::new())
     }
 
-    fn open(folder: TempDir, clock: Clock, all: Vec<Watched>, keep: Keep) -> History {
+    fn open(folder: TempDir, clock: Clock, all: Vec<Watched>, keep: Keep, planned: Vec<Planned>) -> History {
         let services: Vec<Service> = all.iter().map(|watched| watched.configured.service.clone()).collect();
-        let store = Store::open(&folder.path().join("history.db"), all, vec!["webhook"], keep, clock.clone()).unwrap();
-        let positions = services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), *p))).collect();
-        History { store, clock, positions, folder, keep }
+        let path = folder.path().join("history.db");
+        let store = Store::open(&path, all, planned.clone(), vec!["webhook"], keep, clock.clone()).unwrap();
+        let positions =
+            services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), p.clone()))).collect();
+        History { store, clock, positions, folder, keep, planned }
+    }
+
+    /// A new one with maintenance that is announced.
+    pub(crate) fn announced(begin: &str, services: Vec<Service>, planned: Vec<Planned>) -> History {
+        let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
+        let services = services.into_iter().map(watched).collect();
+        History::open(tempfile::tempdir().unwrap(), clock, services, KEEP, planned)
     }
 
     /// Stops the monitor and starts it again, with these services.
@@ -106,9 +123,25 @@ impl History {
 
     /// The same, with whatever goes with the services.
     pub(crate) async fn restart_as(self, services: Vec<Watched>) -> History {
+        let planned = self.planned.clone();
+        let (folder, clock, keep) = self.stop().await;
+        History::open(folder, clock, services, keep, planned)
+    }
+
+    /// Stops the monitor, does something to the file, and starts it again.
+    pub(crate) async fn meanwhile<T>(self, services: Vec<Service>, what: impl FnOnce(&Path) -> T) -> (History, T) {
+        let planned = self.planned.clone();
+        let (folder, clock, keep) = self.stop().await;
+        let done = what(&folder.path().join("history.db"));
+        (History::open(folder, clock, services.into_iter().map(watched).collect(), keep, planned), done)
+    }
+
+    async fn stop(self) -> (TempDir, Clock, Keep) {
         let History { store, clock, folder, keep, .. } = self;
+        let now = clock.now();
         store.stop().await;
-        History::open(folder, clock, services, keep)
+        clock.step(now.since(clock.now()));
+        (folder, clock, keep)
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -128,7 +161,9 @@ impl History {
     /// One result of a failed check, with the beginning of the answer.
     pub(crate) fn check_with(&mut self, name: &str, result: CheckResult, excerpt: Option<&str>) {
         let (service, position) = self.positions.get_mut(name).unwrap();
-        let changes = position.health.observe(service.thresholds, result.at, result.outcome);
+        let since = position.health.last_at.unwrap_or(result.at);
+        let maintenance = position.timetable.announced(Window::new(since, result.at.plus(1)).unwrap());
+        let changes = position.health.observe(service.thresholds, result.at, result.outcome, &maintenance);
         self.store.writer.record(Record {
             service: position.id,
             result,

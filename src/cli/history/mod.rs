@@ -2,6 +2,7 @@
 
 mod compact;
 mod forget;
+mod maintenance;
 mod retention;
 mod services;
 
@@ -28,6 +29,9 @@ pub(super) enum Command {
     /// In small steps, so that it can be broken off. Not while the service runs, and seldom worth it: the space is used
     /// again by what comes.
     Compact,
+    /// Mark past time as maintenance, list what is marked, or take a mark back
+    #[command(subcommand)]
+    Maintenance(maintenance::Command),
 }
 
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
@@ -36,6 +40,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
         Command::Retention(args) => retention::run(&config, &args),
         Command::Forget(args) => forget::run(&config, &args),
         Command::Compact => compact::run(&config),
+        Command::Maintenance(command) => maintenance::run(&config, command),
     });
     done.await?
 }

@@ -11,10 +11,11 @@ use crate::{
         service::Kind,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Tally,
+        window::Window,
     },
     store::{
-        Beyond, Head, Interruption, Merge, OutageRecord, RunHead, ServiceHead, SettingHead, StoreError, SumRecord,
-        SumSize,
+        Beyond, Head, Interruption, Maintenance, Merge, OutageRecord, RunHead, ServiceHead, SettingHead, Source,
+        StoreError, SumRecord, SumSize,
     },
 };
 use serde::{
@@ -185,6 +186,7 @@ impl Arrival<'_> {
             "gap" => self.gap(serde_json::from_slice(line)?),
             "blip" => self.outage(serde_json::from_slice(line)?, false),
             "sum" => self.sum(serde_json::from_slice(line)?),
+            "maintenance" => self.maintenance(serde_json::from_slice(line)?),
             "end" => self.end(&serde_json::from_slice(line)?),
             kind => Err(Wrong::said(format!("a thing of the type “{kind}”, which this version does not know"))),
         }
@@ -202,10 +204,17 @@ impl Arrival<'_> {
         Ok(self.merge.begin(&head)?)
     }
 
-    fn of(&self, service: &str) -> Result<(), Wrong> {
+    fn is_under_way(&self) -> Result<(), Wrong> {
         match () {
             () if !self.begun => Err(Wrong::said("the header (“export”) has to come first")),
             () if self.ended => Err(Wrong::said("something follows the end")),
+            () => Ok(()),
+        }
+    }
+
+    fn of(&self, service: &str) -> Result<(), Wrong> {
+        self.is_under_way()?;
+        match () {
             () if !self.merge.knows(service) => {
                 Err(Wrong::said(format!("the header says nothing of a service “{service}”")))
             }
@@ -294,6 +303,7 @@ impl Arrival<'_> {
             latency,
             min_us: sum.min_ms.map(|us| us.0),
             max_us: sum.max_ms.map(|us| us.0),
+            maintenance_ms: 0,
         };
         let times = [tally.up_ms, tally.degraded_ms, tally.down_ms, tally.unknown_ms];
         if times.iter().any(|ms| *ms < 0) || tally.spoken_ms() > sum.length_ms {
@@ -301,6 +311,30 @@ impl Arrival<'_> {
         }
         self.merge.sum(&sum.service, &SumRecord { start: sum.from.0, size, tally })?;
         self.came.sums += 1;
+        Ok(())
+    }
+
+    fn maintenance(&mut self, one: MaintenanceIn) -> Result<(), Wrong> {
+        self.is_under_way()?;
+        one.services.iter().flatten().try_for_each(|name| self.of(name))?;
+        let Some(window) = Window::new(one.from.0, one.to.0) else {
+            return Err(Wrong::said("maintenance that ends before it begins"));
+        };
+        let mut services = one.services;
+        if let Some(names) = &mut services {
+            names.sort();
+            names.dedup();
+        }
+        self.merge.maintenance(&Maintenance {
+            id: 0,
+            window,
+            source: one.source.0,
+            services,
+            reason: one.reason,
+            noted_at: one.noted_at.0,
+            taken_back_at: one.taken_back_at.map(|at| at.0),
+        })?;
+        self.came.maintenance += 1;
         Ok(())
     }
 
@@ -314,6 +348,7 @@ impl Arrival<'_> {
             ("gaps", end.gaps, self.came.gaps),
             ("blips", end.blips, self.came.blips),
             ("sums", end.sums, self.came.sums),
+            ("windows of maintenance", end.maintenance, self.came.maintenance),
         ] {
             if said != came {
                 return Err(Wrong::said(format!(
@@ -367,6 +402,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "gaps" => map.next_value_seed(Each::new(failed, |gap| arrival.gap(gap)))?,
                 "blips" => map.next_value_seed(Each::new(failed, |o| arrival.outage(o, false)))?,
                 "sums" => map.next_value_seed(Each::new(failed, |sum| arrival.sum(sum)))?,
+                "maintenance" => map.next_value_seed(Each::new(failed, |one| arrival.maintenance(one)))?,
                 "end" => {
                     let end = map.next_value()?;
                     arrival.end(&end).map_err(|wrong| told(wrong, failed))?;
@@ -463,6 +499,7 @@ struct SettingIn {
     failure_threshold: u32,
     success_threshold: u32,
     degraded_after_ms: Option<i64>,
+    critical: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -520,6 +557,7 @@ impl HeadIn {
                     failure_threshold: s.failure_threshold,
                     success_threshold: s.success_threshold,
                     degraded_after_ms: s.degraded_after_ms,
+                    critical: s.critical,
                 })
                 .collect(),
         });
@@ -674,6 +712,18 @@ struct GapIn {
 }
 
 #[derive(Deserialize)]
+struct MaintenanceIn {
+    from: Moment,
+    to: Moment,
+    /// `None`: all.
+    services: Option<Vec<String>>,
+    source: Word<Source>,
+    reason: String,
+    noted_at: Moment,
+    taken_back_at: Option<Moment>,
+}
+
+#[derive(Deserialize)]
 struct SumIn {
     service: String,
     from: Moment,
@@ -698,6 +748,8 @@ struct EndIn {
     gaps: u64,
     blips: u64,
     sums: u64,
+    #[serde(default)]
+    maintenance: u64,
 }
 
 /// A moment: RFC 3339.
@@ -794,6 +846,13 @@ impl Words for GapReason {
     const WHAT: &'static str = "reason of gaps";
     fn named(word: &str) -> Option<GapReason> {
         GapReason::parse(word)
+    }
+}
+
+impl Words for Source {
+    const WHAT: &'static str = "source of maintenance";
+    fn named(word: &str) -> Option<Source> {
+        Source::parse(word)
     }
 }
 

@@ -4,7 +4,7 @@
 //! are the same to everybody who asks, so whatever a history consists of is in it, or follows from what is.
 
 use super::{
-    json::{CauseChangeJson, GapJson, IncidentJson, Time, ms},
+    json::{CauseChangeJson, GapJson, IncidentJson, MaintenanceJson, Time, ms},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{
@@ -117,6 +117,8 @@ struct SettingJson {
     failure_threshold: u32,
     success_threshold: u32,
     degraded_after_ms: Option<i64>,
+    /// `null`: it was not recorded then.
+    critical: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +194,7 @@ impl<'a> ServiceJson<'a> {
                     failure_threshold: s.failure_threshold,
                     success_threshold: s.success_threshold,
                     degraded_after_ms: s.degraded_after_ms,
+                    critical: s.critical,
                 })
                 .collect(),
         }
@@ -290,6 +293,7 @@ struct EndJson {
     gaps: u64,
     blips: u64,
     sums: u64,
+    maintenance: u64,
 }
 
 /// An object with its `"type"` before the rest.
@@ -301,7 +305,7 @@ struct Typed<T> {
 }
 
 /// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps, then
-/// outages that are no incidents, then sums of what is not kept any more.
+/// outages that are no incidents, then sums of what is not kept any more, then maintenance.
 ///
 /// `progress` hears how many check results have been written since it last heard.
 ///
@@ -344,6 +348,13 @@ pub fn write(
     out.list("sums")?;
     for service in &order.services {
         end.sums += sums(reader, service, order.window, &mut out)?;
+    }
+    out.list("maintenance")?;
+    for one in reader.maintenance_log(Some(order.window))? {
+        if let Some(one) = MaintenanceJson::new(&one, |name| order.services.iter().any(|s| s.name == name)) {
+            out.one("maintenance", &one)?;
+            end.maintenance += 1;
+        }
     }
     out.end(&end)
 }

@@ -1,4 +1,4 @@
-//! Is it up now: `/health`, from memory; and is the monitor itself: `/livez` and `/readyz`.
+//! Is it up now: `/health`, from memory (and how it was, with `?at=`, from the history); and is the monitor itself: `/livez` and `/readyz`.
 
 use super::{
     Answer, ApiError,
@@ -72,10 +72,14 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
     }
 }
 
-/// `GET /health`
+/// `GET /health`, and with `?at=T` what it would have said then.
 pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+    params.only(&KNOWN)?;
     let now = site.clock.now();
-    answer(&site.board.all(), now, &headers, &params)
+    match params.at(now)? {
+        Some(at) => answer(&super::then(&site, at).await?, at, &headers, &params),
+        None => answer(&site.board.all(), now, &headers, &params),
+    }
 }
 
 /// `GET /health/{service}`
@@ -85,15 +89,24 @@ pub(super) async fn one(
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
+    params.only(&KNOWN)?;
     let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = super::then(&site, at).await?;
+        let service = services.into_iter().find(|s| s.service.name == name);
+        let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
+        return answer(&[service.ok_or_else(missing)?], at, &headers, &params);
+    }
     match site.board.get(&name) {
         Some(service) => answer(&[service], now, &headers, &params),
         None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
     }
 }
 
+/// What these paths take.
+const KNOWN: [&str; 2] = ["verbose", "at"];
+
 fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params: &Params) -> Answer<Response> {
-    params.only(&["verbose"])?;
     let is_verbose = is_verbose(params)?;
     let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
     let draft = headers
@@ -137,7 +150,10 @@ fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> s
             let status = s.status(now);
             let mut check = json!({
                 "componentType": "system",
-                "status": word(status.is_ok() || status == Status::Paused, status == Status::Degraded),
+                "status": word(
+                    status.is_ok() || matches!(status, Status::Paused | Status::Maintenance),
+                    matches!(status, Status::Degraded | Status::Maintenance),
+                ),
             });
             if let Some(last) = &s.last {
                 check["time"] = json!(Time(last.at));

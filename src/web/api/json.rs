@@ -1,12 +1,15 @@
 //! How the history's values look in JSON. Only grows: what is here is a promise.
 
-use crate::domain::{
-    check::{CheckResult, Outcome, Phase, Reason},
-    incident::{CauseChange, Gap, Outage},
-    time::UnixMs,
-    timeline::Tally,
-    uptime::{Uptime, us_to_ms},
-    window::Window,
+use crate::{
+    domain::{
+        check::{CheckResult, Outcome, Phase, Reason},
+        incident::{CauseChange, Gap, Outage},
+        time::UnixMs,
+        timeline::Tally,
+        uptime::{Uptime, us_to_ms},
+        window::Window,
+    },
+    store::Maintenance,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -180,6 +183,40 @@ impl<'a> From<&'a Gap> for GapJson<'a> {
     }
 }
 
+/// A window of maintenance.
+#[derive(Serialize, Debug)]
+pub(crate) struct MaintenanceJson<'a> {
+    from: Time,
+    to: Time,
+    /// The services that it is for; `null`: all.
+    services: Option<Vec<&'a str>>,
+    source: &'static str,
+    reason: &'a str,
+    noted_at: Time,
+    taken_back_at: Option<Time>,
+}
+
+impl<'a> MaintenanceJson<'a> {
+    /// A window as far as it is for some services; `None` where it is for none of them.
+    pub(crate) fn new(one: &'a Maintenance, wanted: impl Fn(&str) -> bool) -> Option<MaintenanceJson<'a>> {
+        let services = match &one.services {
+            None => None,
+            Some(names) => Some(names.iter().map(String::as_str).filter(|name| wanted(name)).collect::<Vec<_>>())
+                .filter(|names| !names.is_empty())
+                .map(Some)?,
+        };
+        Some(MaintenanceJson {
+            from: Time(one.window.from()),
+            to: Time(one.window.to()),
+            services,
+            source: one.source.as_str(),
+            reason: &one.reason,
+            noted_at: Time(one.noted_at),
+            taken_back_at: one.taken_back_at.map(Time),
+        })
+    }
+}
+
 /// The figures of one service over one window.
 #[derive(Serialize, Debug)]
 pub(super) struct UptimeJson {
@@ -264,8 +301,8 @@ impl BucketJson {
             degraded_ms: tally.degraded_ms,
             down_ms: tally.down_ms,
             unknown_ms: tally.unknown_ms,
-            maintenance_ms: 0,
-            gap_ms: window.length_ms() - tally.spoken_ms(),
+            maintenance_ms: tally.maintenance_ms,
+            gap_ms: tally.gap_ms(window.length_ms()),
             checks: tally.checks,
             failures: tally.failures,
             p50_ms: percentile(0.50),

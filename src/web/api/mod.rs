@@ -19,8 +19,13 @@ mod services;
 mod uptime;
 
 use super::site::Site;
-use crate::store::StoreError;
+use crate::{
+    board::ServiceNow,
+    domain::time::UnixMs,
+    store::{StoreError, Then},
+};
 use axum::{Router, routing::get};
+use std::sync::Arc;
 
 pub(crate) use error::{ApiError, as_problem};
 pub(super) use params::Params;
@@ -48,6 +53,16 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))
         .method_not_allowed_fallback(error::not_allowed)
+}
+
+/// How the services stood at a moment of the past.
+async fn then(site: &Site, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
+    match ask(site, move |site| site.reader.then(at, &site.board.all())).await? {
+        Then::Known(services) => Ok(services),
+        Then::Retired(from) => Err(ApiError::window(format!(
+            "single checks are kept from {from} on, so what was known at {at} can no longer be told"
+        ))),
+    }
 }
 
 /// Asks the history on a thread that may block.

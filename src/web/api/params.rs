@@ -66,6 +66,14 @@ impl Params {
         self.word(name, TIME, UnixMs::parse)
     }
 
+    /// `at=…`: a moment of the past.
+    pub(super) fn at(&self, now: UnixMs) -> Answer<Option<UnixMs>> {
+        match self.time("at")? {
+            Some(at) if at > now => Err(ApiError::window(format!("{at} lies in the future: it is {now}"))),
+            at => Ok(at),
+        }
+    }
+
     /// `window=…`, ending now, or `from=…` and `to=…`; seven days without either.
     pub(in crate::web) fn window(&self, now: UnixMs) -> Answer<Window> {
         Ok(self.window_or_none(now)?.unwrap_or(Window::ending(now, 7 * DAY_MS)))

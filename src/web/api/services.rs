@@ -14,20 +14,31 @@ use crate::{
         uptime::Budget,
         window::Window,
     },
-    store::StoredService,
+    store::{Reader, StoreError, StoredService},
     web::{figures::Figures, site::Site},
 };
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// The names of [`crate::web::figures::WINDOWS_MS`].
 const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
 
-/// `GET /api/v1/services`
+/// `GET /api/v1/services`, and with `?at=T` as it was known then. The figures are what is known today of the windows that
+/// end at T.
 pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
-    params.only(&[])?;
+    params.only(&["at"])?;
     let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = super::then(&site, at).await?;
+        let items = ask(&site, move |site| {
+            services
+                .iter()
+                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+        return Ok(Json(json!({ "items": items })));
+    }
     let items = ask(&site, move |site| {
         let services = site.board.all();
         let ids: Vec<_> = services.iter().map(|s| s.id).collect();
@@ -40,19 +51,33 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 
 /// `GET /api/v1/services/{name}`
 pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
-    params.only(&[])?;
+    params.only(&["at"])?;
     let now = site.clock.now();
-    let Some(service) = site.board.get(&name) else {
+    if let Some(at) = params.at(now)? {
+        let services = super::then(&site, at).await?;
+        let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
+        let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
+        let body =
+            ask(&site, move |site| whole(&site.reader, &service, &Figures::read(&site.reader, service.id, at)?, at));
+        return Ok(Json(body.await?));
+    }
+    let Some(asked) = site.board.get(&name) else {
         return unwatched(&site, name).await;
     };
-    let asked: Arc<ServiceNow> = service.clone();
-    let figures = ask(&site, move |site| site.figures.get(&site.reader, asked.id, now)).await?;
-    let mut body = summary(&service, &figures, now);
+    let body = ask(&site, move |site| {
+        let figures = site.figures.get(&site.reader, asked.id, now)?;
+        whole(&site.reader, &asked, &figures, now)
+    });
+    Ok(Json(body.await?))
+}
+
+/// All that there is to say of one service. It blocks.
+fn whole(reader: &Reader, service: &ServiceNow, figures: &Figures, now: UnixMs) -> Result<Value, StoreError> {
+    let mut body = summary(service, figures, now);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
-        let id = service.id;
-        let spent = ask(&site, move |site| site.reader.confirmed_down_ms(id, window, now)).await?;
+        let spent = reader.confirmed_down_ms(service.id, window, now)?;
         let budget = Budget::new(objective, window.length_ms(), spent);
         body["objective"] = json!({
             "objective": objective,
@@ -64,7 +89,7 @@ pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Pa
         });
     }
     body["configuration"] = Value::clone(&service.settings);
-    Ok(Json(body))
+    Ok(body)
 }
 
 fn open(outage: &Outage, now: UnixMs) -> Value {
@@ -109,6 +134,7 @@ fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
         "enabled": service.enabled,
         "status": now.status(at).as_str(),
         "since": now.status_since(at).map(Time),
+        "maintenance": now.timetable.at(at).map(|w| json!({ "from": Time(w.from()), "to": Time(w.to()) })),
         "interval_ms": service.cadence.interval_ms,
         "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),
         "certificate_expires_at": now.certificate_expires_at.map(Time),

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         check::{CheckResult, Outcome},
         incident::{Gap, Outage},
+        maintenance::Overlay,
         time::UnixMs,
         window::Window,
     },
@@ -29,6 +30,7 @@ pub(crate) struct CheckChart {
     pub(crate) levels: Vec<Level>,
     pub(crate) outages: Vec<Stretch>,
     pub(crate) gaps: Vec<Stretch>,
+    pub(crate) maintenance: Vec<Stretch>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) flags: Vec<Flag>,
     pub(crate) ticks: Vec<Tick>,
@@ -56,13 +58,15 @@ pub(crate) struct Flag {
 }
 
 impl CheckChart {
-    /// Draws checks (in any order) that lie in `window`, over the outages and gaps that reach into it. `scale` is the
+    /// Draws checks (in any order) that lie in `window`, over the outages, gaps and maintenance that reach into it. `scale` is the
     /// height of the scale in pixels.
+    #[expect(clippy::too_many_arguments, reason = "what is drawn, and on what")]
     pub(crate) fn new(
         window: Window,
         checks: &[CheckResult],
         outages: &[Outage],
         gaps: &[Gap],
+        maintenance: &Overlay,
         zone: Zone,
         now: UnixMs,
         scale: f64,
@@ -124,6 +128,7 @@ impl CheckChart {
             levels,
             outages: shown.iter().filter_map(stretches).collect(),
             gaps: gaps.iter().filter_map(|g| axis.stretch(g.from, g.to.unwrap_or(now))).collect(),
+            maintenance: maintenance.inside(window).filter_map(|w| axis.stretch(w.from(), w.to())).collect(),
             marks,
             flags,
             ticks: ticks::ticks(window, zone),
@@ -173,7 +178,7 @@ mod tests {
         let window = Window::new(UnixMs(0), UnixMs(10_000)).unwrap();
         let checks =
             [check(9_000, 5_000_000, Outcome::Down), check(0, 300, Outcome::Up), check(10_000, 300, Outcome::Up)];
-        let chart = CheckChart::new(window, &checks, &[], &[], Zone::UTC, UnixMs(10_000), 100.0);
+        let chart = CheckChart::new(window, &checks, &[], &[], &Overlay::NONE, Zone::UTC, UnixMs(10_000), 100.0);
         let marks: Vec<_> = chart.marks.iter().map(|m| (m.at, m.x.as_str(), m.outcome)).collect();
         assert_eq!(marks, [(0, "0%", "up"), (9_000, "90%", "down")]);
         for mark in &chart.marks {

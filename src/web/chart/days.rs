@@ -25,6 +25,8 @@ pub(crate) struct Days {
     pub(crate) degraded: String,
     pub(crate) down: String,
     pub(crate) unknown: String,
+    /// Nothing but maintenance.
+    pub(crate) maintenance: String,
     /// Not watched at all.
     pub(crate) none: String,
 }
@@ -37,17 +39,19 @@ enum Cell {
     /// With its height.
     Down(f64),
     Unknown,
+    Maintenance,
     None,
 }
 
 fn cell(day: Window, tally: &Tally) -> Cell {
-    let gap_ms = day.length_ms() - tally.spoken_ms();
+    let gap_ms = tally.gap_ms(day.length_ms());
     if tally.down_ms > 0 || tally.failures > 0 {
         // Nine units for a second, the whole height for some hours.
         let seconds = (tally.down_ms as f64 / 1000.0).max(1.0);
         return Cell::Down((9.0 + 2.75 * seconds.log10()).min(HEIGHT));
     }
     match () {
+        () if tally.spoken_ms() == 0 && tally.maintenance_ms > 0 => Cell::Maintenance,
         () if tally.spoken_ms() == 0 => Cell::None,
         () if gap_ms > 2 * HOUR_MS => Cell::Unknown,
         () if tally.degraded_ms > 5 * MINUTE_MS => Cell::Degraded,
@@ -87,6 +91,7 @@ impl Days {
             none: line(Cell::None, 19),
             degraded: bars(&|cell| (cell == Cell::Degraded).then_some(10.0)),
             unknown: bars(&|cell| (cell == Cell::Unknown).then_some(6.0)),
+            maintenance: bars(&|cell| (cell == Cell::Maintenance).then_some(6.0)),
             down: bars(&|cell| match cell {
                 Cell::Down(height) => Some(height),
                 _ => None,

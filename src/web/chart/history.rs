@@ -7,6 +7,7 @@ use super::{
 use crate::{
     domain::{
         incident::{Gap, Outage},
+        maintenance::Overlay,
         time::UnixMs,
         timeline::{Buckets, Tally},
         window::Window,
@@ -32,6 +33,7 @@ pub(crate) struct History<'a> {
     /// Those that overlap the window, incidents and blips.
     pub(crate) outages: &'a [Outage],
     pub(crate) gaps: &'a [Gap],
+    pub(crate) maintenance: &'a Overlay,
     /// The first result ever: before it nothing was watched.
     pub(crate) watched_from: Option<UnixMs>,
     pub(crate) now: UnixMs,
@@ -57,6 +59,7 @@ pub(crate) struct HistoryChart {
     pub(crate) over_label: String,
     pub(crate) outages: Vec<Fall>,
     pub(crate) gaps: Vec<Stretch>,
+    pub(crate) maintenance: Vec<Stretch>,
     pub(crate) flags: Vec<Flag>,
     pub(crate) strip: Strip,
     pub(crate) ticks: Vec<Tick>,
@@ -77,7 +80,7 @@ pub(crate) struct Flag {
     pub(crate) x: String,
     pub(crate) y: f64,
     pub(crate) text: String,
-    /// `down` or `unknown`.
+    /// `down`, `maintenance` or `unknown`.
     pub(crate) kind: &'static str,
     pub(crate) end: bool,
     /// Left out on a narrow screen.
@@ -117,6 +120,7 @@ impl HistoryChart {
             over_label: words::axis_time(max_ms),
             outages: history.outages.iter().filter_map(|o| fall(axis, o, history.now)).collect(),
             gaps: unobserved(history, axis),
+            maintenance: maintenance(history, axis),
             flags: Vec::new(),
             strip: strip(history.buckets, axis),
             ticks: ticks::ticks(window, history.zone),
@@ -219,6 +223,10 @@ fn fall(axis: Axis, outage: &Outage, now: UnixMs) -> Option<Fall> {
     Some(Fall { x: stretch.x, width: stretch.width, continues: outage.started_at < axis.0.from() })
 }
 
+fn maintenance(history: &History<'_>, axis: Axis) -> Vec<Stretch> {
+    history.maintenance.inside(axis.0).filter_map(|w| axis.stretch(w.from(), w.to())).collect()
+}
+
 /// Gaps, and the time before anything was watched.
 fn unobserved(history: &History<'_>, axis: Axis) -> Vec<Stretch> {
     let before = match history.watched_from {
@@ -287,6 +295,12 @@ fn flags(history: &History<'_>, axis: Axis) -> Vec<Flag> {
         if ms * 200 > window.length_ms() {
             let at = gap.from.max(window.from());
             wishes.push(Wish { at, ms, text: "not observed".into(), kind: "unknown", minor: true });
+        }
+    }
+    for window in history.maintenance.inside(window) {
+        let (at, ms) = (window.from(), window.length_ms());
+        if ms * 200 > axis.0.length_ms() {
+            wishes.push(Wish { at, ms, text: "maintenance".into(), kind: "maintenance", minor: true });
         }
     }
     wishes.sort_by_key(|wish| std::cmp::Reverse((wish.kind == "down", wish.ms)));

@@ -22,6 +22,7 @@ pub(crate) struct HourRow {
     pub(crate) degraded: String,
     pub(crate) down: String,
     pub(crate) gaps: Vec<Stretch>,
+    pub(crate) maintenance: Vec<Stretch>,
 }
 
 /// What an hour is drawn as: a kind, and how high.
@@ -32,6 +33,8 @@ enum Cell {
     /// In three heights: under a minute, under a quarter of an hour, longer.
     Down(f64),
     Gap,
+    /// Nothing else, or hardly anything else.
+    Maintenance,
 }
 
 fn cell(window: Window, sums: &Tally) -> Cell {
@@ -39,7 +42,8 @@ fn cell(window: Window, sums: &Tally) -> Cell {
         () if sums.down_ms > 15 * MINUTE_MS => Cell::Down(19.0),
         () if sums.down_ms > MINUTE_MS => Cell::Down(13.0),
         () if sums.down_ms > 0 => Cell::Down(7.0),
-        () if sums.spoken_ms() * 2 < window.length_ms() => Cell::Gap,
+        () if sums.gap_ms(window.length_ms()) * 2 > window.length_ms() => Cell::Gap,
+        () if sums.spoken_ms() * 2 < window.length_ms() && sums.maintenance_ms > 0 => Cell::Maintenance,
         () if sums.degraded_ms > 5 * MINUTE_MS => Cell::Degraded,
         () => Cell::Up,
     }
@@ -55,15 +59,18 @@ impl HourRow {
         for run in cells.chunk_by(|a, b| a.1 == b.1) {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
             let (from, to) = (first.0.from(), last.0.to());
-            if let Cell::Gap = first.1 {
-                row.gaps.extend(axis.stretch(from, to));
-                continue;
-            }
             let (path, height) = match first.1 {
                 Cell::Up => (&mut row.up, 3.0),
                 Cell::Degraded => (&mut row.degraded, 9.0),
                 Cell::Down(height) => (&mut row.down, height),
-                Cell::Gap => continue,
+                Cell::Gap => {
+                    row.gaps.extend(axis.stretch(from, to));
+                    continue;
+                }
+                Cell::Maintenance => {
+                    row.maintenance.extend(axis.stretch(from, to));
+                    continue;
+                }
             };
             let left = axis.share(from) * WIDE;
             let width = short((axis.share(to) * WIDE - left).max(1.0));

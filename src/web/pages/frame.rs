@@ -6,6 +6,7 @@ use super::{
     shown::{self, Truth},
 };
 use crate::{
+    board::ServiceNow,
     domain::{status::Overall, time::UnixMs},
     store::StoreError,
     web::{site::Site, words, zone::Moment},
@@ -114,6 +115,8 @@ struct Frame<'a> {
     trouble: Option<String>,
     /// Whether the page is to stay fresh.
     live: bool,
+    /// The moment of the past that it shows: nothing on it goes on.
+    past: Option<String>,
     version: &'static str,
 }
 
@@ -162,6 +165,24 @@ pub(super) fn whole(page: Response) -> Response {
     (no_store(), page).into_response()
 }
 
+/// Renders a page as it would have been at a moment of the past, at which the services stood like this.
+pub(super) fn page_then(
+    site: &Site,
+    query: &Query,
+    (at, services): (UnixMs, &[Arc<ServiceNow>]),
+    framing: Framing,
+    template: &str,
+    content: impl Serialize,
+) -> Result<Response, PageError> {
+    let mut frame = frame(site, query, at, framing, services);
+    (frame.past, frame.live, frame.trouble) = (Some(at.to_string()), false, None);
+    let html = site.templates.render(template, frame, content).map_err(|error| {
+        tracing::error!("a page of the past could not be made: {error:#}");
+        PageError::broke()
+    })?;
+    Ok((no_store(), Html(html)).into_response())
+}
+
 fn age(ms: i64) -> String {
     if ms < 1000 { "just now".to_owned() } else { format!("{} ago", words::duration(ms / 1000 * 1000)) }
 }
@@ -179,10 +200,13 @@ fn html(
     template: &str,
     content: impl Serialize,
 ) -> Result<String, minijinja::Error> {
-    let services = site.board.all();
+    site.templates.render(template, frame(site, query, now, framing, &site.board.all()), content)
+}
+
+fn frame<'a>(site: &'a Site, query: &Query, now: UnixMs, framing: Framing, services: &[Arc<ServiceNow>]) -> Frame<'a> {
     let last = services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
     let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
-    let frame = Frame {
+    Frame {
         title: framing.title,
         product: &site.title,
         base: &site.base_path,
@@ -198,9 +222,9 @@ fn html(
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: site.writer.trouble(),
         live: framing.live,
+        past: None,
         version: env!("CARGO_PKG_VERSION"),
-    };
-    site.templates.render(template, frame, content)
+    }
 }
 
 /// Why there is no such page, in words for the reader.

@@ -165,12 +165,22 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     for (i, (window, heading)) in spans.into_iter().enumerate() {
         let checks = reader.checks(service.id, window, None, None, CHECKS)?;
         let gaps = reader.gaps(service.id, window, now)?;
+        let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
         drawn.push(Span {
             heading,
             note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
             said: format!("{failed} of {} checks failed in this time.", checks.len()),
-            chart: CheckChart::new(window, &checks, std::slice::from_ref(&drawn_outage), &gaps, zone, now, 168.0),
+            chart: CheckChart::new(
+                window,
+                &checks,
+                std::slice::from_ref(&drawn_outage),
+                &gaps,
+                &maintenance,
+                zone,
+                now,
+                168.0,
+            ),
         });
         if i == 0 {
             around_start = checks;

@@ -1,7 +1,7 @@
 //! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
 
 use super::{
-    Page,
+    Page, PageError,
     frame::{self, Framing},
     query::Query,
     shown::{self, Kind, Ticking, Truth, service_url},
@@ -14,7 +14,7 @@ use crate::{
         time::{MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{OutageFilter, OutageKind, Reader, StoreError},
+    store::{OutageFilter, OutageKind, Reader, StoreError, Then},
     web::{
         chart::{CheckChart, Days, Spark, month_labels},
         figures::{Figures, Share},
@@ -32,11 +32,21 @@ const SHOWN_WHOLE: usize = 1;
 
 #[derive(Serialize)]
 struct Content {
+    /// The moment of the past that is shown.
+    past: Option<Past>,
     truth: Truth,
     after: Vec<Sentence>,
     open: Option<Open>,
     list: List,
     months: Vec<(String, String)>,
+}
+
+#[derive(Serialize)]
+struct Past {
+    said: String,
+    /// As the address has it.
+    at: String,
+    back: String,
 }
 
 /// A sentence of words and links.
@@ -118,6 +128,7 @@ struct Row {
     uptime: [Cell; 4],
     days: Days,
     days_said: String,
+    days_url: String,
 }
 
 #[derive(Serialize)]
@@ -153,6 +164,9 @@ const SORTS: [(Sort, &str, &str); 4] = [
 /// `GET /dashboard`
 pub(super) async fn page(State(site): State<Site>, query: Query, headers: HeaderMap) -> Page {
     let (now, changes) = (site.clock.now(), site.board.changes());
+    if let Some(at) = query.at(now)? {
+        return past(site, query, at, now).await;
+    }
     let make = async {
         let asked = query.clone();
         let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
@@ -161,6 +175,95 @@ pub(super) async fn page(State(site): State<Site>, query: Query, headers: Header
     };
     let page = site.pages.get(query.key(), changes, now, &headers, make).await?;
     Ok(frame::whole(page))
+}
+
+/// `GET /dashboard?at=T`: the overview as it was known then.
+async fn past(site: Site, query: Query, at: UnixMs, now: UnixMs) -> Page {
+    let asked = query.clone();
+    let made = super::blocking(&site, move |site| content_then(site, &asked, at, now)).await?;
+    let (services, content) = made.map_err(|kept_from| {
+        let (said, from) = (query.zone.dated(at, now).text, query.zone.dated(kept_from, now).text);
+        let first = query.with(&[("at", Some(&kept_from.to_string()))]);
+        PageError::unprocessable(
+            "What was known then can no longer be told",
+            format!("This is about {said}, and single checks are kept from {from} on."),
+            Some((format!("Show {from}"), first)),
+        )
+    })?;
+    let title = format!("{} · {}", query.zone.dated(at, now).text, site.title);
+    let framing = Framing { title, current: "now", live: false };
+    frame::page_then(&site, &query, (at, &services), framing, "now.html", content)
+}
+
+/// What the page needs of the past; or from when on it could be told.
+type Told = Result<(Vec<Arc<ServiceNow>>, Content), UnixMs>;
+
+fn content_then(site: &Site, query: &Query, at: UnixMs, now: UnixMs) -> Result<Told, StoreError> {
+    let services = match site.reader.then(at, &site.board.all())? {
+        Then::Known(services) => services,
+        Then::Retired(from) => return Ok(Err(from)),
+    };
+    let see = |service: &Arc<ServiceNow>| {
+        let figures = Arc::new(Figures::read(&site.reader, service.id, at)?);
+        Ok(Seen { status: service.status(at), now: service.clone(), figures })
+    };
+    let seen = services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
+    let latest = OutageFilter {
+        kind: OutageKind::All,
+        window: Window::new(UnixMs::MIN, at),
+        open: Some(false),
+        ..OutageFilter::default()
+    };
+    let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
+    let (mut truth, mut after) = say(site, &seen, latest.as_ref(), query.zone, at);
+    in_the_past(&mut truth, &mut after);
+    let zone = query.zone;
+    let then = Past {
+        said: format!("{} at {}", zone.date_said(at, now), zone.clock(at)),
+        at: query.get("at").unwrap_or("").to_owned(),
+        back: format!("{}/dashboard{}", site.base_path, query.with(&[("at", None)])),
+    };
+    let mut list = list(site, &seen, query, at);
+    list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
+    // A service's page has no past of its own: it shows the time up to then.
+    let upto = url::form_urlencoded::Serializer::new(String::new()).append_pair("to", &at.to_string()).finish();
+    for row in list.sections.iter_mut().flat_map(|section| &mut section.rows) {
+        row.days_url = format!("{}?{upto}&window=90d", row.url);
+        row.url = format!("{}?{upto}", row.url);
+    }
+    let open = open(site, &seen, zone, at)?;
+    Ok(Ok((services, Content { past: Some(then), truth, after, open, list, months: month_labels(90, at) })))
+}
+
+/// Our own words, as one says them of what is over.
+fn in_the_past(truth: &mut Truth, after: &mut [Sentence]) {
+    let past = |text: &mut String| {
+        for (now, then) in [
+            ("has been", "had been"),
+            ("have had", "had had"),
+            ("has had", "had had"),
+            ("Nothing has failed", "Nothing had failed"),
+            ("failed the latest check and is being", "had failed the latest check and was being"),
+            (" are ", " were "),
+            (" is ", " was "),
+        ] {
+            *text = text.replace(now, then);
+        }
+        if text == "is" {
+            "was".clone_into(text);
+        }
+    };
+    past(&mut truth.before);
+    past(&mut truth.strong);
+    // What follows a colon are the words of a check, or count back from then.
+    if !truth.rest.starts_with(':') {
+        past(&mut truth.rest);
+    }
+    after
+        .iter_mut()
+        .flat_map(|sentence| &mut sentence.0)
+        .filter(|part| part.url.is_none())
+        .for_each(|p| past(&mut p.text));
 }
 
 fn title(truth: &Truth, product: &str) -> String {
@@ -198,6 +301,7 @@ fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreErro
     let seen = seen(site, now)?;
     let (truth, after) = say(site, &seen, latest_outage(site)?.as_ref(), query.zone, now);
     Ok(Content {
+        past: None,
         truth,
         after,
         open: open(site, &seen, query.zone, now)?,
@@ -211,7 +315,8 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
     let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
     let (down, stale, degraded, pending) =
         (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
-    let watched = seen.iter().filter(|s| s.status != Status::Paused).count();
+    let in_maintenance = of(Status::Maintenance);
+    let watched = seen.iter().filter(|s| s.status != Status::Paused).count() - in_maintenance.len();
     let name = |s: &Seen| (s.now.service.name.clone(), service_url(&site.base_path, &s.now.service.name));
     let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
     let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
@@ -260,10 +365,18 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
             words::duration(within)
         );
         Truth::plain(Kind::Pending, said)
+    } else if watched == 0 && !in_maintenance.is_empty() {
+        match in_maintenance[..] {
+            [one] => about(one, "has been", "in maintenance for", String::new(), Kind::Maintenance),
+            _ => Truth {
+                strong: format!("{} services are in maintenance", in_maintenance.len()),
+                ..Truth::plain(Kind::Maintenance, "")
+            },
+        }
     } else if watched == 0 {
         Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
     } else if watched == 1 {
-        let one = seen.iter().find(|s| s.status != Status::Paused);
+        let one = seen.iter().find(|s| !matches!(s.status, Status::Paused | Status::Maintenance));
         Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
     } else {
         let up = watched - pending.len();
@@ -272,9 +385,12 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         Truth::plain(Kind::Up, said)
     };
     after.extend(also(site, seen, &truth, now));
+    if truth.kind != Kind::Maintenance && !in_maintenance.is_empty() {
+        after.push(announced(&in_maintenance, |s| name(s).1));
+    }
     let failing: Vec<Part> = seen
         .iter()
-        .filter(|s| !matches!(s.status, Status::Down | Status::Paused) && s.now.outage.is_some())
+        .filter(|s| !matches!(s.status, Status::Down | Status::Paused | Status::Maintenance) && s.now.outage.is_some())
         .take(5)
         .map(|s| Part { text: s.now.service.name.clone(), url: Some(name(s).1) })
         .collect();
@@ -288,6 +404,19 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
         after.extend(said.map(|text| Sentence(vec![Part { text, url: None }])));
     }
     (truth, after)
+}
+
+/// What is in maintenance, where that is not the whole truth.
+fn announced(services: &[&Seen], url: impl Fn(&Seen) -> String) -> Sentence {
+    if services.len() > 3 {
+        let text = format!("{} services are in maintenance.", services.len());
+        return Sentence(vec![Part { text, url: None }]);
+    }
+    let names = services.iter().map(|s| Part { text: s.now.service.name.clone(), url: Some(url(s)) }).collect();
+    let mut parts = joined(names);
+    let verb = if services.len() == 1 { " is in maintenance." } else { " are in maintenance." };
+    parts.push(Part { text: verb.into(), url: None });
+    Sentence(parts)
 }
 
 fn failing_none(seen: &[Seen]) -> bool {
@@ -393,6 +522,7 @@ fn open_incident(
     let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
     let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
     let checks = reader.checks(service.now.id, window, None, None, 600)?;
+    let maintenance = reader.maintenance(service.now.id, window)?;
     let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
     let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
     let name = &service.now.service.name;
@@ -406,7 +536,7 @@ fn open_incident(
         to_confirm: words::duration(outage.confirmed_at.map_or(0, |at| at.since(outage.started_at))),
         failed: words::count(outage.checks_failed),
         excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
-        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], zone, now, 106.0),
+        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
         chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
         minutes,
     })
@@ -514,12 +644,19 @@ fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String 
 }
 
 fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
-    let (mut up, mut all) = (0, 0);
-    for service in services.filter(|s| s.status != Status::Paused) {
-        all += 1;
-        up += usize::from(service.status == Status::Up);
+    let (mut up, mut all, mut in_maintenance) = (0, 0, false);
+    for service in services {
+        match service.status {
+            Status::Paused => {}
+            Status::Maintenance => in_maintenance = true,
+            status => {
+                all += 1;
+                up += usize::from(status == Status::Up);
+            }
+        }
     }
     match (up, all) {
+        (_, 0) if in_maintenance => "in maintenance".to_owned(),
         (_, 0) => "paused".to_owned(),
         (up, all) if up == all => "all up".to_owned(),
         (up, all) => format!("{up} of {all} up"),
@@ -560,6 +697,7 @@ fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
         spark: Spark::new(&seen.figures.hours),
         uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
         days: Days::new(&seen.figures.days),
+        days_url: format!("{}?window=90d", service_url(&site.base_path, &service.name)),
         days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
     }
 }
@@ -588,6 +726,10 @@ fn sub(seen: &Seen, now: UnixMs) -> String {
         },
         Status::Pending if seen.now.outage.is_some() => reason().unwrap_or_default(),
         Status::Pending => "no result yet".to_owned(),
+        Status::Maintenance => match &seen.now.last {
+            Some(last) if last.outcome.passed() == Some(false) => format!("failing: {}", reason().unwrap_or_default()),
+            _ => short_target(&seen.now.service.target),
+        },
         Status::Paused => "not checked: enabled = false".to_owned(),
         Status::Up if seen.now.outage.is_some() => {
             format!("failing, checked again: {}", reason().unwrap_or_default())

@@ -77,13 +77,14 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
     let mut services = Vec::new();
     let mut outages = Vec::new();
     let mut worst = Kind::Up;
-    let (mut down, mut slow, mut unknown) = (0u64, 0u64, 0u64);
+    let (mut down, mut slow, mut unknown, mut planned) = (0u64, 0u64, 0u64, 0usize);
     for one in published.iter() {
         let Some(service) = site.board.get(&one.name) else { continue };
         let (kind, word) = match service.status(now) {
             Status::Up => (Kind::Up, "Up"),
             Status::Degraded => (Kind::Degraded, "Slow or limited"),
             Status::Down => (Kind::Down, "Down"),
+            Status::Maintenance => (Kind::Maintenance, "Planned work"),
             Status::Unknown | Status::Pending => (Kind::Unknown, "Not known"),
             Status::Paused => (Kind::Paused, "Not watched"),
         };
@@ -91,6 +92,7 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             Kind::Down => down += 1,
             Kind::Degraded => slow += 1,
             Kind::Unknown => unknown += 1,
+            Kind::Maintenance => planned += 1,
             _ => {}
         }
         let figures = site.figures.get(&site.reader, service.id, now)?;
@@ -125,6 +127,16 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
     }
     outages.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let truth = match (down, slow, unknown) {
+        (0, 0, 0) if planned > 0 => {
+            worst = Kind::Maintenance;
+            match planned == services.len() {
+                true => "Planned work is under way".to_owned(),
+                false => {
+                    let services = words::counted(planned as u64, "service", "services");
+                    format!("Planned work is under way on {services}; everything else is up")
+                }
+            }
+        }
         (0, 0, 0) => "Everything is up".to_owned(),
         (0, 0, n) => {
             worst = Kind::Unknown;

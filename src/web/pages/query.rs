@@ -132,6 +132,25 @@ impl Query {
         })
     }
 
+    /// `at=…`: a moment of the past, in the reader's zone.
+    pub(super) fn at(&self, now: UnixMs) -> Result<Option<UnixMs>, PageError> {
+        let Some(text) = self.get("at") else { return Ok(None) };
+        let Some(at) = self.zone.read(text) else {
+            return Err(PageError::bad_request(
+                format!("“{}” is no time", crate::web::words::clipped(text, 40)),
+                "“at” takes a date such as 2026-11-20, or a date and time such as 2026-11-20T03:00.",
+            ));
+        };
+        if at > now {
+            return Err(PageError::unprocessable(
+                "This moment lies in the future",
+                format!("It is {} now.", self.zone.dated(now, now).text),
+                Some(("Back to now".to_owned(), self.with(&[("at", None)]))),
+            ));
+        }
+        Ok(Some(at))
+    }
+
     /// A whole number that a parameter holds.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()

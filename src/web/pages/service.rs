@@ -17,7 +17,7 @@ use crate::{
         uptime::{Budget, Uptime},
         window::Window,
     },
-    store::{OutageFilter, OutageKind, StoreError, StoredService},
+    store::{Maintenance, OutageFilter, OutageKind, Source, StoreError, StoredService},
     web::{
         chart::{BoundsScale, CheckChart, History, HistoryChart, PhaseChart},
         figures::FigureCache,
@@ -63,6 +63,7 @@ struct Content {
     outages_said: String,
     outages_more: bool,
     gaps: Vec<GapRow>,
+    maintenance: Vec<MaintenanceRow>,
     checks: Checks,
 }
 
@@ -142,6 +143,15 @@ struct GapRow {
 }
 
 #[derive(Serialize)]
+struct MaintenanceRow {
+    from: Moment,
+    to: Moment,
+    lasts: String,
+    reason: String,
+    by_hand: bool,
+}
+
+#[derive(Serialize)]
 struct Checks {
     rows: Vec<CheckRow>,
     scale: String,
@@ -193,15 +203,23 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
     let outages = reader.outages(&filter, None, OUTAGES)?;
     let drawn: Vec<Outage> = outages.iter().map(|outage| shown::as_seen(site, outage)).collect();
     let gaps = reader.gaps(id, window, now)?;
+    let maintenance = reader.maintenance(id, window)?;
     let watched_from = reader.first_check_at(id)?;
     let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
         let checks = reader.checks(id, window, None, None, DOTS as u32)?;
-        let chart = CheckChart::new(window, &checks, &drawn, &gaps, zone, now, 216.0);
+        let chart = CheckChart::new(window, &checks, &drawn, &gaps, &maintenance, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
         let buckets = reader.history(id, window, STEPS, now)?;
-        let chart =
-            HistoryChart::new(&History { buckets: &buckets, outages: &drawn, gaps: &gaps, watched_from, now, zone });
+        let chart = HistoryChart::new(&History {
+            buckets: &buckets,
+            outages: &drawn,
+            gaps: &gaps,
+            maintenance: &maintenance,
+            watched_from,
+            now,
+            zone,
+        });
         let step = format!("One step is {}.", words::duration(buckets.size_ms()));
         (Some(chart), None, step)
     };
@@ -239,11 +257,34 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
                 open: gap.to.is_none(),
             })
             .collect(),
+        maintenance: maintenance_rows(site, subject, window, zone, now)?,
         uptime: uptime_shown(site, subject, &uptime, window, watched_from, zone, now)?,
         outages: rows,
         checks: checks(site, subject, query, window, now)?,
         range,
     })
+}
+
+/// The maintenance that reaches into the range, newest first.
+fn maintenance_rows(
+    site: &Site,
+    subject: &Subject,
+    window: Window,
+    zone: Zone,
+    now: UnixMs,
+) -> Result<Vec<MaintenanceRow>, StoreError> {
+    let log = site.reader.maintenance_log(Some(window))?;
+    let mine = |one: &Maintenance| {
+        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&subject.stored.name))
+    };
+    let row = |one: &Maintenance| MaintenanceRow {
+        from: zone.dated(one.window.from(), now),
+        to: zone.dated(one.window.to(), now),
+        lasts: words::duration(one.window.length_ms()),
+        reason: one.reason.clone(),
+        by_hand: one.source == Source::Hand,
+    };
+    Ok(log.iter().rev().filter(|one| mine(one)).take(20).map(row).collect())
 }
 
 /// What is the case with this service.
@@ -281,6 +322,11 @@ fn truth(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
         Status::Pending => {
             let rest = if service.outage.is_some() { "is failing, and was never seen up" } else { "has no result yet" };
             say(Kind::Pending, rest, "", None, String::new())
+        }
+        Status::Maintenance => {
+            let until =
+                service.timetable.at(now).map(|window| format!(", until {}", zone.moment(window.to(), now).text));
+            say(Kind::Maintenance, "has been", "in maintenance for", ticking, until.unwrap_or_default())
         }
         Status::Paused => say(Kind::Paused, "is paused: it is not checked", "", None, String::new()),
     }
@@ -475,6 +521,7 @@ fn uptime_shown(
             (Kind::Degraded, "Degraded", words::duration(uptime.degraded_ms)),
             (Kind::Down, "Down", words::duration(uptime.down_ms)),
             (Kind::Unknown, "Not judged", words::duration(uptime.unknown_ms)),
+            (Kind::Maintenance, "Maintenance", words::duration(uptime.maintenance_ms)),
         ],
         gap: words::duration(uptime.gap_ms),
         total: words::duration(uptime.window.length_ms()),

@@ -25,6 +25,7 @@ pub(super) enum Kind {
     Unknown,
     Degraded,
     Pending,
+    Maintenance,
     Up,
     Paused,
 }
@@ -36,6 +37,7 @@ impl Kind {
             Status::Unknown => Kind::Unknown,
             Status::Degraded => Kind::Degraded,
             Status::Pending => Kind::Pending,
+            Status::Maintenance => Kind::Maintenance,
             Status::Up => Kind::Up,
             Status::Paused => Kind::Paused,
         }
@@ -59,6 +61,7 @@ pub(super) fn status_word(status: Status) -> &'static str {
         Status::Degraded => "Degraded",
         Status::Down => "Down",
         Status::Unknown => "Stale",
+        Status::Maintenance => "Maintenance",
         Status::Paused => "Paused",
     }
 }

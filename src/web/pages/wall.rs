@@ -69,7 +69,8 @@ async fn content(site: &Site, query: &Query, now: crate::domain::time::UnixMs) -
             name: service.service.name.clone(),
         }
     };
-    let (good, bad): (Vec<_>, Vec<_>) =
-        services.into_iter().partition(|(status, _)| matches!(status, Status::Up | Status::Paused));
+    let (good, bad): (Vec<_>, Vec<_>) = services
+        .into_iter()
+        .partition(|(status, _)| matches!(status, Status::Up | Status::Paused | Status::Maintenance));
     Ok(Content { truth, bad: bad.into_iter().map(tile).collect(), good: good.into_iter().map(tile).collect(), dense })
 }

@@ -1,0 +1,173 @@
+//! `history maintenance`: time of the past that was maintenance, an overlay over the results.
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::{time::UnixMs, window::Window},
+    store::{Maintenance, Mark, Marking, Reader, Source},
+};
+use anyhow::{Context, bail};
+use comfy_table::{Table, presets};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+#[derive(clap::Subcommand, Debug)]
+pub(in crate::cli) enum Command {
+    /// Mark past time as maintenance: it stands on neither side of uptime from then on
+    ///
+    /// No check result is changed, and incidents that were opened stay in the log; their time in the window is no
+    /// downtime any more. The service must not be running. Maintenance that is still to come is announced in the
+    /// configuration, with [[maintenance]].
+    Add(Add),
+    /// List all maintenance, with its number: what was announced and what was marked
+    List(List),
+    /// Take a mark back by its number; it stays in the list
+    Remove(Remove),
+}
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct Add {
+    /// From this time or date (UTC) on, such as 2026-11-16T03:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: UnixMs,
+    /// Up to, and not including, this time; not later than now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: UnixMs,
+    /// Only of this service (may be repeated); without --service and --group of all
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Only of the services of this group (may be repeated)
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// What was done
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct List {
+    /// One JSON object per window and line, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct Remove {
+    /// The number of the mark, as listed
+    #[arg(value_name = "ID")]
+    id: i64,
+}
+
+fn time(text: &str) -> Result<UnixMs, &'static str> {
+    UnixMs::parse(text).ok_or("an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date")
+}
+
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode> {
+    let (path, now) = (&config.storage.path, Clock::system().now());
+    match command {
+        Command::Add(args) => add(path, args, now),
+        Command::List(args) => list(path, &args),
+        Command::Remove(args) => remove(path, &args, now),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
+    let window = Window::new(args.from, args.to)
+        .with_context(|| format!("this window ends before it begins: {} to {}", args.from, args.to))?;
+    if args.reason.trim().is_empty() {
+        bail!("the reason is empty: say what was done");
+    }
+    let mut services = args.services;
+    if !args.groups.is_empty() {
+        let known = Reader::open(path)?.services()?;
+        for group in &args.groups {
+            let members = known.iter().filter(|s| s.group.as_ref() == Some(group)).map(|s| s.name.clone());
+            let before = services.len();
+            services.extend(members);
+            if services.len() == before {
+                bail!("there is no group named “{group}” in the history");
+            }
+        }
+    }
+    services.sort();
+    services.dedup();
+    let mark = Mark { window, services: Some(services).filter(|s| !s.is_empty()), reason: args.reason };
+    let id = Marking::open(path)?.add(&mark, now, progress)?;
+    println!("{}", sentence(id, "is marked", &mark.window, mark.services.as_deref()));
+    Ok(())
+}
+
+fn remove(path: &Path, args: &Remove, now: UnixMs) -> anyhow::Result<()> {
+    let one = Marking::open(path)?.take_back(args.id, now, progress)?;
+    println!("{}", sentence(one.id, "is taken back", &one.window, one.services.as_deref()));
+    Ok(())
+}
+
+fn sentence(id: i64, done: &str, window: &Window, services: Option<&[String]>) -> String {
+    format!("maintenance {id} {done}: {} to {}, {}", window.from(), window.to(), of(services))
+}
+
+fn of(services: Option<&[String]>) -> String {
+    services.map_or("all services".to_owned(), |names| names.join(", "))
+}
+
+/// Says on a terminal how far it is.
+fn progress(done: usize, all: usize) {
+    let mut terminal = io::stderr();
+    if all > 1 && terminal.is_terminal() {
+        let end = if done == all { "\r\u{1b}[K" } else { "" };
+        // Whether anybody sees it changes nothing.
+        let _ = write!(terminal, "\r{done} of {all} services{end}").and_then(|()| terminal.flush());
+    }
+}
+
+fn list(path: &Path, args: &List) -> anyhow::Result<()> {
+    let log = Reader::open(path)?.maintenance_log(None)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        for one in &log {
+            writeln!(out, "{}", as_json(one))?;
+        }
+        return Ok(());
+    }
+    if log.is_empty() {
+        writeln!(out, "there is no maintenance in this history")?;
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["id", "from", "to", "services", "by", "reason"]);
+    for one in &log {
+        let by = match (one.source, one.taken_back_at) {
+            (_, Some(at)) => format!("taken back {at}"),
+            (Source::Config, None) => "configuration".to_owned(),
+            (Source::Hand, None) => format!("hand, {}", one.noted_at),
+        };
+        table.add_row([
+            one.id.to_string(),
+            one.window.from().to_string(),
+            one.window.to().to_string(),
+            of(one.services.as_deref()),
+            by,
+            one.reason.clone(),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    Ok(())
+}
+
+fn as_json(one: &Maintenance) -> serde_json::Value {
+    serde_json::json!({
+        "id": one.id,
+        "from": one.window.from().to_string(),
+        "to": one.window.to().to_string(),
+        "services": one.services,
+        "source": one.source.as_str(),
+        "reason": one.reason,
+        "noted_at": one.noted_at.to_string(),
+        "taken_back_at": one.taken_back_at.map(|at| at.to_string()),
+    })
+}
