@@ -148,7 +148,7 @@ fn believed(conn: &Connection, service: ServiceId, first: Option<UnixMs>) -> Res
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for (from, to) in gap {
-        life::note_gap(conn, service, from, to, why(conn, service, from, to)?)?;
+        life::note_gap(conn, service, from, to, why(conn, service, from, from, to)?)?;
     }
     Ok(())
 }
@@ -231,7 +231,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
                 outage.down_ms += failed_until(last_at, at.min(silent_from), &all).since(last_at);
             }
             if silent_from < at {
-                life::note_gap(conn, service, silent_from, at, why(conn, service, silent_from, at)?)?;
+                life::note_gap(conn, service, silent_from, at, why(conn, service, last_at, silent_from, at)?)?;
             }
         }
         let changes = health.observe(thresholds, at, outcome, &announced);
@@ -319,8 +319,9 @@ fn last_ok_before_rows(conn: &Connection, service: ServiceId, at: UnixMs, first:
 }
 
 /// Why nothing was observed: what was said of just this gap, or of those that it shares most time with; else what
-/// interrupted the monitor, or that it was off.
-fn why(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs) -> Result<GapReason> {
+/// interrupted the monitor, or that it was off. `last_at` is the last result before it. Of what lay in maintenance nothing
+/// is said.
+fn why(conn: &Connection, service: ServiceId, last_at: UnixMs, from: UnixMs, to: UnixMs) -> Result<GapReason> {
     let rank = |why: &GapReason| GapReason::ALL.iter().position(|one| one == why);
     let longest = |found: Vec<(i64, i64, String)>| {
         let each = found.into_iter().filter_map(|(start, end, why)| {
@@ -346,17 +347,24 @@ fn why(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs) -> Resul
     if enabled == Some(false) {
         return Ok(GapReason::Paused);
     }
-    let began: bool = conn
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM run WHERE started_at > ?1 AND started_at <= ?2)")?
-        .query_row([from.0, to.0], |row| row.get(0))?;
-    if began {
+    let began = |after: UnixMs| -> Result<bool> {
+        Ok(conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM run WHERE started_at > ?1 AND started_at <= ?2)")?
+            .query_row([after.0, to.0], |row| row.get(0))?)
+    };
+    if began(from)? {
         return Ok(GapReason::Off);
     }
     let interrupted = conn
         .prepare_cached("SELECT from_at, to_at, why FROM interruption WHERE from_at < ?2 AND to_at > ?1")?
         .query_map([from.0, to.0], read)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(longest(interrupted).unwrap_or(GapReason::Stalled))
+    Ok(match longest(interrupted) {
+        Some(why) => why,
+        // Where a run began while the last result of the run before it still spoke.
+        None if began(last_at)? => GapReason::Off,
+        None => GapReason::Stalled,
+    })
 }
 
 /// Writes an outage under a number below zero.
