@@ -387,6 +387,14 @@ async fn the_pages_show_maintenance() {
     let api = get(&site, "/api/v1/services/web").await.ok();
     assert_eq!(api["status"], "maintenance");
     assert_eq!(api["maintenance"], json!({"from": s(20).to_string(), "to": s(400).to_string()}));
+    let badge = get(&site, "/badge/web/status.svg").await;
+    assert!(badge.text().contains("web: maintenance"), "{}", badge.text());
+    let wall = get(&site, "/dashboard/wall").await;
+    assert!(wall.text().contains("#s-maintenance"), "{}", wall.text());
+    let list = vec![healthcheck_dashboard::config::Published { name: "web".into(), title: "Shop".into() }];
+    let outside =
+        get(&healthcheck_dashboard::web::site::Site { public: Some(list.into()), ..history.site() }, "/public").await;
+    assert!(outside.text().contains("Planned work is under way") && outside.text().contains("#s-maintenance"));
     let draft = axum::http::Request::get("/health").header("accept", "application/health+json");
     let draft = crate::support::history::ask(&site, draft.body(axum::body::Body::empty()).unwrap()).await.ok();
     assert_eq!((&draft["status"], &draft["checks"]["web:responseTime"][0]["status"]), (&json!("pass"), &json!("warn")));
