@@ -353,6 +353,26 @@ async fn what_was_announced_stays_what_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_listens_hears_that_maintenance_began_and_ended() {
+    use healthcheck_dashboard::board::What;
+    let planned = vec![once(w(20, 40), Some(&["web"]))];
+    let mut history = History::announced("2026-11-16T00:00:00Z", vec![service("web")], planned);
+    let mut listening = history.store.board.listen(None);
+    for i in 0..6 {
+        history.at(s(i * 10));
+        history.check("web", result('.', s(i * 10)));
+        history.committed().await;
+    }
+    let mut said = Vec::new();
+    while let Ok(news) = listening.coming.as_mut().unwrap().try_recv() {
+        if let What::Status { before, now, .. } = &news.what {
+            said.push((before.as_str(), now.as_str()));
+        }
+    }
+    assert_eq!(said, [("pending", "up"), ("up", "maintenance"), ("maintenance", "up")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_pages_show_maintenance() {
     let planned = vec![once(w(20, 400), Some(&["web"]))];
     let mut history = History::announced("2026-11-16T00:00:00Z", vec![service("web"), service("api")], planned);
