@@ -353,6 +353,26 @@ async fn what_was_announced_stays_what_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_listens_hears_that_maintenance_began_and_ended() {
+    use healthcheck_dashboard::board::What;
+    let planned = vec![once(w(20, 40), Some(&["web"]))];
+    let mut history = History::announced("2026-11-16T00:00:00Z", vec![service("web")], planned);
+    let mut listening = history.store.board.listen(None);
+    for i in 0..6 {
+        history.at(s(i * 10));
+        history.check("web", result('.', s(i * 10)));
+        history.committed().await;
+    }
+    let mut said = Vec::new();
+    while let Ok(news) = listening.coming.as_mut().unwrap().try_recv() {
+        if let What::Status { before, now, .. } = &news.what {
+            said.push((before.as_str(), now.as_str()));
+        }
+    }
+    assert_eq!(said, [("pending", "up"), ("up", "maintenance"), ("maintenance", "up")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_pages_show_maintenance() {
     let planned = vec![once(w(20, 400), Some(&["web"]))];
     let mut history = History::announced("2026-11-16T00:00:00Z", vec![service("web"), service("api")], planned);
@@ -387,6 +407,14 @@ async fn the_pages_show_maintenance() {
     let api = get(&site, "/api/v1/services/web").await.ok();
     assert_eq!(api["status"], "maintenance");
     assert_eq!(api["maintenance"], json!({"from": s(20).to_string(), "to": s(400).to_string()}));
+    let badge = get(&site, "/badge/web/status.svg").await;
+    assert!(badge.text().contains("web: maintenance"), "{}", badge.text());
+    let wall = get(&site, "/dashboard/wall").await;
+    assert!(wall.text().contains("#s-maintenance"), "{}", wall.text());
+    let list = vec![healthcheck_dashboard::config::Published { name: "web".into(), title: "Shop".into() }];
+    let outside =
+        get(&healthcheck_dashboard::web::site::Site { public: Some(list.into()), ..history.site() }, "/public").await;
+    assert!(outside.text().contains("Planned work is under way") && outside.text().contains("#s-maintenance"));
     let draft = axum::http::Request::get("/health").header("accept", "application/health+json");
     let draft = crate::support::history::ask(&site, draft.body(axum::body::Body::empty()).unwrap()).await.ok();
     assert_eq!((&draft["status"], &draft["checks"]["web:responseTime"][0]["status"]), (&json!("pass"), &json!("warn")));
