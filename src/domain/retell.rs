@@ -8,7 +8,7 @@
 
 use super::{
     check::{Outcome, PhaseTimes},
-    health::{Confirmed, Health},
+    health::{Confirmed, Failing, Health},
     incident::CAUSE_CHANGES_KEPT,
     maintenance::Overlay,
     service::Thresholds,
@@ -116,6 +116,22 @@ impl Retelling {
     /// Begins in the middle: nothing is told of outages until as many checks in a row have passed as end any outage.
     pub fn from_the_middle() -> Retelling {
         Retelling { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Retelling::from_the_beginning() }
+    }
+
+    /// Begins while an outage lasts that was told of before: `outage` as it stood before the first result, which is at
+    /// `first` and has these thresholds.
+    pub fn from_within(mut outage: Retold, first: UnixMs, thresholds: Thresholds) -> Retelling {
+        let in_a_row = u32::try_from(outage.checks_failed).unwrap_or(u32::MAX);
+        let failing = Some(Failing { started_at: outage.first.at, in_a_row });
+        // What a result that will be told confirmed is confirmed by it again.
+        outage.confirmed_at.take_if(|at| *at >= first && in_a_row < thresholds.failure);
+        let confirmed = match (outage.confirmed_at, outage.last_ok_at) {
+            (Some(_), _) => Confirmed::Down,
+            (None, Some(_)) => Confirmed::Up,
+            (None, None) => Confirmed::Pending,
+        };
+        let health = Health { confirmed, last_ok_at: outage.last_ok_at, failing, ..Health::NEW };
+        Retelling { health, open: Some(outage), ..Retelling::from_the_beginning() }
     }
 
     /// With the maintenance of the service: what was announced, and all of it.
@@ -293,5 +309,33 @@ mod tests {
         let (retelling, heard) = tell(Retelling::from_the_middle(), "xx..x.");
         assert_eq!(retelling.known_from(), Some(UnixMs(2000)));
         assert_eq!(heard[5].ended.as_ref().map(|o| o.first.at), Some(UnixMs(4000)));
+    }
+
+    #[test]
+    fn told_from_within_an_outage_it_goes_on_as_if_all_of_it_had_been_told() {
+        let mut within = 0;
+        for (number, first) in (0..1_u32 << 8).flat_map(|number| (1..8).map(move |first| (number, first))) {
+            let results: String = (0..8).map(|i| if number >> i & 1 == 1 { 'x' } else { '.' }).collect();
+            let (whole, heard) = tell(Retelling::from_the_beginning(), &results);
+            let ended = |heard: &[Heard]| heard.iter().filter_map(|h| h.ended.clone()).collect::<Vec<_>>();
+            let (before, _) = tell(Retelling::from_the_beginning(), &results[..first]);
+            let start = UnixMs(first as i64 * 1000);
+            let of_all = ended(&heard).into_iter().chain(whole.open().cloned()).collect::<Vec<_>>();
+            let Some(open) = before.open() else { continue };
+            let said = of_all.iter().find(|outage| outage.first == open.first).unwrap();
+            if said.ended_at.is_some_and(|end| end < start) {
+                continue;
+            }
+            let spoken = before.last_speech(start).filter(|piece| piece.says == Says::Spoken(Outcome::Down));
+            let down_ms = open.down_ms + spoken.map_or(0, |piece| piece.to.since(piece.from));
+            let so_far = Retold { confirmed_at: said.confirmed_at, down_ms, ..open.clone() };
+            let rest = format!("{}{}", " ".repeat(first), &results[first..]);
+            let (after, heard) = tell(Retelling::from_within(so_far, start, T), &rest);
+            let goes_on = ended(&heard).into_iter().chain(after.open().cloned()).collect::<Vec<_>>();
+            assert_eq!(goes_on, of_all[of_all.len() - goes_on.len()..], "{results} from {first} on");
+            assert_eq!(goes_on[0].first, open.first, "{results} from {first} on");
+            within += 1;
+        }
+        assert!(within > 500, "{within}");
     }
 }

@@ -5,25 +5,25 @@ use super::{
     Result, life,
     maintenance::{self, Which},
     results, retention, rollups,
+    told::{self, Settings},
 };
 use crate::{
     board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
-        health::{Confirmed, Failing, Health},
         incident::GapReason,
         maintenance::Overlay,
+        retell::{Retelling, Retold, Told, Why},
         service::Thresholds,
         time::UnixMs,
-        timeline::failed_until,
         window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::{HashMap, HashSet};
-
-/// Changes of cause kept of one outage, as live.
-const CAUSE_CHANGES_KEPT: i64 = 500;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 /// An outage as it is written: reasons are numbers.
 #[derive(Clone, Debug)]
@@ -166,141 +166,100 @@ fn under_way(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<Opt
     Ok(Some(outage))
 }
 
-/// What the arithmetic needs of the settings: since when, how long a result speaks, and what the thresholds are.
-struct Settings(Vec<(UnixMs, i64, Thresholds)>);
-
-impl Settings {
-    fn of(conn: &Connection, service: ServiceId) -> Result<Settings> {
-        let all = super::departure::settings(conn, service)?;
-        let each = all.iter().map(|s| {
-            let thresholds = Thresholds { failure: s.failure_threshold, success: s.success_threshold };
-            (s.since, 2 * s.interval_ms + s.timeout_ms, thresholds)
-        });
-        Ok(Settings(each.collect()))
-    }
-
-    /// Those in force at `at`; before the first the first hold.
-    fn at(&self, at: UnixMs) -> (i64, Thresholds) {
-        let later = self.0.partition_point(|&(since, ..)| since <= at);
-        let none = (0, Thresholds { failure: 1, success: 1 });
-        self.0.get(later.saturating_sub(1)).map_or(none, |&(_, validity_ms, thresholds)| (validity_ms, thresholds))
-    }
-}
-
 /// Runs the rows through the state machine, and writes the outages and gaps that come of it.
 fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     let settings = Settings::of(conn, service)?;
     let ever = Window::new(first, UnixMs::MAX);
     let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
-    let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
-    let mut open = under_way(conn, service, first)?;
-    let mut health = match &mut open {
-        None => Health::NEW,
-        Some(outage) => {
-            let (_, thresholds) = settings.at(first);
-            let failing = Failing { started_at: outage.started_at, in_a_row: outage.checks_failed as u32 };
-            // What was confirmed by a row that is there is confirmed by it again.
-            let is_confirmed = outage.confirmed_at.is_some_and(|at| at < first)
-                || (outage.confirmed_at.is_some() && failing.in_a_row >= thresholds.failure);
-            let confirmed = match (is_confirmed, outage.last_ok_at) {
-                (true, _) => Confirmed::Down,
-                (false, Some(_)) => Confirmed::Up,
-                (false, None) => Confirmed::Pending,
-            };
-            if !is_confirmed {
-                outage.confirmed_at = None;
-            }
-            Health { confirmed, last_ok_at: outage.last_ok_at, failing: Some(failing), ..Health::NEW }
+    // Their answers stand beside no row any more.
+    let mut earlier_changes = Vec::new();
+    let telling = match (under_way(conn, service, first)?, settings.at(first)) {
+        (Some(outage), Some(setting)) => {
+            earlier_changes.clone_from(&outage.changes);
+            Retelling::from_within(retold(outage), first, setting.thresholds)
         }
+        _ => Retelling::from_the_beginning(),
     };
-    let mut last: Option<(UnixMs, Outcome, i64)> = None;
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us, http_status, reason_id
-         FROM check_result WHERE service_id = ?1 ORDER BY at",
-    )?;
-    let mut rows = statement.query([service.0])?;
-    while let Some(row) = rows.next()? {
-        let at = UnixMs(row.get(0)?);
-        let outcome = results::outcome(row, 1)?;
-        let (validity_ms, thresholds) = settings.at(at);
-        if let Some((last_at, last_outcome, validity_ms)) = last {
-            let silent_from = last_at.plus(validity_ms);
-            if last_outcome == Outcome::Down
-                && let Some(outage) = &mut open
-            {
-                outage.down_ms += failed_until(last_at, at.min(silent_from), &all).since(last_at);
-            }
-            if silent_from < at {
-                life::note_gap(conn, service, silent_from, at, why(conn, service, last_at, silent_from, at)?)?;
-            }
+    let mut telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
+    let mut last_at = first;
+    told::each(conn, service, &settings, first, |told, _| {
+        let heard = telling.observe(told);
+        if let Some((from, to)) = heard.gap {
+            life::note_gap(conn, service, from, to, why(conn, service, last_at, from, to)?)?;
         }
-        let changes = health.observe(thresholds, at, outcome, &announced);
-        if let Some(ended_at) = changes.broken_off
-            && let Some(outage) = open.take_if(|outage| outage.confirmed_at.is_none())
-        {
-            write(conn, service, &Written { ended_at: Some(ended_at), ..outage })?;
+        if let Some(outage) = heard.ended {
+            write(conn, service, &written(conn, service, first, outage, &earlier_changes)?)?;
         }
-        if let Some(began) = changes.began {
-            let reason = reason(conn, row)?;
-            let http_status = row.get(7)?;
-            open = Some(Written {
-                last_ok_at: match began.last_ok_at {
-                    None => last_ok_before_rows(conn, service, at, first)?,
-                    known => known,
-                },
-                started_at: at,
-                confirmed_at: None,
-                ended_at: None,
-                down_ms: 0,
-                checks_failed: 0,
-                reason,
-                http_status,
-                latency_us: row.get(2)?,
-                phases: results::phases(row, 3)?,
-                excerpt: excerpt(conn, service, at)?,
-                last_reason: reason,
-                last_http_status: http_status,
-                cause_changes: 0,
-                changes: Vec::new(),
-            });
-        }
-        if let Some(outage) = &mut open {
-            if announced.judged(at, outcome) == Outcome::Down {
-                outage.checks_failed += 1;
-                let (reason, http_status) = (reason(conn, row)?, row.get(7)?);
-                if (reason, http_status) != (outage.last_reason, outage.last_http_status) {
-                    (outage.last_reason, outage.last_http_status) = (reason, http_status);
-                    outage.cause_changes += 1;
-                    if outage.cause_changes <= CAUSE_CHANGES_KEPT {
-                        outage.changes.push((at, reason, http_status, excerpt(conn, service, at)?));
-                    }
-                }
-            }
-            if changes.confirmed {
-                let latency_us: Option<u32> = row.get(2)?;
-                outage.confirmed_at = Some(at.plus(i64::from(latency_us.unwrap_or(0)).div_euclid(1000)));
-            }
-            if changes.ended.is_some() {
-                outage.ended_at = changes.ended;
-                write(conn, service, outage)?;
-                open = None;
-            }
-        }
-        last = Some((at, outcome, validity_ms));
-    }
-    if let Some(outage) = &open {
-        write(conn, service, outage)?;
+        last_at = told.at;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if let Some(outage) = telling.open() {
+        write(conn, service, &written(conn, service, first, outage.clone(), &earlier_changes)?)?;
     }
     Ok(())
 }
 
-/// The number of the reason in a row of [`tell`]. A failed check always has one.
-fn reason(conn: &Connection, row: &Row<'_>) -> Result<i64> {
-    use crate::domain::check::{Class, Reason};
-    match row.get::<_, Option<i64>>(8)? {
-        Some(id) => Ok(id),
-        None => results::reason_id(conn, &Reason { class: Class::Protocol, phase: None, message: String::new() }),
+/// What was said of an outage, as the retelling goes on with it.
+fn retold(outage: Written) -> Retold {
+    let why = |reason, http_status| Why { reason, http_status };
+    let first_why = why(outage.reason, outage.http_status);
+    Retold {
+        last_ok_at: outage.last_ok_at,
+        first: Told {
+            at: outage.started_at,
+            outcome: Outcome::Down,
+            latency_us: outage.latency_us,
+            phases: outage.phases,
+            why: Some(first_why),
+            // What it spoke for is in `down_ms` already.
+            validity_ms: 0,
+            thresholds: Thresholds { failure: 1, success: 1 },
+        },
+        why: first_why,
+        confirmed_at: outage.confirmed_at,
+        ended_at: outage.ended_at,
+        down_ms: outage.down_ms,
+        checks_failed: outage.checks_failed.unsigned_abs(),
+        last_why: why(outage.last_reason, outage.last_http_status),
+        cause_changes: outage.cause_changes.unsigned_abs(),
+        changes: outage.changes.iter().map(|(at, reason, http_status, _)| (*at, why(*reason, *http_status))).collect(),
     }
+}
+
+/// An outage that was told again as it is written: with the beginnings of the answers, and with a last passed check that
+/// is older than every row.
+fn written(
+    conn: &Connection,
+    service: ServiceId,
+    first: UnixMs,
+    outage: Retold,
+    earlier_changes: &[Change],
+) -> Result<Written> {
+    let started_at = outage.first.at;
+    let changes = outage.changes.iter().map(|&(at, why)| match earlier_changes.iter().find(|change| change.0 == at) {
+        Some(change) => Ok(change.clone()),
+        None => Ok((at, why.reason, why.http_status, excerpt(conn, service, at)?)),
+    });
+    Ok(Written {
+        last_ok_at: match outage.last_ok_at {
+            None if started_at >= first => last_ok_before_rows(conn, service, started_at, first)?,
+            known => known,
+        },
+        started_at,
+        confirmed_at: outage.confirmed_at,
+        ended_at: outage.ended_at,
+        down_ms: outage.down_ms,
+        checks_failed: outage.checks_failed.cast_signed(),
+        reason: outage.why.reason,
+        http_status: outage.why.http_status,
+        latency_us: outage.first.latency_us,
+        phases: outage.first.phases,
+        excerpt: excerpt(conn, service, started_at)?,
+        last_reason: outage.last_why.reason,
+        last_http_status: outage.last_why.http_status,
+        cause_changes: outage.cause_changes.cast_signed(),
+        changes: changes.collect::<Result<_>>()?,
+    })
 }
 
 fn excerpt(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<String>> {
