@@ -55,6 +55,14 @@ const FAST: &str = r#"
     retry_interval_secs = 0.1
 "#;
 
+/// The rows of tables whose content reaches into the row above: a bar would stand beside another's name.
+const ROWS_THAT_OVERLAP: &str = "
+    const edge = (row, side, worst) => worst(...[...row.querySelectorAll('a, svg.chart, td, th')]
+        .map(part => part.getBoundingClientRect()).filter(box => box.height > 1).map(box => box[side]));
+    return [...document.querySelectorAll('.matrix tbody tr + tr, .week tbody tr + tr')]
+        .filter(row => edge(row.previousElementSibling, 'bottom', Math.max) > edge(row, 'top', Math.min) + 2)
+        .map(row => row.innerText);";
+
 /// See it now, find when it started, review the week, take the history home: each by looking and clicking.
 async fn do_the_four_jobs(screen: Screen, name: &str) {
     let running = demonstration().await;
@@ -86,6 +94,12 @@ async fn do_the_four_jobs(screen: Screen, name: &str) {
     assert!(browser.text(".big").await.ends_with('%'));
     assert!(browser.text(".ledger .sum").await.contains("7 d"));
     browser.picture(&format!("{name}-service")).await;
+    browser.click("Week").await;
+    assert!(browser.text("h1").await.contains("services missed their objective"));
+    assert_eq!(browser.count(".matrix tbody tr").await, 11, "ten services, and how many of them failed at once");
+    assert_eq!(browser.run(ROWS_THAT_OVERLAP).await, serde_json::json!([]));
+    browser.picture(&format!("{name}-review")).await;
+    browser.click_on(thirtyfour::By::Css(".week th a[href*='/services/api']")).await;
 
     // The history, please.
     let link = browser.driver.find(thirtyfour::By::LinkText("Export JSON")).await.unwrap();
@@ -121,6 +135,8 @@ async fn the_four_jobs_are_done_on_a_phone_and_no_page_is_wider_than_it() {
         "/dashboard/services/api",
         "/dashboard/services/search?window=90d",
         "/dashboard/services/nothing",
+        "/dashboard/review",
+        "/dashboard/wall",
     ] {
         browser.go(&running.page(path)).await;
         assert_eq!(browser.overflow().await, 0, "{path}");

@@ -101,6 +101,21 @@ async fn the_page_says_what_happened_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_week_in_which_nothing_was_watched_shows_no_zeros_that_would_look_like_a_good_one() {
+    let history = two_weeks().await;
+    for (query, said) in [
+        ("week=2026-W45", "This history begins on Monday, 9 November 2026 at 00:00."),
+        ("month=2026-10", "This history begins on Monday, 9 November 2026 at 00:00."),
+    ] {
+        let page = plain(history.get(&format!("/dashboard/review?{query}")).await.text());
+        assert!(page.contains("<em>nothing was watched</em>") && page.contains(said), "{page}");
+        assert!(!page.contains("Downtime, all services") && !page.contains("Longest outages"), "{page}");
+        let text = history.get(&format!("/api/v1/review?format=markdown&{query}")).await.text().to_owned();
+        assert!(text.contains(said) && !text.contains("Incidents") && !text.contains("| Service"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_holds_everything_it_needs() {
     let mut history = History::new(BEGIN, vec![service("</script><script>alert(1)</script>|")]);
     history.checks("</script><script>alert(1)</script>|", at(8 * DAY_MS), "...xxx...");

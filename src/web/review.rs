@@ -156,6 +156,8 @@ pub(crate) struct Review {
     /// The hour in which most services failed, and how many.
     pub(crate) peak: Option<(UnixMs, usize)>,
     pub(crate) certificates: Vec<Ending>,
+    /// Since when any service has been watched; `None`: none ever was.
+    pub(crate) watched_from: Option<UnixMs>,
 }
 
 impl Review {
@@ -170,7 +172,9 @@ impl Review {
         let Some(window) = period.until(now) else { return Ok(None) };
         let mut services = Vec::new();
         let mut unobserved: Vec<Gap> = Vec::new();
-        for stored in reader.services()? {
+        let stored = reader.services()?;
+        let watched_from = stored.iter().map(|service| service.added_at).min();
+        for stored in stored {
             let watched = board.get(&stored.name);
             // Who was not watched in it is not spoken of.
             if stored.removed_at.is_some_and(|at| at <= window.from()) || stored.added_at >= window.to() {
@@ -216,7 +220,16 @@ impl Review {
             .filter(|ending| ending.at.since(now) < CERTIFICATE_DAYS * DAY_MS)
             .collect();
         certificates.sort_by_key(|ending| ending.at);
-        Ok(Some(Review { peak: peak(&services), period, window, services, longest, unobserved, certificates }))
+        Ok(Some(Review {
+            peak: peak(&services),
+            period,
+            window,
+            services,
+            longest,
+            unobserved,
+            certificates,
+            watched_from,
+        }))
     }
 
     /// The same, of what the site watches.

@@ -242,6 +242,7 @@ fn in_the_past(truth: &mut Truth, after: &mut [Sentence]) {
             ("has been", "had been"),
             ("have had", "had had"),
             ("has had", "had had"),
+            ("knows how they are", "knew how they were"),
             ("Nothing has failed", "Nothing had failed"),
             ("failed the latest check and is being", "had failed the latest check and was being"),
             (" are ", " were "),

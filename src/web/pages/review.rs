@@ -197,6 +197,13 @@ fn truth(name: &str, review: &Review) -> Truth {
 /// What happened, in a few sentences.
 fn after(review: &Review, zone: Zone, now: UnixMs) -> Vec<String> {
     let when = |at: UnixMs| zone.local(at).format("%A at %H:%M").to_string();
+    if review.services.is_empty() {
+        let began = review.watched_from.filter(|at| *at >= review.window.to());
+        return vec![match began {
+            Some(at) => format!("This history begins on {}.", zone.local(at).format("%A, %-d %B %Y at %H:%M")),
+            None => "No service was checked in this time.".to_owned(),
+        }];
+    }
     let mut said = Vec::new();
     let mut told: Vec<i64> = Vec::new();
     for (outage, with) in review.longest.iter().take(3) {
@@ -275,7 +282,11 @@ fn nav(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Nav {
     }
 }
 
+/// None where nothing was watched: a zero would look like a good week.
 fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
+    if review.services.is_empty() {
+        return Vec::new();
+    }
     let total = |of: &dyn Fn(&Uptime) -> i64, before: bool| -> i64 {
         review.services.iter().map(|s| of(if before { &s.before } else { &s.uptime })).sum()
     };
@@ -452,12 +463,16 @@ pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> Stri
     for sentence in &content.after {
         let _ = writeln!(text, "{}", cell(sentence));
     }
-    text.push('\n');
+    if !content.sums.is_empty() {
+        text.push('\n');
+    }
     for sum in &content.sums {
         let _ = writeln!(text, "- {}: **{}** ({})", sum.name, cell(&sum.figure), cell(&sum.note));
     }
-    text.push_str("\n| Service | Uptime | Against before | Objective | Down | Incidents | Blips | Mean to repair | p95 | Coverage |\n");
-    text.push_str("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    if !content.rows.is_empty() {
+        text.push_str("\n| Service | Uptime | Against before | Objective | Down | Incidents | Blips | Mean to repair | p95 | Coverage |\n");
+        text.push_str("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+    }
     for row in &content.rows {
         let objective = match (&row.objective, row.missed) {
             (Some(o), true) => format!("{o} missed"),
