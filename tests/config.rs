@@ -586,7 +586,7 @@ fn tcp_and_command_endpoints_are_read() {
     let Spec::Command(spec) = shell.probe else { panic!("no command") };
     assert_eq!(spec.argv, ["/bin/sh", "-c", "test -e /tmp"]);
     assert_eq!(spec.degraded_exit_codes, [3]);
-    assert_eq!(shell.service.target, "/bin/sh -c 'test -e /tmp'");
+    assert_eq!(shell.service.target, "test -e /tmp");
 }
 
 #[test]
@@ -628,7 +628,7 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
         ),
         (
             "command = \"PGPASSWORD=hunter2 psql -h ${HOST}\"",
-            "/bin/sh -c 'PGPASSWORD=••• psql -h •••'",
+            "PGPASSWORD=••• psql -h •••",
             vec!["hunter2", "web.internal"],
         ),
     ] {

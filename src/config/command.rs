@@ -26,8 +26,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         .filter_map(|code| code.integer(1..=255).and_then(|code| i32::try_from(code).ok()))
         .collect();
 
-    let Arguments { argv, shown, secrets } = command?;
-    let target = shown.iter().map(|argument| shell_word(argument)).collect::<Vec<_>>().join(" ");
+    let Arguments { argv, shown, target, secrets } = command?;
     let mut settings = Map::new();
     settings.insert("command".to_owned(), json!(shown));
     settings.insert("degraded_exit_codes".to_owned(), json!(degraded_exit_codes));
@@ -38,6 +37,8 @@ struct Arguments {
     argv: Vec<String>,
     /// The same, for everyone's eyes.
     shown: Vec<String>,
+    /// As one would type it.
+    target: String,
     secrets: Vec<Secret>,
 }
 
@@ -48,6 +49,7 @@ fn arguments(value: &Value<'_>) -> Option<Arguments> {
         return Some(Arguments {
             secrets: line.secrets().collect(),
             shown: shell(line.shown()),
+            target: line.shown().trim().to_owned(),
             argv: shell(line.value),
         });
     }
@@ -64,7 +66,7 @@ fn arguments(value: &Value<'_>) -> Option<Arguments> {
         .map(|(at, entry)| if at == 0 { checked(entry) } else { entry.string().filter(|text| no_nul(entry, text)) })
         .collect();
     let texts: Vec<Text> = read.into_iter().collect::<Option<_>>()?;
-    let mut arguments = Arguments { argv: Vec::new(), shown: Vec::new(), secrets: Vec::new() };
+    let mut arguments = Arguments { argv: Vec::new(), shown: Vec::new(), target: String::new(), secrets: Vec::new() };
     let mut announced = false;
     for text in texts {
         arguments.secrets.extend(text.secrets());
@@ -75,6 +77,7 @@ fn arguments(value: &Value<'_>) -> Option<Arguments> {
         announced = announces_a_credential(&text.value);
         arguments.argv.push(text.value);
     }
+    arguments.target = arguments.shown.iter().map(|argument| shell_word(argument)).collect::<Vec<_>>().join(" ");
     Some(arguments)
 }
 
