@@ -11,6 +11,7 @@ mod public;
 mod query;
 pub(in crate::web) mod review;
 mod service;
+mod services;
 mod shown;
 mod wall;
 

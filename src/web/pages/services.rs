@@ -1,0 +1,285 @@
+//! The table of services on the overview: what is searched, filtered and sorted, and a row for each.
+
+use super::{
+    now::Seen,
+    query::Query,
+    shown::{self, Kind, Ticking, service_url},
+};
+use crate::{
+    domain::{status::Status, time::UnixMs},
+    web::{
+        chart::{Days, Spark},
+        figures::Share,
+        site::Site,
+        words,
+    },
+};
+use serde::Serialize;
+use std::cmp::Reverse;
+
+/// The table of services and what chooses among them.
+#[derive(Serialize)]
+pub(super) struct List {
+    total: usize,
+    shown: usize,
+    chips: Vec<Chip>,
+    groups: Vec<(String, bool)>,
+    sorts: Vec<(&'static str, &'static str, bool)>,
+    q: String,
+    state: Option<&'static str>,
+    pub(super) sections: Vec<Section>,
+    /// Why the table is empty, when a filter is why.
+    empty: Option<String>,
+    pub(super) all_url: String,
+}
+
+#[derive(Serialize)]
+struct Chip {
+    kind: Option<Kind>,
+    text: String,
+    pub(super) url: String,
+    current: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Section {
+    name: Option<String>,
+    said: String,
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Row {
+    kind: Kind,
+    word: &'static str,
+    name: String,
+    pub(super) url: String,
+    sub: String,
+    since: Option<Ticking>,
+    since_short: Option<String>,
+    last: Option<String>,
+    spark: Spark,
+    /// Over 24 hours, 7, 30 and 90 days.
+    uptime: [Cell; 4],
+    days: Days,
+    days_said: String,
+    pub(super) days_url: String,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    text: String,
+    /// Said where much of the window was not observed.
+    title: Option<String>,
+    none: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Worst,
+    Name,
+    Response,
+    Uptime,
+}
+
+const SORTS: [(Sort, &str, &str); 4] = [
+    (Sort::Worst, "worst", "Worst first"),
+    (Sort::Name, "name", "Name"),
+    (Sort::Response, "response", "Slowest first"),
+    (Sort::Uptime, "uptime", "Least uptime first"),
+];
+
+pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> List {
+    let q = query.get("q").unwrap_or("").to_owned();
+    let state = query.get("state").and_then(Status::parse);
+    let group = query.get("group");
+    let sort = SORTS.into_iter().find(|(_, word, _)| Some(*word) == query.get("sort")).map_or(Sort::Worst, |s| s.0);
+    let needle = q.to_lowercase();
+    let matches = |s: &Seen, with_state: bool| {
+        let service = &s.now.service;
+        let text = |t: &str| t.to_lowercase().contains(&needle);
+        (needle.is_empty()
+            || text(&service.name)
+            || text(&service.target)
+            || service.group.as_deref().is_some_and(text))
+            && group.is_none_or(|g| service.group.as_deref().unwrap_or("") == g)
+            && (!with_state || state.is_none_or(|state| s.status == state))
+    };
+    let mut chips = vec![Chip {
+        kind: None,
+        text: format!("All {}", seen.iter().filter(|s| matches(s, false)).count()),
+        url: query.with(&[("state", None)]),
+        current: state.is_none(),
+    }];
+    for status in Status::WORST_FIRST {
+        let count = seen.iter().filter(|s| s.status == status && matches(s, false)).count();
+        if count > 0 || state == Some(status) {
+            chips.push(Chip {
+                kind: Some(Kind::of(status)),
+                text: format!("{} {count}", shown::status_word(status)),
+                url: query.with(&[("state", Some(status.as_str()))]),
+                current: state == Some(status),
+            });
+        }
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for s in seen {
+        let name = s.now.service.group.as_deref().unwrap_or("");
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let grouped = names.iter().any(|name| !name.is_empty());
+    let mut sections: Vec<(usize, Section)> = names
+        .iter()
+        .filter_map(|name| {
+            let all = || seen.iter().filter(|s| s.now.service.group.as_deref().unwrap_or("") == *name);
+            let mut mine: Vec<&Seen> = all().filter(|s| matches(s, true)).collect();
+            if mine.is_empty() {
+                return None;
+            }
+            order(&mut mine, sort);
+            let worst = mine.iter().map(|s| s.status.rank()).min().unwrap_or(usize::MAX);
+            let section = Section {
+                name: grouped.then(|| if name.is_empty() { "Other".to_owned() } else { (*name).to_owned() }),
+                said: group_said(all()),
+                rows: mine.into_iter().map(|s| row(site, s, now)).collect(),
+            };
+            Some((worst, section))
+        })
+        .collect();
+    if sort == Sort::Worst {
+        sections.sort_by_key(|(worst, _)| *worst);
+    }
+    let shown = sections.iter().map(|(_, section)| section.rows.len()).sum();
+    let mut groups: Vec<(String, bool)> =
+        names.iter().filter(|name| !name.is_empty()).map(|name| ((*name).to_owned(), group == Some(*name))).collect();
+    groups.sort();
+    List {
+        total: seen.len(),
+        shown,
+        chips,
+        groups,
+        sorts: SORTS.map(|(one, word, said)| (word, said, one == sort)).to_vec(),
+        state: state.map(Status::as_str),
+        empty: (shown == 0 && !seen.is_empty()).then(|| nothing_found(&q, state, group)),
+        all_url: format!("{}/dashboard", site.base_path),
+        q,
+        sections: sections.into_iter().map(|(_, section)| section).collect(),
+    }
+}
+
+fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String {
+    let state = state.map_or(String::new(), |s| format!(" that is {}", shown::status_word(s).to_lowercase()));
+    let group = group.map_or(String::new(), |g| format!(" in the group “{g}”"));
+    let name = if q.is_empty() { String::new() } else { format!(" has “{q}” in its name or address") };
+    if name.is_empty() {
+        format!("There is no service{state}{group}.")
+    } else {
+        format!("No service{state}{group}{name}.")
+    }
+}
+
+fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
+    let (mut up, mut all, mut in_maintenance) = (0, 0, false);
+    for service in services {
+        match service.status {
+            Status::Paused => {}
+            Status::Maintenance => in_maintenance = true,
+            status => {
+                all += 1;
+                up += usize::from(status == Status::Up);
+            }
+        }
+    }
+    match (up, all) {
+        (_, 0) if in_maintenance => "in maintenance".to_owned(),
+        (_, 0) => "paused".to_owned(),
+        (up, all) if up == all => "all up".to_owned(),
+        (up, all) => format!("{up} of {all} up"),
+    }
+}
+
+fn order(services: &mut [&Seen], sort: Sort) {
+    let least = |s: &Seen| s.figures.shares[1].uptime.map_or(i64::MAX, |u| (u * 1e4) as i64);
+    services.sort_by(|a, b| {
+        let by_name = || a.now.service.name.cmp(&b.now.service.name);
+        let key = match sort {
+            Sort::Worst => a.status.rank().cmp(&b.status.rank()),
+            Sort::Name => std::cmp::Ordering::Equal,
+            Sort::Response => {
+                let us = |s: &Seen| Reverse(s.now.last.as_ref().and_then(|l| l.latency_us).unwrap_or(0));
+                us(a).cmp(&us(b))
+            }
+            Sort::Uptime => least(a).cmp(&least(b)),
+        };
+        key.then_with(by_name)
+    });
+}
+
+fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
+    let service = &seen.now.service;
+    let since = seen.now.status_since(now);
+    let bad_days = seen.figures.days.iter().filter(|(_, tally)| tally.failures > 0).count();
+    let watched = seen.figures.days.iter().filter(|(_, tally)| tally.spoken_ms() > 0).count();
+    Row {
+        kind: Kind::of(seen.status),
+        word: shown::status_word(seen.status),
+        name: service.name.clone(),
+        url: service_url(&site.base_path, &service.name),
+        sub: sub(seen, now),
+        since: since.map(|at| Ticking::new(at, now)),
+        since_short: since.map(|at| words::duration_short(now.since(at) / 1000 * 1000)),
+        last: seen.now.last.as_ref().and_then(|l| l.latency_us).map(|us| words::response_time(f64::from(us))),
+        spark: Spark::new(&seen.figures.hours),
+        uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
+        days: Days::new(&seen.figures.days),
+        days_url: format!("{}?window=90d", service_url(&site.base_path, &service.name)),
+        days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
+    }
+}
+
+fn cell(share: Share) -> Cell {
+    let partly = share.coverage.filter(|c| *c < 98.0 && share.uptime.is_some());
+    Cell {
+        text: words::percent(share.uptime, 3),
+        title: partly.map(|c| format!("{} of the time was observed", words::percent(Some(c), 1))),
+        none: share.uptime.is_none(),
+    }
+}
+
+/// What stands beside a service's name: what is wrong, or what is watched.
+fn sub(seen: &Seen, now: UnixMs) -> String {
+    let reason = || seen.now.last.as_ref().and_then(|l| l.reason.as_ref()).map(|r| words::clipped(&r.message, 100));
+    match seen.status {
+        Status::Down => match &seen.now.outage {
+            Some(outage) => words::clipped(&outage.cause.reason.message, 100),
+            None => reason().unwrap_or_default(),
+        },
+        Status::Degraded => reason().unwrap_or_default(),
+        Status::Unknown => match &seen.now.last {
+            Some(last) => format!("latest result {} ago", words::duration(now.since(last.at) / 1000 * 1000)),
+            None => "no result".to_owned(),
+        },
+        Status::Pending if seen.now.outage.is_some() => reason().unwrap_or_default(),
+        Status::Pending => "no result yet".to_owned(),
+        Status::Maintenance => match &seen.now.last {
+            Some(last) if last.outcome.passed() == Some(false) => format!("failing: {}", reason().unwrap_or_default()),
+            _ => short_target(&seen.now.service.target),
+        },
+        Status::Paused => "not checked: enabled = false".to_owned(),
+        Status::Up if seen.now.outage.is_some() => {
+            format!("failing, checked again: {}", reason().unwrap_or_default())
+        }
+        Status::Up => short_target(&seen.now.service.target),
+    }
+}
+
+/// A target without what goes without saying.
+fn short_target(target: &str) -> String {
+    let short = ["https://", "http://", "postgres://", "postgresql://", "tcp://"]
+        .into_iter()
+        .find_map(|scheme| target.strip_prefix(scheme))
+        .unwrap_or(target);
+    words::clipped(short, 80)
+}
