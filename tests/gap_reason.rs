@@ -1,64 +1,23 @@
 //! Why nothing was observed, where that is not plain.
 
+use crate::support::history::{self, KEEP, bare_result, record, watched};
 use healthcheck_dashboard::{
     clock::Clock,
-    domain::{
-        check::{CheckResult, Outcome, PhaseTimes},
-        incident::GapReason,
-        service::{Cadence, Kind, Service, Thresholds},
-        time::UnixMs,
-        window::Window,
-    },
-    store::{Configured, Keep, Record, Store, Watched},
+    domain::{check::Outcome, incident::GapReason, maintenance::Overlay, time::UnixMs, window::Window},
+    store::Store,
 };
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 /// One run of the monitor that starts at `start` and has these checks, all in seconds.
 async fn run(path: &Path, start: i64, checks: &[i64]) {
-    let service = Service {
-        name: "web".into(),
-        group: None,
-        description: None,
-        kind: Kind::Http,
-        target: "http://web:3000/".into(),
-        critical: true,
-        enabled: true,
-        cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
-        thresholds: Thresholds { failure: 3, success: 2 },
-        degraded_after_ms: None,
-        objective: None,
-    };
-    let watched =
-        Watched { configured: Configured { service: service.clone(), renamed_from: None }, settings: Arc::default() };
-    let keep = Keep { checks: None, hours: None, days: None };
+    let service = history::service("web");
     let clock = Clock::pinned(second(start));
-    let store = Store::open(path, vec![watched], Vec::new(), Vec::new(), keep, clock).unwrap();
+    let store = Store::open(path, vec![watched(service.clone())], Vec::new(), Vec::new(), KEEP, clock).unwrap();
     let mut health = store.positions[0].health;
     for &check in checks {
-        let at = second(check);
-        let changes = health.observe(
-            service.thresholds,
-            at,
-            Outcome::Up,
-            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-        );
-        store.writer.record(Record {
-            service: store.positions[0].id,
-            result: CheckResult {
-                at,
-                outcome: Outcome::Up,
-                latency_us: Some(1_000),
-                phases: PhaseTimes::default(),
-                http_status: None,
-                certificate_days: None,
-                reason: None,
-                recheck: false,
-            },
-            excerpt: None,
-            certificate_expires_at: None,
-            changes,
-            confirmed: health.confirmed,
-        });
+        let result = bare_result(second(check), Outcome::Up, 1_000);
+        let changes = health.observe(service.thresholds, result.at, result.outcome, &Overlay::NONE);
+        store.writer.record(record(store.positions[0].id, result, changes, health.confirmed));
     }
     store.stop().await;
 }

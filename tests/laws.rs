@@ -1,20 +1,21 @@
 //! The laws of the history, over random lives of a service: intervals that change, restarts, missing results, clocks that
 //! stand still. What the store answers (from rollups, rows and outages) is compared with a naive walk over the rows.
 
+use crate::support::history::{self, KEEP, bare_result, record};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
-        check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
+        check::Outcome,
         incident::{GapReason, Outage},
         maintenance::Overlay,
-        service::{Cadence, Kind, Service, Thresholds},
+        service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         timeline::Tally,
         window::Window,
     },
     store::{
-        Compared, Configured, Examiner, Interruption, Keep, OutageFilter, OutageKind, Reader, Record, Retiring, Rules,
-        Store, StoredService, Upkeep, Watched,
+        Compared, Configured, Examiner, Interruption, Keep, OutageFilter, OutageKind, Reader, Retiring, Rules, Store,
+        StoredService, Upkeep, Watched,
     },
 };
 use proptest::prelude::*;
@@ -25,8 +26,6 @@ use std::{path::Path, sync::Arc};
 fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
 }
-
-const KEEP: Keep = Keep { checks: None, hours: None, days: None };
 
 /// A stretch of one run of the monitor.
 #[derive(Clone, Debug)]
@@ -96,17 +95,10 @@ fn run_with(interval: impl Strategy<Value = i64>, times: i64) -> impl Strategy<V
 
 fn service(run: &Run) -> Service {
     Service {
-        name: "web".into(),
-        group: None,
-        description: None,
-        kind: Kind::Http,
-        target: "http://web:3000/".into(),
-        critical: true,
         enabled: run.watched != Watch::NotEnabled,
         cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
         thresholds: Thresholds { failure: run.failure, success: run.success },
-        degraded_after_ms: None,
-        objective: None,
+        ..history::service("web")
     }
 }
 
@@ -160,28 +152,8 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
             now = last_at.map_or(now.plus(step_ms), |last| now.plus(step_ms).max(last.plus(1)));
             last_at = Some(now);
             let changes = health.observe(service.thresholds, now, outcome, &Overlay::NONE);
-            let reason = (outcome != Outcome::Up).then(|| Reason {
-                class: Class::HttpStatus,
-                phase: None,
-                message: format!("HTTP {}", 500 + latency_us % 3),
-            });
-            store.writer.record(Record {
-                service: position.id,
-                result: CheckResult {
-                    at: now,
-                    outcome,
-                    latency_us: Some(latency_us),
-                    phases: PhaseTimes::default(),
-                    http_status: None,
-                    certificate_days: None,
-                    reason,
-                    recheck: false,
-                },
-                excerpt: None,
-                certificate_expires_at: None,
-                changes,
-                confirmed: health.confirmed,
-            });
+            let result = bare_result(now, outcome, latency_us);
+            store.writer.record(record(position.id, result, changes, health.confirmed));
             rows.push(Row {
                 at: now.0,
                 outcome,

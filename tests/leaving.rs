@@ -6,6 +6,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         health::Health,
+        maintenance::Overlay,
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
@@ -109,12 +110,7 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
             let position = store.positions[place].clone();
             let at = now.max(position.last_at.map_or(now, |last| last.plus(1)));
             let thresholds = Thresholds { failure: run.failure, success: run.success };
-            let changes = health[place].observe(
-                thresholds,
-                at,
-                outcome,
-                &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-            );
+            let changes = health[place].observe(thresholds, at, outcome, &Overlay::NONE);
             let reason = (outcome != Outcome::Up).then(|| Reason {
                 class: if outcome == Outcome::Degraded { Class::Slow } else { Class::HttpStatus },
                 phase: (latency_us % 2 == 0).then_some(Phase::Ttfb),

@@ -12,10 +12,10 @@ use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     clock::Clock,
     domain::{
-        time::{DAY_MS, HOUR_MS, UnixMs},
+        time::{HOUR_MS, UnixMs},
         window::Window,
     },
-    store::{Keep, Mark, Marking, StoreError},
+    store::{Mark, Marking, StoreError},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -300,18 +300,7 @@ async fn an_outage_that_lay_in_maintenance_as_a_whole_is_none_that_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_is_refused_where_it_would_not_be_right() {
-    let keep = Keep { checks: Some(1), hours: None, days: None };
-    let mut history = History::kept("2026-11-16T00:00:00Z", vec![service("web")], keep);
-    history.checks("web", s(0), "...");
-    let late = begin().plus(5 * DAY_MS);
-    history.checks("web", late, "...");
-    history.at(late.plus(HOUR_MS));
-    history.committed().await;
-    // Old rows are retired a minute after a start at the earliest.
-    for _ in 0..200 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-    history.at(late.plus(HOUR_MS));
+    let (history, late) = History::with_a_retired_past("2026-11-16T00:00:00Z").await;
     let (_, said) = history
         .meanwhile(vec![service("web")], |path| {
             let mut marking = Marking::open(path).unwrap();

@@ -9,10 +9,10 @@ use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     domain::{
         service::{Service, Thresholds},
-        time::{DAY_MS, HOUR_MS, UnixMs},
+        time::UnixMs,
         window::Window,
     },
-    store::{Keep, Mark, Marking},
+    store::{Mark, Marking},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -322,18 +322,7 @@ async fn a_moment_that_cannot_be_told_is_refused_with_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_longer_kept_is_no_longer_told() {
-    let keep = Keep { checks: Some(1), hours: None, days: None };
-    let mut history = History::kept("2026-11-16T00:00:00Z", vec![service("web")], keep);
-    history.checks("web", s(0), "...");
-    let late = begin().plus(5 * DAY_MS);
-    history.checks("web", late, "...");
-    history.at(late.plus(HOUR_MS));
-    history.committed().await;
-    // Old rows are retired a minute after a start at the earliest.
-    for _ in 0..200 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-    history.at(late.plus(HOUR_MS));
+    let (history, late) = History::with_a_retired_past("2026-11-16T00:00:00Z").await;
     let answer = history.get("/health?at=2026-11-16T00:00:25Z").await;
     assert_eq!(answer.status, 422);
     assert!(answer.text().contains("single checks are kept from 2026-11-20T00:00:00.000Z on"), "{}", answer.text());

@@ -11,6 +11,7 @@ use healthcheck_dashboard::{
     domain::{
         check::CheckResult,
         health::Health,
+        maintenance::Overlay,
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMs},
     },
@@ -72,12 +73,7 @@ fn write(path: &Path, services: &[(Service, Past)], began_at: UnixMs) {
             let records: Vec<Record> = some
                 .iter()
                 .map(|result| {
-                    let changes = health.observe(
-                        service.thresholds,
-                        result.at,
-                        result.outcome,
-                        &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-                    );
+                    let changes = health.observe(service.thresholds, result.at, result.outcome, &Overlay::NONE);
                     Record {
                         service: id,
                         result: result.clone(),
@@ -533,12 +529,7 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
         let at = later.plus(-HOUR_MS).max(last.plus(1));
         last = at;
         let result = result(letter, at);
-        let changes = health.observe(
-            slower.thresholds,
-            at,
-            result.outcome,
-            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-        );
+        let changes = health.observe(slower.thresholds, at, result.outcome, &Overlay::NONE);
         let confirmed = health.confirmed;
         let (excerpt, certificate_expires_at) = (None, None);
         store.writer.record(Record {
@@ -780,12 +771,7 @@ async fn writes_and_retires_until_it_is_killed() {
         for (service, position) in services.iter().zip(&mut positions) {
             let letter = b"....~xxx?X"[dice.roll(10) as usize] as char;
             let result = past(at, 1, &letter.to_string()).remove(0);
-            let changes = position.health.observe(
-                service.thresholds,
-                at,
-                result.outcome,
-                &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-            );
+            let changes = position.health.observe(service.thresholds, at, result.outcome, &Overlay::NONE);
             let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
             let service = position.id;
             store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });

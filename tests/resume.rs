@@ -7,6 +7,7 @@ use healthcheck_dashboard::{
     domain::{
         check::Outcome,
         health::{Confirmed, Health},
+        maintenance::Overlay,
         service::{Service, Thresholds},
         time::{HOUR_MS, MINUTE_MS, UnixMs},
     },
@@ -46,7 +47,7 @@ proptest! {
                 history.at(at);
                 let result = result(letter, at);
                 let outcome: Outcome = result.outcome;
-                health.observe(web.thresholds, at, outcome, &healthcheck_dashboard::domain::maintenance::Overlay::NONE);
+                health.observe(web.thresholds, at, outcome, &Overlay::NONE);
                 history.check("web", result);
                 if stops.contains(&i) {
                     history.committed().await;

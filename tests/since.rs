@@ -1,34 +1,21 @@
 //! Since when a service is up: a start finds it again without reading the whole history.
 
+use crate::support::history::{KEEP, bare_result, record, service, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
-        check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
-        service::{Cadence, Kind, Service, Thresholds},
+        check::Outcome,
+        maintenance::Overlay,
+        service::{Cadence, Service},
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
-    store::{Configured, Keep, Record, Store, Watched},
+    store::Store,
 };
-use std::{path::Path, sync::Arc};
-
-const KEEP: Keep = Keep { checks: None, hours: None, days: None };
+use std::path::Path;
 
 fn open(path: &Path, now: UnixMs) -> Store {
-    let service = Service {
-        name: "web".into(),
-        group: None,
-        description: None,
-        kind: Kind::Http,
-        target: "http://web:3000/".into(),
-        critical: true,
-        enabled: true,
-        cadence: Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
-        thresholds: Thresholds { failure: 3, success: 2 },
-        degraded_after_ms: None,
-        objective: None,
-    };
-    let configured = Configured { service, renamed_from: None };
-    let watched = Watched { configured, settings: Arc::default() };
+    let cadence = Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let watched = watched(Service { cadence, ..service("web") });
     Store::open(path, vec![watched], Vec::new(), Vec::new(), KEEP, Clock::pinned(now)).unwrap()
 }
 
@@ -43,33 +30,9 @@ async fn known(slow: &[i64], late_ms: i64) -> (UnixMs, UnixMs) {
     for hour in 0..4 * 24 {
         let at = begin.plus(hour * HOUR_MS + late_ms);
         let outcome = if slow.contains(&hour) { Outcome::Degraded } else { Outcome::Up };
-        let changes = health.observe(
-            Thresholds { failure: 3, success: 2 },
-            at,
-            outcome,
-            &healthcheck_dashboard::domain::maintenance::Overlay::NONE,
-        );
-        store.writer.record(Record {
-            service: store.positions[0].id,
-            result: CheckResult {
-                at,
-                outcome,
-                latency_us: Some(900_000),
-                phases: PhaseTimes::default(),
-                http_status: None,
-                certificate_days: None,
-                reason: slow.contains(&hour).then(|| Reason {
-                    class: Class::Slow,
-                    phase: None,
-                    message: "slower than 800 ms".into(),
-                }),
-                recheck: false,
-            },
-            excerpt: None,
-            certificate_expires_at: None,
-            changes,
-            confirmed: health.confirmed,
-        });
+        let changes = health.observe(service("web").thresholds, at, outcome, &Overlay::NONE);
+        let result = bare_result(at, outcome, 900_000);
+        store.writer.record(record(store.positions[0].id, result, changes, health.confirmed));
     }
     let board = store.board.clone();
     store.stop().await;

@@ -1,6 +1,6 @@
 //! The history when things go wrong: a store that fails, rows that are refused, what is too old, whose file it is.
 
-use crate::support::history::{History, KEEP, result, service, watched};
+use crate::support::history::{History, KEEP, record, result, service, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
     },
-    store::{Keep, Record, Store, StoreError},
+    store::{Keep, Store, StoreError},
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -256,14 +256,7 @@ async fn a_record_that_contradicts_the_history_is_refused_alone() {
         let changes = Changes { began: Some(Began { last_ok_at: None }), ..Changes::default() };
         let result = result('x', begin().plus(i * 10_000));
         assert_eq!(result.outcome, Outcome::Down);
-        history.store.writer.record(Record {
-            service: id,
-            result,
-            excerpt: None,
-            certificate_expires_at: None,
-            changes,
-            confirmed: Confirmed::Pending,
-        });
+        history.store.writer.record(record(id, result, changes, Confirmed::Pending));
     }
     history.committed().await;
     let figures = history.store.writer.figures();

@@ -2,21 +2,22 @@
 //! monitor is off), and others that are marked afterwards and partly taken back. What the store answers is compared with a
 //! naive walk over the rows and the windows.
 
+use crate::support::history::{self, KEEP, bare_result, record};
 use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     clock::Clock,
     domain::{
-        check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
+        check::Outcome,
         health::Health,
         incident::Outage,
         maintenance::Overlay,
-        service::{Cadence, Kind, Service, Thresholds},
+        service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
     store::{
-        Configured, Examiner, Keep, Maintenance, Mark, Marking, Merge, OutageFilter, OutageKind, Record, Rules, Source,
-        Store, Watched,
+        Configured, Examiner, Maintenance, Mark, Marking, Merge, OutageFilter, OutageKind, Rules, Source, Store,
+        Watched,
     },
     web::{
         arrival,
@@ -26,8 +27,6 @@ use healthcheck_dashboard::{
 use proptest::prelude::*;
 use rusqlite::Connection;
 use std::{path::Path, sync::Arc};
-
-const KEEP: Keep = Keep { checks: None, hours: None, days: None };
 
 /// A stretch of one run of the monitor.
 #[derive(Clone, Debug)]
@@ -66,17 +65,9 @@ fn run() -> impl Strategy<Value = Run> {
 
 fn service(run: &Run) -> Service {
     Service {
-        name: "web".into(),
-        group: None,
-        description: None,
-        kind: Kind::Http,
-        target: "http://web:3000/".into(),
-        critical: true,
-        enabled: true,
         cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
         thresholds: Thresholds { failure: run.failure, success: run.success },
-        degraded_after_ms: None,
-        objective: None,
+        ..history::service("web")
     }
 }
 
@@ -177,28 +168,8 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
             let since = health.last_at.unwrap_or(now);
             let maintenance = position.timetable.announced(Window::new(since, now.plus(1)).unwrap());
             let changes = health.observe(service.thresholds, now, outcome, &maintenance);
-            let reason = (outcome != Outcome::Up).then(|| Reason {
-                class: Class::HttpStatus,
-                phase: None,
-                message: format!("HTTP {}", 500 + latency_us % 3),
-            });
-            store.writer.record(Record {
-                service: position.id,
-                result: CheckResult {
-                    at: now,
-                    outcome,
-                    latency_us: Some(latency_us),
-                    phases: PhaseTimes::default(),
-                    http_status: None,
-                    certificate_days: None,
-                    reason,
-                    recheck: false,
-                },
-                excerpt: None,
-                certificate_expires_at: None,
-                changes,
-                confirmed: health.confirmed,
-            });
+            let result = bare_result(now, outcome, latency_us);
+            store.writer.record(record(position.id, result, changes, health.confirmed));
             life.rows.push(Row { at: now.0, outcome, validity_ms: service.cadence.validity_ms() });
         }
         store.stop().await;

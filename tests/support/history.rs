@@ -5,12 +5,14 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use healthcheck_dashboard::{
+    board::ServiceId,
     calendar::Planned,
     clock::Clock,
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        health::{Changes, Confirmed},
         service::{Cadence, Kind, Service, Thresholds},
-        time::UnixMs,
+        time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
     scheduler::Pulse,
@@ -76,6 +78,29 @@ pub(crate) fn result(letter: char, at: UnixMs) -> CheckResult {
     CheckResult { at, outcome, latency_us, phases, http_status, certificate_days: None, reason, recheck: false }
 }
 
+/// A check result that says no more than this.
+pub(crate) fn bare_result(at: UnixMs, outcome: Outcome, latency_us: u32) -> CheckResult {
+    let (class, message) = match outcome {
+        Outcome::Degraded => (Class::Slow, "slower than 800 ms".to_owned()),
+        _ => (Class::HttpStatus, format!("HTTP {}", 500 + latency_us % 3)),
+    };
+    CheckResult {
+        at,
+        outcome,
+        latency_us: Some(latency_us),
+        phases: PhaseTimes::default(),
+        http_status: None,
+        certificate_days: None,
+        reason: (outcome != Outcome::Up).then_some(Reason { class, phase: None, message }),
+        recheck: false,
+    }
+}
+
+/// What the writer is told of a check result that left nothing else.
+pub(crate) fn record(service: ServiceId, result: CheckResult, changes: Changes, confirmed: Confirmed) -> Record {
+    Record { service, result, excerpt: None, certificate_expires_at: None, changes, confirmed }
+}
+
 /// A history under way.
 pub(crate) struct History {
     pub(crate) store: Store,
@@ -121,6 +146,26 @@ impl History {
         self.restart_as(services.into_iter().map(watched).collect()).await
     }
 
+    /// A new one of `web` that keeps single checks for a day: of three at its begin only the sums are left, three are of
+    /// the moment that is given too, and it is an hour later.
+    pub(crate) async fn with_a_retired_past(begin: &str) -> (History, UnixMs) {
+        let keep = Keep { checks: Some(1), hours: None, days: None };
+        let mut history = History::kept(begin, vec![service("web")], keep);
+        let begin = UnixMs::parse(begin).unwrap();
+        let late = begin.plus(5 * DAY_MS);
+        for from in [begin, late] {
+            history.checks("web", from, "...");
+        }
+        history.at(late.plus(HOUR_MS));
+        history.committed().await;
+        // Old rows are retired a minute after a start at the earliest.
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        history.at(late.plus(HOUR_MS));
+        (history, late)
+    }
+
     /// The same, with whatever goes with the services.
     pub(crate) async fn restart_as(self, services: Vec<Watched>) -> History {
         let planned = self.planned.clone();
@@ -164,14 +209,8 @@ impl History {
         let since = position.health.last_at.unwrap_or(result.at);
         let maintenance = position.timetable.announced(Window::new(since, result.at.plus(1)).unwrap());
         let changes = position.health.observe(service.thresholds, result.at, result.outcome, &maintenance);
-        self.store.writer.record(Record {
-            service: position.id,
-            result,
-            excerpt: excerpt.map(str::to_owned),
-            certificate_expires_at: None,
-            changes,
-            confirmed: position.health.confirmed,
-        });
+        let record = record(position.id, result, changes, position.health.confirmed);
+        self.store.writer.record(Record { excerpt: excerpt.map(str::to_owned), ..record });
     }
 
     /// A result every 10 s from `from` on, one for each letter; a space is a check that did not happen.
