@@ -5,6 +5,7 @@ WORKDIR /usr/src/healthcheck_dashboard
 
 # The dependencies, in a layer of their own: it is built again when Cargo.toml or Cargo.lock change, and not when the
 # sources do. The crate stands in for itself with nothing in it.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src tests \
  && echo 'fn main() {}' >src/main.rs \

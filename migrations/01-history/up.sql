@@ -46,12 +46,12 @@ CREATE TABLE check_result (
   at               INTEGER NOT NULL,         -- when the check started
   outcome          INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 3), -- up, degraded, down, unknown
   recheck          INTEGER NOT NULL CHECK (recheck IN (0, 1)),
-  latency_us       INTEGER,
+  latency_us       INTEGER,                  -- what a row lacks at its end takes no room: what most have comes first
+  http_status      INTEGER,
   dns_us           INTEGER,
   connect_us       INTEGER,
   tls_us           INTEGER,
   ttfb_us          INTEGER,
-  http_status      INTEGER,
   certificate_days INTEGER,
   reason_id        INTEGER REFERENCES reason(id),
   PRIMARY KEY (service_id, at)

@@ -41,7 +41,16 @@ impl Backfill {
             })
             .collect();
         let (channels, interruptions) = (Vec::new(), Vec::new());
-        let core = Core { conn, run, run_started_at: began_at, tracks, channels, interruptions, plan: Plan::none() };
+        let core = Core {
+            conn,
+            run,
+            run_started_at: began_at,
+            tracks,
+            channels,
+            interruptions,
+            plan: Plan::none(),
+            tail: None,
+        };
         Ok(Backfill { core, ids, _lock: lock })
     }
 

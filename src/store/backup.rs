@@ -5,7 +5,7 @@
 //! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
 //! far it has come.
 
-use super::{Result, StoreError, schema};
+use super::{Result, StoreError, rows, schema};
 use crate::domain::time::UnixMs;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension,
@@ -155,14 +155,10 @@ fn stamp(conn: &Connection) -> Result<Stamp> {
     Ok(Stamp {
         id: conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0)).optional()?,
         schema: conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
-        results: count("check_result")?,
+        results: rows::count_all(conn)? as i64,
         services: count("service")?,
         outages: count("outage")?,
-        last: conn.query_row(
-            "SELECT max(last) FROM (SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s)",
-            [],
-            |row| row.get(0),
-        )?,
+        last: rows::last_of_all(conn)?,
     })
 }
 

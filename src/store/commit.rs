@@ -7,6 +7,7 @@ use super::{
     outages,
     outbox::{self, Attempt, Event},
     results, rollups,
+    rows::{self, Row, Walk, tail::Tail},
     services::Resumed,
 };
 use crate::{
@@ -128,6 +129,8 @@ pub(super) struct Core {
     pub(super) interruptions: Vec<Interruption>,
     /// The maintenance that is announced.
     pub(super) plan: Plan,
+    /// Where new rows go first, where that pays.
+    pub(super) tail: Option<Tail>,
 }
 
 /// What a commit made of its records.
@@ -162,6 +165,10 @@ impl Core {
         // What happens has to stand in the history before what it bears on.
         let until = records.iter().map(|record| record.result.at).max().unwrap_or(now).max(now).plus(1);
         let noted = self.plan.note(&tx, until, now)?;
+        let mut tail = self.tail.clone();
+        if let Some(tail) = tail.as_mut().filter(|_| !records.is_empty()) {
+            tail.begin(&tx)?;
+        }
         let context = Context {
             conn: &tx,
             channels: &self.channels,
@@ -180,13 +187,14 @@ impl Core {
                     None => continue,
                 },
             };
-            match context.apply(track, record)? {
+            match context.apply(track, tail.as_mut(), record)? {
                 Applied::Written { event } => done.events |= event,
                 Applied::Repeated => done.repeated += 1,
             }
         }
         life::note_alive(&tx, self.run, now, false)?;
         tx.commit()?;
+        self.tail = tail;
         self.plan.noted(noted);
         done.news = touched.values().map(|track| track.now.clone()).collect();
         self.tracks.extend(touched);
@@ -197,8 +205,17 @@ impl Core {
         Ok(done)
     }
 
+    /// Does what keeps the tail in order, where it is time for it: one short transaction.
+    pub(super) fn tidy(&mut self) -> Result<()> {
+        match &mut self.tail {
+            Some(tail) => tail.tidy(&mut self.conn),
+            None => Ok(()),
+        }
+    }
+
     /// Notes that the run ended cleanly and leaves one tidy file behind.
     pub(super) fn finish(&mut self, now: UnixMs) -> Result<()> {
+        rows::tail::settle(&mut self.conn)?;
         life::note_alive(&self.conn, self.run, now, true)?;
         self.conn.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
         Ok(())
@@ -220,10 +237,10 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn apply(&self, track: &mut Track, record: &Record) -> Result<Applied> {
+    fn apply(&self, track: &mut Track, tail: Option<&mut Tail>, record: &Record) -> Result<Applied> {
         let Record { service: id, result, .. } = record;
         let reason = result.reason.as_ref().map(|r| results::reason_id(self.conn, r)).transpose()?;
-        if !results::insert(self.conn, *id, result, reason)? {
+        if !self.write(track, tail, *id, &Row::of(result, reason))? {
             return Ok(Applied::Repeated);
         }
         self.end_speech(track, result.at)?;
@@ -242,6 +259,21 @@ impl Context<'_> {
             Some(_) => {}
         }
         Ok(Applied::Written { event })
+    }
+
+    /// Writes a row. `false` when there is one of that time already.
+    fn write(&self, track: &Track, tail: Option<&mut Tail>, id: ServiceId, row: &Row) -> Result<bool> {
+        let Some(tail) = tail else { return rows::insert(self.conn, id, row) };
+        if track.now.last.as_ref().is_none_or(|last| last.at < row.at) {
+            tail.add(self.conn, id, row)?;
+            return Ok(true);
+        }
+        // It is not later than all that is known: it has its place before what lies in the tail.
+        if Walk::over(id).from(row.at).before(row.at.plus(1)).first(self.conn)?.is_some() {
+            return Ok(false);
+        }
+        tail.settle_one(self.conn, id)?;
+        rows::insert(self.conn, id, row)
     }
 
     /// The next result is there: now it is known how long the last one spoke.

@@ -5,16 +5,17 @@ use super::{
     life::Interruption,
     maintenance::{self, Which},
     outages,
-    results::{self, Validities},
+    results::{Reasons, Validities},
     retention,
     rollups::{self, Size},
+    rows::{Need, Walk},
     services::StoredService,
     transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
 };
 use crate::{
     board::ServiceId,
     domain::{
-        check::{Class, Outcome, Phase},
+        check::Outcome,
         incident::{GapReason, Outage},
         maintenance::Overlay,
         time::UnixMs,
@@ -22,7 +23,8 @@ use crate::{
         window::Window,
     },
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension};
+use std::ops::ControlFlow;
 
 impl Reader {
     /// What an export of these services begins with.
@@ -43,55 +45,47 @@ impl Reader {
         excerpts: &[UnixMs],
         mut each: impl FnMut(&CheckRow<'_>),
     ) -> Result<Option<UnixMs>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(&format!(
-            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-             WHERE c.service_id = ?1 AND c.at >= ?2 AND c.at < ?3 ORDER BY c.at LIMIT ?4",
-            results::COLUMNS
-        ))?;
-        let mut rows = statement.query(params![service.0, window.from().0, window.to().0, limit as i64])?;
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
         let mut excerpts = &excerpts[excerpts.partition_point(|at| *at < window.from())..];
-        let (mut count, mut last) = (0, None);
-        while let Some(row) = rows.next()? {
-            let at = UnixMs(row.get(0)?);
-            let reason = borrowed_reason(row)?;
+        let (mut reasons, mut count, mut last) = (Reasons::default(), 0, None);
+        let walk = Walk::over(service).from(window.from()).before(window.to()).with(Need::Everything);
+        walk.forward(&tx, |row| {
             // There may be some whose row has been retired.
-            while excerpts.first().is_some_and(|next| *next < at) {
+            while excerpts.first().is_some_and(|next| *next < row.at) {
                 excerpts = &excerpts[1..];
             }
             let excerpt = match excerpts.first() {
-                Some(next) if *next == at => excerpt(&conn, service, at)?,
+                Some(next) if *next == row.at => excerpt(&tx, service, row.at)?,
                 _ => None,
             };
+            let reason = row.reason.map(|id| reasons.of(&tx, id)).transpose()?.flatten();
             each(&CheckRow {
-                at,
-                outcome: results::outcome(row, 1)?,
-                recheck: row.get(2)?,
-                latency_us: row.get(3)?,
-                phases: results::phases(row, 4)?,
-                http_status: row.get(8)?,
-                certificate_days: row.get(9)?,
-                reason,
+                at: row.at,
+                outcome: row.outcome,
+                recheck: row.recheck,
+                latency_us: row.latency_us,
+                phases: row.phases,
+                http_status: row.http_status,
+                certificate_days: row.certificate_days,
+                reason: reason.map(|reason| (reason.class, reason.phase, reason.message.as_str())),
                 excerpt: excerpt.as_deref(),
             });
-            (count, last) = (count + 1, Some(at));
-        }
+            (count, last) = (count + 1, Some(row.at));
+            Ok(if count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
         Ok(last.filter(|_| count == limit))
     }
 
     /// About how many check results there are in a window, by their interval: for somebody who waits.
     pub fn estimated_checks(&self, services: &[StoredService], window: Window) -> Result<u64> {
-        let conn = self.conn()?;
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
         let mut total = 0;
         for service in services {
-            let (first, last): (Option<i64>, Option<i64>) = conn
-                .prepare_cached(
-                    "SELECT (SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3),
-                            (SELECT max(at) FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3)",
-                )?
-                .query_row([service.id.0, window.from().0, window.to().0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if let (Some(first), Some(last)) = (first, last) {
-                total += ((last - first) / service.interval_ms.max(1)).unsigned_abs() + 1;
+            let walk = Walk::over(service.id).from(window.from()).before(window.to());
+            if let (Some(first), Some(last)) = (walk.first_at(&tx)?, walk.last_at(&tx)?) {
+                total += (last.since(first) / service.interval_ms.max(1)).unsigned_abs() + 1;
             }
         }
         Ok(total)
@@ -113,11 +107,8 @@ impl Reader {
 
     /// The first check result of the window.
     pub fn first_check_in(&self, service: ServiceId, window: Window) -> Result<Option<UnixMs>> {
-        let first: Option<i64> = self
-            .conn()?
-            .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3")?
-            .query_row([service.0, window.from().0, window.to().0], |row| row.get(0))?;
-        Ok(first.map(UnixMs))
+        let mut conn = self.conn()?;
+        Walk::over(service).from(window.from()).before(window.to()).first_at(&*conn.transaction()?)
     }
 
     /// An outage with what of it cannot be told from the rows from `first` on.
@@ -165,15 +156,6 @@ impl Reader {
         }
         Ok(window.to() < rows_from)
     }
-}
-
-/// Class, phase and message of a row of [`results::COLUMNS`], not copied.
-fn borrowed_reason<'a>(row: &'a Row<'_>) -> rusqlite::Result<Option<(Class, Option<Phase>, &'a str)>> {
-    let Some(class) = row.get_ref(10)?.as_str_or_null()? else { return Ok(None) };
-    // A word of a newer version must not make the row unreadable.
-    let class = Class::parse(class).unwrap_or(Class::Protocol);
-    let phase = row.get_ref(11)?.as_str_or_null()?.and_then(Phase::parse);
-    Ok(Some((class, phase, row.get_ref(12)?.as_str()?)))
 }
 
 fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHead> {
@@ -285,23 +267,19 @@ pub(super) fn beyond(conn: &Connection, service: ServiceId, outage: &Outage, fir
         let ever = Window::new(first, UnixMs::MAX);
         let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
         let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
-        let mut statement = conn.prepare_cached(
-            "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at <= ?3 ORDER BY at",
-        )?;
-        let end = outage.ended_at.map_or(i64::MAX, |end| end.0);
-        let mut rows = statement.query([service.0, first.0, end])?;
+        let end = outage.ended_at.map_or(UnixMs(i64::MAX), |end| end.plus(1));
         let mut last: Option<UnixMs> = None;
-        while let Some(row) = rows.next()? {
-            let at = UnixMs(row.get(0)?);
+        Walk::over(service).from(first).before(end).forward(conn, |row| {
             if let Some(last) = last.take() {
-                let spoken_until = at.min(last.plus(validities.at(last)));
+                let spoken_until = row.at.min(last.plus(validities.at(last)));
                 down_ms += failed_until(last, spoken_until, &all).since(last);
             }
-            if results::outcome(row, 1)? == Outcome::Down {
-                failed += u64::from(!announced.contains(at));
-                last = Some(at);
+            if row.outcome == Outcome::Down {
+                failed += u64::from(!announced.contains(row.at));
+                last = Some(row.at);
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
     }
     Ok(Beyond {
         checks_failed: outage.checks_failed.saturating_sub(failed),

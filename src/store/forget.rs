@@ -3,8 +3,8 @@
 //! A service that is being forgotten has no settings, so that nothing reads it, and a name that no other can have, so that
 //! its own is free. Whoever retires old rows next goes on where this was broken off.
 
-use super::{Result, StoreError, outages, rollups::Size, services};
-use crate::board::ServiceId;
+use super::{Result, StoreError, outages, rollups::Size, rows, services};
+use crate::{board::ServiceId, domain::time::UnixMs};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 /// Whether a row of `service` is one that is being forgotten.
@@ -33,7 +33,11 @@ pub(super) fn begin(conn: &mut Connection, name: &str) -> Result<ServiceId> {
 
 /// Deletes a piece of what is left of a service that is being forgotten; how many rows. The service itself is the last.
 pub(super) fn some(conn: &Connection, service: ServiceId, at_once: usize) -> Result<usize> {
-    for (table, key) in [("check_result", "at"), (Size::Hour.table(), "start"), (Size::Day.table(), "start")] {
+    let deleted = rows::delete_oldest(conn, service, UnixMs(i64::MAX), at_once)?;
+    if deleted > 0 {
+        return Ok(deleted);
+    }
+    for (table, key) in [(Size::Hour.table(), "start"), (Size::Day.table(), "start")] {
         let sql = format!(
             "DELETE FROM {table} WHERE service_id = ?1 AND {key} IN
                (SELECT {key} FROM {table} WHERE service_id = ?1 ORDER BY {key} LIMIT ?2)"

@@ -3,6 +3,7 @@
 use super::{
     Result,
     maintenance::{self, Which},
+    rows::Walk,
     services::StoredService,
     told::Settings,
 };
@@ -129,10 +130,7 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
 
 /// The gap that began when the last result of a service ceased to speak.
 fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Option<Gap>> {
-    let last: Option<i64> = conn
-        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1")?
-        .query_row([service.id.0], |row| row.get(0))?;
-    let Some(last) = last.map(UnixMs) else { return Ok(None) };
+    let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(None) };
     let from = last.plus(super::results::Validities::of(conn, service.id)?.at(last));
     if from >= now {
         return Ok(None);

@@ -4,7 +4,7 @@
 //! a mark changes it. What was announced also holds the state machine (no incident begins in it), so it stays what it
 //! was; a mark only changes figures, so it can be taken back.
 
-use super::{Result, results, services};
+use super::{Result, results, rows::Walk, services};
 use crate::{
     board::ServiceId,
     calendar::{Planned, Rule, Timetable},
@@ -384,10 +384,7 @@ fn cut(conn: &Connection, one: &Maintenance, now: UnixMs) -> Result<()> {
 /// was in doubt until it, and those that the last result in it speaks into.
 pub(super) fn hours_around(conn: &Connection, service: ServiceId, window: Window) -> Result<Option<Window>> {
     let before = results::last_judged(conn, service, window.from(), Which::All)?.map_or(window.from(), |(at, _)| at);
-    let last: Option<i64> = conn
-        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2")?
-        .query_row([service.0, window.to().0], |row| row.get(0))?;
-    let speaks = match last.map(UnixMs) {
+    let speaks = match Walk::over(service).before(window.to()).last_at(conn)? {
         Some(at) => at.plus(results::Validities::of(conn, service)?.at(at)),
         None => window.to(),
     };

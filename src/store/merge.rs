@@ -9,7 +9,9 @@
 use super::{
     Interruption, Maintenance, Result, StoreError, departure, maintenance, outages, rebuild, results, retention,
     retention::Kept,
-    rollups, schema, services,
+    rollups,
+    rows::{self, Row, Walk},
+    schema, services,
     transfer::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
 };
 use crate::{
@@ -176,11 +178,7 @@ impl Merge {
 
     /// Keeps in mind what the history itself says of a service and will not be able to tell from the united rows.
     fn remember(&mut self, id: ServiceId) -> Result<()> {
-        let first: Option<i64> = self
-            .conn
-            .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-            .query_row([id.0], |row| row.get(0))?;
-        let first = first.map(UnixMs);
+        let first = Walk::over(id).first_at(&self.conn)?;
         let filter =
             outages::OutageFilter { service: Some(id), window: None, kind: outages::OutageKind::All, open: None };
         let mut cursor = None;
@@ -304,18 +302,15 @@ impl Merge {
             Some(reason) => Some(self.reason(reason)?),
             None => None,
         };
-        if results::insert(&self.conn, id, result, reason)? {
+        let row = Row::of(result, reason);
+        if rows::insert(&self.conn, id, &row)? {
             self.merged.added += 1;
             self.merged.oldest_added = Some(self.merged.oldest_added.map_or(result.at, |oldest| oldest.min(result.at)));
         } else {
-            let sql = format!(
-                "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-                 WHERE c.service_id = ?1 AND c.at = ?2",
-                results::COLUMNS
-            );
-            let old = self.conn.prepare_cached(&sql)?.query_row([id.0, result.at.0], results::read)?;
-            if weight(&old) < weight(result) {
-                results::replace(&self.conn, id, result, reason)?;
+            let there = Walk::over(id).from(result.at).before(result.at.plus(1));
+            let old = results::list(&self.conn, there, false, 1)?.pop();
+            if old.is_none_or(|old| weight(&old) < weight(result)) {
+                rows::replace(&self.conn, id, &row)?;
                 self.merged.replaced += 1;
             } else {
                 self.merged.known += 1;

@@ -23,6 +23,7 @@ mod replay;
 mod results;
 mod retention;
 mod rollups;
+mod rows;
 mod schema;
 mod services;
 mod size;
@@ -152,7 +153,9 @@ impl Store {
             tracks.insert(track.now().id, track);
         }
         let board = Arc::new(Board::new(on_board, now));
-        let core = commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new(), plan };
+        let tail = rows::tail::Tail::over(tracks.keys().copied());
+        let core =
+            commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new(), plan, tail };
         let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
         Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
     }

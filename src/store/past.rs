@@ -8,6 +8,7 @@ use super::{
     commit::known_at,
     maintenance::{self, Which},
     outages, results, retention,
+    rows::{Need, Walk},
     services::{self, StoredService},
 };
 use crate::{
@@ -24,9 +25,9 @@ use crate::{
         window::Window,
     },
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use serde_json::json;
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// What a question about a moment of the past gives.
 #[derive(Clone, Debug)]
@@ -199,12 +200,11 @@ fn health_before(
             (Health { confirmed, last_ok_at: outage.last_ok_at, ..Health::NEW }, outage.started_at)
         }
     };
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
-    )?;
-    let rows =
-        statement.query_map([id.0, from.0, end.0], |row| Ok((UnixMs(row.get(0)?), results::outcome(row, 1)?)))?;
-    let rows = rows.collect::<rusqlite::Result<Vec<(UnixMs, Outcome)>>>()?;
+    let mut rows: Vec<(UnixMs, Outcome)> = Vec::new();
+    Walk::over(id).from(from).before(end).forward(conn, |row| {
+        rows.push((row.at, row.outcome));
+        Ok(ControlFlow::Continue(()))
+    })?;
     let maintenance = match Window::new(begin.last_at.unwrap_or(from), end) {
         Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
         None => Overlay::NONE,
@@ -219,7 +219,7 @@ fn outage_then(conn: &Connection, id: ServiceId, outage: Outage, health: Health,
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
     let validities = results::Validities::of(conn, id)?;
-    results::between(conn, &validities, id, outage.started_at.0, end.0 - 1, |row| rows.push(row))?;
+    results::observe(conn, &validities, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
     let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
     let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();
     let all = maintenance::overlay(conn, id, lasted, Which::All)?;
@@ -239,15 +239,13 @@ fn certificate_then(
     today: Option<&ServiceNow>,
     end: UnixMs,
 ) -> Result<Option<UnixMs>> {
-    let seen: Option<(i64, i64)> = conn
-        .prepare_cached(
-            "SELECT at, certificate_days FROM
-               (SELECT at, certificate_days FROM check_result WHERE service_id = ?1 AND at < ?2 ORDER BY at DESC LIMIT 500)
-             WHERE certificate_days IS NOT NULL ORDER BY at DESC LIMIT 1",
-        )?
-        .query_row(params![id.0, end.0], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((at, days)) = seen.map(|(at, days)| (UnixMs(at), days)) else { return Ok(None) };
+    let (mut seen, mut looked) = (None, 0);
+    Walk::over(id).before(end).with(Need::Everything).backward(conn, |row| {
+        seen = row.certificate_days.map(|days| (row.at, i64::from(days)));
+        looked += 1;
+        Ok(if seen.is_none() && looked < 500 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    let Some((at, days)) = seen else { return Ok(None) };
     let still = today.and_then(|t| t.certificate_expires_at).filter(|e| e.since(at).div_euclid(DAY_MS) == days);
     Ok(still.or(Some(at.plus(days * DAY_MS + DAY_MS / 2))))
 }

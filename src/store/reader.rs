@@ -11,6 +11,7 @@ use super::{
     replay::{self, Replayed, Rules},
     results,
     rollups::{self, Latency, Size},
+    rows::{Need, Outcomes, Walk},
     schema,
     services::{self, StoredService},
 };
@@ -29,7 +30,7 @@ use crate::{
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
 ///
@@ -153,31 +154,18 @@ impl Reader {
         before: Option<UnixMs>,
         limit: u32,
     ) -> Result<Vec<CheckResult>> {
-        let conn = self.conn()?;
+        let mut conn = self.conn()?;
         let to = before.map_or(window.to(), |before| before.min(window.to()));
-        let sql = format!(
-            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-             WHERE c.service_id = ?1 AND c.at >= ?2 AND c.at < ?3 AND (?4 IS NULL OR c.outcome = ?4)
-             ORDER BY c.at DESC LIMIT ?5",
-            results::COLUMNS
-        );
-        let mut statement = conn.prepare_cached(&sql)?;
-        let rows = statement
-            .query_map(params![service.0, window.from().0, to.0, outcome.map(Outcome::code), limit], results::read)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let outcomes = outcome.map_or(Outcomes::ALL, Outcomes::only);
+        let walk = Walk::over(service).from(window.from()).before(to).only(outcomes);
+        results::list(&*conn.transaction()?, walk, true, limit)
     }
 
     /// Check results of the window, oldest first, at most `limit`.
     pub fn checks_forward(&self, service: ServiceId, window: Window, limit: u32) -> Result<Vec<CheckResult>> {
-        let conn = self.conn()?;
-        let sql = format!(
-            "SELECT {} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-             WHERE c.service_id = ?1 AND c.at >= ?2 AND c.at < ?3 ORDER BY c.at LIMIT ?4",
-            results::COLUMNS
-        );
-        let mut statement = conn.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![service.0, window.from().0, window.to().0, limit], results::read)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let mut conn = self.conn()?;
+        let walk = Walk::over(service).from(window.from()).before(window.to());
+        results::list(&*conn.transaction()?, walk, false, limit)
     }
 
     /// The medians of each phase of passed checks, in buckets of `size_ms`; of the first `sample` of them in each. A bucket
@@ -189,19 +177,16 @@ impl Reader {
         size_ms: i64,
         sample: u32,
     ) -> Result<Vec<(Window, PhaseMedians)>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT dns_us, connect_us, tls_us, ttfb_us, latency_us FROM check_result
-             WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome < 2 AND latency_us IS NOT NULL
-             ORDER BY at LIMIT ?4",
-        )?;
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
         let mut found = Vec::new();
         let mut from = window.from();
         while let Some(part) = window.clip(from, from.plus(size_ms.max(1))) {
-            let rows = statement.query_map(params![service.0, part.from().0, part.to().0, sample], |row| {
-                Ok((results::phases(row, 0)?, row.get(4)?))
+            let mut checks = Vec::new();
+            timed(service, part).forward(&tx, |row| {
+                checks.extend(row.latency_us.map(|whole| (row.phases, whole)));
+                Ok(if checks.len() < sample as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             })?;
-            let checks = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             if !checks.is_empty() {
                 found.push((part, PhaseMedians::of(&checks)));
             }
@@ -227,23 +212,18 @@ impl Reader {
     }
 
     /// What is usual of each phase (in their order, the last one what the others leave) of passed checks in a window, of at
-    /// most ten thousand of them.
+    /// most ten thousand of them, the latest.
     pub fn usual(&self, service: ServiceId, window: Window) -> Result<[Option<Usual>; 5]> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT dns_us, connect_us, tls_us, ttfb_us, latency_us FROM check_result
-             WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome < 2 AND latency_us IS NOT NULL
-             ORDER BY at DESC LIMIT 10000",
-        )?;
+        let mut conn = self.conn()?;
         let mut times: [Vec<u32>; 5] = Default::default();
-        let mut rows = statement.query(params![service.0, window.from().0, window.to().0])?;
-        while let Some(row) = rows.next()? {
-            let phases = results::phases(row, 0)?;
-            let whole: u32 = row.get(4)?;
+        timed(service, window).backward(&*conn.transaction()?, |row| {
+            let (Some(whole), phases) = (row.latency_us, row.phases) else { return Ok(ControlFlow::Continue(())) };
             let rest = u64::from(whole).saturating_sub(phases.sum_us()) as u32;
             let each = [phases.dns_us, phases.connect_us, phases.tls_us, phases.ttfb_us, Some(rest)];
             times.iter_mut().zip(each).for_each(|(times, us)| times.extend(us));
-        }
+            let enough = times.last().is_some_and(|rest| rest.len() >= USUAL_OF);
+            Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
         Ok(times.map(Usual::of))
     }
 
@@ -309,11 +289,8 @@ impl Reader {
 
     /// The first result of a service that is kept.
     pub fn first_check_at(&self, service: ServiceId) -> Result<Option<UnixMs>> {
-        let first: Option<i64> = self
-            .conn()?
-            .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-            .query_row([service.0], |row| row.get(0))?;
-        Ok(first.map(UnixMs))
+        let mut conn = self.conn()?;
+        Walk::over(service).first_at(&*conn.transaction()?)
     }
 
     /// Runs the stored results of a service through the state machine again, with other thresholds.
@@ -335,6 +312,14 @@ impl Reader {
     pub fn next_event(&self, channel: &str) -> Result<Option<DueEvent>> {
         outbox::next(&*self.conn()?, channel)
     }
+}
+
+/// Checks that say what is usual, at most.
+const USUAL_OF: usize = 10_000;
+
+/// The passed checks of a window with the times of their phases.
+fn timed(service: ServiceId, window: Window) -> Walk {
+    Walk::over(service).from(window.from()).before(window.to()).only(Outcomes::PASSED).with(Need::Phases)
 }
 
 /// The next of the bucket sizes that divide a day, or whole days.

@@ -5,6 +5,7 @@ use super::{
     Result, life,
     maintenance::{self, Which},
     results, retention, rollups,
+    rows::Walk,
     told::{self, Settings},
 };
 use crate::{
@@ -50,10 +51,7 @@ type Change = (UnixMs, i64, Option<u16>, Option<String>);
 /// Makes the outages, gaps and sums of one service anew. The outages have no numbers yet that could be shown: see
 /// [`number`].
 pub(super) fn service(conn: &Connection, service: ServiceId) -> Result<()> {
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-        .query_row([service.0], |row| row.get(0))?;
-    let first = first.map(UnixMs);
+    let first = Walk::over(service).first_at(conn)?;
     conn.prepare_cached("DELETE FROM cause_change WHERE outage_id IN (SELECT id FROM outage WHERE service_id = ?1)")?
         .execute([service.0])?;
     conn.prepare_cached("DELETE FROM outage WHERE service_id = ?1")?.execute([service.0])?;

@@ -5,6 +5,7 @@ use super::{
     maintenance::{self, Which},
     outages::{self, OutageFilter, OutageKind},
     results, retention,
+    rows::Walk,
     services::StoredService,
     told::{self, Setting, Settings},
 };
@@ -85,11 +86,9 @@ pub(super) fn service(
     now: UnixMs,
 ) -> Result<Replayed> {
     let settings = Settings::of(conn, service.id)?;
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-        .query_row([service.id.0], |row| row.get(0))?;
+    let first = Walk::over(service.id).first_at(conn)?;
     let mut replayed = Replayed { from: None, results: 0, had: Telling::default(), would: Telling::default() };
-    let Some(first) = first.map(UnixMs) else { return Ok(replayed) };
+    let Some(first) = first else { return Ok(replayed) };
     let kept = retention::kept(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
     let success = settings.0.iter().map(|s| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);

@@ -1,8 +1,9 @@
-//! Check results: their rows, and the walks over them.
+//! Check results: their reasons, how long they speak, and the questions that are asked of them.
 
 use super::{
     Result,
     maintenance::{self, Which},
+    rows::{self, Need, Outcomes, Walk},
 };
 use crate::{
     board::ServiceId,
@@ -15,29 +16,10 @@ use crate::{
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-
-/// The columns of a check result, in the order of [`read`]; needs `check_result c LEFT JOIN reason r`.
-pub(super) const COLUMNS: &str = "c.at, c.outcome, c.recheck, c.latency_us, c.dns_us, c.connect_us, c.tls_us, c.ttfb_us, \
-     c.http_status, c.certificate_days, r.class, r.phase, r.message";
-
-/// Reads a row of [`COLUMNS`].
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CheckResult> {
-    Ok(CheckResult {
-        at: UnixMs(row.get(0)?),
-        outcome: outcome(row, 1)?,
-        recheck: row.get(2)?,
-        latency_us: row.get(3)?,
-        phases: phases(row, 4)?,
-        http_status: row.get(8)?,
-        certificate_days: row.get(9)?,
-        reason: reason(row, 10)?,
-    })
-}
-
-pub(super) fn outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
-    let code = row.get(column)?;
-    Outcome::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
-}
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::ControlFlow,
+};
 
 pub(super) fn phases(row: &Row<'_>, first: usize) -> rusqlite::Result<PhaseTimes> {
     Ok(PhaseTimes {
@@ -57,38 +39,6 @@ pub(super) fn reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Rea
     Ok(Some(Reason { class, phase, message: row.get(first + 2)? }))
 }
 
-/// Writes one result. `false` when there is one of that time already.
-pub(super) fn insert(conn: &Connection, service: ServiceId, result: &CheckResult, reason: Option<i64>) -> Result<bool> {
-    let phases = &result.phases;
-    let inserted = conn
-        .prepare_cached(
-            "INSERT INTO check_result VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            service.0,
-            result.at.0,
-            result.outcome.code(),
-            result.recheck,
-            result.latency_us,
-            phases.dns_us,
-            phases.connect_us,
-            phases.tls_us,
-            phases.ttfb_us,
-            result.http_status,
-            result.certificate_days,
-            reason,
-        ])?;
-    Ok(inserted == 1)
-}
-
-/// Writes one result in the place of the one of that time.
-pub(super) fn replace(conn: &Connection, service: ServiceId, result: &CheckResult, reason: Option<i64>) -> Result<()> {
-    conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
-        .execute([service.0, result.at.0])?;
-    insert(conn, service, result, reason)?;
-    Ok(())
-}
-
 /// The number of a reason, which is written where it is new.
 pub(super) fn reason_id(conn: &Connection, reason: &Reason) -> Result<i64> {
     let key = params![reason.class.as_str(), reason.phase.map_or("", Phase::as_str), reason.message];
@@ -101,6 +51,60 @@ pub(super) fn reason_id(conn: &Connection, reason: &Reason) -> Result<i64> {
     }
     conn.prepare_cached("INSERT INTO reason (class, phase, message) VALUES (?1, ?2, ?3)")?.execute(key)?;
     Ok(conn.last_insert_rowid())
+}
+
+/// Reasons by their number, each read once.
+#[derive(Default, Debug)]
+pub(super) struct Reasons(HashMap<i64, Reason>);
+
+impl Reasons {
+    /// The reason of this number; `None` where there is none of it.
+    pub(super) fn of(&mut self, conn: &Connection, id: i64) -> Result<Option<&Reason>> {
+        if let Entry::Vacant(place) = self.0.entry(id) {
+            let found = conn
+                .prepare_cached("SELECT class, phase, message FROM reason WHERE id = ?1")?
+                .query_row([id], |row| reason(row, 0))
+                .optional()?;
+            if let Some(reason) = found.flatten() {
+                place.insert(reason);
+            }
+        }
+        Ok(self.0.get(&id))
+    }
+
+    /// A row with its reason in words.
+    pub(super) fn told(&mut self, conn: &Connection, row: &rows::Row) -> Result<CheckResult> {
+        let reason = row.reason.map(|id| self.of(conn, id)).transpose()?.flatten();
+        Ok(CheckResult {
+            at: row.at,
+            outcome: row.outcome,
+            latency_us: row.latency_us,
+            phases: row.phases,
+            http_status: row.http_status,
+            certificate_days: row.certificate_days,
+            reason: reason.cloned(),
+            recheck: row.recheck,
+        })
+    }
+}
+
+/// The results of a walk with their reasons, at most `limit`, the oldest or the newest ones first.
+pub(super) fn list(conn: &Connection, walk: Walk, newest_first: bool, limit: u32) -> Result<Vec<CheckResult>> {
+    let (mut reasons, mut found) = (Reasons::default(), Vec::new());
+    if limit == 0 {
+        return Ok(found);
+    }
+    let each = |row: rows::Row| {
+        found.push(reasons.told(conn, &row)?);
+        Ok(if found.len() < limit as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    };
+    let walk = walk.with(Need::Everything);
+    if newest_first {
+        walk.backward(conn, each)?
+    } else {
+        walk.forward(conn, each)?
+    };
+    Ok(found)
 }
 
 /// How long results speak, by the settings of their time.
@@ -130,39 +134,34 @@ pub(super) fn last_judged(
     before: UnixMs,
     which: Which,
 ) -> Result<Option<(UnixMs, Outcome)>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at < ?2 AND (outcome < 2 OR (outcome = 2 AND at < ?3))
-         ORDER BY at DESC LIMIT 1",
-    )?;
-    let mut failed_before = before;
-    loop {
-        let found = statement
-            .query_row(params![service.0, before.0, failed_before.0], |row| Ok((UnixMs(row.get(0)?), outcome(row, 1)?)))
-            .optional()?;
-        match found {
-            Some((at, Outcome::Down)) => match maintenance::at(conn, service, at, which)? {
-                Some(window) => failed_before = window.from(),
-                None => return Ok(found),
-            },
-            found => return Ok(found),
+    let (mut found, mut failed_before) = (None, before);
+    Walk::over(service).before(before).only(Outcomes::JUDGED).backward(conn, |row| {
+        if row.outcome == Outcome::Down {
+            if row.at >= failed_before {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let Some(window) = maintenance::at(conn, service, row.at, which)? {
+                failed_before = window.from();
+                return Ok(ControlFlow::Continue(()));
+            }
         }
-    }
+        found = Some((row.at, row.outcome));
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 /// The last result before a moment.
 pub(super) fn newest(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<CheckResult>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM check_result c LEFT JOIN reason r ON r.id = c.reason_id
-         WHERE c.service_id = ?1 AND c.at < ?2 ORDER BY c.at DESC LIMIT 1"
-    );
-    Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read).optional()?)
+    match Walk::over(service).before(before).with(Need::Everything).last(conn)? {
+        Some(row) => Reasons::default().told(conn, &row).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The last passed result before a moment, in maintenance or not.
 pub(super) fn last_passed(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
-    let sql = "SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 2 ORDER BY at DESC LIMIT 1";
-    let at: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0, before.0], |row| row.get(0)).optional()?;
-    Ok(at.map(UnixMs))
+    Walk::over(service).before(before).only(Outcomes::PASSED).last_at(conn)
 }
 
 /// The last failed result before a moment that was not made in announced maintenance.
@@ -171,13 +170,9 @@ pub(super) fn last_failed(conn: &Connection, service: ServiceId, before: UnixMs)
 }
 
 fn last_failed_since(conn: &Connection, service: ServiceId, from: UnixMs, before: UnixMs) -> Result<Option<UnixMs>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?3 AND at < ?2 AND outcome = 2
-         ORDER BY at DESC LIMIT 1",
-    )?;
     let mut before = before;
     loop {
-        let found = statement.query_row([service.0, before.0, from.0], |row| Ok(UnixMs(row.get(0)?))).optional()?;
+        let found = Walk::over(service).from(from).before(before).only(Outcomes::FAILED).last_at(conn)?;
         let Some(at) = found else { return Ok(None) };
         match maintenance::at(conn, service, at, Which::Announced)? {
             Some(window) => before = window.from(),
@@ -188,59 +183,46 @@ fn last_failed_since(conn: &Connection, service: ServiceId, from: UnixMs, before
 
 /// The last judged result before a moment that was not degraded.
 pub(super) fn last_not_degraded(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
-    let sql = "SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome = 0 ORDER BY at DESC LIMIT 1";
-    let up: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0, before.0], |row| row.get(0)).optional()?;
-    let up = up.map(UnixMs);
+    let up = Walk::over(service).before(before).only(Outcomes::UP).last_at(conn)?;
     Ok(up.max(last_failed_since(conn, service, up.unwrap_or(UnixMs(i64::MIN)), before)?))
 }
 
 /// The last degraded result from `from` on and before `to`.
 pub(super) fn last_degraded(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs) -> Result<Option<UnixMs>> {
-    let at: Option<i64> = conn
-        .prepare_cached(
-            "SELECT at FROM check_result WHERE service_id = ?1 AND at >= ?2 AND at < ?3 AND outcome = 1
-             ORDER BY at DESC LIMIT 1",
-        )?
-        .query_row([service.0, from.0, to.0], |row| row.get(0))
-        .optional()?;
-    Ok(at.map(UnixMs))
+    Walk::over(service).from(from).before(to).only(Outcomes::DEGRADED).last_at(conn)
 }
 
 /// The first judged result at or after a moment.
 pub(super) fn next_judged(conn: &Connection, service: ServiceId, from: UnixMs, which: Which) -> Result<Option<UnixMs>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at >= ?2 AND (outcome < 2 OR (outcome = 2 AND at >= ?3))
-         ORDER BY at LIMIT 1",
-    )?;
-    let mut failed_from = from;
-    loop {
-        let found = statement
-            .query_row(params![service.0, from.0, failed_from.0], |row| Ok((UnixMs(row.get(0)?), outcome(row, 1)?)))
-            .optional()?;
-        match found {
-            Some((at, Outcome::Down)) => match maintenance::at(conn, service, at, which)? {
-                Some(window) => failed_from = window.to(),
-                None => return Ok(Some(at)),
-            },
-            found => return Ok(found.map(|(at, _)| at)),
+    let (mut found, mut failed_from) = (None, from);
+    Walk::over(service).from(from).only(Outcomes::JUDGED).forward(conn, |row| {
+        if row.outcome == Outcome::Down {
+            if row.at < failed_from {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let Some(window) = maintenance::at(conn, service, row.at, which)? {
+                failed_from = window.to();
+                return Ok(ControlFlow::Continue(()));
+            }
         }
-    }
+        found = Some(row.at);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 /// The results of a window with the one before it and the one after it, in the order of time.
 pub(super) fn neighbours(conn: &Connection, service: ServiceId, window: Window) -> Result<Vec<Observation>> {
-    let edge = |sql: &str, at: UnixMs| -> Result<Option<i64>> {
-        Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0))?)
-    };
-    let first = edge("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2", window.from())?;
-    let last = edge("SELECT min(at) FROM check_result WHERE service_id = ?1 AND at >= ?2", window.to())?;
+    let first = Walk::over(service).before(window.from()).last_at(conn)?;
+    let last = Walk::over(service).from(window.to()).first_at(conn)?;
     let mut seen = Vec::new();
-    let validities = Validities::of(conn, service)?;
-    between(conn, &validities, service, first.unwrap_or(window.from().0), last.unwrap_or(i64::MAX), |row| {
-        seen.push(row)
-    })?;
+    let walk = Walk::over(service).from(first.unwrap_or(window.from())).before(last.map_or(END, |at| at.plus(1)));
+    observe(conn, &Validities::of(conn, service)?, walk, |row| seen.push(row))?;
     Ok(seen)
 }
+
+/// After every time.
+const END: UnixMs = UnixMs(i64::MAX);
 
 /// Hands `each` what bears on a window: the results in it, the last one before it, and the following ones up to the first
 /// judged one at or after its end, in the order of time. Gives the maintenance as far as they reach.
@@ -259,37 +241,51 @@ pub(super) fn walk_with(
     validities: &Validities,
     service: ServiceId,
     window: Window,
-    each: impl FnMut(Observation),
+    mut each: impl FnMut(Observation),
 ) -> Result<Overlay> {
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at < ?2")?
-        .query_row([service.0, window.from().0], |row| row.get(0))?;
-    let first = first.unwrap_or(window.from().0);
-    let last = next_judged(conn, service, window.to(), Which::All)?.map_or(i64::MAX, |at| at.0);
-    between(conn, validities, service, first, last, each)?;
-    match Window::new(UnixMs(first), UnixMs(last).plus(1)) {
+    let first = Walk::over(service).before(window.from()).last_at(conn)?.unwrap_or(window.from());
+    let (mut last, mut failed_from) = (None, window.to());
+    Walk::over(service).from(first).with(Need::Latency).forward(conn, |row| {
+        each(observation(&row, validities));
+        if row.at < window.to() || row.outcome == Outcome::Unknown {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if row.outcome == Outcome::Down {
+            if row.at < failed_from {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if let Some(window) = maintenance::at(conn, service, row.at, Which::All)? {
+                failed_from = window.to();
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        last = Some(row.at);
+        Ok(ControlFlow::Break(()))
+    })?;
+    match Window::new(first, last.unwrap_or(END).plus(1)) {
         Some(reach) => maintenance::overlay(conn, service, reach, Which::All),
         None => Ok(Overlay::NONE),
     }
 }
 
-/// Hands `each` the results from `first` to `last`, both included, in the order of time.
-pub(super) fn between(
+/// Hands `each` the results of a walk.
+pub(super) fn observe(
     conn: &Connection,
     validities: &Validities,
-    service: ServiceId,
-    first: i64,
-    last: i64,
+    walk: Walk,
     mut each: impl FnMut(Observation),
 ) -> Result<()> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome, CASE WHEN outcome < 2 THEN latency_us END FROM check_result
-         WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at",
-    )?;
-    let mut rows = statement.query(params![service.0, first, last])?;
-    while let Some(row) = rows.next()? {
-        let at = UnixMs(row.get(0)?);
-        each(Observation { at, outcome: outcome(row, 1)?, validity_ms: validities.at(at), latency_us: row.get(2)? });
+    walk.with(Need::Latency).forward(conn, |row| {
+        each(observation(&row, validities));
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+fn observation(row: &rows::Row, validities: &Validities) -> Observation {
+    Observation {
+        at: row.at,
+        outcome: row.outcome,
+        validity_ms: validities.at(row.at),
+        latency_us: row.latency_us.filter(|_| row.outcome.passed() == Some(true)),
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
-use super::{Result, forget, outages, rollups::Size, services::StoredService};
+use super::{Result, forget, outages, rollups::Size, rows::Walk, services::StoredService};
 use crate::{
     board::ServiceId,
     domain::{
@@ -150,16 +150,13 @@ impl Limits {
 /// checked once a week. While a service is down also its latest failure: from it on the passes that end the outage are
 /// counted.
 fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<UnixMs> {
-    let at = |sql: &str, before: i64| -> Result<Option<i64>> {
-        Ok(conn.prepare_cached(sql)?.query_row([service.0, before], |row| row.get(0))?)
-    };
-    let speaking = at("SELECT max(at) FROM check_result WHERE service_id = ?1 AND at <= ?2", first.0)?;
+    let speaking = Walk::over(service).before(first.plus(1)).last_at(conn)?;
     // One in announced maintenance does not count.
     let failure = match super::outages::open(conn, service)? {
         Some(_) => super::results::last_failed(conn, service, UnixMs(i64::MAX))?,
         None => None,
     };
-    let needed = speaking.map(UnixMs).into_iter().chain(failure);
+    let needed = speaking.into_iter().chain(failure);
     Ok(needed.fold(first.plus(-DAY_MS), UnixMs::min))
 }
 

@@ -8,6 +8,7 @@ use super::{
     maintenance::{self, Which},
     results,
     retention::{self, Kept},
+    rows::Walk,
     services::StoredService,
 };
 use crate::{
@@ -76,9 +77,7 @@ fn forget_hours(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()>
 
 /// Makes all sums of a service anew from its rows. A sum that is there and knows of more stays: its rows are gone.
 pub(super) fn rebuild(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-        .query_row([service.0], |row| row.get(0))?;
+    let first = Walk::over(service).first_at(conn)?.map(|at| at.0);
     let judged = results::last_judged(conn, service, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at.0);
     let summed: Option<i64> = conn.query_row(
         "SELECT max(t) FROM (SELECT max(start) + ?2 AS t FROM rollup_hour WHERE service_id = ?1
@@ -149,10 +148,8 @@ pub(super) fn recompute(conn: &Connection, service: ServiceId, window: Window) -
 pub(super) fn overlaid(conn: &Connection, service: &StoredService, window: Window) -> Result<()> {
     let Some(settled) = service.rolled_until else { return Ok(()) };
     let id = service.id;
-    let first: Option<i64> = conn
-        .prepare_cached("SELECT min(at) FROM check_result WHERE service_id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    let Some(first) = first.map(UnixMs) else { return Ok(()) };
+    let first = Walk::over(id).first_at(conn)?;
+    let Some(first) = first else { return Ok(()) };
     // Where results have been retired, what was said before the first one is not known any more.
     let retired = retention::may_have_gone(service, retention::kept(conn, id)?, Some(first));
     let first = if retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };

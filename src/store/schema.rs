@@ -1,6 +1,6 @@
 //! The file itself: where it may lie, who may have it, and what is in it.
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, rows::tail};
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
@@ -12,6 +12,9 @@ use std::{
 };
 
 static MIGRATIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
+
+/// Statements that a connection keeps compiled.
+const STATEMENTS: usize = 128;
 
 /// Marks the file as ours: "HCDH".
 const APPLICATION_ID: i64 = 0x4843_4448;
@@ -108,8 +111,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut conn, path)?;
+    tail::settle(&mut conn)?;
     Ok(conn)
 }
 
@@ -146,7 +150,7 @@ pub(super) fn prepare_reader(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(Duration::from_secs(5))?;
     conn.pragma_update(None, "query_only", true)?;
     conn.pragma_update(None, "cache_size", -4096)?;
-    conn.set_prepared_statement_cache_capacity(64);
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 

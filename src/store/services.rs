@@ -4,6 +4,7 @@ use super::{
     Result,
     maintenance::{self, Which},
     outages, results, rollups,
+    rows::{Outcomes, Walk},
     transfer::ServiceHead,
 };
 use crate::{
@@ -232,13 +233,11 @@ fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixM
 /// The moment from which on new settings hold: after everything that was made under the old ones, also when the clock
 /// was set back meanwhile.
 fn after_all(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<UnixMs> {
-    let known: Option<i64> = conn
-        .prepare_cached(
-            "SELECT max(t) FROM (SELECT max(at) AS t FROM check_result WHERE service_id = ?1
-             UNION ALL SELECT max(since) FROM setting WHERE service_id = ?1)",
-        )?
+    let since: Option<i64> = conn
+        .prepare_cached("SELECT max(since) FROM setting WHERE service_id = ?1")?
         .query_row([id.0], |row| row.get(0))?;
-    Ok(known.map_or(now, |known| now.max(UnixMs(known + 1))))
+    let known = since.map(UnixMs).max(Walk::over(id).last_at(conn)?);
+    Ok(known.map_or(now, |known| now.max(known.plus(1))))
 }
 
 /// Notes that a service that left the configuration is not watched any more, as one that is not enabled: why there is
@@ -322,16 +321,13 @@ fn failing_health(
         None => Overlay::NONE,
     };
     let since = maintenance.windows().last().map_or(failed, |window| window.to().max(failed));
-    let (first, count): (Option<i64>, u32) = conn.query_row(
-        "SELECT min(at), count(*) FROM check_result WHERE service_id = ?1 AND outcome < 2 AND at >= ?2",
-        [id.0, since.0],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let passed = Walk::over(id).from(since).only(Outcomes::PASSED);
+    let (first, count) = (passed.first_at(conn)?, passed.count(conn)? as u32);
     Ok(Health {
         confirmed: Confirmed::Down,
         last_ok_at: results::last_passed(conn, id, end)?.or(outage.last_ok_at),
         failing: Some(Failing { started_at: outage.started_at, in_a_row: thresholds.failure }),
-        recovering: first.map(|at| Recovering { started_at: UnixMs(at), in_a_row: count }),
+        recovering: first.map(|started_at| Recovering { started_at, in_a_row: count }),
         last_at: None,
     })
 }

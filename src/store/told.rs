@@ -1,17 +1,20 @@
 //! The stored results as a history is told again from them: each with the settings of its time.
 
-use super::{Result, results};
+use super::{
+    Result,
+    rows::{Need, Outcomes, Walk},
+};
 use crate::{
     board::ServiceId,
     domain::{
-        check::{Class, Outcome},
+        check::Class,
         maintenance::Overlay,
         retell::{Told, Why},
         service::Thresholds,
         time::UnixMs,
     },
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::{collections::HashSet, ops::ControlFlow};
 
 /// What a service was set to from a moment on.
@@ -62,30 +65,19 @@ pub(super) fn each(
     from: UnixMs,
     mut each: impl FnMut(Told, &Setting) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us, http_status, reason_id FROM check_result
-         WHERE service_id = ?1 AND at >= ?2 ORDER BY at",
-    )?;
-    let mut rows = statement.query(params![service.0, from.0])?;
-    while let Some(row) = rows.next()? {
-        let at = UnixMs(row.get(0)?);
-        let Some(setting) = settings.at(at) else { continue };
-        let (outcome, http_status, reason) = (results::outcome(row, 1)?, row.get(7)?, row.get::<_, Option<i64>>(8)?);
+    Walk::over(service).from(from).with(Need::Everything).forward(conn, |row| {
+        let Some(setting) = settings.at(row.at) else { return Ok(ControlFlow::Continue(())) };
         let told = Told {
-            at,
-            outcome,
-            latency_us: row.get(2)?,
-            // Nobody asks for the phases of a check that passed.
-            phases: if outcome == Outcome::Down { results::phases(row, 3)? } else { Default::default() },
-            why: reason.map(|reason| Why { reason, http_status }),
+            at: row.at,
+            outcome: row.outcome,
+            latency_us: row.latency_us,
+            phases: row.phases,
+            why: row.reason.map(|reason| Why { reason, http_status: row.http_status }),
             validity_ms: setting.validity_ms,
             thresholds: setting.thresholds,
         };
-        if each(told, setting)?.is_break() {
-            break;
-        }
-    }
-    Ok(())
+        each(told, setting)
+    })
 }
 
 /// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
@@ -98,26 +90,23 @@ pub(super) fn calm_before(
     count: u32,
     announced: &Overlay,
 ) -> Result<Option<UnixMs>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT at, outcome FROM check_result WHERE service_id = ?1 AND at < ?2 AND outcome < 3 ORDER BY at DESC",
-    )?;
-    let mut rows = statement.query(params![service.0, at.0])?;
-    let (mut in_a_row, mut later) = (0, at);
-    while let Some(row) = rows.next()? {
-        let at = UnixMs(row.get(0)?);
-        if announced.contains(at) {
-            continue;
+    let (mut in_a_row, mut later, mut found) = (0, at, None);
+    Walk::over(service).before(at).only(Outcomes::JUDGED).backward(conn, |row| {
+        if announced.contains(row.at) {
+            return Ok(ControlFlow::Continue(()));
         }
-        if announced.first_start(at, later).is_some() {
+        if announced.first_start(row.at, later).is_some() {
             in_a_row = 0;
         }
-        later = at;
-        in_a_row = if results::outcome(row, 1)?.passed() == Some(true) { in_a_row + 1 } else { 0 };
-        if in_a_row >= count {
-            return Ok(Some(at));
+        later = row.at;
+        in_a_row = if row.outcome.passed() == Some(true) { in_a_row + 1 } else { 0 };
+        if in_a_row < count {
+            return Ok(ControlFlow::Continue(()));
         }
-    }
-    Ok(None)
+        found = Some(row.at);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 /// The numbers of the reasons that say that a check was slow, and nothing worse.

@@ -4,12 +4,16 @@
 use super::{
     Keep, Overdue, Result, StoreError, forget, repair,
     retention::{self, Sweep},
+    rows::Walk,
     schema,
     services::{self, StoredService},
     size,
     verify::{self, Compared, Difference},
 };
-use crate::{board::ServiceId, domain::time::UnixMs};
+use crate::{
+    board::ServiceId,
+    domain::time::{HOUR_MS, UnixMs},
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
@@ -72,30 +76,33 @@ impl Examiner {
     /// What the history has of a service.
     pub fn stock(&mut self, service: StoredService) -> Result<Stock> {
         let tx = self.conn.transaction()?;
-        let (first, last): (Option<i64>, Option<i64>) = tx
-            .prepare_cached("SELECT (SELECT min(at) FROM check_result WHERE service_id = ?1), (SELECT max(at) FROM check_result WHERE service_id = ?1)")?
-            .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let every = Walk::over(service.id);
+        let (first, last) = (every.first_at(&tx)?, every.last_at(&tx)?);
         // Hour sums have counted what lies in them; the edges are counted here.
-        let results: i64 = tx
+        let (begin, end, summed): (Option<i64>, Option<i64>, i64) = tx
             .prepare_cached(
-                "WITH span AS (SELECT ?2 AS first, min(start) AS a, max(start) + 3600000 AS b FROM rollup_hour
-                   WHERE service_id = ?1 AND start >= ?2)
-                 SELECT coalesce((SELECT sum(checks) FROM rollup_hour WHERE service_id = ?1 AND start >= ?2), 0)
-                   + (SELECT count(*) FROM check_result, span WHERE service_id = ?1 AND at < coalesce(a, 0))
-                   + (SELECT count(*) FROM check_result, span WHERE service_id = ?1 AND at >= coalesce(b, 0))",
+                "SELECT min(start), max(start) + ?3, coalesce(sum(checks), 0) FROM rollup_hour
+                 WHERE service_id = ?1 AND start >= ?2",
             )?
-            .query_row(params![service.id.0, first.unwrap_or(0)], |row| row.get(0))?;
+            .query_row(params![service.id.0, first.unwrap_or(UnixMs::MIN).0, HOUR_MS], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let results = match (begin.map(UnixMs), end.map(UnixMs)) {
+            (Some(begin), Some(end)) => {
+                summed.unsigned_abs() + every.before(begin).count(&tx)? + every.from(end).count(&tx)?
+            }
+            _ => every.count(&tx)?,
+        };
         let (incidents, blips): (i64, i64) = tx
             .prepare_cached(
                 "SELECT count(confirmed_at), count(*) FILTER (WHERE confirmed_at IS NULL AND ended_at IS NOT NULL)
                  FROM outage WHERE service_id = ?1",
             )?
             .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let results = results.unsigned_abs();
         Ok(Stock {
             bytes: results * size::row_bytes(&tx, "check_result", service.id)?,
-            first_at: first.map(UnixMs),
-            last_at: last.map(UnixMs),
+            first_at: first,
+            last_at: last,
             results,
             incidents: incidents.unsigned_abs(),
             blips: blips.unsigned_abs(),

@@ -10,6 +10,7 @@ use super::{
     results,
     retention::{self, Kept},
     rollups::{self, Size},
+    rows::Walk,
     services::StoredService,
     told::{self, Settings},
 };
@@ -113,11 +114,7 @@ struct Rows {
 
 impl Rows {
     fn of(conn: &Connection, service: &StoredService, kept: Kept) -> Result<Rows> {
-        let at = |sql: &str| -> Result<Option<UnixMs>> {
-            let at: Option<i64> = conn.prepare_cached(sql)?.query_row([service.id.0], |row| row.get(0))?;
-            Ok(at.map(UnixMs))
-        };
-        let first = at("SELECT min(at) FROM check_result WHERE service_id = ?1")?;
+        let first = Walk::over(service.id).first_at(conn)?;
         let last_judged = results::last_judged(conn, service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
         let retired = retention::may_have_gone(service, kept, first);
         Ok(Rows { first, last_judged, retired })
@@ -258,18 +255,20 @@ impl Examination<'_, '_> {
     /// Where nothing was checked for years there is nothing to add up: the next day in which a result lies, or that one
     /// may speak in, or that something is stored of.
     fn next_day_with_rows(&self, day: UnixMs) -> Result<UnixMs> {
-        let next: Option<i64> = self
+        let results = Walk::over(self.id());
+        if results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day).last_at(self.conn)?.is_some() {
+            return Ok(day);
+        }
+        let summed: Option<i64> = self
             .conn
             .prepare_cached(
-                "SELECT min(at) FROM (
-                   SELECT min(at) AS at FROM check_result WHERE service_id = ?1 AND at >= ?2
-                   UNION ALL SELECT min(start) FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
-                   UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2
-                   UNION ALL SELECT ?2 WHERE EXISTS
-                     (SELECT 1 FROM check_result WHERE service_id = ?1 AND at >= ?2 - ?3 AND at < ?2))",
+                "SELECT min(start) FROM (
+                   SELECT min(start) AS start FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
+                   UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2)",
             )?
-            .query_row([self.id().0, day.0, LONGEST_VALIDITY_MS], |row| row.get(0))?;
-        Ok(next.map_or(UnixMs(i64::MAX), UnixMs).floor(DAY_MS).max(day))
+            .query_row([self.id().0, day.0], |row| row.get(0))?;
+        let next = results.from(day).first_at(self.conn)?.into_iter().chain(summed.map(UnixMs)).min();
+        Ok(next.unwrap_or(UnixMs(i64::MAX)).floor(DAY_MS).max(day))
     }
 
     /// Days of before the rows are sums of the hours that are still kept.

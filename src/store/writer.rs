@@ -217,6 +217,7 @@ impl Task {
                 Err(_quiet) => {}
             }
             self.flush().await;
+            self.tidy().await;
             if !self.stopping && Instant::now() >= retire_at && !self.retire().await {
                 retire_at = Instant::now() + RETIRE_EVERY;
             }
@@ -327,6 +328,17 @@ impl Task {
             tracing::error!("the history cannot be written: {reason}; checks go on, their results wait");
         }
         *trouble = Some(reason);
+    }
+
+    /// Does a small piece of what keeps the newest rows in order.
+    async fn tidy(&mut self) {
+        if locked(&self.shared.trouble).is_some() {
+            return;
+        }
+        let core = self.core.clone();
+        if let Ok(Err(error)) = spawn_blocking(move || locked(&core).tidy()).await {
+            tracing::warn!("the newest results could not be moved to where they stay, they stay readable: {error}");
+        }
     }
 
     /// Retires one small piece; whether there may be more.

@@ -1,0 +1,152 @@
+//! The table `check_result`: rows sorted by service and time.
+
+use super::{Need, Outcomes, Row, Walk};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{Outcome, PhaseTimes},
+        time::UnixMs,
+    },
+    store::Result,
+};
+use rusqlite::{Connection, params};
+use std::ops::ControlFlow;
+
+/// The columns of a row that every table of rows has, in the order in which they are written.
+pub(super) const COLUMNS: &str = "service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us, tls_us, \
+     ttfb_us, certificate_days, reason_id";
+
+/// The columns that a walk needs, in the order of [`read`].
+pub(super) fn needed(need: Need) -> &'static str {
+    match need {
+        Need::Outcome => "at, outcome",
+        Need::Latency => "at, outcome, latency_us",
+        Need::Phases => "at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us",
+        Need::Everything => {
+            "at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us, recheck, http_status, certificate_days, reason_id"
+        }
+    }
+}
+
+/// The condition on the outcome of a walk, with its set as `?4`.
+pub(super) fn condition(outcomes: Outcomes) -> &'static str {
+    if outcomes == Outcomes::ALL { "AND ?4" } else { "AND (?4 >> outcome) & 1" }
+}
+
+/// Hands `each` the rows that a statement finds for a walk.
+pub(super) fn run(
+    conn: &Connection,
+    sql: &str,
+    walk: Walk,
+    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([walk.service.0, walk.from, walk.to, i64::from(walk.outcomes.0)])?;
+    while let Some(row) = rows.next()? {
+        if each(read(row, walk.need)?)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn read(row: &rusqlite::Row<'_>, need: Need) -> rusqlite::Result<Row> {
+    let outcome = row.get(1)?;
+    let mut found = Row {
+        at: UnixMs(row.get(0)?),
+        outcome: Outcome::from_code(outcome).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, outcome))?,
+        recheck: false,
+        latency_us: None,
+        phases: PhaseTimes::default(),
+        http_status: None,
+        certificate_days: None,
+        reason: None,
+    };
+    if need >= Need::Latency {
+        found.latency_us = row.get(2)?;
+    }
+    if need >= Need::Phases {
+        found.phases =
+            PhaseTimes { dns_us: row.get(3)?, connect_us: row.get(4)?, tls_us: row.get(5)?, ttfb_us: row.get(6)? };
+    }
+    if need >= Need::Everything {
+        found.recheck = row.get(7)?;
+        found.http_status = row.get(8)?;
+        found.certificate_days = row.get(9)?;
+        found.reason = row.get(10)?;
+    }
+    Ok(found)
+}
+
+fn sql(walk: Walk, order: &str) -> String {
+    let (columns, condition) = (needed(walk.need), condition(walk.outcomes));
+    format!(
+        "SELECT {columns} FROM check_result WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 {condition} ORDER BY at {order}"
+    )
+}
+
+pub(super) fn forward(
+    conn: &Connection,
+    walk: Walk,
+    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    run(conn, &sql(walk, "ASC"), walk, each)
+}
+
+pub(super) fn backward(
+    conn: &Connection,
+    walk: Walk,
+    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    run(conn, &sql(walk, "DESC"), walk, each)
+}
+
+pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
+    let condition = condition(walk.outcomes);
+    let sql = format!("SELECT count(*) FROM check_result WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3 {condition}");
+    let arguments = [walk.service.0, walk.from, walk.to, i64::from(walk.outcomes.0)];
+    let count: i64 = conn.prepare_cached(&sql)?.query_row(arguments, |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Writes one row. `false` when there is one of that time already.
+pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
+    let sql = "INSERT INTO check_result (service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us,
+           tls_us, ttfb_us, certificate_days, reason_id)
+         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING";
+    let inserted = conn.prepare_cached(sql)?.execute(params![
+        service.0,
+        row.at.0,
+        row.outcome.code(),
+        row.recheck,
+        row.latency_us,
+        row.http_status,
+        row.phases.dns_us,
+        row.phases.connect_us,
+        row.phases.tls_us,
+        row.phases.ttfb_us,
+        row.certificate_days,
+        row.reason,
+    ])?;
+    Ok(inserted == 1)
+}
+
+/// Writes one row in the place of the one of that time.
+pub(in crate::store) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
+    conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
+        .execute([service.0, row.at.0])?;
+    insert(conn, service, row)?;
+    Ok(())
+}
+
+/// Deletes the oldest rows of a service that began before a moment, at most `at_once`; how many.
+pub(in crate::store) fn delete_oldest(
+    conn: &Connection,
+    service: ServiceId,
+    before: UnixMs,
+    at_once: usize,
+) -> Result<usize> {
+    let sql = "DELETE FROM check_result WHERE service_id = ?1 AND at IN
+       (SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 ORDER BY at LIMIT ?3)";
+    Ok(conn.prepare_cached(sql)?.execute(params![service.0, before.0, at_once as i64])?)
+}

@@ -1,0 +1,218 @@
+//! The tail: where many services are watched, their newest rows lie in the order in which they came.
+//!
+//! In `check_result` the next row of each service belongs to a page of its own, so that a round of checks of ten thousand
+//! services would write ten thousand pages. In the tail a commit writes its rows side by side, into a part: rows of some
+//! seconds, sorted by service. Small parts are joined into larger ones, so that few have to be asked; and when enough rows
+//! of each service lie there, those of some services at a time move to where they stay, many a page.
+
+use super::{
+    Row, Walk,
+    settled::{self, COLUMNS, condition, needed},
+};
+use crate::{board::ServiceId, store::Result};
+use rusqlite::{Connection, TransactionBehavior, params};
+use std::{ops::ControlFlow, sync::Arc};
+
+/// From so many services on the tail pays: below, most of what a commit writes is not rows.
+pub(in crate::store) const PAYS_FROM: usize = 500;
+/// A part takes rows until it has so many.
+const PART: usize = 2_000;
+/// So many parts are joined into one.
+const JOINED: usize = 16;
+/// Rows of each service that lie in the tail on average.
+const ROWS_A_SERVICE: usize = 30;
+/// The services move in so many pieces.
+const PIECES: usize = 32;
+
+/// Where the tail of a running history stands.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Tail {
+    /// The services, sorted.
+    services: Arc<[ServiceId]>,
+    /// The part that takes rows, and how many it has. Its number is even; a joined part has the odd one after its last.
+    part: i64,
+    filled: usize,
+    /// Parts that are full and not joined yet.
+    full: usize,
+    rows: usize,
+    /// The first service of the piece that moves next, by its place.
+    next: usize,
+}
+
+impl Tail {
+    /// A tail for these services, where one pays. It has to be empty, which it is once [`settle`] has run.
+    pub(in crate::store) fn over(services: impl Iterator<Item = ServiceId>) -> Option<Tail> {
+        let mut services: Vec<ServiceId> = services.collect();
+        services.sort();
+        (services.len() >= PAYS_FROM).then_some(Tail {
+            services: services.into(),
+            part: 0,
+            filled: 0,
+            full: 0,
+            rows: 0,
+            next: 0,
+        })
+    }
+
+    /// Makes the part that takes the rows of the next commit ready.
+    pub(in crate::store) fn begin(&mut self, conn: &Connection) -> Result<()> {
+        if self.part == 0 || self.filled >= PART {
+            self.full += usize::from(self.part > 0);
+            self.part += 2;
+            self.filled = 0;
+            conn.prepare_cached("INSERT INTO tail_part VALUES (?1)")?.execute([self.part])?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row that is later than all of its service. See [`Tail::begin`].
+    pub(in crate::store) fn add(&mut self, conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
+        conn.prepare_cached(&format!(
+            "INSERT INTO tail (part, {COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
+        ))?
+        .execute(params![
+            self.part,
+            service.0,
+            row.at.0,
+            row.outcome.code(),
+            row.recheck,
+            row.latency_us,
+            row.http_status,
+            row.phases.dns_us,
+            row.phases.connect_us,
+            row.phases.tls_us,
+            row.phases.ttfb_us,
+            row.certificate_days,
+            row.reason,
+        ])?;
+        self.filled += 1;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Moves all rows of one service to where they stay.
+    pub(in crate::store) fn settle_one(&mut self, conn: &Connection, service: ServiceId) -> Result<()> {
+        self.rows -= move_rows(conn, service, service)?.min(self.rows);
+        Ok(())
+    }
+
+    /// Joins small parts, or moves the rows of some services to where they stay, where it is time for it: one short
+    /// transaction. On failure nothing is changed, neither in the file nor in mind.
+    pub(in crate::store) fn tidy(&mut self, conn: &mut Connection) -> Result<()> {
+        if self.full >= JOINED {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let last = self.part - 2;
+            join(&tx, last - 2 * (self.full as i64 - 1), last)?;
+            tx.commit()?;
+            self.full = 0;
+        } else if self.rows >= ROWS_A_SERVICE * self.services.len() {
+            let piece = self.services.len().div_ceil(PIECES);
+            let end = (self.next + piece).min(self.services.len());
+            if let [first, .., last] | [first @ last] = &self.services[self.next..end] {
+                let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let moved = move_rows(&tx, *first, *last)?;
+                tx.execute(
+                    "DELETE FROM tail_part WHERE id < ?1 AND NOT EXISTS (SELECT 1 FROM tail WHERE part = tail_part.id)",
+                    [self.part],
+                )?;
+                tx.commit()?;
+                self.rows -= moved.min(self.rows);
+            }
+            self.next = if end == self.services.len() { 0 } else { end };
+        }
+        Ok(())
+    }
+}
+
+/// Joins the parts from `first` to `last` into the part after it.
+fn join(conn: &Connection, first: i64, last: i64) -> Result<()> {
+    conn.prepare_cached("INSERT INTO tail_part VALUES (?1)")?.execute([last + 1])?;
+    conn.prepare_cached(&format!(
+        "INSERT INTO tail (part, {COLUMNS}) SELECT ?3, {COLUMNS} FROM tail WHERE part BETWEEN ?1 AND ?2
+         ORDER BY service_id, at"
+    ))?
+    .execute([first, last, last + 1])?;
+    conn.prepare_cached("DELETE FROM tail WHERE part BETWEEN ?1 AND ?2")?.execute([first, last])?;
+    conn.prepare_cached("DELETE FROM tail_part WHERE id BETWEEN ?1 AND ?2")?.execute([first, last])?;
+    Ok(())
+}
+
+/// Moves the rows of these services, both ends included, to where they stay; how many.
+fn move_rows(conn: &Connection, first: ServiceId, last: ServiceId) -> Result<usize> {
+    let moved = conn
+        .prepare_cached(&format!(
+            "INSERT INTO check_result ({COLUMNS})
+             SELECT {COLUMNS} FROM tail_part p CROSS JOIN tail t ON t.part = p.id AND t.service_id BETWEEN ?1 AND ?2
+             ORDER BY service_id, at"
+        ))?
+        .execute([first.0, last.0])?;
+    let gone = conn
+        .prepare_cached("DELETE FROM tail WHERE part IN (SELECT id FROM tail_part) AND service_id BETWEEN ?1 AND ?2")?
+        .execute([first.0, last.0])?;
+    debug_assert_eq!(moved, gone);
+    Ok(moved)
+}
+
+/// Services whose rows move together when all do.
+const AT_ONCE: u32 = 500;
+
+/// Moves all there is to where it stays, in short transactions: what reads and writes a history in any other way than the
+/// running service has no tail to think of.
+pub(in crate::store) fn settle(conn: &mut Connection) -> Result<()> {
+    let any = |conn: &Connection| conn.query_row("SELECT EXISTS (SELECT 1 FROM tail_part)", [], |row| row.get(0));
+    let mut done = i64::MIN;
+    while any(conn)? {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let last: Option<i64> = tx.query_row(
+            "SELECT max(id) FROM (SELECT id FROM service WHERE id > ?1 ORDER BY id LIMIT ?2)",
+            params![done, AT_ONCE],
+            |row| row.get(0),
+        )?;
+        match last {
+            Some(last) => {
+                move_rows(&tx, ServiceId(done.saturating_add(1)), ServiceId(last))?;
+                done = last;
+            }
+            None => {
+                tx.execute("DELETE FROM tail_part", [])?;
+            }
+        }
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+fn sql(walk: Walk, order: &str) -> String {
+    let (columns, condition) = (needed(walk.need), condition(walk.outcomes));
+    format!(
+        "SELECT {columns} FROM tail_part p CROSS JOIN tail t ON t.part = p.id
+         WHERE t.service_id = ?1 AND t.at BETWEEN ?2 AND ?3 {condition} ORDER BY p.id {order}, t.at {order}"
+    )
+}
+
+pub(super) fn forward(
+    conn: &Connection,
+    walk: Walk,
+    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    settled::run(conn, &sql(walk, "ASC"), walk, each)
+}
+
+pub(super) fn backward(
+    conn: &Connection,
+    walk: Walk,
+    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    settled::run(conn, &sql(walk, "DESC"), walk, each)
+}
+
+pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
+    let condition = condition(walk.outcomes);
+    let sql = format!(
+        "SELECT count(*) FROM tail_part p CROSS JOIN tail t ON t.part = p.id
+         WHERE t.service_id = ?1 AND t.at BETWEEN ?2 AND ?3 {condition}"
+    );
+    let arguments = [walk.service.0, walk.from, walk.to, i64::from(walk.outcomes.0)];
+    let count: i64 = conn.prepare_cached(&sql)?.query_row(arguments, |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
