@@ -381,3 +381,45 @@ async fn outsiders_see_what_was_published_and_nothing_else() {
     assert_eq!(get(&site, &style.replace("&#x2f;", "/")).await.status, 200);
     assert_eq!(get(&history.site(), "/public").await.status, 404, "there is no such page unless it is wanted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_chosen_by_cause_and_length_and_its_sums_are_of_what_is_chosen() {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    history.checks("web", s(0), "..xxx....xxxxxxxxx...");
+    let mut refused = result('x', s(30));
+    let reason = refused.reason.as_mut().unwrap();
+    reason.class = healthcheck_dashboard::domain::check::Class::Connect;
+    history.checks("api", s(0), "...");
+    for at in [30, 40, 50] {
+        let mut refused = refused.clone();
+        refused.at = s(at);
+        history.check("api", refused);
+    }
+    history.checks("api", s(60), "...");
+    history.at(s(300));
+    history.committed().await;
+    let site = history.site();
+    let said = async |query: &str| page(&site, &format!("/dashboard/incidents?{query}")).await;
+    assert!(said("").await.contains("3 incidents, 2 min 30 s all together"), "{}", said("").await);
+    let one = said("class=connect").await;
+    assert!(one.contains("1 incident like this, 30 s all together") && one.contains("HTTP 503"), "{one}");
+    let one = said("min_duration=1m&service=web").await;
+    assert!(one.contains("1 incident like this, 1 min 30 s all together"), "{one}");
+    let none = said("class=dns").await;
+    assert!(none.contains("There is no incident like this.") && none.contains("Show all incidents"), "{none}");
+    // What is chosen stays chosen: in the fields, and in the links.
+    let answer = get(&site, "/dashboard/incidents?class=connect&max_duration=90s&from=2026-11-16").await;
+    let text = answer.text();
+    assert!(text.contains("<option value=\"connect\" selected>") && text.contains("<option value=\"90s\" selected>"));
+    assert!(text.contains("name=\"from\" value=\"2026-11-16\""));
+    assert!(text.contains("?class=connect&amp;max_duration=90s&amp;window=7d"), "{text}");
+    for (query, said) in [
+        ("class=slow", "“class” takes dns, connect, "),
+        ("min_duration=x", "“min_duration” takes a duration such as 45s, 5m"),
+        ("min_duration=2h&max_duration=1h", "not longer than max_duration"),
+    ] {
+        let answer = get(&site, &format!("/dashboard/incidents?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(words(&answer).contains(said), "{query}: {}", words(&answer));
+    }
+}
