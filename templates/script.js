@@ -184,6 +184,8 @@
     const needle = field.value.trim().toLowerCase();
     let shown = 0;
     for (const group of $$(".services tbody")) {
+      // The server knows what is in a folded group, and opens it where it finds something.
+      if ("folded" in group.dataset) { shown += 1; continue; }
       let mine = 0;
       for (const row of $$("tr[data-service]", group)) {
         const hit = !needle || row.cells[1].textContent.toLowerCase().includes(needle)
@@ -332,6 +334,13 @@
     tick();
     filter();
     $("#q")?.addEventListener("input", type);
+    $$("[data-fold]").forEach((link) => link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || "past" in body.dataset) return;
+      event.preventDefault();
+      history.replaceState(null, "", link.href);
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 60);
+    }));
     $$("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
     // Empty fields make long addresses.
     $$("main form:not([method=post])").forEach((form) => form.addEventListener("submit", () => {
