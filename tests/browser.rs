@@ -97,7 +97,10 @@ async fn do_the_four_jobs(screen: Screen, name: &str) {
     browser.click("Week").await;
     // Which it was depends on the day: the worst of the made-up past was yesterday.
     let said = browser.text("h1").await;
-    assert!(said.contains("missed") && said.contains("objective") || said.contains("every objective was met"), "{said}");
+    assert!(
+        said.contains("missed") && said.contains("objective") || said.contains("every objective was met"),
+        "{said}"
+    );
     assert_eq!(browser.count(".matrix tbody tr").await, 11, "ten services, and how many of them failed at once");
     assert_eq!(browser.run(ROWS_THAT_OVERLAP).await, serde_json::json!([]));
     browser.picture(&format!("{name}-review")).await;

@@ -286,6 +286,11 @@ async fn the_configuration_writes_notes_by_any_moment_within_an_incident_and_a_h
     assert_eq!(note(1).await, json!("from its start"));
     state(&history, vec![stated("web", 50, "to its end")]).await;
     assert_eq!(note(1).await, json!("to its end"));
+    // Of two for one incident the first one counts, and nothing changes from start to start.
+    for _ in 0..2 {
+        state(&history, vec![stated("web", 20, "one"), stated("web", 50, "two")]).await;
+        assert_eq!(note(1).await, json!("one"));
+    }
     let site = open_door(&history);
     write(&site, 1, "by hand").await.ok();
     state(&history, notes("second")).await;

@@ -150,8 +150,8 @@ pub(super) struct Committed {
     pub(super) refused: usize,
     /// Outages whose note is another one.
     pub(super) noted: Vec<Outage>,
-    /// Notes of the configuration that fit no incident.
-    pub(super) unfit: Vec<StatedNote>,
+    /// Notes of the configuration that fit no incident, or one for which it has another note before.
+    pub(super) unfit: Vec<(StatedNote, Option<i64>)>,
 }
 
 impl Core {
@@ -172,10 +172,17 @@ impl Core {
                     done.noted.extend(notes::write(&tx, *outage, text.as_deref(), now)?);
                 }
                 Note::Stated(stated) => {
+                    let mut fitted = Vec::new();
                     for one in stated {
-                        match notes::state(&tx, one, now)? {
-                            notes::Fits::No => done.unfit.push(one.clone()),
-                            notes::Fits::Incident(changed) => done.noted.extend(changed.map(|outage| *outage)),
+                        match notes::state(&tx, one, &fitted, now)? {
+                            notes::Fits::No => done.unfit.push((one.clone(), None)),
+                            notes::Fits::Incident(id, _) if fitted.contains(&id) => {
+                                done.unfit.push((one.clone(), Some(id)));
+                            }
+                            notes::Fits::Incident(id, changed) => {
+                                fitted.push(id);
+                                done.noted.extend(changed.map(|outage| *outage));
+                            }
                         }
                     }
                 }

@@ -51,13 +51,14 @@ fn put(conn: &Connection, outage: i64, text: Option<&str>, now: UnixMs, source: 
 
 /// Where a note of the configuration belongs.
 pub(super) enum Fits {
-    /// To this incident, if its note is another one now.
-    Incident(Option<Box<Outage>>),
+    /// To the incident with this number; with the incident, if its note is another one now.
+    Incident(i64, Option<Box<Outage>>),
     No,
 }
 
-/// Writes a note that the configuration has. What was written by hand, or removed by hand, stays.
-pub(super) fn state(conn: &Connection, stated: &StatedNote, now: UnixMs) -> Result<Fits> {
+/// Writes a note that the configuration has. What was written by hand, or removed by hand, stays; so does what stands
+/// already in the incidents of `done`, which the configuration has another note for.
+pub(super) fn state(conn: &Connection, stated: &StatedNote, done: &[i64], now: UnixMs) -> Result<Fits> {
     let found: Option<(i64, Option<String>, Option<String>)> = conn
         .prepare_cached(
             "SELECT o.id, n.note, n.source FROM outage o JOIN service s ON s.id = o.service_id
@@ -69,11 +70,12 @@ pub(super) fn state(conn: &Connection, stated: &StatedNote, now: UnixMs) -> Resu
         .query_row(params![stated.service, stated.at.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((outage, text, source)) = found else { return Ok(Fits::No) };
-    if source.as_deref() == Some(Source::Hand.as_str()) || text.as_deref() == Some(&stated.text) {
-        return Ok(Fits::Incident(None));
+    let by_hand = source.as_deref() == Some(Source::Hand.as_str());
+    if by_hand || text.as_deref() == Some(&stated.text) || done.contains(&outage) {
+        return Ok(Fits::Incident(outage, None));
     }
     put(conn, outage, Some(&stated.text), now, Source::Config)?;
-    Ok(Fits::Incident(outages::get(conn, outage)?.map(Box::new)))
+    Ok(Fits::Incident(outage, outages::get(conn, outage)?.map(Box::new)))
 }
 
 /// Takes in a note of another history. Of two of one incident the later one stays, and of two of one moment the one whose

@@ -344,12 +344,12 @@ impl Task {
         self.shared.dropped.fetch_add(not_kept as u64, Relaxed);
         self.shared.committed.fetch_add((count - not_kept) as u64, Relaxed);
         self.shared.waiting.fetch_sub(count, Relaxed);
-        for stated in done.unfit {
-            tracing::warn!(
-                service = stated.service,
-                at = %stated.at,
-                "a note of the configuration ([[incident_notes]]) fits no incident: none of this service lasted at this time"
-            );
+        for (StatedNote { service, at, .. }, other) in done.unfit {
+            let why = match other {
+                None => "fits no incident: none of this service lasted at this time".to_owned(),
+                Some(id) => format!("is one too many: another one before it is of incident {id} as well"),
+            };
+            tracing::warn!(service, %at, "a note of the configuration ([[incident_notes]]) {why}");
         }
         self.board.post(done.news);
         self.board.noted(done.noted);
