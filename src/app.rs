@@ -74,6 +74,7 @@ impl App {
         if let Some(newest) = store.positions.iter().filter_map(|p| p.last_at).max().filter(|at| *at > clock.now()) {
             tracing::warn!(%newest, "the history holds results from the future: is this machine's clock right?");
         }
+        store.writer.state_notes(config.notes);
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();
         let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, position)| Task {
@@ -100,6 +101,8 @@ impl App {
             pages: Arc::default(),
             public: config.dashboard.public.map(Arc::from),
             dashboard: config.dashboard.enabled,
+            token: config.dashboard.token,
+            trusted: config.dashboard.trusted_proxies.into(),
             started_at: clock.now(),
         };
         let figures =

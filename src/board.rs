@@ -91,7 +91,7 @@ pub enum What {
     Check { service: Arc<Service>, result: CheckResult },
     /// Its status is another one than before.
     Status { service: Arc<Service>, before: Status, now: Status, since: Option<UnixMs> },
-    /// An incident was confirmed, or (with `resolved_at`) resolved.
+    /// An incident was confirmed, or (with `resolved_at`) resolved, or its note is another one.
     Incident { outage: Arc<Outage>, resolved_at: Option<UnixMs> },
 }
 
@@ -202,6 +202,16 @@ impl Board {
                 }
             }
         }
+        self.tell(said);
+    }
+
+    /// Tells those who listen that the notes of some outages are other ones.
+    pub fn noted(&self, outages: Vec<Outage>) {
+        let told = outages.into_iter().filter(Outage::is_incident);
+        self.tell(told.map(|o| What::Incident { resolved_at: o.ended_at, outage: Arc::new(o) }).collect());
+    }
+
+    fn tell(&self, said: Vec<What>) {
         let changes = said.iter().filter(|what| !matches!(what, What::Check { .. })).count();
         self.changes.fetch_add(changes as u64, Relaxed);
         let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,7 +45,8 @@
 //! - A result is shown to the state machine only if there is room to store it, so states and rows never disagree.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.
-//! - Handlers write nothing: they are given a reader, whose connections SQLite itself keeps from writing.
+//! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
+//!   are connections that SQLite itself keeps from writing.
 //! - A restart is no transition: every state is rebuilt from rows.
 //! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.
 //! - A credential lives in a [`domain::secret::Secret`], which prints as dots.

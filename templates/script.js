@@ -95,7 +95,7 @@
 
   async function refresh() {
     clearTimeout(timer);
-    if (document.hidden || busy()) return schedule();
+    if (document.hidden || busy()) return later();
     asked?.abort();
     asked = new AbortController();
     const limit = setTimeout(() => asked.abort(), 15000);
@@ -103,7 +103,7 @@
       const answer = await fetch(location.href, { signal: asked.signal, headers: { accept: "text/html" } });
       if (!answer.ok) throw new Error(String(answer.status));
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (busy()) return schedule();
+      if (busy()) return later();
       put(next);
       freshAt = Date.now();
       pause = pace();
@@ -118,7 +118,10 @@
     schedule();
   }
 
-  const schedule = () => { timer = setTimeout(refresh, pause); };
+  // What is over does not change by the clock, only by what is told.
+  const told = body.dataset.refresh === "told";
+  const later = () => { timer = setTimeout(refresh, pause); };
+  const schedule = () => { if (!told || !streaming) later(); };
 
   // One stream a page. The browser comes back by itself and says what it heard last; where it gives up, we try again.
   function listen(after) {
@@ -128,7 +131,10 @@
       // Not all open pages at the very same moment.
       timer = setTimeout(refresh, 50 + Math.random() * 250);
     };
-    stream.addEventListener("open", () => { streaming = true; });
+    stream.addEventListener("open", () => {
+      streaming = true;
+      if (told) soon();
+    });
     for (const kind of ["status", "incident", "reset"]) stream.addEventListener(kind, soon);
     stream.addEventListener("error", () => {
       streaming = false;
@@ -178,6 +184,8 @@
     const needle = field.value.trim().toLowerCase();
     let shown = 0;
     for (const group of $$(".services tbody")) {
+      // The server knows what is in a folded group, and opens it where it finds something.
+      if ("folded" in group.dataset) { shown += 1; continue; }
       let mine = 0;
       for (const row of $$("tr[data-service]", group)) {
         const hit = !needle || row.cells[1].textContent.toLowerCase().includes(needle)
@@ -326,9 +334,16 @@
     tick();
     filter();
     $("#q")?.addEventListener("input", type);
+    $$("[data-fold]").forEach((link) => link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || "past" in body.dataset) return;
+      event.preventDefault();
+      history.replaceState(null, "", link.href);
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 60);
+    }));
     $$("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
     // Empty fields make long addresses.
-    $$("main form").forEach((form) => form.addEventListener("submit", () => {
+    $$("main form:not([method=post])").forEach((form) => form.addEventListener("submit", () => {
       $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
     }));
     $$("svg[data-service]").forEach(chartOf);

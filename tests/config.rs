@@ -408,7 +408,7 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[alerts]\nenabled = true", "alerts are enabled, but `webhook` is empty"),
         ("[alerts]\nenabled = true\nwebhook = \"\"", "alerts are enabled, but `webhook` is empty"),
         ("[alerts]\nwebhook = \"slack\"", "an `https://` or `http://` URL is needed"),
-        ("[colours]\nred = 1", "known here: alerts, checks, dashboard, maintenance, storage"),
+        ("[colours]\nred = 1", "known here: alerts, checks, dashboard, incident_notes, maintenance, storage"),
     ] {
         let report = read(text).map(|_| ()).unwrap_err().to_string();
         assert!(report.contains(part), "{text}\n{report}");
@@ -812,7 +812,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 17);
 }
 
 #[test]
@@ -998,4 +998,62 @@ fn every_mistake_about_maintenance_is_shown_where_it_stands() {
     let report = report.unwrap_err();
     assert_eq!(report.count(), 1, "{report}");
     assert!(read("maintenance = 7\n").unwrap_err().to_string().contains("`[[maintenance]]`, in two brackets"));
+}
+
+#[test]
+fn a_token_for_notes_is_long_comes_from_the_environment_and_is_never_shown() {
+    let config = read_with("[dashboard]\ntoken = \"${T}\"", &[("T", "correct-horse-battery")]).unwrap();
+    assert_eq!(config.dashboard.token, Some(Secret::new("correct-horse-battery")));
+    assert!(!format!("{config:?}").contains("horse"));
+    assert_eq!(read_with("[dashboard]\ntoken = \"${T:-}\"", &[]).unwrap().dashboard.token, None, "nobody set it");
+    for bad in ["short", "has spaces in the middle", "exactly15chars!", "ünicode-is-no-header-value"] {
+        let said = read(&format!("[dashboard]\ntoken = \"{bad}\"")).unwrap_err().to_string();
+        assert!(said.contains("`token`") && !said.contains(bad), "{said}");
+    }
+    assert!(read("[dashboard]\ntoken = \"\"").is_err(), "an empty one is a mistake where no variable is");
+    assert!(read("token = \"0123456789abcdef\"").unwrap_err().to_string().contains("[dashboard]"));
+}
+
+#[test]
+fn proxies_are_trusted_by_address_or_network_and_by_default_nobody_is() {
+    assert!(read("").unwrap().dashboard.trusted_proxies.is_empty());
+    let trusted = read("[dashboard]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]").unwrap().dashboard.trusted_proxies;
+    let has = |address: &str| trusted.iter().any(|network| network.contains(address.parse().unwrap()));
+    assert!(has("10.9.9.9") && has("::1") && !has("11.0.0.1") && !has("::2"));
+    let said = read("[dashboard]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/40\", \"proxy\"]").unwrap_err();
+    let said = said.to_string();
+    assert!(said.contains("`10.0.0.0/40` is no address and no network") && said.contains("`proxy`"), "{said}");
+}
+
+#[test]
+fn notes_of_incidents_name_a_service_a_moment_and_say_something() {
+    let config = read(
+        "[[incident_notes]]\nservice = \"gone\"\nat = \"2026-11-20T03:12:07Z\"\nnote = \"\"\"\nthe switch\nbroke\"\"\"\n\
+         [[incident_notes]]\nservice = \"web\"\nat = 2026-11-20T03:00\nzone = \"Europe/Berlin\"\nnote = \"x\"",
+    )
+    .unwrap();
+    let told: Vec<(&str, String, &str)> =
+        config.notes.iter().map(|n| (n.service.as_str(), n.at.to_string(), n.text.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("gone", "2026-11-20T03:12:07.000Z".to_owned(), "the switch\nbroke"),
+            ("web", "2026-11-20T02:00:00.000Z".to_owned(), "x")
+        ]
+    );
+    let all = "service = \"web\"\nat = \"2026-11-20T03:00Z\"\nnote = \"x\"";
+    for (from, to, said) in [
+        ("note = \"x\"", "", "`note` is missing"),
+        ("service = \"web\"", "", "`service` is missing"),
+        ("at = \"2026-11-20T03:00Z\"", "", "`at` is missing"),
+        ("2026-11-20T03:00Z", "2026-11-20T03:00", "time zone"),
+        ("2026-11-20T03:00Z", "yesterday", "no time"),
+        ("\"x\"", "\"\"", "`note` is empty"),
+        ("note = \"x\"", "note = \"x\"\nnotes = 5", "did you mean `note`"),
+    ] {
+        let error = read(&format!("[[incident_notes]]\n{}", all.replace(from, to))).unwrap_err().to_string();
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let long = format!("[[incident_notes]]\n{}", all.replace("\"x\"", &format!("\"{}\"", "x".repeat(5000))));
+    assert!(read(&long).unwrap_err().to_string().contains("4096"));
 }

@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{Keep, Merge, Reader, Record, Store},
+    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store},
     web::{
         arrival,
         document::{self, Format, Order},
@@ -35,7 +35,12 @@ struct Run {
     enabled: bool,
     /// Which service, how long after the one before, what, how slow.
     checks: Vec<(usize, i64, Outcome, u32)>,
+    /// Which outage (counted from the latest), and what is written down about it.
+    notes: Vec<(u32, Option<u8>)>,
 }
+
+const ALL: OutageFilter =
+    OutageFilter { service: None, window: None, kind: OutageKind::All, state: None, class: None, lasted: None };
 
 /// What a monitor went through.
 #[derive(Clone, Debug)]
@@ -62,8 +67,9 @@ fn run() -> impl Strategy<Value = Run> {
     let checks = prop::collection::vec((0..2usize, step, outcome, 1..5_000_000u32), 0..60);
     let pause = prop_oneof![3 => 0..=5 * MINUTE_MS, 1 => HOUR_MS..=60 * HOUR_MS];
     let services = prop_oneof![4 => Just([true, true]), 1 => Just([true, false]), 1 => Just([false, true])];
-    (pause, 1_000..=10 * MINUTE_MS, 1..=4u32, 1..=3u32, services, prop::bool::weighted(0.9), checks).prop_map(
-        |(pause_ms, interval_ms, failure, success, services, enabled, checks)| Run {
+    let notes = prop::collection::vec((0..4u32, prop::option::weighted(0.7, 0..5u8)), 0..3);
+    (pause, 1_000..=10 * MINUTE_MS, 1..=4u32, 1..=3u32, services, prop::bool::weighted(0.9), checks, notes).prop_map(
+        |(pause_ms, interval_ms, failure, success, services, enabled, checks, notes)| Run {
             pause_ms,
             interval_ms,
             failure,
@@ -71,6 +77,7 @@ fn run() -> impl Strategy<Value = Run> {
             services,
             enabled,
             checks,
+            notes,
         },
     )
 }
@@ -134,6 +141,12 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
                 confirmed: health[place].confirmed,
             });
         }
+        for &(back, text) in &run.notes {
+            let outages = store.reader.outages(&ALL, None, back + 1).unwrap();
+            if let Some(outage) = outages.last() {
+                assert!(store.writer.note_incident(outage.id, text.map(|n| format!("note {n}"))).await);
+            }
+        }
         store.stop().await;
     }
     if life.retires {
@@ -190,6 +203,7 @@ fn everything(path: &Path) -> Vec<String> {
         format!("SELECT {name}, {}, t.* FROM check_result t ORDER BY 1, at", reason("reason_id")),
         format!("SELECT {name}, {}, {}, t.* FROM outage t ORDER BY id", reason("reason_id"), reason("last_reason_id")),
         format!("SELECT {}, t.* FROM cause_change t ORDER BY outage_id, at", reason("reason_id")),
+        format!("SELECT {name}, t.* FROM incident_note t ORDER BY 1, started_at"),
         format!("SELECT {name}, t.* FROM gap t ORDER BY 1, from_at"),
         format!("SELECT {name}, t.* FROM rollup_hour t ORDER BY 1, start"),
         format!("SELECT {name}, t.* FROM rollup_day t ORDER BY 1, start"),

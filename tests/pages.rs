@@ -381,3 +381,119 @@ async fn outsiders_see_what_was_published_and_nothing_else() {
     assert_eq!(get(&site, &style.replace("&#x2f;", "/")).await.status, 200);
     assert_eq!(get(&history.site(), "/public").await.status, 404, "there is no such page unless it is wanted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_chosen_by_cause_and_length_and_its_sums_are_of_what_is_chosen() {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    history.checks("web", s(0), "..xxx....xxxxxxxxx...");
+    let mut refused = result('x', s(30));
+    let reason = refused.reason.as_mut().unwrap();
+    reason.class = healthcheck_dashboard::domain::check::Class::Connect;
+    history.checks("api", s(0), "...");
+    for at in [30, 40, 50] {
+        let mut refused = refused.clone();
+        refused.at = s(at);
+        history.check("api", refused);
+    }
+    history.checks("api", s(60), "...");
+    history.at(s(300));
+    history.committed().await;
+    let site = history.site();
+    let said = async |query: &str| page(&site, &format!("/dashboard/incidents?{query}")).await;
+    assert!(said("").await.contains("3 incidents, 2 min 30 s all together"), "{}", said("").await);
+    let one = said("class=connect").await;
+    assert!(one.contains("1 incident like this, 30 s all together") && one.contains("HTTP 503"), "{one}");
+    let one = said("min_duration=1m&service=web").await;
+    assert!(one.contains("1 incident like this, 1 min 30 s all together"), "{one}");
+    let none = said("class=dns").await;
+    assert!(none.contains("There is no incident like this.") && none.contains("Show all incidents"), "{none}");
+    // What is chosen stays chosen: in the fields, and in the links.
+    let answer = get(&site, "/dashboard/incidents?class=connect&max_duration=90s&from=2026-11-16").await;
+    let text = answer.text();
+    assert!(text.contains("<option value=\"connect\" selected>") && text.contains("<option value=\"90s\" selected>"));
+    assert!(text.contains("name=\"from\" value=\"2026-11-16\""));
+    assert!(text.contains("?class=connect&amp;max_duration=90s&amp;window=7d"), "{text}");
+    for (query, said) in [
+        ("class=slow", "“class” takes dns, connect, "),
+        ("min_duration=x", "“min_duration” takes a duration such as 45s, 5m"),
+        ("min_duration=2h&max_duration=1h", "not longer than max_duration"),
+    ] {
+        let answer = get(&site, &format!("/dashboard/incidents?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(words(&answer).contains(said), "{query}: {}", words(&answer));
+    }
+}
+
+/// Seventy services in two groups, `Bulk` of sixty-nine and `Few` of one; in `Few` it goes as the letters say.
+async fn many(few: &str) -> History {
+    let grouped = |name: String, group: &str| Service { group: Some(group.into()), ..service(&name) };
+    let mut all: Vec<Service> = (0..69).map(|i| grouped(format!("bulk-{i:02}"), "Bulk")).collect();
+    all.push(grouped("lonely".into(), "Few & far"));
+    let mut history = History::new(BEGIN, all);
+    (0..69).for_each(|i| history.checks(&format!("bulk-{i:02}"), s(0), "....."));
+    history.checks("lonely", s(0), few);
+    history.at(s(43));
+    history.committed().await;
+    history
+}
+
+/// The services of the table.
+async fn listed(site: &Site, query: &str) -> usize {
+    get(site, &format!("/dashboard{query}")).await.text().matches("<tr class=\"").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_services_are_folded_by_group_while_all_of_a_group_is_up() {
+    let history = many(".....").await;
+    let site = history.site();
+    let answer = get(&site, "/dashboard").await;
+    let said = words(&answer);
+    assert!(said.contains("Bulk 69 up 100 %") && said.contains("Few & far 1 up 100 %"), "{said}");
+    let rows = |answer: &Answer| answer.text().matches("data-service=").count();
+    assert_eq!(rows(&answer), 0, "both are folded");
+    assert_eq!(answer.text().matches("aria-expanded=\"false\"").count(), 2);
+    // The address opens one, and the link there folds it again.
+    let link = |answer: &Answer, name: &str| {
+        let id = format!("id=\"group-{name}\" href=\"");
+        let rest = answer.text().split(&id).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        rest.replace("&amp;", "&").replace("&#x2f;", "/")
+    };
+    let opened = get(&site, &format!("/dashboard{}", link(&answer, "Few%20%26%20far"))).await;
+    assert_eq!(rows(&opened), 1);
+    assert!(opened.text().contains("data-service=\"lonely\"") && opened.text().contains("aria-expanded=\"true\""));
+    assert_eq!(rows(&get(&site, &format!("/dashboard{}", link(&opened, "Few%20%26%20far"))).await), 0);
+    // Whoever searches sees what is found, and whoever filters.
+    assert_eq!(rows(&get(&site, "/dashboard?q=bulk-07").await), 1);
+    assert_eq!(rows(&get(&site, "/dashboard?state=up").await), 70);
+    assert_eq!(rows(&get(&site, "/dashboard?group=Bulk").await), 69);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_with_a_service_that_is_not_up_is_never_folded() {
+    for (letters, word) in [("..xxx", "1 down"), ("...~~", "1 degraded"), (".    ", "1 stale"), ("     ", "1 pending")]
+    {
+        let history = many(letters).await;
+        for query in ["", "?fold=Few+%26+far", "?open=Few+%26+far", "?open=Few+%26+far&fold=Few+%26+far"] {
+            let answer = get(&history.site(), &format!("/dashboard{query}")).await;
+            assert!(answer.text().contains("data-service=\"lonely\""), "{letters} {query}");
+            assert!(words(&answer).contains(&format!("Few & far {word}")), "{letters}: {}", words(&answer));
+            assert!(!answer.text().contains("id=\"group-Few"), "there is nothing to fold");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_services_are_shown_until_a_group_is_folded() {
+    let grouped = |name: &str, group: &str| Service { group: Some(group.into()), ..service(name) };
+    let mut history = History::new(BEGIN, vec![grouped("web", "A"), grouped("api", "B"), service("db")]);
+    for name in ["web", "api", "db"] {
+        history.checks(name, s(0), ".....");
+    }
+    history.at(s(43));
+    history.committed().await;
+    let site = history.site();
+    assert_eq!(listed(&site, "").await, 3 + 3, "three services below three headings");
+    assert_eq!(listed(&site, "?fold=A").await, 3 + 2);
+    assert_eq!(listed(&site, "?fold=A&fold=Other").await, 3 + 1);
+    assert_eq!(listed(&site, "?open=A").await, 3 + 3);
+}

@@ -18,6 +18,7 @@ mod http;
 mod maintenance;
 mod masking;
 mod nearest;
+mod notes;
 mod postgres;
 mod reader;
 mod rhythm;
@@ -122,6 +123,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
     let config = Config {
         path: path.to_owned(),
         maintenance: maintenance::read(root, &checks),
+        notes: notes::read(root),
         checks,
         storage: sections::storage(root),
         dashboard,
@@ -136,7 +138,9 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "backup" => {
                 "it belongs below `[storage]`"
             }
-            "port" | "bind" | "title" | "base_path" | "public" | "public_services" => "it belongs below `[dashboard]`",
+            "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies" => {
+                "it belongs below `[dashboard]`"
+            }
             "webhook" => "it belongs below `[alerts]`",
             "cron" | "duration" => "it belongs below a `[[maintenance]]`",
             _ => return None,
@@ -149,7 +153,11 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
 /// A command is given our environment, and with it the credentials of other services that are in there: `values`.
 fn guard_the_environment(config: &mut Config, values: &[String]) {
     let endpoints = &mut config.checks.endpoints;
-    let all = endpoints.iter().flat_map(|endpoint| &endpoint.secrets).chain(&config.alerts.webhook);
+    let all = endpoints
+        .iter()
+        .flat_map(|endpoint| &endpoint.secrets)
+        .chain(&config.alerts.webhook)
+        .chain(&config.dashboard.token);
     let mut given: Vec<Secret> = Vec::new();
     for secret in all.filter(|secret| values.iter().any(|value| value.contains(secret.expose()))) {
         if !given.contains(secret) {

@@ -4,10 +4,10 @@ use super::{
     address,
     error::Mistake,
     nearest::nearest,
-    reader::Table,
+    reader::{Table, Value},
     types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage},
 };
-use crate::domain::{secret::Secret, time::DAY_MS, window::parse_length};
+use crate::domain::{network::Network, secret::Secret, time::DAY_MS, window::parse_length};
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
@@ -109,6 +109,8 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         title: "Healthcheck".to_owned(),
         base_path: String::new(),
         public: None,
+        token: None,
+        trusted_proxies: Vec::new(),
     };
     if let Some(table) = root.table("dashboard") {
         dashboard.enabled = table.boolean("enabled").unwrap_or(true);
@@ -127,6 +129,8 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         }
         dashboard.base_path = base_path(&table).unwrap_or_default();
         dashboard.public = public(&table, endpoints);
+        dashboard.token = token(&table);
+        dashboard.trusted_proxies = trusted_proxies(&table);
         table.finish(|_| None);
     }
     // An empty variable is one that a compose file names and nobody sets.
@@ -184,6 +188,43 @@ fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<Published>> {
         return None;
     }
     wanted.then_some(published)
+}
+
+/// The shortest token that is taken, in characters: what can be guessed is none.
+const SHORTEST_TOKEN: usize = 16;
+
+/// The token that opens the door to notes. An empty variable is one that a compose file names and nobody sets.
+fn token(table: &Table<'_>) -> Option<Secret> {
+    let value = table.get("token")?;
+    let text = value.string()?;
+    let token = text.value.trim();
+    if token.is_empty() && !text.fills.is_empty() {
+        return None;
+    }
+    let label = if !token.bytes().all(|b| b.is_ascii_graphic()) {
+        "letters, digits and signs of ASCII, without spaces: it is sent in a header"
+    } else if token.len() < SHORTEST_TOKEN {
+        "at least 16 characters, as `openssl rand -hex 16` makes them"
+    } else {
+        return Some(Secret::new(token));
+    };
+    // Nothing is said of the token itself.
+    table.source.report(value.mistake("`token` is no token that could be relied on").label(label));
+    None
+}
+
+fn trusted_proxies(table: &Table<'_>) -> Vec<Network> {
+    let entries = table.get("trusted_proxies").map(|value| value.one_or_many()).unwrap_or_default();
+    let one = |entry: &Value<'_>| {
+        let text = entry.filled()?;
+        let network = Network::parse(text.value.trim());
+        if network.is_none() {
+            let mistake = entry.mistake(format!("{} is no address and no network", text.quoted()));
+            table.source.report(mistake.label("as \"127.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\""));
+        }
+        network
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 fn bind(table: &Table<'_>) -> Option<IpAddr> {

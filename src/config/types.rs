@@ -2,7 +2,7 @@
 
 use crate::{
     calendar::Planned,
-    domain::{secret::Secret, service::Service},
+    domain::{incident::StatedNote, network::Network, secret::Secret, service::Service},
     probe::spec::Spec,
 };
 use std::{net::IpAddr, path::PathBuf};
@@ -18,6 +18,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Maintenance that is announced; its services are among the endpoints.
     pub maintenance: Vec<Planned>,
+    /// What is written down about incidents of the past. Their services need not be among the endpoints any more.
+    pub notes: Vec<StatedNote>,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,10 @@ pub struct Dashboard {
     pub base_path: String,
     /// What outsiders see at `/public`; `None`: there is no such page.
     pub public: Option<Vec<Published>>,
+    /// Whoever has it may write notes of incidents; `None`: nobody may.
+    pub token: Option<Secret>,
+    /// Whose `X-Forwarded-…` headers are believed. Default: nobody's.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// A service that outsiders see.

@@ -8,6 +8,8 @@ use crate::{
     app::App,
     clock::Clock,
     config::{self, Config},
+    domain::incident::OutageState,
+    store::{OutageFilter, StoreError},
 };
 use anyhow::Context;
 use std::path::Path;
@@ -34,8 +36,26 @@ pub async fn start(
     adjust(&mut config);
     let (past, now) = (config.clone(), clock.now());
     tokio::task::spawn_blocking(move || history::make(&past, now)).await??;
-    App::start(config, clock).await
+    let app = App::start(config, clock).await?;
+    annotate(&app).await;
+    Ok(app)
 }
+
+/// What somebody wrote down about the latest outage of the database. Without it the demonstration is whole all the same.
+async fn annotate(app: &App) {
+    let reader = app.site.reader.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let service = reader.service("postgres-main")?.map(|service| service.id);
+        let filter = OutageFilter { service, state: Some(OutageState::Resolved), ..OutageFilter::default() };
+        Ok::<_, StoreError>(reader.outages(&filter, None, 1)?.into_iter().next())
+    });
+    if let Ok(Ok(Some(outage))) = found.await {
+        app.site.writer.note_incident(outage.id, Some(NOTE.to_owned())).await;
+    }
+}
+
+const NOTE: &str = "The primary ran out of connections after the release of the shop.\n\
+                    Rolled back; the pool is limited to 40 now. Follow-up: INFRA-218.";
 
 fn configuration(
     folder: &Path,

@@ -84,6 +84,19 @@ pub enum Class {
 }
 
 impl Class {
+    /// The classes of failures: those that a check that is down can have.
+    pub const FAILURES: [Class; 9] = [
+        Class::Dns,
+        Class::Connect,
+        Class::Tls,
+        Class::Timeout,
+        Class::HttpStatus,
+        Class::Content,
+        Class::Protocol,
+        Class::Query,
+        Class::ExitCode,
+    ];
+
     /// All classes.
     pub const ALL: [Class; 12] = [
         Class::Dns,

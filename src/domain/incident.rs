@@ -32,6 +32,80 @@ pub struct Outage {
     pub checks_failed: u64,
     /// The first failed check, in words and figures.
     pub cause: Cause,
+    /// It has no end because its service is not checked any more: nobody knows whether it lasts.
+    pub left_open: bool,
+    /// What people wrote down about it.
+    pub note: Option<Noted>,
+}
+
+/// What people wrote down about an outage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Noted {
+    /// As [`note`] gives it.
+    pub text: String,
+    pub at: UnixMs,
+}
+
+/// How an outage stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OutageState {
+    /// It lasts.
+    Open,
+    /// Its service stopped being checked while it lasted.
+    LeftOpen,
+    /// It is over.
+    Resolved,
+}
+
+impl OutageState {
+    /// All states.
+    pub const ALL: [OutageState; 3] = [OutageState::Open, OutageState::LeftOpen, OutageState::Resolved];
+
+    /// Its word in the API and the exports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutageState::Open => "open",
+            OutageState::LeftOpen => "left_open",
+            OutageState::Resolved => "resolved",
+        }
+    }
+
+    /// The state that a word names.
+    pub fn parse(word: &str) -> Option<OutageState> {
+        OutageState::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// The longest note, in bytes of UTF-8.
+pub const LONGEST_NOTE: usize = 4096;
+
+/// A note in the form in which it is kept: line ends are `\n`, nothing stands around it; `None` when nothing is left.
+///
+/// # Errors
+/// What is wrong with it, in words: it is too long, or holds characters that are no text.
+pub fn note(text: &str) -> Result<Option<String>, String> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = text.trim();
+    if text.len() > LONGEST_NOTE {
+        return Err(format!("a note has at most {LONGEST_NOTE} bytes, and this one has {}", text.len()));
+    }
+    // Half of Unicode's non-characters cannot stand in XML, of which the feed is made.
+    let is_text = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    if !text.chars().all(is_text) {
+        return Err("a note is text: of control characters only line breaks and tabs may be in it".to_owned());
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// A note that the configuration has for an incident.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatedNote {
+    /// The service's name.
+    pub service: String,
+    /// Any moment within the incident.
+    pub at: UnixMs,
+    /// As [`note`] gives it.
+    pub text: String,
 }
 
 /// The services of some outages, each once, in order.
@@ -76,9 +150,22 @@ impl Outage {
         self.confirmed_at.is_none() && self.ended_at.is_some()
     }
 
-    /// Its length in milliseconds: to its end, or to `now` while it lasts.
+    /// How it stands.
+    pub fn state(&self) -> OutageState {
+        match self.ended_at {
+            Some(_) => OutageState::Resolved,
+            None if self.left_open => OutageState::LeftOpen,
+            None => OutageState::Open,
+        }
+    }
+
+    /// Its length in milliseconds: to its end, or to `now` while it lasts; of one that was left open as far as it was
+    /// seen.
     pub fn duration_ms(&self, now: UnixMs) -> i64 {
-        self.ended_at.unwrap_or(now).since(self.started_at).max(0)
+        match self.state() {
+            OutageState::LeftOpen => self.down_ms,
+            _ => self.ended_at.unwrap_or(now).since(self.started_at).max(0),
+        }
     }
 
     /// What uptime's figures need of it.
@@ -141,5 +228,22 @@ impl GapReason {
     /// The reason that a word names.
     pub fn parse(word: &str) -> Option<GapReason> {
         GapReason::ALL.into_iter().find(|r| r.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_kept_as_text_with_nothing_around_it() {
+        assert_eq!(note("  the switch\r\nbroke\r\n"), Ok(Some("the switch\nbroke".to_owned())));
+        assert_eq!(note(" \r\n\t"), Ok(None));
+        assert_eq!(note(&"x".repeat(LONGEST_NOTE)).unwrap().unwrap().len(), LONGEST_NOTE);
+        assert!(note(&"x".repeat(LONGEST_NOTE + 1)).unwrap_err().contains("4097"));
+        assert!(note(&"ü".repeat(LONGEST_NOTE / 2 + 1)).is_err(), "bytes are counted, not letters");
+        for bad in ["a\0b", "a\u{1b}[31m", "a\u{ffff}", "a\u{85}b"] {
+            assert!(note(bad).is_err(), "{bad:?}");
+        }
     }
 }

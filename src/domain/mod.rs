@@ -8,6 +8,7 @@ pub mod health;
 pub mod histogram;
 pub mod incident;
 pub mod maintenance;
+pub mod network;
 pub mod retell;
 pub mod secret;
 pub mod service;

@@ -33,6 +33,8 @@ pub struct Uptime {
     pub checks: u64,
     pub failures: u64,
     pub incidents: u64,
+    /// The incidents that are over: those of which `mttr_ms` is the mean.
+    pub resolved: u64,
     pub blips: u64,
     /// Mean duration of the resolved incidents, in milliseconds.
     pub mttr_ms: Option<i64>,
@@ -128,6 +130,7 @@ impl Uptime {
             checks: tally.checks,
             failures: tally.failures,
             incidents: incidents as u64,
+            resolved: repaired as u64,
             blips,
             mttr_ms: mean(repair_ms, repaired),
             mtbf_ms: mean(good, incidents),

@@ -1,6 +1,6 @@
 //! Half-open windows of time, and the words that name them.
 
-use super::time::{DAY_MS, HOUR_MS, UnixMs};
+use super::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs};
 
 /// The time from `from` up to but not including `to`. Never empty: `from < to`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +59,28 @@ pub fn parse_length(text: &str) -> Option<i64> {
     count.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
 }
 
+/// Reads a duration such as `45s`, `5m`, `1h 30m` or `2d`: whole numbers with their units, above zero. In milliseconds.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    let mut rest = text.trim();
+    let mut sum: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let count: i64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "s" => SECOND_MS,
+            "m" | "min" => MINUTE_MS,
+            "h" => HOUR_MS,
+            "d" => DAY_MS,
+            _ => return None,
+        };
+        sum = sum.checked_add(count.checked_mul(unit)?)?;
+        rest = rest[letters..].trim_start();
+    }
+    (sum > 0).then_some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +92,27 @@ mod tests {
         assert_eq!(parse_length("2w"), Some(14 * DAY_MS));
         for text in ["", "d", "7", "7m", "0d", "-1d", "+1d", "1.5d", "99999999999999999999d", "40000d", "7 d", "7日"] {
             assert_eq!(parse_length(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_numbers_and_units() {
+        for (text, ms) in [
+            ("90m", Some(90 * MINUTE_MS)),
+            ("1h 30m", Some(90 * MINUTE_MS)),
+            ("1h30min", Some(90 * MINUTE_MS)),
+            ("2 h", Some(2 * HOUR_MS)),
+            ("1d", Some(DAY_MS)),
+            ("45s", Some(45_000)),
+            ("0m", None),
+            ("90", None),
+            ("h", None),
+            ("-1h", None),
+            ("1.5h", None),
+            ("99999999999999999d", None),
+            ("1w", None),
+        ] {
+            assert_eq!(parse_duration(text), ms, "{text}");
         }
     }
 

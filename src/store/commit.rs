@@ -4,7 +4,7 @@ use super::{
     Result,
     life::{self, Interruption},
     maintenance::{Plan, Which},
-    outages,
+    notes, outages,
     outbox::{self, Attempt, Event},
     results, rollups,
     rows::{self, Row, Walk, tail::Tail},
@@ -16,7 +16,7 @@ use crate::{
     domain::{
         check::{CheckResult, Outcome},
         health::{Began, Changes, Confirmed},
-        incident::{Cause, GapReason, Outage},
+        incident::{Cause, GapReason, Outage, StatedNote},
         service::Service,
         status::Since,
         time::{HOUR_MS, UnixMs},
@@ -50,6 +50,13 @@ pub(super) enum Note {
         id: i64,
         attempt: Attempt,
     },
+    /// What somebody wrote down about an outage; `None` removes it.
+    Incident {
+        outage: i64,
+        text: Option<String>,
+    },
+    /// Notes that the configuration has.
+    Stated(Vec<StatedNote>),
 }
 
 /// Interruptions that the reasons of gaps are looked for in.
@@ -144,6 +151,10 @@ pub(super) struct Committed {
     pub(super) repeated: usize,
     /// Records that the database refused.
     pub(super) refused: usize,
+    /// Outages whose note is another one.
+    pub(super) noted: Vec<Outage>,
+    /// Notes of the configuration that fit no incident, or one for which it has another note before.
+    pub(super) unfit: Vec<(StatedNote, Option<i64>)>,
 }
 
 impl Core {
@@ -160,6 +171,24 @@ impl Core {
                     interruptions.push(*interruption);
                 }
                 Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
+                Note::Incident { outage, text } => {
+                    done.noted.extend(notes::write(&tx, *outage, text.as_deref(), now)?);
+                }
+                Note::Stated(stated) => {
+                    let mut fitted = Vec::new();
+                    for one in stated {
+                        match notes::state(&tx, one, &fitted, now)? {
+                            notes::Fits::No => done.unfit.push((one.clone(), None)),
+                            notes::Fits::Incident(id, _) if fitted.contains(&id) => {
+                                done.unfit.push((one.clone(), Some(id)));
+                            }
+                            notes::Fits::Incident(id, changed) => {
+                                fitted.push(id);
+                                done.noted.extend(changed.map(|outage| *outage));
+                            }
+                        }
+                    }
+                }
             }
         }
         // What happens has to stand in the history before what it bears on.
@@ -190,6 +219,16 @@ impl Core {
             match context.apply(track, tail.as_mut(), record)? {
                 Applied::Written { event } => done.events |= event,
                 Applied::Repeated => done.repeated += 1,
+            }
+        }
+        for noted in &done.noted {
+            let of_it = |track: &&Track| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
+            let Some(id) = self.tracks.values().chain(touched.values()).find(of_it).map(|track| track.now.id) else {
+                continue;
+            };
+            let track = touched.entry(id).or_insert_with(|| self.tracks[&id].clone());
+            if let Some(outage) = track.now.outage.as_mut().filter(|outage| outage.id == noted.id) {
+                Arc::make_mut(outage).note.clone_from(&noted.note);
             }
         }
         life::note_alive(&tx, self.run, now, false)?;
@@ -350,6 +389,8 @@ impl Context<'_> {
                     phases: result.phases,
                     excerpt: excerpt.map(str::to_owned),
                 },
+                left_open: false,
+                note: None,
             }));
         }
         let Some(outage) = &mut track.now.outage else { return Ok(false) };

@@ -17,7 +17,7 @@ pub(super) fn begin(conn: &mut Connection, name: &str) -> Result<ServiceId> {
         return Err(StoreError::Content(format!("there is no service named “{name}” in the history")));
     };
     outages::note_last_id(&tx)?;
-    for table in ["outage", "gap", "setting", "maintenance_of"] {
+    for table in ["outage", "incident_note", "gap", "setting", "maintenance_of"] {
         tx.execute(&format!("DELETE FROM {table} WHERE service_id = ?1"), [service.id.0])?;
     }
     // Maintenance of nothing is none.

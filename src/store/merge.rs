@@ -7,7 +7,8 @@
 //! settings, of two incidents with one number the later keeps it and the other gets a new one.
 
 use super::{
-    Interruption, Maintenance, Result, StoreError, departure, maintenance, outages, rebuild, results, retention,
+    IncidentNote, Interruption, Maintenance, Result, StoreError, departure, maintenance, notes, outages, rebuild,
+    results, retention,
     retention::Kept,
     rollups,
     rows::{self, Row, Walk},
@@ -179,8 +180,12 @@ impl Merge {
     /// Keeps in mind what the history itself says of a service and will not be able to tell from the united rows.
     fn remember(&mut self, id: ServiceId) -> Result<()> {
         let first = Walk::over(id).first_at(&self.conn)?;
-        let filter =
-            outages::OutageFilter { service: Some(id), window: None, kind: outages::OutageKind::All, open: None };
+        let filter = outages::OutageFilter {
+            service: Some(id),
+            window: None,
+            kind: outages::OutageKind::All,
+            ..Default::default()
+        };
         let mut cursor = None;
         loop {
             let page = outages::list(&self.conn, &filter, cursor, 1000)?;
@@ -421,6 +426,15 @@ impl Merge {
             }
         }
         Ok(())
+    }
+
+    /// Takes in what was written down about an incident. Of two that differ the one that was written later stays.
+    ///
+    /// # Errors
+    /// When it cannot be written, or its service is not known.
+    pub fn note(&mut self, note: &IncidentNote) -> Result<()> {
+        let id = self.arriving(&note.service)?.id;
+        notes::unite(&self.conn, id, note)
     }
 
     /// Takes in the sum of an hour or a day whose rows are gone.

@@ -5,16 +5,28 @@ use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Class, Reason},
-        incident::{CAUSE_CHANGES_KEPT, Cause, CauseChange, Outage, TOGETHER_MS},
+        incident::{CAUSE_CHANGES_KEPT, Cause, CauseChange, Noted, Outage, OutageState, TOGETHER_MS},
         time::UnixMs,
         window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 
-const SELECT: &str = "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed, \
-     o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message \
-     FROM outage o JOIN service s ON s.id = o.service_id JOIN reason r ON r.id = o.reason_id";
+/// Whether an outage has no end and its service is not checked any more: it is paused, or has left the configuration.
+macro_rules! left_open {
+    () => {
+        "(o.ended_at IS NULL AND NOT coalesce((SELECT enabled FROM setting WHERE service_id = o.service_id ORDER BY since DESC LIMIT 1), 1))"
+    };
+}
+
+const SELECT: &str = concat!(
+    "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed,
+       o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message,
+       n.note, n.noted_at, ",
+    left_open!(),
+    " FROM outage o JOIN service s ON s.id = o.service_id JOIN reason r ON r.id = o.reason_id
+      LEFT JOIN incident_note n ON n.service_id = o.service_id AND n.started_at = o.started_at"
+);
 
 /// Which outages are asked for.
 #[derive(Clone, PartialEq, Default, Debug)]
@@ -23,8 +35,20 @@ pub struct OutageFilter {
     /// Those that overlap it.
     pub window: Option<Window>,
     pub kind: OutageKind,
-    /// Only those that last (`Some(true)`), only those that ended (`Some(false)`).
-    pub open: Option<bool>,
+    /// Only those that stand like this.
+    pub state: Option<OutageState>,
+    /// Only those whose first failed check failed in this way.
+    pub class: Option<Class>,
+    pub lasted: Option<Lasted>,
+}
+
+/// How long outages lasted, both ends included; one that lasts is as long as it is at `now`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lasted {
+    /// In milliseconds, as `max_ms`.
+    pub min_ms: Option<i64>,
+    pub max_ms: Option<i64>,
+    pub now: UnixMs,
 }
 
 /// Which kinds of outages.
@@ -79,6 +103,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
             excerpt: row.get(14)?,
             reason: required_reason(row, 15)?,
         },
+        note: match (row.get::<_, Option<String>>(18)?, time(19)?) {
+            (Some(text), Some(at)) => Some(Noted { text, at }),
+            _ => None,
+        },
+        left_open: row.get(20)?,
     })
 }
 
@@ -96,30 +125,48 @@ pub(super) fn list(
 ) -> Result<Vec<Outage>> {
     let mut sql = format!("{SELECT} WHERE 1");
     let mut values: Vec<Value> = Vec::new();
-    let mut and = |text: &str, parameters: &[i64]| {
+    let mut and = |text: &str, parameters: Vec<Value>| {
         sql.push_str(" AND ");
         sql.push_str(text);
-        values.extend(parameters.iter().map(|&v| Value::Integer(v)));
+        values.extend(parameters);
     };
     if let Some(service) = filter.service {
-        and("o.service_id = ?", &[service.0]);
+        and("o.service_id = ?", vec![service.0.into()]);
     }
     if let Some(window) = filter.window {
-        and("o.started_at < ? AND (o.ended_at IS NULL OR o.ended_at > ?)", &[window.to().0, window.from().0]);
+        let ends = vec![window.to().0.into(), window.from().0.into()];
+        and("o.started_at < ? AND (o.ended_at IS NULL OR o.ended_at > ?)", ends);
     }
     match filter.kind {
-        OutageKind::Incidents => and("o.confirmed_at IS NOT NULL", &[]),
-        OutageKind::Blips => and("o.confirmed_at IS NULL AND o.ended_at IS NOT NULL", &[]),
-        OutageKind::Unconfirmed => and("o.confirmed_at IS NULL", &[]),
+        OutageKind::Incidents => and("o.confirmed_at IS NOT NULL", vec![]),
+        OutageKind::Blips => and("o.confirmed_at IS NULL AND o.ended_at IS NOT NULL", vec![]),
+        OutageKind::Unconfirmed => and("o.confirmed_at IS NULL", vec![]),
         OutageKind::All => {}
     }
-    match filter.open {
-        Some(true) => and("o.ended_at IS NULL", &[]),
-        Some(false) => and("o.ended_at IS NOT NULL", &[]),
+    match filter.state {
+        Some(OutageState::Open) => and(concat!("o.ended_at IS NULL AND NOT ", left_open!()), vec![]),
+        Some(OutageState::LeftOpen) => and(left_open!(), vec![]),
+        Some(OutageState::Resolved) => and("o.ended_at IS NOT NULL", vec![]),
         None => {}
     }
+    if let Some(class) = filter.class {
+        and("r.class = ?", vec![class.as_str().to_owned().into()]);
+    }
+    if let Some(Lasted { min_ms, max_ms, now }) = filter.lasted {
+        // As `Outage::duration_ms` has it.
+        const LENGTH: &str = concat!(
+            "(CASE WHEN o.ended_at IS NOT NULL THEN o.ended_at - o.started_at WHEN ",
+            left_open!(),
+            " THEN o.down_ms ELSE max(? - o.started_at, 0) END)"
+        );
+        for (compares, limit) in [(">=", min_ms), ("<=", max_ms)] {
+            if let Some(limit) = limit {
+                and(&format!("{LENGTH} {compares} ?"), vec![now.0.into(), limit.into()]);
+            }
+        }
+    }
     if let Some(cursor) = cursor {
-        and("(o.started_at, o.id) < (?, ?)", &[cursor.started_at.0, cursor.id]);
+        and("(o.started_at, o.id) < (?, ?)", vec![cursor.started_at.0.into(), cursor.id.into()]);
     }
     sql.push_str(" ORDER BY o.started_at DESC, o.id DESC LIMIT ?");
     values.push(Value::Integer(limit.into()));

@@ -119,7 +119,7 @@ fn one(
     let outage = outages::last_before(conn, id, end)?;
     let health = health_before(conn, id, outage.as_ref(), &settings, end)?;
     let outage = match outage.filter(|_| health.failing.is_some()) {
-        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, health, end)?)),
+        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, (health, setting.enabled), end)?)),
         None => None,
     };
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
@@ -215,7 +215,13 @@ fn health_before(
 }
 
 /// An outage as it stood after the results before `end`.
-fn outage_then(conn: &Connection, id: ServiceId, outage: Outage, health: Health, end: UnixMs) -> Result<Outage> {
+fn outage_then(
+    conn: &Connection,
+    id: ServiceId,
+    outage: Outage,
+    (health, enabled): (Health, bool),
+    end: UnixMs,
+) -> Result<Outage> {
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
     let validities = results::Validities::of(conn, id)?;
@@ -228,6 +234,9 @@ fn outage_then(conn: &Connection, id: ServiceId, outage: Outage, health: Health,
         ended_at: None,
         checks_failed: failed as u64,
         down_ms: timeline::downtime(rows, &all).map(|(_, ms)| ms).sum(),
+        left_open: !enabled,
+        // When it was written, and what stood there before, is not kept.
+        note: None,
         ..outage
     })
 }

@@ -101,7 +101,12 @@ impl Reader {
         let tx = conn.transaction()?;
         let window = widen(&tx, service, window, now)?;
         let tally = buckets(&tx, service, Buckets::new(window, window.length_ms()), now)?.total();
-        let filter = OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, open: None };
+        let filter = OutageFilter {
+            service: Some(service),
+            window: Some(window),
+            kind: OutageKind::All,
+            ..OutageFilter::default()
+        };
         let outages = outages::list(&tx, &filter, None, u32::MAX)?;
         // What lay in maintenance from its beginning to its end was none that counts.
         let whole = |o: &Outage| Window::new(o.started_at, o.ended_at.unwrap_or(now).max(o.started_at.plus(1)));
@@ -197,8 +202,12 @@ impl Reader {
 
     /// Confirmed downtime of a window, in milliseconds: what the failed checks of its incidents speak for inside it.
     pub fn confirmed_down_ms(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<i64> {
-        let filter =
-            OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::Incidents, open: None };
+        let filter = OutageFilter {
+            service: Some(service),
+            window: Some(window),
+            kind: OutageKind::Incidents,
+            ..OutageFilter::default()
+        };
         let mut sum = 0;
         for outage in self.outages(&filter, None, u32::MAX)? {
             let inside = window.from() <= outage.started_at && outage.ended_at.is_some_and(|end| end <= window.to());

@@ -183,5 +183,7 @@ fn outage(conn: &Connection, id: i64, service: &StoredService, one: Retold) -> R
             phases: one.first.phases,
             excerpt: None,
         },
+        left_open: false,
+        note: None,
     })
 }

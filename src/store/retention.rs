@@ -1,6 +1,6 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
-use super::{Result, forget, outages, rollups::Size, rows::Walk, services::StoredService};
+use super::{Result, forget, notes, outages, rollups::Size, rows::Walk, services::StoredService};
 use crate::{
     board::ServiceId,
     domain::{
@@ -262,6 +262,9 @@ fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result
             outages::note_last_id(conn)?;
         }
         let deleted = aged.delete(conn, service, before)?;
+        if deleted > 0 && aged.table == "outage" {
+            notes::retire(conn, service, before)?;
+        }
         if deleted > 0 {
             return Ok(deleted);
         }

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     board::Board,
     clock::Clock,
-    domain::{incident::GapReason, time::UnixMs},
+    domain::{
+        incident::{GapReason, StatedNote},
+        time::UnixMs,
+    },
 };
 use std::{
     collections::VecDeque,
@@ -23,7 +26,7 @@ use std::{
 use tokio::{
     sync::{
         mpsc::{self, error::TryRecvError},
-        watch,
+        oneshot, watch,
     },
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
@@ -49,6 +52,8 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
 enum Message {
     Record(Box<Record>),
     Note(Note),
+    /// Something that somebody waits for to be written.
+    Awaited(Note, oneshot::Sender<()>),
     Stop,
 }
 
@@ -63,7 +68,7 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Message::Record(_) => "Record",
-            Message::Note(_) => "Note",
+            Message::Note(_) | Message::Awaited(..) => "Note",
             Message::Stop => "Stop",
         })
     }
@@ -132,6 +137,21 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Attempt { id, attempt }));
     }
 
+    /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
+    /// when it never will be. While the store fails this waits.
+    pub async fn note_incident(&self, outage: i64, text: Option<String>) -> bool {
+        let (done, written) = oneshot::channel();
+        let _ = self.sender.send(Message::Awaited(Note::Incident { outage, text }, done));
+        written.await.is_ok()
+    }
+
+    /// Writes down the notes that the configuration has. Of those that fit no incident the log says so.
+    pub fn state_notes(&self, notes: Vec<StatedNote>) {
+        if !notes.is_empty() {
+            let _ = self.sender.send(Message::Note(Note::Stated(notes)));
+        }
+    }
+
     /// Why the store fails, while it does.
     pub fn trouble(&self) -> Option<String> {
         locked(&self.shared.trouble).clone()
@@ -184,6 +204,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         sweep: Sweep::default(),
         records: VecDeque::new(),
         notes: Vec::new(),
+        awaited: Vec::new(),
         stopping: false,
     };
     let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task.run()) };
@@ -200,6 +221,8 @@ struct Task {
     sweep: Sweep,
     records: VecDeque<Record>,
     notes: Vec<Note>,
+    /// Who waits for some of the notes.
+    awaited: Vec<oneshot::Sender<()>>,
     stopping: bool,
 }
 
@@ -229,6 +252,10 @@ impl Task {
         match message {
             Message::Record(record) => self.records.push_back(*record),
             Message::Note(note) => self.notes.push(note),
+            Message::Awaited(note, done) => {
+                self.notes.push(note);
+                self.awaited.push(done);
+            }
             Message::Stop => self.stopping = true,
         }
     }
@@ -284,6 +311,7 @@ impl Task {
     /// Commits the records and says so; gives back what could not be committed.
     async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> Option<Rest> {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
+        let awaited = std::mem::take(&mut self.awaited);
         let done = spawn_blocking(move || {
             let mut core = locked(&core);
             match core.commit(&records, &notes, now) {
@@ -293,6 +321,17 @@ impl Task {
             }
         })
         .await;
+        match &done {
+            // What was not written waits on.
+            Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
+            Ok(_) => {
+                for done in awaited {
+                    // Who has given up does not hear it.
+                    let _ = done.send(());
+                }
+            }
+            Err(_panic) => {}
+        }
         let (done, rest) = done.unwrap_or_else(|panic| {
             // A record that makes the store panic must not come back for ever.
             tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
@@ -306,7 +345,15 @@ impl Task {
         self.shared.dropped.fetch_add(not_kept as u64, Relaxed);
         self.shared.committed.fetch_add((count - not_kept) as u64, Relaxed);
         self.shared.waiting.fetch_sub(count, Relaxed);
+        for (StatedNote { service, at, .. }, other) in done.unfit {
+            let why = match other {
+                None => "fits no incident: none of this service lasted at this time".to_owned(),
+                Some(id) => format!("is one too many: another one before it is of incident {id} as well"),
+            };
+            tracing::warn!(service, %at, "a note of the configuration ([[incident_notes]]) {why}");
+        }
         self.board.post(done.news);
+        self.board.noted(done.noted);
         if done.events {
             self.shared.events.send_replace(());
         }

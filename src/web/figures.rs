@@ -35,6 +35,25 @@ pub const WINDOWS_MS: [i64; 4] = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS];
 pub struct Share {
     pub uptime: Option<f64>,
     pub coverage: Option<f64>,
+    /// What they are shares of, in milliseconds: up or degraded, judged at all, and the window without maintenance.
+    good_ms: i64,
+    judged_ms: i64,
+    watched_ms: i64,
+}
+
+impl Share {
+    fn new(good_ms: i64, judged_ms: i64, watched_ms: i64) -> Share {
+        let (uptime, coverage) = (percent(good_ms, judged_ms), percent(judged_ms, watched_ms));
+        Share { uptime, coverage, good_ms, judged_ms, watched_ms }
+    }
+
+    /// That of several services together: all their time, added up.
+    pub fn together(shares: impl IntoIterator<Item = Share>) -> Share {
+        let sums = shares.into_iter().fold((0, 0, 0), |(good, judged, watched), share| {
+            (good + share.good_ms, judged + share.judged_ms, watched + share.watched_ms)
+        });
+        Share::new(sums.0, sums.1, sums.2)
+    }
 }
 
 /// What a list of services shows of one service's history.
@@ -57,7 +76,7 @@ impl Figures {
             let good = sums.up_ms + sums.degraded_ms;
             let judged = good + sums.down_ms;
             let watched = window.length_ms() - sums.maintenance_ms;
-            *share = Share { uptime: percent(good, judged), coverage: percent(judged, watched) };
+            *share = Share::new(good, judged, watched);
         }
         Ok(Figures { shares, days, hours })
     }

@@ -202,7 +202,7 @@ impl Review {
         }
         worst_first(&mut services);
         unobserved.sort_by_key(|gap| std::cmp::Reverse(gap.to.unwrap_or(now).since(gap.from)));
-        let filter = OutageFilter { service: None, window: Some(window), kind: OutageKind::Incidents, open: None };
+        let filter = OutageFilter { window: Some(window), kind: OutageKind::Incidents, ..OutageFilter::default() };
         let mut incidents = reader.outages(&filter, None, OUTAGES)?;
         incidents.sort_by_key(|outage| std::cmp::Reverse(outage.duration_ms(now)));
         incidents.truncate(LONGEST);
@@ -232,6 +232,16 @@ impl Review {
         }))
     }
 
+    /// The mean time to repair of all incidents that are over, in milliseconds.
+    pub(crate) fn mean_to_repair_ms(&self) -> Option<i64> {
+        mean(self.services.iter().map(|s| (s.uptime.mttr_ms, s.uptime.resolved)))
+    }
+
+    /// The mean time from the first failed check of an incident to its confirmation, in milliseconds.
+    pub(crate) fn mean_to_confirm_ms(&self) -> Option<i64> {
+        mean(self.services.iter().map(|s| (s.uptime.mttd_ms, s.uptime.incidents)))
+    }
+
     /// The same, of what the site watches.
     pub(crate) fn of(site: &Site, period: Period, now: UnixMs) -> Result<Option<Review>, StoreError> {
         let objective = |name: &str| site.board.get(name).and_then(|s| s.service.objective);
@@ -243,6 +253,18 @@ impl Review {
         let with = self.services.iter().filter(|s| s.objective.is_some() && s.uptime.uptime.is_some());
         (with.clone().filter(|s| s.missed_by().is_some()).count(), with.count())
     }
+}
+
+/// The mean of means: each counts as often as what it is the mean of.
+fn mean(means: impl Iterator<Item = (Option<i64>, u64)>) -> Option<i64> {
+    let (mut sum, mut count) = (0, 0);
+    for (mean, of) in means {
+        if let Some(mean) = mean {
+            sum += i128::from(mean) * i128::from(of);
+            count += i128::from(of);
+        }
+    }
+    (count > 0).then(|| i64::try_from(sum / count).unwrap_or(i64::MAX))
 }
 
 fn hours(reader: &Reader, service: ServiceId, window: Window, now: UnixMs) -> Result<Buckets, StoreError> {
@@ -298,6 +320,12 @@ mod tests {
         for text in ["2026-W54", "2026-W00", "2026-47", "26-W47", "2026-W7", "", "W47"] {
             assert_eq!(Period::week(text, Zone::UTC), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_mean_of_means_counts_each_incident_once() {
+        assert_eq!(mean([(Some(1_000), 9), (Some(11_000), 1), (None, 5)].into_iter()), Some(2_000));
+        assert_eq!(mean([(None, 0)].into_iter()), None);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use super::{
     api::{self, ApiError},
     badges,
+    forwarded::{self, Here},
     pages::{self, Query},
     site::Site,
 };
 use axum::{
     Router,
-    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -34,12 +34,13 @@ pub fn router(site: Site) -> Router {
     let front = if site.dashboard && !base.is_empty() { pages::front(&site) } else { Router::new() };
     let all = all.fallback(nothing_here).with_state(site.clone());
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
-    let all = all.merge(front.with_state(site));
+    let all = all.merge(front.with_state(site.clone()));
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     // The last one is the outermost: whatever answers, the headers are on it.
-    all.layer(CompressionLayer::new())
+    all.layer(axum::middleware::from_fn_with_state(site, forwarded::note))
+        .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(64 * 1024))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
         .layer(CatchPanicLayer::custom(broke))
@@ -54,7 +55,7 @@ pub fn router(site: Site) -> Router {
         ))
 }
 
-async fn nothing_here(State(site): State<Site>, query: Query, headers: HeaderMap) -> Response {
+async fn nothing_here(Here(site): Here, query: Query, headers: HeaderMap) -> Response {
     let browser = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
     if browser && site.dashboard {
         pages::nothing_here(&site, &query)

@@ -2,7 +2,8 @@
 
 use super::patient::Patient;
 use crate::shutdown::Shutdown;
-use axum::Router;
+use axum::{Router, extract::ConnectInfo, http::Request};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -10,6 +11,7 @@ use hyper_util::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tower::ServiceExt;
 
 /// Connections at once.
 const CONNECTIONS: usize = 1024;
@@ -26,11 +28,11 @@ pub async fn serve(listener: TcpListener, router: Router, mut shutdown: Shutdown
     let graceful = GracefulShutdown::new();
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = shutdown.requested() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, most likely: others will be given back.
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -40,11 +42,15 @@ pub async fn serve(listener: TcpListener, router: Router, mut shutdown: Shutdown
             },
         };
         let _ = stream.set_nodelay(true);
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(Patient::new(stream, STALLED)), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(Patient::new(stream, STALLED)), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // What a client does to its own connection is its own affair.

@@ -5,7 +5,7 @@ use crate::{
     board::Board,
     clock::Clock,
     config::Published,
-    domain::time::UnixMs,
+    domain::{network::Network, secret::Secret, time::UnixMs},
     scheduler::Pulse,
     store::{Reader, Writer},
     web::{
@@ -22,7 +22,7 @@ pub struct Site {
     pub board: Arc<Board>,
     /// The history; it blocks.
     pub reader: Reader,
-    /// Asked how it is, and for nothing else: handlers write nothing.
+    /// Asked how it is, and given notes of incidents: handlers write nothing else.
     pub writer: Writer,
     /// Signs of life of the scheduler.
     pub pulse: Arc<Pulse>,
@@ -43,14 +43,10 @@ pub struct Site {
     pub public: Option<Arc<[Published]>>,
     /// Whether there are pages at all.
     pub dashboard: bool,
+    /// What opens the door to notes; `None`: none are taken.
+    pub token: Option<Secret>,
+    /// Whose `X-Forwarded-…` headers are believed.
+    pub trusted: Arc<[Network]>,
     /// When this run of the monitor began.
     pub started_at: UnixMs,
-}
-
-impl Site {
-    /// Whether a service is checked at all: it is in the configuration, and not paused. What was the case at its last
-    /// check may be said to be so now only then.
-    pub(crate) fn watches(&self, service: &str) -> bool {
-        self.board.get(service).is_some_and(|now| now.service.enabled)
-    }
 }

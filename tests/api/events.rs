@@ -107,6 +107,21 @@ async fn a_stream_tells_of_checks_states_and_incidents_as_they_are_committed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_note_is_told_as_the_incident_that_it_is_about() {
+    let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
+    letters(&mut history, 0, ".xxx..").await;
+    let mut client = Client::open(&history, "?events=incident", None).await;
+    let changes = history.store.board.changes();
+    assert!(history.store.writer.note_incident(1, Some("the switch".into())).await);
+    let heard = client.next().await.unwrap();
+    assert_eq!(
+        (&heard.data["id"], &heard.data["status"], &heard.data["note"]),
+        (&1.into(), &"resolved".into(), &"the switch".into())
+    );
+    assert!(history.store.board.changes() > changes, "no page from before is shown any more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_comes_back_hears_what_was_missed_and_after_too_long_that_it_is_lost() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
     let mut client = Client::open(&history, "?events=status", None).await;

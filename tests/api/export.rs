@@ -19,7 +19,7 @@ async fn the_document_holds_every_result_incident_and_gap_of_the_window() {
     let body = answer.ok();
     assert_eq!(
         body.as_object().unwrap().keys().collect::<Vec<_>>(),
-        ["export", "checks", "incidents", "gaps", "blips", "sums", "maintenance", "end"]
+        ["export", "checks", "incidents", "gaps", "blips", "sums", "maintenance", "notes", "end"]
     );
     let head = &body["export"];
     assert_eq!((&head["version"], &head["from"], &head["to"]), (&json!(1), &json!(time(0.0)), &json!(time(310.0))));

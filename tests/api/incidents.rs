@@ -25,7 +25,7 @@ async fn an_incident_says_when_it_began_between_what_and_why() {
             "resolved_at": time(140.0), "duration_ms": 40_000, "down_ms": 40_000, "checks_failed": 4,
             "cause": {"class": "http_status", "phase": "ttfb", "message": "HTTP 503, expected 200–399", "http_status": 503,
                       "excerpt": null},
-            "also_failed": [],
+            "also_failed": [], "note": null, "noted_at": null,
         })
     );
 }
@@ -126,4 +126,86 @@ async fn the_checks_around_an_end_are_those_next_to_it_however_often_we_look() {
         }
         assert!(checks.len() <= 200);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_filtered_by_how_it_failed_and_how_long_it_lasted() {
+    let history = five_minutes().await;
+    let found = async |query: &str| {
+        let body = history.get(&format!("/api/v1/incidents?limit=500&{query}")).await.ok();
+        ids(body["items"].as_array().unwrap()).len()
+    };
+    assert_eq!(found("class=http_status").await, 12, "the class of its first failed check");
+    assert_eq!(found("class=connect").await, 0, "not of a later one");
+    // web: 40 s; of flap a and b five and five of 10 s, and one that is open, 10 s old.
+    assert_eq!(found("min_duration=10s").await, 12);
+    assert_eq!(found("min_duration=11s").await, 1);
+    assert_eq!(found("max_duration=10s").await, 11);
+    assert_eq!(found("min_duration=40s&max_duration=40s&service=web&status=resolved&class=http_status").await, 1);
+    assert_eq!(found("min_duration=40s&status=open").await, 0);
+    assert_eq!(found("max_duration=10s&service=flap+b&status=open").await, 1);
+    history.at(begin().plus(330_000));
+    assert_eq!(found("min_duration=30s&status=open").await, 1, "an open one grows");
+    assert_eq!(found("max_duration=10s").await, 10);
+    // Page by page it is the same.
+    let pages = pages(&history, "/api/v1/incidents?limit=3&max_duration=10s&class=http_status").await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 1]);
+    for (query, parameter, said) in [
+        ("class=slow", "class", "http_status"),
+        ("class=", "class", "timeout"),
+        ("min_duration=5", "min_duration", "5m"),
+        ("max_duration=-1s", "max_duration", "5m"),
+        ("min_duration=2h&max_duration=1h", "min_duration", "max_duration"),
+        ("status=closed", "status", "left_open"),
+    ] {
+        let answer = history.get(&format!("/api/v1/incidents?{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert_eq!(answer.json()["parameter"], parameter, "{query}");
+        assert!(answer.text().contains(said), "{query}: {}", answer.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_of_a_service_that_is_not_checked_any_more_was_left_open() {
+    let mut history = History::new(super::BEGIN, vec![service("web"), service("api"), service("db")]);
+    for name in ["web", "api", "db"] {
+        history.checks(name, begin(), "..xxx");
+    }
+    history.at(begin().plus(50_000));
+    history.committed().await;
+    // One has left the configuration, one is paused.
+    let paused = Service { enabled: false, ..service("api") };
+    let history = history.restart(vec![paused, service("db")]).await;
+    history.at(begin().plus(900_000));
+    let names = async |query: &str| {
+        let body = history.get(&format!("/api/v1/incidents?{query}")).await.ok();
+        let mut names: Vec<String> =
+            body["items"].as_array().unwrap().iter().map(|i| i["service"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("status=open").await, ["db"]);
+    assert_eq!(names("status=left_open").await, ["api", "web"]);
+    assert_eq!(names("status=resolved").await, Vec::<String>::new());
+    // It is as long as it was seen.
+    assert_eq!(names("min_duration=10m").await, ["db"]);
+    let web = history.get("/api/v1/incidents?service=web").await.ok()["items"][0].clone();
+    assert_eq!((&web["status"], &web["resolved_at"]), (&json!("left_open"), &Value::Null));
+    assert_eq!(web["duration_ms"], web["down_ms"]);
+    let review = history.get("/api/v1/review?from=2026-11-16&to=2026-11-17").await.ok();
+    let of = |name: &str| {
+        let longest = review["longest"].as_array().unwrap();
+        longest.iter().find(|i| i["service"] == name).unwrap()["status"].clone()
+    };
+    assert_eq!((of("web"), of("api"), of("db")), (json!("left_open"), json!("left_open"), json!("open")));
+    let export = history.get("/api/v1/export?window=24h").await.ok();
+    let states: Vec<&Value> = export["incidents"].as_array().unwrap().iter().map(|i| &i["status"]).collect();
+    assert_eq!(states.iter().filter(|state| **state == "left_open").count(), 2, "{states:?}");
+    let feed = history.get("/dashboard/incidents.atom").await;
+    assert!(feed.text().contains("web was down when it was last checked"), "{}", feed.text());
+    assert!(feed.text().contains("db is down"));
+    // It goes on when it is watched again.
+    let history = history.restart(vec![service("web"), service("api"), service("db")]).await;
+    let body = history.get("/api/v1/incidents?status=open").await.ok();
+    assert_eq!(body["items"].as_array().unwrap().len(), 3);
 }

@@ -244,6 +244,8 @@ impl History {
             pages: Arc::default(),
             public: None,
             dashboard: true,
+            token: None,
+            trusted: Arc::from([]),
             started_at: self.clock.now(),
         }
     }

@@ -4,7 +4,7 @@
 //! are the same to everybody who asks, so whatever a history consists of is in it, or follows from what is.
 
 use super::{
-    json::{CauseChangeJson, GapJson, IncidentJson, MaintenanceJson, Time, ms},
+    json::{CauseChangeJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, Time, ms},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{
@@ -294,6 +294,7 @@ struct EndJson {
     blips: u64,
     sums: u64,
     maintenance: u64,
+    notes: u64,
 }
 
 /// An object with its `"type"` before the rest.
@@ -305,7 +306,7 @@ struct Typed<T> {
 }
 
 /// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps, then
-/// outages that are no incidents, then sums of what is not kept any more, then maintenance.
+/// outages that are no incidents, then sums of what is not kept any more, then maintenance, then notes of incidents.
 ///
 /// `progress` hears how many check results have been written since it last heard.
 ///
@@ -354,6 +355,13 @@ pub fn write(
         if let Some(one) = MaintenanceJson::new(&one, |name| order.services.iter().any(|s| s.name == name)) {
             out.one("maintenance", &one)?;
             end.maintenance += 1;
+        }
+    }
+    out.list("notes")?;
+    for service in &order.services {
+        for note in reader.notes(service.id, order.window)? {
+            out.one("note", &NoteJson::from(&note))?;
+            end.notes += 1;
         }
     }
     out.end(&end)
@@ -474,7 +482,8 @@ fn outages(
     let word = if kind == OutageKind::Incidents { "incident" } else { "blip" };
     for service in &order.services {
         let first = reader.first_check_in(service.id, order.window)?;
-        let filter = OutageFilter { service: Some(service.id), window: Some(order.window), kind, open: None };
+        let filter =
+            OutageFilter { service: Some(service.id), window: Some(order.window), kind, ..OutageFilter::default() };
         let mut cursor = None;
         loop {
             let page = reader.outages(&filter, cursor, PAGE as u32)?;

@@ -1,6 +1,9 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use crate::store::StoreError;
+use crate::{
+    store::StoreError,
+    web::notes::{self, Refused},
+};
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -36,6 +39,11 @@ impl ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
+    /// Any other refusal of a change.
+    pub(super) fn refused(status: StatusCode, detail: impl Into<String>) -> ApiError {
+        ApiError::new(status, detail)
+    }
+
     /// 503: try again later.
     pub(super) fn busy(detail: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
@@ -48,7 +56,7 @@ impl ApiError {
         )
     }
 
-    /// 405: nothing here is changed from outside.
+    /// 405: hardly anything here is changed from outside.
     fn not_allowed() -> ApiError {
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path is only read: GET or HEAD")
     }
@@ -62,6 +70,12 @@ impl ApiError {
 /// Answers a method that a path does not take.
 pub(super) async fn not_allowed() -> ApiError {
     ApiError::not_allowed()
+}
+
+/// The same, of an incident.
+pub(super) async fn not_allowed_of_incidents() -> ApiError {
+    let detail = "an incident is read with GET or HEAD, and its note is changed with PATCH";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 /// Makes a problem of an answer that is an error and says nothing: those of the layers around the handlers.
@@ -78,6 +92,21 @@ pub(crate) async fn as_problem(response: Response) -> Response {
         _ => "this request cannot be answered",
     };
     ApiError::new(status, detail).into_response()
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> ApiError {
+        match refused {
+            Refused::Closed => ApiError::new(StatusCode::FORBIDDEN, notes::CLOSED),
+            Refused::WrongToken => ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "the token that is configured as [dashboard] token is needed: Authorization: Bearer …",
+            ),
+            Refused::Text(why) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, why),
+            Refused::Missing => ApiError::not_found("there is no such incident"),
+            Refused::Later(why) => ApiError::busy(why),
+        }
+    }
 }
 
 impl From<StoreError> for ApiError {
@@ -102,6 +131,10 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = header::HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }

@@ -9,14 +9,25 @@ use super::{
 use crate::{
     domain::{
         check::CheckResult,
-        incident::{Outage, services},
+        incident::{Outage, OutageState, services},
         time::{MINUTE_MS, UnixMs},
         window::Window,
     },
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
-    web::site::Site,
+    web::{
+        filters::{self, Filters},
+        forwarded::Reached,
+        notes,
+        site::Site,
+    },
 };
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Checks shown before and after each end of an incident, in time and in number on each side.
@@ -43,13 +54,12 @@ impl Listed {
 
 /// `GET /api/v1/incidents`
 pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
-    params.only(&["service", "status", "window", "from", "to", "limit", "cursor"])?;
+    let known = ["service", "status", "window", "from", "to", "limit", "cursor"];
+    params.only(&[&known[..], &filters::NAMES].concat())?;
     let now = site.clock.now();
-    let open = params.word("status", "takes open or resolved", |text| match text {
-        "open" => Some(true),
-        "resolved" => Some(false),
-        _ => None,
-    })?;
+    let state = params.word("status", "takes open, left_open or resolved", OutageState::parse)?;
+    let filters =
+        Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
     let window = params.window_or_none(now)?;
     let limit = params.number("limit", 50, 500)?;
     let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
@@ -57,7 +67,8 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
         Some(name) => Some(super::services::find(&site, name.to_owned()).await?.id),
         None => None,
     };
-    let filter = OutageFilter { service, window, kind: OutageKind::Incidents, open };
+    let (class, lasted) = (filters.class, filters.lasted(now));
+    let filter = OutageFilter { service, window, kind: OutageKind::Incidents, state, class, lasted };
     let listed = ask(&site, move |site| {
         let outages = site.reader.outages(&filter, cursor, limit)?;
         outages.into_iter().map(|outage| Listed::read(&site.reader, outage)).collect::<Result<Vec<_>, _>>()
@@ -78,6 +89,49 @@ pub(super) async fn one(State(site): State<Site>, Named(id): Named, params: Para
     let number: i64 = id.parse().map_err(|_| missing())?;
     let now = site.clock.now();
     ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(missing)
+}
+
+/// What is changed of an incident.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// `null` or an empty text removes it. (A field that may be left out would be left out by mistake.)
+    #[serde(deserialize_with = "Option::deserialize")]
+    note: Option<String>,
+}
+
+/// `PATCH /api/v1/incidents/{id}`: its note, for whoever has the token.
+pub(super) async fn annotate(
+    State(site): State<Site>,
+    Named(id): Named,
+    params: Params,
+    reached: Reached,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    notes::admit(&site, bearer(&headers), reached.client)?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {
+        let detail = "the change is sent as Content-Type: application/json, as {\"note\": \"the switch was replaced\"}";
+        return Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let change: Change = serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
+        ApiError::refused(StatusCode::BAD_REQUEST, detail)
+    })?;
+    let missing = || ApiError::not_found(format!("there is no incident {id}"));
+    let number: i64 = id.parse().map_err(|_| missing())?;
+    notes::write(&site, number, change.note.as_deref().unwrap_or_default()).await?;
+    let now = site.clock.now();
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(missing)
+}
+
+/// The credential of `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {

@@ -9,7 +9,7 @@ use crate::{
         uptime::{Uptime, us_to_ms},
         window::Window,
     },
-    store::Maintenance,
+    store::{IncidentNote, Maintenance},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -116,6 +116,9 @@ pub(crate) struct IncidentJson<'a> {
     checks_failed: u64,
     cause: CauseJson<'a>,
     also_failed: Vec<&'a str>,
+    /// What people wrote down about it.
+    note: Option<&'a str>,
+    noted_at: Option<Time>,
 }
 
 impl<'a> IncidentJson<'a> {
@@ -125,7 +128,7 @@ impl<'a> IncidentJson<'a> {
         IncidentJson {
             id: outage.id,
             service: &outage.service,
-            status: if outage.ended_at.is_some() { "resolved" } else { "open" },
+            status: outage.state().as_str(),
             last_ok_at: outage.last_ok_at.map(Time),
             started_at: Time(outage.started_at),
             confirmed_at: outage.confirmed_at.map(Time),
@@ -141,6 +144,8 @@ impl<'a> IncidentJson<'a> {
                 excerpt: cause.excerpt.as_deref(),
             },
             also_failed,
+            note: outage.note.as_ref().map(|note| note.text.as_str()),
+            noted_at: outage.note.as_ref().map(|note| Time(note.at)),
         }
     }
 }
@@ -214,6 +219,29 @@ impl<'a> MaintenanceJson<'a> {
             noted_at: Time(one.noted_at),
             taken_back_at: one.taken_back_at.map(Time),
         })
+    }
+}
+
+/// A note of an incident, by itself: the incident's own may have got another number where it arrives.
+#[derive(Serialize, Debug)]
+pub(crate) struct NoteJson<'a> {
+    service: &'a str,
+    started_at: Time,
+    /// `null`: it was removed.
+    note: Option<&'a str>,
+    noted_at: Time,
+    source: &'static str,
+}
+
+impl<'a> From<&'a IncidentNote> for NoteJson<'a> {
+    fn from(note: &'a IncidentNote) -> NoteJson<'a> {
+        NoteJson {
+            service: &note.service,
+            started_at: Time(note.started_at),
+            note: note.text.as_deref(),
+            noted_at: Time(note.noted_at),
+            source: note.source.as_str(),
+        }
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/services/{name}/checks", get(checks::list))
         .route("/api/v1/uptime", get(uptime::all))
         .route("/api/v1/incidents", get(incidents::list))
-        .route("/api/v1/incidents/{id}", get(incidents::one))
+        .route(
+            "/api/v1/incidents/{id}",
+            get(incidents::one).patch(incidents::annotate).fallback(error::not_allowed_of_incidents),
+        )
         .route("/api/v1/export", get(export::download))
         .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))

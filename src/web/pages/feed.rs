@@ -4,11 +4,13 @@ use super::{Page, PageError, frame, shown};
 use crate::{
     domain::time::UnixMs,
     store::{OutageFilter, OutageKind},
-    web::{site::Site, words},
+    web::{
+        forwarded::{Here, Reached},
+        words,
+    },
 };
 use axum::{
-    extract::State,
-    http::{HeaderMap, header},
+    http::header,
     response::{Html, IntoResponse},
 };
 use serde::Serialize;
@@ -37,9 +39,9 @@ struct Entry {
 }
 
 /// `GET /dashboard/incidents.atom`
-pub(super) async fn atom(State(site): State<Site>, headers: HeaderMap) -> Page {
+pub(super) async fn atom(Here(site): Here, reached: Reached) -> Page {
     let now = site.clock.now();
-    let here = here(&site, &headers);
+    let here = format!("{}{}", reached.origin, site.base_path);
     let title = format!("{}: incidents", site.title);
     let asked = here.clone();
     let entries = super::blocking(&site, move |site| {
@@ -50,21 +52,26 @@ pub(super) async fn atom(State(site): State<Site>, headers: HeaderMap) -> Page {
             let lasted = words::duration(o.duration_ms(now));
             let why = words::clipped(&o.cause.reason.message, 300);
             let began = o.started_at.utc().format("%Y-%m-%d %H:%M:%S UTC");
+            let note = o.note.as_ref().map_or(String::new(), |note| format!("\n\nNote: {}", note.text));
+            let noted = o.note.as_ref().map(|note| note.at);
+            let left = shown::left_open(&o);
             Entry {
                 // The same wherever it is read, and in no other history.
                 id: format!("tag:{history},2026:incident/{}", o.id),
                 title: match o.ended_at {
                     Some(_) => format!("{} was down for {lasted}: {why}", o.service),
+                    None if left => format!("{} was down when it was last checked: {why}", o.service),
                     None => format!("{} is down: {why}", o.service),
                 },
                 url: format!("{asked}{}", shown::incident_url("", o.id)),
                 published: o.started_at.to_string(),
-                updated: o.ended_at.or(o.confirmed_at).unwrap_or(o.started_at).to_string(),
+                updated: o.ended_at.or(o.confirmed_at).max(noted).unwrap_or(o.started_at).to_string(),
                 text: match o.ended_at {
                     Some(end) => {
-                        format!("From {began} to {}: {why}", end.utc().format("%Y-%m-%d %H:%M:%S UTC"))
+                        format!("From {began} to {}: {why}{note}", end.utc().format("%Y-%m-%d %H:%M:%S UTC"))
                     }
-                    None => format!("Since {began}: {why}"),
+                    None if left => format!("From {began}; it is not checked any more: {why}{note}"),
+                    None => format!("Since {began}: {why}{note}"),
                 },
             }
         };
@@ -81,17 +88,4 @@ pub(super) async fn atom(State(site): State<Site>, headers: HeaderMap) -> Page {
     })?;
     let content_type = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
     Ok(frame::whole((content_type, Html(text).0).into_response()))
-}
-
-/// The address of the dashboard's root, as whoever asks reached it: what a proxy says of it may be believed, because it
-/// goes into this answer and nowhere else, and no cache may keep the answer.
-fn here(site: &Site, headers: &HeaderMap) -> String {
-    let said = |name: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).map(|v| v.split(',').next().unwrap_or(v).trim())
-    };
-    let plain =
-        |host: &&str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
-    let host = said("x-forwarded-host").filter(plain).or_else(|| said("host").filter(plain)).unwrap_or("localhost");
-    let scheme = if said("x-forwarded-proto") == Some("https") { "https" } else { "http" };
-    format!("{scheme}://{host}{}", site.base_path)
 }

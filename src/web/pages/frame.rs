@@ -32,7 +32,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 14] = [
+const EMBEDDED: [(&str, &str); 15] = [
     ("base.html", include_str!("../../../templates/base.html")),
     ("parts.html", include_str!("../../../templates/parts.html")),
     ("charts.html", include_str!("../../../templates/charts.html")),
@@ -40,6 +40,7 @@ const EMBEDDED: [(&str, &str); 14] = [
     ("service.html", include_str!("../../../templates/service.html")),
     ("incidents.html", include_str!("../../../templates/incidents.html")),
     ("incident.html", include_str!("../../../templates/incident.html")),
+    ("note.html", include_str!("../../../templates/note.html")),
     ("review.html", include_str!("../../../templates/review.html")),
     ("review_body.html", include_str!("../../../templates/review_body.html")),
     ("report.html", include_str!("../../../templates/report.html")),
@@ -113,8 +114,10 @@ struct Frame<'a> {
     health_code: u16,
     /// Why the history cannot be written, while it cannot.
     trouble: Option<String>,
-    /// Whether the page is to stay fresh.
+    /// Whether the page is to stay fresh,
     live: bool,
+    /// also where nothing is told.
+    ticks: bool,
     /// The moment of the past that it shows: nothing on it goes on.
     past: Option<String>,
     version: &'static str,
@@ -130,7 +133,18 @@ struct LastResult {
 pub(super) struct Framing {
     pub(super) title: String,
     pub(super) current: &'static str,
-    pub(super) live: bool,
+    pub(super) live: Live,
+}
+
+/// How a page stays fresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Live {
+    /// It is what it is.
+    No,
+    /// Nothing on it goes on: it is made anew when something was told.
+    WhenTold,
+    /// Also by the clock.
+    Always,
 }
 
 /// Renders a page into its frame.
@@ -175,7 +189,7 @@ pub(super) fn page_then(
     content: impl Serialize,
 ) -> Result<Response, PageError> {
     let mut frame = frame(site, query, at, framing, services);
-    (frame.past, frame.live, frame.trouble) = (Some(at.to_string()), false, None);
+    (frame.past, frame.live, frame.ticks, frame.trouble) = (Some(at.to_string()), false, false, None);
     let html = site.templates.render(template, frame, content).map_err(|error| {
         tracing::error!("a page of the past could not be made: {error:#}");
         PageError::broke()
@@ -221,7 +235,8 @@ fn frame<'a>(site: &'a Site, query: &Query, now: UnixMs, framing: Framing, servi
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: site.writer.trouble(),
-        live: framing.live,
+        live: framing.live != Live::No,
+        ticks: framing.live == Live::Always,
         past: None,
         version: env!("CARGO_PKG_VERSION"),
     }
@@ -270,6 +285,11 @@ impl PageError {
         )
     }
 
+    /// 403: what the configuration does not allow.
+    pub(super) fn forbidden(truth: impl Into<String>, after: impl Into<String>) -> PageError {
+        PageError::new(StatusCode::FORBIDDEN, truth, after)
+    }
+
     /// 500: our mistake.
     pub(super) fn broke() -> PageError {
         PageError::new(
@@ -288,7 +308,7 @@ impl PageError {
             way_out: Option<(String, String)>,
         }
         let now = site.clock.now();
-        let framing = Framing { title: self.truth.clone(), current: "", live: false };
+        let framing = Framing { title: self.truth.clone(), current: "", live: Live::No };
         let mut truth = Truth::plain(shown::Kind::Unknown, self.truth.clone());
         truth.glyph = false;
         let content = Content { truth, after: self.after.clone(), way_out: self.way_out.clone() };

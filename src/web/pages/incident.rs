@@ -2,9 +2,10 @@
 
 use super::{
     Page, PageError,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     query::Query,
     shown::{self, CheckRow, Kind, Ticking, Truth, incident_url, service_url},
+    summary,
 };
 use crate::{
     domain::{
@@ -16,12 +17,13 @@ use crate::{
     store::{OutageFilter, OutageKind, StoreError, StoredService},
     web::{
         chart::{CheckChart, NormalAxis, NormalBar, OnsetChart},
+        forwarded::{Here, Reached},
         site::Site,
         words,
         zone::{Moment, Zone},
     },
 };
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::Serialize;
 
 /// Shown before and after each end.
@@ -47,6 +49,10 @@ struct Content {
     normal: Vec<Normal>,
     earlier: Option<String>,
     later: Option<String>,
+    /// What people wrote down.
+    note: Option<Written>,
+    /// Where it is written, where that is allowed.
+    note_url: Option<String>,
     began: Began,
     onset: Option<OnsetChart>,
     ended: Option<Ended>,
@@ -67,6 +73,12 @@ struct Content {
     others_said: String,
     before: Vec<Before>,
     seen_said: String,
+}
+
+#[derive(Serialize)]
+struct Written {
+    text: String,
+    at: Moment,
 }
 
 #[derive(Serialize)]
@@ -131,34 +143,39 @@ struct Before {
 }
 
 /// `GET /dashboard/incidents/{id}`
-pub(super) async fn page(State(site): State<Site>, Path(id): Path<String>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, reached: Reached, Path(id): Path<String>, query: Query) -> Page {
     let now = site.clock.now();
-    let missing = || {
-        let log = ("Show the incident log".to_owned(), format!("{}/dashboard/incidents", site.base_path));
-        PageError::not_found(format!("There is no incident {}", words::clipped(&id, 20)), Some(log))
-    };
+    let missing = || missing(&site, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
-    let content = super::blocking(&site, move |site| content(site, number, zone, now)).await?.ok_or_else(missing)?;
+    let content = super::blocking(&site, move |site| content(site, &reached, number, zone, now)).await?;
+    let content = content.ok_or_else(missing)?;
     let framing = Framing {
         title: format!("Incident {} of {} · {}", content.id, content.service, site.title),
         current: "incident",
-        live: content.ticking.is_some(),
+        live: if content.ticking.is_some() { Live::Always } else { Live::WhenTold },
     };
     frame::page(&site, &query, now, framing, "incident.html", content)
 }
 
-fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Content>, StoreError> {
+/// The page that says so.
+pub(super) fn missing(site: &Site, id: &str) -> PageError {
+    let log = ("Show the incident log".to_owned(), format!("{}/dashboard/incidents", site.base_path));
+    PageError::not_found(format!("There is no incident {}", words::clipped(id, 20)), Some(log))
+}
+
+fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Content>, StoreError> {
     let reader = &site.reader;
     let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
     let base = &site.base_path;
-    let left = shown::left_open(site, &outage);
+    let here = format!("{}{}", reached.origin, incident_url(base, id));
+    let left = shown::left_open(&outage);
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
     let changes = reader.cause_changes(id)?;
     let with = reader.failed_with(&outage)?;
-    let drawn_outage = shown::as_seen(site, &outage);
+    let drawn_outage = shown::as_seen(&outage);
     let spans = spans(&drawn_outage, now);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
@@ -204,8 +221,10 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         truth: truth(site, &outage, zone, now),
         after: after(&outage, &changes, &with, zone, day),
         json_url: format!("{base}/api/v1/incidents/{id}"),
-        summary: summary(site, &outage, zone),
-        summary_markdown: in_markdown(&summary(site, &outage, zone)),
+        summary: summary::text(&outage, &here, zone),
+        summary_markdown: summary::markdown(&outage, &here, zone),
+        note: outage.note.as_ref().map(|n| Written { text: n.text.clone(), at: zone.dated(n.at, now) }),
+        note_url: site.token.is_some().then(|| format!("{}/note", incident_url(base, id))),
         normal: normal(site, &service, &outage)?,
         earlier: neighbours.0.map(|id| incident_url(base, id)),
         later: neighbours.1.map(|id| incident_url(base, id)),
@@ -214,7 +233,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
         ended: outage
             .ended_at
             .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, day)), at: zone.exact(at, day) }),
-        lasted: shown::lasted(site, &outage, now),
+        lasted: shown::lasted(&outage, now),
         ticking: (outage.ended_at.is_none() && !left).then(|| Ticking::new(outage.started_at, now)),
         lasted_bounds: lasted_bounds(&outage, last_failed),
         down: words::duration(outage.down_ms),
@@ -238,7 +257,7 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
             .map(|o| Before {
                 url: incident_url(base, o.id),
                 began: zone.dated(o.started_at, now),
-                lasted: shown::lasted(site, o, now),
+                lasted: shown::lasted(o, now),
             })
             .collect(),
         spans: drawn,
@@ -267,7 +286,7 @@ fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
 fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
     let subject = Some((outage.service.clone(), service_url(&site.base_path, &outage.service)));
     match outage.ended_at {
-        None if shown::left_open(site, outage) => Truth {
+        None if shown::left_open(outage) => Truth {
             subject,
             before: "was".to_owned(),
             strong: "down".to_owned(),
@@ -382,8 +401,8 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
                 cause: words::clipped(&other.cause.reason.message, 100),
                 lasted: format!(
                     "{}{}",
-                    shown::lasted(site, other, now),
-                    if other.ended_at.is_none() && !shown::left_open(site, other) { " so far" } else { "" }
+                    shown::lasted(other, now),
+                    if other.ended_at.is_none() && !shown::left_open(other) { " so far" } else { "" }
                 ),
                 me,
             }
@@ -440,8 +459,12 @@ fn normal(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<N
 /// Earlier incidents of the service that failed in the same way.
 fn seen_before(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
     let Some(window) = Window::new(UnixMs::MIN, outage.started_at) else { return Ok(Vec::new()) };
-    let filter =
-        OutageFilter { service: Some(service.id), window: Some(window), kind: OutageKind::Incidents, open: None };
+    let filter = OutageFilter {
+        service: Some(service.id),
+        window: Some(window),
+        kind: OutageKind::Incidents,
+        ..OutageFilter::default()
+    };
     let same = |o: &Outage| {
         o.id != outage.id
             && o.cause.reason.class == outage.cause.reason.class
@@ -457,40 +480,4 @@ fn seen_said(name: &str, seen: &[Outage]) -> String {
         SEEN => format!("{name} has gone down in this way before; these are the latest {SEEN} times."),
         n => format!("{name} has gone down in this way {n} times before."),
     }
-}
-
-/// What the other button copies.
-fn in_markdown(summary: &str) -> String {
-    let mut lines = summary.lines();
-    let first = lines.next().unwrap_or_default();
-    let rows: Vec<String> = lines
-        .map(|line| match line.split_once(": ") {
-            Some((key, value)) => format!("- {}: **{}**", key.trim(), value.trim()),
-            None => format!("- {line}"),
-        })
-        .collect();
-    format!("### {first}\n\n{}", rows.join("\n"))
-}
-
-/// What the button copies.
-fn summary(site: &Site, outage: &Outage, zone: Zone) -> String {
-    let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
-    let mut lines = vec![format!("{} was down: {}", outage.service, outage.cause.reason.message)];
-    if let Some(at) = outage.last_ok_at {
-        lines.push(format!("Last good:    {}", time(at)));
-    }
-    lines.push(format!("First failed: {}", time(outage.started_at)));
-    if let Some(at) = outage.confirmed_at {
-        lines.push(format!("Confirmed:    {}", time(at)));
-    }
-    match outage.ended_at {
-        Some(at) => {
-            lines.push(format!("Well again:   {}", time(at)));
-            lines.push(format!("Lasted:       {}", words::duration(at.since(outage.started_at))));
-        }
-        None if shown::left_open(site, outage) => lines.push("It is not checked any more.".to_owned()),
-        None => lines.push("It is still down.".to_owned()),
-    }
-    lines.push(format!("Failed checks: {}", outage.checks_failed));
-    lines.join("\n").replace('\u{a0}', " ")
 }

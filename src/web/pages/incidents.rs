@@ -2,16 +2,26 @@
 
 use super::{
     Page, PageError,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     query::Query,
-    shown::{self, Kind, OutageRow, Truth, names},
+    shown::{Kind, OutageRow, Truth, names},
 };
 use crate::{
-    domain::{incident::Outage, time::DAY_MS, time::UnixMs, window::Window},
+    domain::{
+        check::Class,
+        incident::{Outage, OutageState},
+        time::{DAY_MS, UnixMs},
+        window::{Window, parse_duration},
+    },
     store::{Cursor, OutageFilter, OutageKind, StoreError},
-    web::{site::Site, words, zone::Zone},
+    web::{
+        filters::{self, Filters},
+        forwarded::Here,
+        site::Site,
+        words,
+        zone::Zone,
+    },
 };
-use axum::extract::State;
 use serde::Serialize;
 
 /// Incidents on a page.
@@ -30,6 +40,14 @@ struct Content {
     all_current: bool,
     services: Vec<(String, bool)>,
     kinds: Vec<(&'static str, &'static str, bool)>,
+    classes: Vec<(&'static str, &'static str, bool)>,
+    /// What the shortest and the longest may be chosen from: as the address has it, and in words.
+    least: Vec<(String, String, bool)>,
+    most: Vec<(String, String, bool)>,
+    from: Option<String>,
+    to: Option<String>,
+    /// The log without what was chosen, where something was.
+    clear: Option<String>,
     days: Vec<Day>,
     older: Option<String>,
     newest: Option<String>,
@@ -43,36 +61,65 @@ struct Day {
 }
 
 /// Which outages the log shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Show {
-    Incidents,
-    Open,
-    All,
-}
-
-const SHOWS: [(Show, &str, &str); 3] = [
-    (Show::Incidents, "", "Incidents"),
-    (Show::Open, "open", "Open incidents"),
-    (Show::All, "all", "Incidents and blips"),
+const SHOWS: [(&str, &str, OutageKind, Option<OutageState>); 5] = [
+    ("", "Incidents", OutageKind::Incidents, None),
+    ("open", "Open incidents", OutageKind::Incidents, Some(OutageState::Open)),
+    ("left_open", "Incidents left open", OutageKind::Incidents, Some(OutageState::LeftOpen)),
+    ("resolved", "Resolved incidents", OutageKind::Incidents, Some(OutageState::Resolved)),
+    ("all", "Incidents and blips", OutageKind::All, None),
 ];
 
+/// What breaks, as the list of causes has it.
+fn class_word(class: Class) -> &'static str {
+    match class {
+        Class::Dns => "Name (DNS)",
+        Class::Connect => "Connection",
+        Class::Tls => "TLS",
+        Class::Timeout => "Timeout",
+        Class::HttpStatus => "HTTP status",
+        Class::Content => "Content",
+        Class::Protocol => "Protocol",
+        Class::Query => "Database query",
+        Class::ExitCode => "Exit code",
+        Class::Slow | Class::Certificate | Class::Monitor => "Other",
+    }
+}
+
+const DURATIONS: [&str; 6] = ["1m", "5m", "15m", "1h", "6h", "1d"];
+
+/// The usual durations, with the one that the address has.
+fn durations(chosen: Option<&str>) -> Vec<(String, String, bool)> {
+    let mut all: Vec<&str> = DURATIONS.to_vec();
+    all.extend(chosen.filter(|text| !DURATIONS.contains(text)));
+    all.sort_by_key(|text| parse_duration(text));
+    let said = |text: &str| parse_duration(text).map_or(text.to_owned(), words::duration);
+    all.into_iter().map(|text| (text.to_owned(), said(text), Some(text) == chosen)).collect()
+}
+
 /// `GET /dashboard/incidents`
-pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, query: Query) -> Page {
     let now = site.clock.now();
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();
     let window = query.window(now, 30 * DAY_MS)?;
     let window = ranged.then_some(window);
+    let filters = Filters::read(|name| query.get(name)).map_err(|wrong| {
+        let after = format!("“{}” {}.", wrong.name, wrong.takes);
+        PageError::bad_request(
+            format!("“{}” is nothing to choose incidents by", words::clipped(&wrong.value, 40)),
+            after,
+        )
+    })?;
     let asked = query.clone();
-    let content = super::blocking(&site, move |site| content(site, &asked, window, now)).await??;
-    let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: true };
+    let content = super::blocking(&site, move |site| content(site, &asked, (window, filters), now)).await??;
+    let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: Live::Always };
     frame::page(&site, &query, now, framing, "incidents.html", content)
 }
 
 fn content(
     site: &Site,
     query: &Query,
-    window: Option<Window>,
+    (window, filters): (Option<Window>, Filters),
     now: UnixMs,
 ) -> Result<Result<Content, PageError>, StoreError> {
     let stored = site.reader.services()?;
@@ -90,24 +137,20 @@ fn content(
             }
         },
     };
-    let show = SHOWS.into_iter().find(|(_, word, _)| Some(*word) == query.get("show")).map_or(Show::Incidents, |s| s.0);
-    let filter = OutageFilter {
-        service,
-        window,
-        kind: if show == Show::All { OutageKind::All } else { OutageKind::Incidents },
-        open: (show == Show::Open).then_some(true),
-    };
+    let show = SHOWS.into_iter().find(|(word, ..)| Some(*word) == query.get("show")).unwrap_or(SHOWS[0]);
+    let (_, _, kind, state) = show;
+    let filter = OutageFilter { service, window, kind, state, class: filters.class, lasted: filters.lasted(now) };
     let cursor = query.get("cursor").and_then(Cursor::parse);
     let outages = site.reader.outages(&filter, cursor, PAGE)?;
     let older = outages.last().filter(|_| outages.len() == PAGE as usize).map(|last| {
         let cursor = Cursor { started_at: last.started_at, id: last.id }.to_string();
         query.with(&[("cursor", Some(&cursor))])
     });
-    let open = OutageFilter { service, open: Some(true), ..OutageFilter::default() };
-    let mut open = site.reader.outages(&open, None, 1000)?;
-    open.retain(|outage| !shown::left_open(site, outage));
-    let down_ms = outages.iter().map(|o| shown::as_seen(site, o).duration_ms(now)).sum();
-    let (truth, after) = say(&outages, down_ms, &open, older.is_some(), window);
+    let open = OutageFilter { service, state: Some(OutageState::Open), ..OutageFilter::default() };
+    let open = site.reader.outages(&open, None, 1000)?;
+    let down_ms = outages.iter().map(|o| o.duration_ms(now)).sum();
+    let chosen = !filters.is_none() || show.0 == "left_open" || show.0 == "resolved" || show.0 == "open";
+    let (truth, after) = say(&outages, down_ms, &open, (older.is_some(), cursor.is_some()), (window.is_some(), chosen));
     let current = query.get("window");
     let clean =
         |window: Option<&str>| query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)]);
@@ -118,7 +161,19 @@ fn content(
         all_url: clean(None),
         all_current: window.is_none(),
         services: stored.iter().map(|s| (s.name.clone(), Some(s.name.as_str()) == query.get("service"))).collect(),
-        kinds: SHOWS.iter().map(|(one, word, said)| (*word, *said, *one == show)).collect(),
+        kinds: SHOWS.iter().map(|(word, said, ..)| (*word, *said, *word == show.0)).collect(),
+        classes: Class::FAILURES
+            .iter()
+            .map(|class| (class.as_str(), class_word(*class), Some(*class) == filters.class))
+            .collect(),
+        least: durations(query.get("min_duration")),
+        most: durations(query.get("max_duration")),
+        from: query.get("from").map(str::to_owned),
+        to: query.get("to").map(str::to_owned),
+        clear: (chosen || service.is_some()).then(|| {
+            let all = filters::NAMES.iter().chain(&["service", "show", "cursor"]);
+            query.with(&all.map(|name| (*name, None)).collect::<Vec<_>>())
+        }),
         days: days(site, outages, query.zone, now)?,
         older,
         newest: cursor.map(|_| query.with(&[("cursor", None)])),
@@ -126,7 +181,13 @@ fn content(
     }))
 }
 
-fn say(shown: &[Outage], down_ms: i64, open: &[Outage], more: bool, window: Option<Window>) -> (Truth, String) {
+fn say(
+    shown: &[Outage],
+    down_ms: i64,
+    open: &[Outage],
+    (more, older): (bool, bool),
+    (ranged, chosen): (bool, bool),
+) -> (Truth, String) {
     let truth = match open {
         [] => Truth { glyph: false, ..Truth::plain(Kind::Up, "No incident is open") },
         [one] => Truth {
@@ -140,16 +201,23 @@ fn say(shown: &[Outage], down_ms: i64, open: &[Outage], more: bool, window: Opti
     let incidents = shown.iter().filter(|o| o.is_incident());
     let count = incidents.count() as u64;
     let blips = shown.len() as u64 - count;
-    let range = if window.is_some() { " in this range" } else { "" };
-    let after = match (shown.len(), more) {
-        (0, _) if window.is_some() => "Nothing failed long enough in this range to be an incident.".to_owned(),
+    let range = if ranged { " in this range" } else { "" };
+    let such = if chosen { " like this" } else { "" };
+    let after = match (shown.len(), more || older) {
+        (0, _) if older => "There is nothing older.".to_owned(),
+        (0, _) if chosen => format!("There is no incident like this{range}."),
+        (0, _) if ranged => "Nothing failed long enough in this range to be an incident.".to_owned(),
         (0, _) => "Nothing has failed long enough to be an incident.".to_owned(),
-        (_, true) => format!("The latest {} are shown{range}; older ones follow at the end.", shown.len()),
+        (n, true) if older => match more {
+            true => format!("{n} older ones{such} are shown{range}; more follow at the end."),
+            false => format!("The oldest {n}{such} are shown{range}."),
+        },
+        (n, true) => format!("The latest {n}{such} are shown{range}; older ones follow at the end."),
         _ => {
             let blips =
                 if blips > 0 { format!(" and {}", words::counted(blips, "blip", "blips")) } else { String::new() };
             let total = words::duration(down_ms);
-            format!("{}{blips}{range}, {total} all together.", words::counted(count, "incident", "incidents"))
+            format!("{}{blips}{such}{range}, {total} all together.", words::counted(count, "incident", "incidents"))
         }
     };
     (truth, after)

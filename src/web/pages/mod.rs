@@ -6,6 +6,7 @@ mod feed;
 mod frame;
 mod incident;
 mod incidents;
+mod note;
 mod now;
 mod public;
 mod query;
@@ -13,13 +14,14 @@ pub(in crate::web) mod review;
 mod service;
 mod services;
 mod shown;
+mod summary;
 mod wall;
 
-use super::site::Site;
+use super::{forwarded::Here, site::Site};
 use crate::store::StoreError;
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
@@ -44,6 +46,7 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/incidents", get(incidents::page))
         .route("/dashboard/incidents.atom", get(feed::atom))
         .route("/dashboard/incidents/{id}", get(incident::page))
+        .route("/dashboard/incidents/{id}/note", get(note::page).post(note::save))
         .route("/dashboard/wall", get(wall::page))
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))
@@ -62,7 +65,7 @@ pub(super) fn front(site: &Site) -> Router<Site> {
 }
 
 /// Makes the page of an error: only here are the site and the reader's wishes at hand.
-async fn explain(State(site): State<Site>, query: Query, request: Request, next: Next) -> Response {
+async fn explain(Here(site): Here, query: Query, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     match response.extensions().get::<PageError>() {
         Some(error) => error.clone().page(&site, &query),
@@ -75,7 +78,7 @@ pub(super) fn nothing_here(site: &Site, query: &Query) -> Response {
     PageError::nothing_here().page(site, query)
 }
 
-async fn home(State(site): State<Site>) -> Redirect {
+async fn home(Here(site): Here) -> Redirect {
     Redirect::temporary(&format!("{}/dashboard", site.base_path))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Page, PageError,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     query::Query,
     services::{List, list},
     shown::{self, Kind, Ticking, Truth, service_url},
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     board::ServiceNow,
     domain::{
-        incident::Outage,
+        incident::{Outage, OutageState},
         status::Status,
         time::{MINUTE_MS, UnixMs},
         window::Window,
@@ -19,12 +19,13 @@ use crate::{
     web::{
         chart::{CheckChart, month_labels},
         figures::Figures,
+        forwarded::Here,
         site::Site,
         words,
         zone::{Moment, Zone},
     },
 };
-use axum::{extract::State, http::HeaderMap};
+use axum::http::HeaderMap;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ struct OpenIncident {
     to_confirm: String,
     failed: String,
     excerpt: Option<String>,
+    note: Option<String>,
     chart: CheckChart,
     chart_said: String,
     minutes: i64,
@@ -91,7 +93,7 @@ pub(super) struct Seen {
 }
 
 /// `GET /dashboard`
-pub(super) async fn page(State(site): State<Site>, query: Query, headers: HeaderMap) -> Page {
+pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
     let (now, changes) = (site.clock.now(), site.board.changes());
     if let Some(at) = query.at(now)? {
         return past(site, query, at, now).await;
@@ -99,10 +101,10 @@ pub(super) async fn page(State(site): State<Site>, query: Query, headers: Header
     let make = async {
         let asked = query.clone();
         let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
-        let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: true };
+        let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: Live::Always };
         Ok(frame::text(&site, &query, now, framing, "now.html", content)?.0)
     };
-    let page = site.pages.get(query.key(), changes, now, &headers, make).await?;
+    let page = site.pages.get(format!("now {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(frame::whole(page))
 }
 
@@ -120,7 +122,7 @@ async fn past(site: Site, query: Query, at: UnixMs, now: UnixMs) -> Page {
         )
     })?;
     let title = format!("{} · {}", query.zone.dated(at, now).text, site.title);
-    let framing = Framing { title, current: "now", live: false };
+    let framing = Framing { title, current: "now", live: Live::No };
     frame::page_then(&site, &query, (at, &services), framing, "now.html", content)
 }
 
@@ -140,7 +142,7 @@ fn content_then(site: &Site, query: &Query, at: UnixMs, now: UnixMs) -> Result<T
     let latest = OutageFilter {
         kind: OutageKind::All,
         window: Window::new(UnixMs::MIN, at),
-        open: Some(false),
+        state: Some(OutageState::Resolved),
         ..OutageFilter::default()
     };
     let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
@@ -466,6 +468,7 @@ fn open_incident(
         to_confirm: words::duration(outage.confirmed_at.map_or(0, |at| at.since(outage.started_at))),
         failed: words::count(outage.checks_failed),
         excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
+        note: shown::note_line(outage),
         chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
         chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
         minutes,

@@ -3,6 +3,7 @@
 use super::{Page, PageError, frame, query::Query, shown::Kind};
 use crate::{
     domain::{
+        incident::OutageState,
         status::Status,
         time::{DAY_MS, UnixMs},
         window::Window,
@@ -10,12 +11,13 @@ use crate::{
     store::{OutageFilter, OutageKind, StoreError},
     web::{
         chart::{Days, month_labels},
+        forwarded::Here,
         site::Site,
         words,
         zone::{Moment, Zone},
     },
 };
-use axum::{extract::State, http::HeaderMap};
+use axum::http::HeaderMap;
 use serde::Serialize;
 
 /// How far back outages are listed, in days.
@@ -58,7 +60,7 @@ struct Outage {
 }
 
 /// `GET /public`
-pub(super) async fn page(State(site): State<Site>, query: Query, headers: HeaderMap) -> Page {
+pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
     let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {
         let (zone, theme) = (query.zone, query.theme);
@@ -68,7 +70,8 @@ pub(super) async fn page(State(site): State<Site>, query: Query, headers: Header
             PageError::broke()
         })
     };
-    let page = site.pages.get(format!("public {} {:?}", query.zone.name(), query.theme), changes, now, &headers, make);
+    let key = format!("public {} {} {:?}", site.base_path, query.zone.name(), query.theme);
+    let page = site.pages.get(key, changes, now, &headers, make);
     Ok(frame::whole(page.await?))
 }
 
@@ -113,14 +116,14 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             service: Some(service.id),
             window: Some(Window::ending(now, LOG_DAYS * DAY_MS)),
             kind: OutageKind::Incidents,
-            open: None,
+            ..OutageFilter::default()
         };
         for outage in site.reader.outages(&filter, None, 20)? {
             let shown = Outage {
                 title: one.title.clone(),
                 began: zone.dated(outage.started_at, now),
                 lasted: words::duration(outage.duration_ms(now)),
-                open: outage.ended_at.is_none(),
+                open: outage.state() == OutageState::Open,
             };
             outages.push((outage.started_at, shown));
         }

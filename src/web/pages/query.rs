@@ -78,6 +78,25 @@ impl Query {
         format!("?{}", query.finish())
     }
 
+    /// Every value of a parameter.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The query with one value of a parameter that takes several put in, or taken out where it is there.
+    pub(super) fn toggled(&self, name: &str, value: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let is_it = |(n, v): &&(String, String)| n == name && v == value;
+        let others = self.pairs.iter().filter(|pair| !pair.1.is_empty() && !is_it(pair));
+        for (n, v) in others {
+            query.append_pair(n, v);
+        }
+        if !self.all(name).any(|v| v == value) {
+            query.append_pair(name, value);
+        }
+        format!("?{}", query.finish())
+    }
+
     /// All that the page depends on besides the history and the time.
     pub(super) fn key(&self) -> String {
         format!("{:?} {:?} {} {:?}", self.pairs, self.zone, self.zone_is_default, self.theme)
@@ -203,6 +222,14 @@ mod tests {
         let query = query("state=down&q=a+b&empty=&group=x", "");
         assert_eq!(query.with(&[("state", None)]), "?q=a+b&group=x");
         assert_eq!(query.with(&[("state", Some("up"))]), "?q=a+b&group=x&state=up");
+    }
+
+    #[test]
+    fn a_value_of_several_is_put_in_and_taken_out() {
+        let query = query("open=a&sort=name&open=b+c&q=", "");
+        assert_eq!(query.toggled("open", "a"), "?sort=name&open=b+c");
+        assert_eq!(query.toggled("open", "d"), "?open=a&sort=name&open=b+c&open=d");
+        assert_eq!(query.all("open").collect::<Vec<_>>(), ["a", "b c"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Page, PageError,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     query::Query,
     shown::{self, Kind, Truth, incident_url, service_url},
 };
@@ -15,13 +15,12 @@ use crate::{
     },
     web::{
         chart::{HourRow, TogetherRow, day_labels},
+        forwarded::Here,
         review::{Period, PeriodKind, Review, Reviewed},
-        site::Site,
         words,
         zone::{Moment, Zone},
     },
 };
-use axum::extract::State;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -92,6 +91,7 @@ struct Long {
     lasted: String,
     share: String,
     cause: String,
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -104,7 +104,7 @@ struct Certificate {
 }
 
 /// `GET /dashboard/review`
-pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, query: Query) -> Page {
     let now = site.clock.now();
     let period = period(&query, now)?;
     let review = super::blocking(&site, move |site| Review::of(site, period, now)).await?;
@@ -116,7 +116,7 @@ pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
         ));
     };
     let content = content(&site.base_path, &review, query.zone, now);
-    let framing = Framing { title: format!("{} · {}", content.name, site.title), current: "review", live: false };
+    let framing = Framing { title: format!("{} · {}", content.name, site.title), current: "review", live: Live::No };
     frame::page(&site, &query, now, framing, "review.html", content)
 }
 
@@ -293,11 +293,6 @@ fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
     let incidents = |before| total(&|u| u.incidents as i64, before);
     let blips = total(&|u| u.blips as i64, false);
     let down = |before| total(&|u| u.down_ms, before);
-    let repairs: Vec<i64> =
-        review.services.iter().filter_map(|s| Some(s.uptime.mttr_ms? * s.uptime.incidents as i64)).collect();
-    let repaired: u64 = review.services.iter().filter(|s| s.uptime.mttr_ms.is_some()).map(|s| s.uptime.incidents).sum();
-    let mttr = (repaired > 0).then(|| repairs.iter().sum::<i64>() / repaired as i64);
-    let detected: Vec<i64> = review.services.iter().filter_map(|s| s.uptime.mttd_ms).collect();
     let calm: Vec<String> = review
         .services
         .iter()
@@ -327,12 +322,10 @@ fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
         },
         Sum {
             name: "Mean time to repair",
-            figure: mttr.map_or("–".to_owned(), words::duration),
-            note: if detected.is_empty() {
-                "no incident".to_owned()
-            } else {
-                format!("confirmed after {}", words::duration(detected.iter().sum::<i64>() / detected.len() as i64))
-            },
+            figure: review.mean_to_repair_ms().map_or("–".to_owned(), words::duration),
+            note: review
+                .mean_to_confirm_ms()
+                .map_or("no incident".to_owned(), |ms| format!("confirmed after {}", words::duration(ms))),
         },
         Sum {
             name: "Without a failure",
@@ -393,9 +386,10 @@ fn longest(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Long> {
             text: zone.local(outage.started_at).format("%a %H:%M:%S").to_string(),
             ..zone.exact(outage.started_at, now)
         },
-        lasted: words::duration(outage.duration_ms(now)),
+        lasted: shown::lasted(outage, now),
         share: format!("{:.2}%", 100.0 * outage.duration_ms(now) as f64 / most as f64),
         cause: words::clipped(&outage.cause.reason.message, 120),
+        note: shown::note_line(outage),
     };
     review.longest.iter().map(row).collect()
 }
@@ -496,10 +490,13 @@ pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> Stri
         );
     }
     if !content.longest.is_empty() {
-        text.push_str("\n## Longest outages\n\n| Service | Began | Lasted | Cause |\n| --- | --- | ---: | --- |\n");
+        text.push_str(
+            "\n## Longest outages\n\n| Service | Began | Lasted | Cause | Note |\n| --- | --- | ---: | --- | --- |\n",
+        );
         for long in &content.longest {
             let (began, lasted) = (&long.began.iso, cell(&long.lasted));
-            let _ = writeln!(text, "| {} | {began} | {lasted} | {} |", cell(&long.service), cell(&long.cause));
+            let (cause, note) = (cell(&long.cause), cell(long.note.as_deref().unwrap_or_default()));
+            let _ = writeln!(text, "| {} | {began} | {lasted} | {cause} | {note} |", cell(&long.service));
         }
     }
     let _ = write!(text, "\n{}\n", content.generated);

@@ -2,7 +2,7 @@
 
 use super::{
     Page, PageError,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     query::{Query, RANGES},
     shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
 };
@@ -21,12 +21,13 @@ use crate::{
     web::{
         chart::{BoundsScale, CheckChart, History, HistoryChart, PhaseChart},
         figures::FigureCache,
+        forwarded::Here,
         site::Site,
         words,
         zone::{Moment, Zone},
     },
 };
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -170,7 +171,7 @@ struct Subject {
 }
 
 /// `GET /dashboard/services/{name}`
-pub(super) async fn page(State(site): State<Site>, Path(name): Path<String>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, Path(name): Path<String>, query: Query) -> Page {
     let now = site.clock.now();
     let window = query.window(now, 7 * DAY_MS)?;
     let asked = name.clone();
@@ -185,7 +186,7 @@ pub(super) async fn page(State(site): State<Site>, Path(name): Path<String>, que
         _ => "",
     };
     let framing =
-        Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: true };
+        Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: Live::Always };
     frame::page(&site, &query, now, framing, "service.html", content)
 }
 
@@ -199,9 +200,10 @@ fn unknown(site: &Site, name: &str) -> PageError {
 fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Result<Content, StoreError> {
     let (reader, id, zone) = (&site.reader, subject.id, query.zone);
     let uptime = reader.uptime(id, window, now)?;
-    let filter = OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, open: None };
+    let filter =
+        OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, ..OutageFilter::default() };
     let outages = reader.outages(&filter, None, OUTAGES)?;
-    let drawn: Vec<Outage> = outages.iter().map(|outage| shown::as_seen(site, outage)).collect();
+    let drawn: Vec<Outage> = outages.iter().map(shown::as_seen).collect();
     let gaps = reader.gaps(id, window, now)?;
     let maintenance = reader.maintenance(id, window)?;
     let watched_from = reader.first_check_at(id)?;

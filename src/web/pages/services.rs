@@ -44,7 +44,15 @@ struct Chip {
 #[derive(Serialize)]
 pub(super) struct Section {
     name: Option<String>,
+    /// The worst state in it, and how many services are in each, worst first.
+    kind: Kind,
     said: String,
+    /// Over 24 hours, 7, 30 and 90 days, all its services together.
+    uptime: [Cell; 4],
+    /// The address at which it is opened or folded; `None` where it cannot be folded: something in it is not up.
+    fold_url: Option<String>,
+    folded: bool,
+    /// None of a folded one.
     pub(super) rows: Vec<Row>,
 }
 
@@ -73,6 +81,9 @@ struct Cell {
     title: Option<String>,
     none: bool,
 }
+
+/// Where there are more services than this, a group that is all up is folded until it is opened.
+const FOLDED_FROM: usize = 60;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -130,6 +141,9 @@ pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> Li
         }
     }
     let grouped = names.iter().any(|name| !name.is_empty());
+    // Who searches or filters sees what is found.
+    let chosen = !needle.is_empty() || state.is_some() || group.is_some();
+    let mut shown = 0;
     let mut sections: Vec<(usize, Section)> = names
         .iter()
         .filter_map(|name| {
@@ -139,11 +153,22 @@ pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> Li
                 return None;
             }
             order(&mut mine, sort);
+            shown += mine.len();
             let worst = mine.iter().map(|s| s.status.rank()).min().unwrap_or(usize::MAX);
+            let title = if name.is_empty() { "Other" } else { name };
+            // What is not up is never hidden.
+            let foldable = grouped && !chosen && mine.iter().all(|s| s.status == Status::Up);
+            let many = seen.len() > FOLDED_FROM;
+            let word = if many { "open" } else { "fold" };
+            let folded = foldable && query.all(word).any(|name| name == title) != many;
             let section = Section {
-                name: grouped.then(|| if name.is_empty() { "Other".to_owned() } else { (*name).to_owned() }),
+                name: grouped.then(|| title.to_owned()),
+                kind: all().map(|s| s.status).min_by_key(|status| status.rank()).map_or(Kind::Up, Kind::of),
                 said: group_said(all()),
-                rows: mine.into_iter().map(|s| row(site, s, now)).collect(),
+                uptime: [0, 1, 2, 3].map(|i| cell(Share::together(all().map(|s| s.figures.shares[i])))),
+                fold_url: foldable.then(|| query.toggled(word, title)),
+                folded,
+                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(site, s, now)).collect() },
             };
             Some((worst, section))
         })
@@ -151,7 +176,6 @@ pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> Li
     if sort == Sort::Worst {
         sections.sort_by_key(|(worst, _)| *worst);
     }
-    let shown = sections.iter().map(|(_, section)| section.rows.len()).sum();
     let mut groups: Vec<(String, bool)> =
         names.iter().filter(|name| !name.is_empty()).map(|name| ((*name).to_owned(), group == Some(*name))).collect();
     groups.sort();
@@ -180,24 +204,12 @@ fn nothing_found(q: &str, state: Option<Status>, group: Option<&str>) -> String 
     }
 }
 
-fn group_said<'a>(services: impl Iterator<Item = &'a Seen>) -> String {
-    let (mut up, mut all, mut in_maintenance) = (0, 0, false);
-    for service in services {
-        match service.status {
-            Status::Paused => {}
-            Status::Maintenance => in_maintenance = true,
-            status => {
-                all += 1;
-                up += usize::from(status == Status::Up);
-            }
-        }
-    }
-    match (up, all) {
-        (_, 0) if in_maintenance => "in maintenance".to_owned(),
-        (_, 0) => "paused".to_owned(),
-        (up, all) if up == all => "all up".to_owned(),
-        (up, all) => format!("{up} of {all} up"),
-    }
+/// How many are in each state, worst first.
+fn group_said<'a>(services: impl Iterator<Item = &'a Seen> + Clone) -> String {
+    let of = |status: Status| services.clone().filter(|s| s.status == status).count();
+    let counts = Status::WORST_FIRST.map(|status| (shown::status_word(status).to_lowercase(), of(status)));
+    let said: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")).collect();
+    said.join(", ")
 }
 
 fn order(services: &mut [&Seen], sort: Sort) {

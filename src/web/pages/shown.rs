@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, Reason},
-        incident::{GapReason, Outage, services},
+        incident::{GapReason, Outage, OutageState, services},
         status::Status,
         time::UnixMs,
     },
@@ -166,6 +166,7 @@ pub(super) struct OutageRow {
     pub(super) cause: String,
     pub(super) checks_failed: String,
     pub(super) also: Vec<String>,
+    pub(super) note: Option<String>,
 }
 
 impl OutageRow {
@@ -173,7 +174,7 @@ impl OutageRow {
     pub(super) fn new(site: &Site, outage: &Outage, also: Vec<String>, began: Moment, now: UnixMs) -> OutageRow {
         let base = &site.base_path;
         let open = outage.ended_at.is_none();
-        let left = left_open(site, outage);
+        let left = left_open(outage);
         let blip = !outage.is_incident();
         OutageRow {
             kind: Kind::Down,
@@ -190,23 +191,30 @@ impl OutageRow {
             url: (!blip).then(|| incident_url(base, outage.id)),
             began,
             earlier: outage.last_ok_at.map(|ok| words::duration(outage.started_at.since(ok))),
-            lasted: lasted(site, outage, now),
+            lasted: lasted(outage, now),
             ticking: (open && !left).then(|| Ticking::new(outage.started_at, now)),
             cause: words::clipped(&outage.cause.reason.message, 160),
             checks_failed: words::count(outage.checks_failed),
             also,
+            note: note_line(outage),
         }
     }
 }
 
 /// Whether an outage has no end because its service is not checked any more: nobody knows whether it lasts.
-pub(super) fn left_open(site: &Site, outage: &Outage) -> bool {
-    outage.ended_at.is_none() && !site.watches(&outage.service)
+pub(super) fn left_open(outage: &Outage) -> bool {
+    outage.state() == OutageState::LeftOpen
+}
+
+/// The beginning of an outage's note, in a line.
+pub(super) fn note_line(outage: &Outage) -> Option<String> {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    outage.note.as_ref().map(|note| words::clipped(&words(&note.text), 160))
 }
 
 /// How long an outage lasted, or has lasted so far.
-pub(super) fn lasted(site: &Site, outage: &Outage, now: UnixMs) -> String {
-    if left_open(site, outage) {
+pub(super) fn lasted(outage: &Outage, now: UnixMs) -> String {
+    if left_open(outage) {
         format!("at least {}", words::duration(outage.down_ms))
     } else {
         words::duration(outage.duration_ms(now))
@@ -214,8 +222,8 @@ pub(super) fn lasted(site: &Site, outage: &Outage, now: UnixMs) -> String {
 }
 
 /// An outage to be drawn: one that was left open as far as it was seen.
-pub(super) fn as_seen(site: &Site, outage: &Outage) -> Outage {
-    let end = left_open(site, outage).then(|| outage.started_at.plus(outage.down_ms.max(1)));
+pub(super) fn as_seen(outage: &Outage) -> Outage {
+    let end = left_open(outage).then(|| outage.started_at.plus(outage.down_ms.max(1)));
     Outage { ended_at: outage.ended_at.or(end), ..outage.clone() }
 }
 

@@ -2,16 +2,16 @@
 
 use super::{
     Page,
-    frame::{self, Framing},
+    frame::{self, Framing, Live},
     now,
     query::Query,
     shown::{self, Kind, Ticking, Truth},
 };
 use crate::{
     domain::status::Status,
-    web::{site::Site, words},
+    web::{forwarded::Here, site::Site, words},
 };
-use axum::{extract::State, http::HeaderMap};
+use axum::http::HeaderMap;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -33,16 +33,16 @@ struct Tile {
 }
 
 /// `GET /dashboard/wall`
-pub(super) async fn page(State(site): State<Site>, mut query: Query, headers: HeaderMap) -> Page {
+pub(super) async fn page(Here(site): Here, mut query: Query, headers: HeaderMap) -> Page {
     // Bright walls blind.
     query.theme = query.theme.or(Some("dark"));
     let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {
         let content = content(&site, &query, now).await?;
-        let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: true };
+        let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: Live::Always };
         Ok(frame::text(&site, &query, now, framing, "wall.html", content)?.0)
     };
-    let page = site.pages.get(format!("wall {}", query.key()), changes, now, &headers, make).await?;
+    let page = site.pages.get(format!("wall {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(frame::whole(page))
 }
 

@@ -44,6 +44,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "blips" => map.next_value_seed(Each::new(failed, |o| arrival.outage(o, false)))?,
                 "sums" => map.next_value_seed(Each::new(failed, |sum| arrival.sum(sum)))?,
                 "maintenance" => map.next_value_seed(Each::new(failed, |one| arrival.maintenance(one)))?,
+                "notes" => map.next_value_seed(Each::new(failed, |note| arrival.note(note)))?,
                 "end" => {
                     let end = map.next_value()?;
                     arrival.end(&end).map_err(|wrong| told(wrong, failed))?;

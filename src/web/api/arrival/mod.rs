@@ -8,18 +8,18 @@ mod objects;
 
 use self::{
     document::Document,
-    objects::{CheckIn, EndIn, GapIn, HeadIn, MaintenanceIn, OutageIn, ReasonIn, SumIn},
+    objects::{CheckIn, EndIn, GapIn, HeadIn, MaintenanceIn, NoteIn, OutageIn, ReasonIn, SumIn},
 };
 use crate::{
     domain::{
         check::{CheckResult, Outcome, PhaseTimes},
         histogram::Histogram,
-        incident::Gap,
+        incident::{self, Gap},
         time::{DAY_MS, HOUR_MS},
         timeline::Tally,
         window::Window,
     },
-    store::{Maintenance, Merge, StoreError, SumRecord, SumSize},
+    store::{IncidentNote, Maintenance, Merge, StoreError, SumRecord, SumSize},
 };
 use serde::{Deserialize, de::DeserializeSeed};
 use std::{
@@ -184,6 +184,7 @@ impl Arrival<'_> {
             "blip" => self.outage(serde_json::from_slice(line)?, false),
             "sum" => self.sum(serde_json::from_slice(line)?),
             "maintenance" => self.maintenance(serde_json::from_slice(line)?),
+            "note" => self.note(serde_json::from_slice(line)?),
             "end" => self.end(&serde_json::from_slice(line)?),
             kind => Err(Wrong::said(format!("a thing of the type “{kind}”, which this version does not know"))),
         }
@@ -335,6 +336,23 @@ impl Arrival<'_> {
         Ok(())
     }
 
+    fn note(&mut self, note: NoteIn) -> Result<(), Wrong> {
+        self.of(&note.service)?;
+        let text = match &note.note {
+            Some(text) => incident::note(text).map_err(Wrong::Said)?,
+            None => None,
+        };
+        self.merge.note(&IncidentNote {
+            service: note.service,
+            started_at: note.started_at.0,
+            text,
+            noted_at: note.noted_at.0,
+            source: note.source.0,
+        })?;
+        self.came.notes += 1;
+        Ok(())
+    }
+
     fn end(&mut self, end: &EndIn) -> Result<(), Wrong> {
         if self.ended || !self.begun {
             return Err(Wrong::said("an end where nothing has begun"));
@@ -346,6 +364,7 @@ impl Arrival<'_> {
             ("blips", end.blips, self.came.blips),
             ("sums", end.sums, self.came.sums),
             ("windows of maintenance", end.maintenance, self.came.maintenance),
+            ("notes", end.notes, self.came.notes),
         ] {
             if said != came {
                 return Err(Wrong::said(format!(

@@ -234,6 +234,9 @@ impl OutageIn {
             down_ms: self.down_ms,
             checks_failed: self.checks_failed,
             cause,
+            // Both follow from what else arrives.
+            left_open: false,
+            note: None,
         };
         let beyond = self.before_first_check.map(|before| Beyond {
             checks_failed: before.checks_failed,
@@ -274,6 +277,16 @@ pub(super) struct MaintenanceIn {
 }
 
 #[derive(Deserialize)]
+pub(super) struct NoteIn {
+    pub(super) service: String,
+    pub(super) started_at: Moment,
+    /// `None`: it was removed.
+    pub(super) note: Option<String>,
+    pub(super) noted_at: Moment,
+    pub(super) source: Word<Source>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct SumIn {
     pub(super) service: String,
     pub(super) from: Moment,
@@ -300,6 +313,8 @@ pub(super) struct EndIn {
     pub(super) sums: u64,
     #[serde(default)]
     pub(super) maintenance: u64,
+    #[serde(default)]
+    pub(super) notes: u64,
 }
 
 /// A moment: RFC 3339.
@@ -400,7 +415,7 @@ impl Words for GapReason {
 }
 
 impl Words for Source {
-    const WHAT: &'static str = "source of maintenance";
+    const WHAT: &'static str = "source of maintenance or notes";
     fn named(word: &str) -> Option<Source> {
         Source::parse(word)
     }

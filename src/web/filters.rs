@@ -1,0 +1,98 @@
+//! What chooses among incidents, in the same words on the page and in the interface: how it failed first, and how long
+//! it lasted.
+
+use crate::{
+    domain::{check::Class, time::UnixMs, window::parse_duration},
+    store::Lasted,
+};
+
+/// What an address says of the incidents that are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Filters {
+    /// Of the first failed check.
+    pub(super) class: Option<Class>,
+    /// In milliseconds, as `max_ms`.
+    min_ms: Option<i64>,
+    max_ms: Option<i64>,
+}
+
+/// The parameters that are read here.
+pub(super) const NAMES: [&str; 3] = ["class", "min_duration", "max_duration"];
+
+/// A parameter that makes no sense.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Wrong {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    /// What it takes.
+    pub(super) takes: String,
+}
+
+impl Filters {
+    /// Reads them from an address.
+    pub(super) fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Filters, Wrong> {
+        let class = get("class").map(|word| {
+            let failure = Class::parse(word).filter(|class| Class::FAILURES.contains(class));
+            failure.ok_or_else(|| Wrong { name: "class", value: word.to_owned(), takes: format!("takes {}", words()) })
+        });
+        let duration = |name: &'static str| {
+            let takes = || "takes a duration such as 45s, 5m, 1h or 2d".to_owned();
+            let read =
+                |text: &str| parse_duration(text).ok_or_else(|| Wrong { name, value: text.to_owned(), takes: takes() });
+            get(name).map(read).transpose()
+        };
+        let filters =
+            Filters { class: class.transpose()?, min_ms: duration("min_duration")?, max_ms: duration("max_duration")? };
+        match (filters.min_ms, filters.max_ms) {
+            (Some(min), Some(max)) if min > max => Err(Wrong {
+                name: "min_duration",
+                value: get("min_duration").unwrap_or_default().to_owned(),
+                takes: "takes a duration that is not longer than max_duration".to_owned(),
+            }),
+            _ => Ok(filters),
+        }
+    }
+
+    /// How long they lasted, as the history is asked for it.
+    pub(super) fn lasted(&self, now: UnixMs) -> Option<Lasted> {
+        let Filters { min_ms, max_ms, .. } = *self;
+        (min_ms.is_some() || max_ms.is_some()).then_some(Lasted { min_ms, max_ms, now })
+    }
+
+    /// Whether everything passes.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Filters::default()
+    }
+}
+
+/// "a, b or c".
+fn words() -> String {
+    let words = Class::FAILURES.map(Class::as_str);
+    let (last, others) = words.split_last().map_or(("", &words[..]), |(last, others)| (*last, others));
+    format!("{} or {last}", others.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_names_what_is_allowed() {
+        let read = |name: &'static str, value: &'static str| Filters::read(move |n| (n == name).then_some(value));
+        let said = read("class", "slow").unwrap_err().takes;
+        assert!(said.starts_with("takes dns, connect, ") && said.ends_with("query or exit_code"), "{said}");
+        assert_eq!(read("min_duration", "5").unwrap_err().name, "min_duration");
+        assert_eq!(read("max_duration", "1h 30m").unwrap().max_ms, Some(5_400_000));
+        assert!(read("other", "x").unwrap().is_none());
+        let both = |n: &str| {
+            Some(if n == "class" {
+                "timeout"
+            } else if n == "min_duration" {
+                "2h"
+            } else {
+                "1h"
+            })
+        };
+        assert_eq!(Filters::read(both).unwrap_err().name, "min_duration");
+    }
+}

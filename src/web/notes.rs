@@ -1,0 +1,69 @@
+//! Writing down what people say of an incident: the one thing that is changed from outside, and only with the token.
+
+use super::site::Site;
+use crate::domain::incident::{self, Outage};
+use std::{net::IpAddr, time::Duration};
+use subtle::ConstantTimeEq;
+use tokio::time::timeout;
+
+/// How long an answer waits for its commit while the history cannot be written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a note was not written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// No token is configured, so nobody can have the right one.
+    Closed,
+    /// No token was given, or a wrong one.
+    WrongToken,
+    /// What is wrong with the note, in words.
+    Text(String),
+    /// There is no such incident.
+    Missing,
+    /// The history cannot be written right now, or not be read.
+    Later(String),
+}
+
+/// What the refusal of a note says where no token is configured.
+pub(super) const CLOSED: &str =
+    "notes are not taken here: set `token` below [dashboard] in the configuration, and start again";
+
+/// Whether notes may be written with this token. It takes as long for a wrong one as for the right one.
+pub(super) fn admit(site: &Site, token: Option<&str>, client: Option<IpAddr>) -> Result<(), Refused> {
+    let Some(right) = &site.token else { return Err(Refused::Closed) };
+    match token {
+        Some(given) if bool::from(given.as_bytes().ct_eq(right.expose().as_bytes())) => Ok(()),
+        given => {
+            if given.is_some() {
+                let client = client.map_or("an unknown address".to_owned(), |address| address.to_string());
+                tracing::warn!(client, "a note was refused: its token is not the configured one");
+            }
+            Err(Refused::WrongToken)
+        }
+    }
+}
+
+/// Writes the note of an incident and returns when it is committed; an empty one removes it. The caller was admitted.
+pub(super) async fn write(site: &Site, id: i64, text: &str) -> Result<(), Refused> {
+    let text = incident::note(text).map_err(Refused::Text)?;
+    let reader = site.reader.clone();
+    let found = tokio::task::spawn_blocking(move || reader.outage(id)).await;
+    let later = |why: String| Refused::Later(format!("the history cannot be read right now: {why}"));
+    let outage = match found {
+        Ok(found) => found.map_err(|error| later(error.to_string()))?,
+        Err(panic) => return Err(later(panic.to_string())),
+    };
+    if !outage.as_ref().is_some_and(Outage::is_incident) {
+        return Err(Refused::Missing);
+    }
+    match timeout(PATIENCE, site.writer.note_incident(id, text)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refused::Later("the monitor is stopping: the note was not written".to_owned())),
+        Err(_elapsed) => {
+            let why = site.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
+            Err(Refused::Later(format!(
+                "the history cannot be written right now ({why}): the note waits in memory and is written when it can be"
+            )))
+        }
+    }
+}

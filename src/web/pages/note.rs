@@ -1,0 +1,134 @@
+//! The form in which a note of an incident is written. It is a page of its own: nothing renews it while one types.
+//!
+//! The token in the form is the login: no cookie opens this door, so no other site can have a browser go through it.
+
+use super::{
+    Page, PageError,
+    frame::{self, Framing, Live},
+    incident::missing,
+    query::Query,
+    shown::{Kind, Truth, incident_url},
+};
+use crate::{
+    domain::incident::{LONGEST_NOTE, Outage},
+    web::{
+        forwarded::{Here, Reached},
+        notes::{self, Refused},
+        site::Site,
+        words,
+        zone::Moment,
+    },
+};
+use axum::{
+    body::Bytes,
+    extract::Path,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect},
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Content {
+    truth: Truth,
+    id: i64,
+    began: Moment,
+    cause: String,
+    incident_url: String,
+    text: String,
+    longest: usize,
+    /// Why what was sent was not written.
+    refused: Option<String>,
+    /// It was the token.
+    token_refused: bool,
+}
+
+async fn incident(site: &Site, id: &str) -> Result<Outage, PageError> {
+    if site.token.is_none() {
+        let after =
+            "Set “token” below [dashboard] in the configuration, and start again: whoever has it may write them.";
+        return Err(PageError::forbidden("Notes are not taken here", after));
+    }
+    let number: i64 = id.parse().map_err(|_| missing(site, id))?;
+    let outage = super::blocking(site, move |site| site.reader.outage(number)).await?;
+    outage.filter(Outage::is_incident).ok_or_else(|| missing(site, id))
+}
+
+fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
+    let now = site.clock.now();
+    let mut truth = Truth::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
+    truth.glyph = false;
+    let content = Content {
+        truth,
+        id: outage.id,
+        began: query.zone.dated(outage.started_at, now),
+        cause: words::clipped(&outage.cause.reason.message, 200),
+        incident_url: incident_url(&site.base_path, outage.id),
+        text,
+        longest: LONGEST_NOTE,
+        token_refused: refused == Some(&Refused::WrongToken),
+        refused: refused.map(|refused| match refused {
+            Refused::WrongToken => "This is not the token that is configured.".to_owned(),
+            Refused::Closed => notes::CLOSED.to_owned(),
+            Refused::Missing => "There is no such incident any more.".to_owned(),
+            Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
+        }),
+    };
+    let framing = Framing {
+        title: format!("Note on incident {} · {}", outage.id, site.title),
+        current: "incident",
+        live: Live::No,
+    };
+    frame::page(site, query, now, framing, "note.html", content)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `GET /dashboard/incidents/{id}/note`
+pub(super) async fn page(Here(site): Here, Path(id): Path<String>, query: Query) -> Page {
+    let outage = incident(&site, &id).await?;
+    let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
+    form(&site, &query, &outage, text, None)
+}
+
+/// `POST /dashboard/incidents/{id}/note`
+pub(super) async fn save(
+    Here(site): Here,
+    reached: Reached,
+    Path(id): Path<String>,
+    query: Query,
+    body: Bytes,
+) -> Page {
+    let outage = incident(&site, &id).await?;
+    let (mut token, mut text) = (None, String::new());
+    for (name, value) in url::form_urlencoded::parse(&body) {
+        match &*name {
+            "token" => token = Some(value.trim().to_owned()),
+            "note" => text = value.into_owned(),
+            _ => {}
+        }
+    }
+    let written = match notes::admit(&site, token.as_deref(), reached.client) {
+        Ok(()) => notes::write(&site, outage.id, &text).await,
+        Err(refused) => Err(refused),
+    };
+    let Err(refused) = written else {
+        let address = format!("{}{}", incident_url(&site.base_path, outage.id), query.with(&[]).trim_end_matches('?'));
+        return Ok(Redirect::to(&address).into_response());
+    };
+    let mut page = form(&site, &query, &outage, text, Some(&refused))?;
+    *page.status_mut() = match refused {
+        Refused::WrongToken => {
+            let scheme = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
+            page.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            StatusCode::UNAUTHORIZED
+        }
+        Refused::Closed => StatusCode::FORBIDDEN,
+        Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Missing => StatusCode::NOT_FOUND,
+        Refused::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok(page)
+}

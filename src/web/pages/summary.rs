@@ -1,0 +1,82 @@
+//! An incident in a few lines, to be copied into a message.
+
+use super::shown;
+use crate::{
+    domain::{incident::Outage, time::UnixMs},
+    web::{words, zone::Zone},
+};
+
+/// What there is to say: each with its name, or a sentence without one.
+fn lines(outage: &Outage, zone: Zone) -> Vec<(&'static str, String)> {
+    let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
+    let mut lines = Vec::new();
+    lines.extend(outage.last_ok_at.map(|at| ("Last good", time(at))));
+    lines.push(("First failed", time(outage.started_at)));
+    lines.extend(outage.confirmed_at.map(|at| ("Confirmed", time(at))));
+    match outage.ended_at {
+        Some(at) => {
+            lines.push(("Well again", time(at)));
+            lines.push(("Lasted", words::duration(at.since(outage.started_at)).replace('\u{a0}', " ")));
+        }
+        None if shown::left_open(outage) => lines.push(("", "It is not checked any more.".to_owned())),
+        None => lines.push(("", "It is still down.".to_owned())),
+    }
+    lines.push(("Failed checks", outage.checks_failed.to_string()));
+    lines
+}
+
+/// As plain text; `here` is the address of the incident's page.
+pub(super) fn text(outage: &Outage, here: &str, zone: Zone) -> String {
+    let mut said = format!("{} was down: {}\n", outage.service, outage.cause.reason.message);
+    for (name, value) in lines(outage, zone) {
+        match name {
+            "" => said += &format!("{value}\n"),
+            name => said += &format!("{:<14}{value}\n", format!("{name}:")),
+        }
+    }
+    if let Some(note) = &outage.note {
+        said += &format!("Note:         {}\n", note.text.replace('\n', "\n              "));
+    }
+    said + &format!("More:         {here}")
+}
+
+/// As Markdown.
+pub(super) fn markdown(outage: &Outage, here: &str, zone: Zone) -> String {
+    let mut said = format!("### {} was down: {}\n\n", plain(&outage.service), plain(&outage.cause.reason.message));
+    for (name, value) in lines(outage, zone) {
+        match name {
+            "" => said += &format!("- {value}\n"),
+            name => said += &format!("- {name}: **{value}**\n"),
+        }
+    }
+    said += &format!("- More: <{here}>");
+    if let Some(note) = &outage.note {
+        let quoted: Vec<String> =
+            note.text.lines().map(|line| format!("> {}", plain(line)).trim_end().to_owned()).collect();
+        said += &format!("\n\nNote:\n\n{}", quoted.join("\n"));
+    }
+    said
+}
+
+/// A text that means nothing but itself in Markdown.
+fn plain(text: &str) -> String {
+    let mut said = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => said.push(' '),
+            c if "\\`*_[]<>#|~&".contains(c) => said.extend(['\\', c]),
+            c => said.push(c),
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_wrote_is_no_markdown() {
+        assert_eq!(plain("<img src=x> [a](b) *c* `d`"), r"\<img src=x\> \[a\](b) \*c\* \`d\`");
+    }
+}

@@ -1,0 +1,473 @@
+//! Notes of incidents: who may write them, where they are shown, and what they outlive.
+
+use crate::support::history::{Answer, History, ask, result, service};
+use axum::{body::Body, http::Request};
+use healthcheck_dashboard::{
+    config::Published,
+    domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
+    store::{IncidentNote, Merge, Reader, Source, Upkeep},
+    web::{
+        arrival,
+        document::{self, Format, Order},
+        site::Site,
+    },
+};
+use serde_json::json;
+use std::{path::Path, sync::Arc};
+
+const BEGIN: &str = "2026-11-16T00:00:00Z";
+const TOKEN: &str = "0123456789abcdef";
+const HOSTILE: &str = "<script>alert(1)</script> & \"quotes\" ]]> | `x`\n# [a](javascript:b)";
+
+fn s(seconds: i64) -> UnixMs {
+    UnixMs::parse(BEGIN).unwrap().plus(seconds * 1000)
+}
+
+/// `web` has an incident from 20 s to 50 s (number 1) and one that is open since 80 s (number 2); `api` is up.
+async fn two_incidents() -> History {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    history.checks("web", s(0), "..xxx...xxx");
+    history.checks("api", s(0), "...........");
+    history.at(s(103));
+    history.committed().await;
+    history
+}
+
+fn open_door(history: &History) -> Site {
+    Site { token: Some(Secret::new(TOKEN)), ..history.site() }
+}
+
+async fn patch(site: &Site, id: i64, authorization: Option<&str>, body: impl Into<String>) -> Answer {
+    let mut request = Request::patch(format!("/api/v1/incidents/{id}")).header("content-type", "application/json");
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    ask(site, request.body(Body::from(body.into())).unwrap()).await
+}
+
+/// Writes a note as whoever has the token.
+async fn write(site: &Site, id: i64, text: &str) -> Answer {
+    patch(site, id, Some(&format!("Bearer {TOKEN}")), json!({ "note": text }).to_string()).await
+}
+
+async fn post(site: &Site, id: i64, token: &str, note: &str) -> Answer {
+    let form: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("token", token)
+        .append_pair("note", note)
+        .finish();
+    let request = Request::post(format!("/dashboard/incidents/{id}/note?tz=UTC"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(form));
+    ask(site, request.unwrap()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_is_there_when_the_answer_is_and_stays_over_a_restart() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    let body = write(&site, 1, "  the switch\r\nwas replaced ").await.ok();
+    assert_eq!((&body["id"], &body["note"]), (&json!(1), &json!("the switch\nwas replaced")));
+    // Another process reads it: it is in the file.
+    let stored: String = rusqlite::Connection::open(history.path())
+        .unwrap()
+        .query_row("SELECT note FROM incident_note", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(stored, "the switch\nwas replaced");
+    assert_eq!(history.get("/api/v1/incidents?limit=1").await.ok()["items"][0]["note"], json!(null));
+    write(&site, 2, "on it").await.ok();
+    assert_eq!(history.get("/api/v1/services/web").await.ok()["open_incident"]["note"], "on it", "known on the board");
+    let history = history.restart(vec![service("web"), service("api")]).await;
+    assert_eq!(history.get("/api/v1/services/web").await.ok()["open_incident"]["note"], "on it");
+    let site = open_door(&history);
+    for removes in [r#"{"note": null}"#, r#"{"note": ""}"#, r#"{"note": " \n "}"#] {
+        write(&site, 1, "something").await.ok();
+        let body = patch(&site, 1, Some(&format!("bearer {TOKEN}")), removes).await.ok();
+        assert_eq!((&body["note"], &body["noted_at"]), (&json!(null), &json!(null)), "{removes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_token_opens_the_door() {
+    let history = two_incidents().await;
+    let closed = write(&history.site(), 1, "x").await;
+    assert_eq!(closed.status, 403);
+    assert!(closed.json()["detail"].as_str().unwrap().contains("`token` below [dashboard]"), "{}", closed.text());
+    let site = open_door(&history);
+    for wrong in [
+        None,
+        Some("Bearer"),
+        Some("Bearer "),
+        Some("Bearer 0123456789abcdeX"),
+        Some("Basic 0123456789abcdef"),
+        Some(TOKEN),
+    ] {
+        let answer = patch(&site, 1, wrong, r#"{"note": "x"}"#).await;
+        assert_eq!(answer.status, 401, "{wrong:?}");
+        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{wrong:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    // A part of it, and more than it.
+    for wrong in [&TOKEN[..15], "0123456789abcdef0"] {
+        assert_eq!(patch(&site, 1, Some(&format!("Bearer {wrong}")), r#"{"note": "x"}"#).await.status, 401);
+    }
+    assert_eq!(history.get("/api/v1/incidents/1").await.ok()["note"], json!(null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_note_is_refused_in_words() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    let token = format!("Bearer {TOKEN}");
+    for (body, status, said) in [
+        ("", 400, "note"),
+        ("note", 400, "note"),
+        ("{}", 400, "missing field `note`"),
+        (r#"{"note": 5}"#, 400, "string"),
+        (r#"{"note": "x", "service": "web"}"#, 400, "service"),
+        (r#"{"note": "a\u0000b"}"#, 422, "control characters"),
+    ] {
+        let answer = patch(&site, 1, Some(&token), body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        assert!(answer.json()["detail"].as_str().unwrap().contains(said), "{body}: {}", answer.text());
+    }
+    assert_eq!(write(&site, 1, &"x".repeat(4096)).await.status, 200);
+    let long = write(&site, 1, &"x".repeat(4097)).await;
+    assert_eq!(long.status, 422);
+    assert!(long.text().contains("4096") && long.text().contains("4097"));
+    assert_eq!(write(&site, 1, &"x".repeat(100_000)).await.status, 413);
+    let form = Request::patch("/api/v1/incidents/1")
+        .header("authorization", &token)
+        .header("content-type", "text/plain")
+        .body(Body::from(r#"{"note": "x"}"#));
+    assert_eq!(ask(&site, form.unwrap()).await.status, 415);
+    for missing in [3, 0, -1] {
+        assert_eq!(write(&site, missing, "x").await.status, 404);
+    }
+    let put = Request::put("/api/v1/incidents/1").body(Body::empty()).unwrap();
+    let put = ask(&site, put).await;
+    assert_eq!(put.status, 405);
+    assert!(put.text().contains("PATCH"), "{}", put.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blip_has_no_note() {
+    let mut history = History::new(BEGIN, vec![service("web")]);
+    history.checks("web", s(0), ".x..");
+    history.committed().await;
+    assert_eq!(write(&open_door(&history), 1, "x").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_is_written_on_the_page_by_whoever_has_the_token() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    let said = history.get("/dashboard/incidents/1").await;
+    assert!(!said.text().contains("Write a note"), "without a token there is nothing to write");
+    let closed = history.get("/dashboard/incidents/1/note").await;
+    assert_eq!(closed.status, 403);
+    assert!(closed.text().contains("[dashboard]"), "{}", closed.text());
+    let page = ask(&site, Request::get("/dashboard/incidents/1").body(Body::empty()).unwrap()).await;
+    assert!(page.text().contains("/dashboard&#x2f;incidents&#x2f;1/note") || page.text().contains("1&#x2f;note"));
+    let form = ask(&site, Request::get("/dashboard/incidents/1/note").body(Body::empty()).unwrap()).await;
+    assert_eq!(form.status, 200);
+    assert!(!form.text().contains("http-equiv=\"refresh\""), "nothing takes away what one types");
+    let done = post(&site, 1, TOKEN, "by hand").await;
+    assert_eq!((done.status.as_u16(), done.header("location")), (303, "/dashboard/incidents/1?tz=UTC"));
+    assert!(history.get("/dashboard/incidents/1").await.text().contains("by hand"));
+    let wrong = post(&site, 1, "wrong", "<b>mine</b>").await;
+    assert_eq!(wrong.status, 401);
+    assert!(wrong.text().contains("not the token") && wrong.text().contains("&lt;b&gt;mine&lt;"), "{}", wrong.text());
+    assert!(!wrong.text().contains(TOKEN) && !wrong.text().contains("value=\"wrong\""));
+    assert_eq!(post(&site, 1, "", "x").await.status, 401);
+    assert_eq!(post(&site, 1, TOKEN, &"x".repeat(5000)).await.status, 422);
+    assert_eq!(post(&site, 77, TOKEN, "x").await.status, 404);
+    assert_eq!(history.get("/api/v1/incidents/1").await.ok()["note"], "by hand");
+    post(&site, 1, TOKEN, "").await;
+    assert_eq!(history.get("/api/v1/incidents/1").await.ok()["note"], json!(null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_is_shown_wherever_the_incident_is_as_text_and_to_outsiders_nowhere() {
+    let history = two_incidents().await;
+    let published = Published { name: "web".into(), title: "Shop".into() };
+    let site = Site { public: Some(Arc::from(vec![published])), ..open_door(&history) };
+    for id in [1, 2] {
+        write(&site, id, HOSTILE).await.ok();
+    }
+    for path in [
+        "/dashboard",
+        "/dashboard/incidents",
+        "/dashboard/incidents/1",
+        "/dashboard/incidents/1/note",
+        "/dashboard/services/web",
+        "/dashboard/incidents.atom",
+        "/dashboard/review?from=2026-11-16&to=2026-11-17",
+        "/api/v1/review?from=2026-11-16&to=2026-11-17&format=html",
+    ] {
+        let answer = ask(&site, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.text().contains("&lt;script&gt;alert(1)&lt;"), "{path} does not show it");
+        assert!(!answer.text().contains("<script>alert"), "{path}");
+    }
+    let markdown = history.get("/api/v1/review?from=2026-11-16&to=2026-11-17&format=markdown").await;
+    let row = markdown.text().lines().find(|line| line.contains("alert(1)")).expect("it is in the table");
+    assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "a cell is one cell: {row}");
+    let json = history.get("/api/v1/review?from=2026-11-16&to=2026-11-17").await.ok();
+    assert_eq!(json["longest"][0]["note"], HOSTILE);
+    let page = history.get("/dashboard/incidents/1").await;
+    let markdown = page.text().split("data-text=\"markdown\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    assert!(markdown.contains("&gt; \\&lt;script\\&gt;") && markdown.contains("&gt; \\# \\[a\\]"), "{markdown}");
+    let public = ask(&site, Request::get("/public").body(Body::empty()).unwrap()).await;
+    assert_eq!(public.status, 200);
+    assert!(!public.text().contains("alert(1)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_has_the_beginning_of_a_long_note_in_a_line() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 1, &format!("first\n\nsecond {}", "word ".repeat(100))).await.ok();
+    let log = history.get("/dashboard/incidents").await;
+    assert!(log.text().contains("first second word"));
+    assert!(!log.text().contains(&"word ".repeat(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_feed_says_that_a_note_came_later() {
+    let history = two_incidents().await;
+    history.at(s(5000));
+    write(&open_door(&history), 1, "seen").await.ok();
+    let feed = history.get("/dashboard/incidents.atom").await;
+    let feed = feed.text().replace("&#x2f;", "/");
+    assert!(feed.contains("Note: seen"), "{feed}");
+    assert!(feed.contains("<updated>2026-11-16T01:23:2"), "{feed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_known_at_a_moment_of_the_past_has_no_note_of_later() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 2, "later").await.ok();
+    history.at(s(200));
+    let then = history.get("/api/v1/services/web?at=2026-11-16T00:01:42Z").await.ok();
+    assert_eq!((&then["open_incident"]["status"], &then["open_incident"]["note"]), (&json!("open"), &json!(null)));
+}
+
+fn stated(service: &str, seconds: i64, text: &str) -> StatedNote {
+    StatedNote { service: service.into(), at: s(seconds), text: text.into() }
+}
+
+/// Has the configuration's notes written.
+async fn state(history: &History, notes: Vec<StatedNote>) {
+    history.store.writer.state_notes(notes);
+    // What is written after them is committed with them, or later.
+    assert!(history.store.writer.note_incident(0, None).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_writes_notes_by_any_moment_within_an_incident_and_a_hand_has_the_last_word() {
+    let history = two_incidents().await;
+    let notes = |text: &str| {
+        vec![
+            stated("web", 33, text),
+            stated("web", 100, "open one"),
+            stated("web", 60, "fits none"),
+            stated("nobody", 33, "fits none"),
+            stated("api", 33, "fits none"),
+        ]
+    };
+    let note = async |id: i64| history.get(&format!("/api/v1/incidents/{id}")).await.ok()["note"].clone();
+    state(&history, notes("first")).await;
+    assert_eq!((note(1).await, note(2).await), (json!("first"), json!("open one")));
+    assert_eq!(
+        history.store.reader.notes(history.store.reader.service("web").unwrap().unwrap().id, always()).unwrap().len(),
+        2
+    );
+    // Both ends are within.
+    state(&history, vec![stated("web", 20, "from its start")]).await;
+    assert_eq!(note(1).await, json!("from its start"));
+    state(&history, vec![stated("web", 50, "to its end")]).await;
+    assert_eq!(note(1).await, json!("to its end"));
+    // Of two for one incident the first one counts, and nothing changes from start to start.
+    for _ in 0..2 {
+        state(&history, vec![stated("web", 20, "one"), stated("web", 50, "two")]).await;
+        assert_eq!(note(1).await, json!("one"));
+    }
+    let site = open_door(&history);
+    write(&site, 1, "by hand").await.ok();
+    state(&history, notes("second")).await;
+    assert_eq!(note(1).await, json!("by hand"));
+    write(&site, 1, "").await.ok();
+    state(&history, notes("third")).await;
+    assert_eq!(note(1).await, json!(null), "what was removed by hand stays removed");
+}
+
+fn always() -> Window {
+    Window::new(UnixMs::MIN, s(1_000_000)).unwrap()
+}
+
+fn export(path: &Path) -> String {
+    let reader = Reader::open(path).unwrap();
+    let services = reader.services().unwrap();
+    let order = Order { format: Format::Ndjson, window: always(), services, now: s(1_000_000) };
+    let mut bytes = Vec::new();
+    document::write(&reader, &order, &mut bytes, |_| ()).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn import(path: &Path, documents: &[&str]) {
+    let mut merge = Merge::open(path).unwrap();
+    for document in documents {
+        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
+        merge.end(|_| ()).unwrap();
+    }
+    merge.commit().unwrap();
+}
+
+fn notes(path: &Path) -> Vec<(i64, Option<String>, UnixMs)> {
+    let reader = Reader::open(path).unwrap();
+    let id = reader.service("web").unwrap().unwrap().id;
+    let one = |note: IncidentNote| (note.started_at.since(s(0)) / 1000, note.text, note.noted_at);
+    reader.notes(id, always()).unwrap().into_iter().map(one).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_notes_of_one_incident_the_later_one_stays_whichever_history_came_first() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    write(&site, 1, "early").await.ok();
+    write(&site, 2, "removed later").await.ok();
+    let folder = tempfile::tempdir().unwrap();
+    let (early, late) = (export(&history.path()), {
+        history.at(s(900));
+        write(&site, 1, "late").await.ok();
+        write(&site, 2, "").await.ok();
+        export(&history.path())
+    });
+    let mut results = Vec::new();
+    for (name, order) in [("a", [&early, &late]), ("b", [&late, &early])] {
+        let path = folder.path().join(name);
+        import(&path, &[order[0], order[1]]);
+        results.push(notes(&path));
+        let before = export(&path);
+        import(&path, &[&early, &late]);
+        assert_eq!(export(&path), before, "twice is as good as once");
+    }
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0][0].1.as_deref(), Some("late"));
+    assert_eq!((results[0][1].0, results[0][1].1.as_deref()), (80, None), "an older history does not bring it back");
+    // Two that were written in the same millisecond.
+    let same = |text: &str| late.replace("\"note\":\"late\"", &format!("\"note\":\"{text}\""));
+    let (one, other) = (same("one"), same("two"));
+    let (a, b) = (folder.path().join("c"), folder.path().join("d"));
+    import(&a, &[&one, &other]);
+    import(&b, &[&other, &one]);
+    assert_eq!(notes(&a), notes(&b));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_stays_with_its_incident_when_that_gets_another_number() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 1, "about the first").await.ok();
+    let left = export(&history.path());
+    // There, other incidents have these numbers.
+    let mut there = History::new(BEGIN, vec![service("other")]);
+    there.checks("other", s(0), "..xxx...xxx..");
+    there.committed().await;
+    let (there, ()) = there.meanwhile(vec![service("other")], |path| import(path, &[&left])).await;
+    let items = there.get("/api/v1/incidents?service=web").await.ok()["items"].clone();
+    let first = items.as_array().unwrap().iter().find(|i| i["started_at"] == s(20).to_string()).unwrap().clone();
+    assert_eq!(first["note"], "about the first");
+    assert!(there.get("/api/v1/incidents?service=other").await.ok()["items"].to_string().contains("\"note\":null"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_note_in_an_export_is_refused_with_its_line() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 1, "fine").await.ok();
+    let left = export(&history.path());
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to, said) in [
+        (
+            "\"note\":\"fine\",\"noted_at\":\"2026-11-16T00:01:43",
+            "\"note\":\"a\\u0007b\",\"noted_at\":\"2026-11-16T00:01:43",
+            "control",
+        ),
+        ("\"source\":\"hand\"", "\"source\":\"foot\"", "foot"),
+        ("\"type\":\"note\",\"service\":\"web\"", "\"type\":\"note\",\"service\":\"nobody\"", "nobody"),
+        ("\"notes\":1", "\"notes\":2", "notes"),
+    ] {
+        let broken = left.replace(from, to);
+        assert_ne!(broken, left, "{from}");
+        let mut merge = Merge::open(&folder.path().join(format!("{}.db", said))).unwrap();
+        let error = arrival::read(&mut broken.as_bytes(), &mut merge).unwrap_err().to_string();
+        assert!(error.contains(said) && error.starts_with("line "), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_keeps_notes_and_forgetting_removes_them() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 1, "kept").await.ok();
+    let services = vec![service("web"), service("api")];
+    let (history, ()) = history
+        .meanwhile(services, |path| {
+            rusqlite::Connection::open(path).unwrap().execute("DELETE FROM outage WHERE id = 1", []).unwrap();
+            let mut upkeep = Upkeep::open(path).unwrap();
+            for service in upkeep.services().unwrap() {
+                upkeep.repair(service.id).unwrap();
+            }
+        })
+        .await;
+    let items = history.get("/api/v1/incidents?service=web&status=resolved").await.ok();
+    assert_eq!(items["items"][0]["note"], "kept", "{items}");
+    let (history, left) = history
+        .meanwhile(vec![service("api")], |path| {
+            let mut upkeep = Upkeep::open(path).unwrap();
+            upkeep.forget("web").unwrap();
+            drop(upkeep);
+            rusqlite::Connection::open(path)
+                .unwrap()
+                .query_row("SELECT count(*) FROM incident_note", [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        })
+        .await;
+    assert_eq!(left, 0);
+    drop(history);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_note_goes_with_its_incident_when_that_is_too_old() {
+    let keep = healthcheck_dashboard::store::Keep { checks: Some(1), hours: Some(1), days: Some(1) };
+    let mut history = History::kept(BEGIN, vec![service("web")], keep);
+    history.checks("web", s(0), "..xxx..");
+    history.committed().await;
+    write(&open_door(&history), 1, "old").await.ok();
+    let late = s(5 * 86_400);
+    history.checks("web", late, "..xxx..");
+    history.at(late.plus(100_000));
+    history.committed().await;
+    write(&open_door(&history), 2, "new").await.ok();
+    for _ in 0..300 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    let texts: Vec<Option<String>> = notes(&history.path()).into_iter().map(|(_, text, _)| text).collect();
+    assert_eq!(texts, [Some("new".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_has_a_word_for_both_ways() {
+    let history = two_incidents().await;
+    write(&open_door(&history), 1, "x").await.ok();
+    state(&history, vec![stated("web", 90, "y")]).await;
+    let reader = &history.store.reader;
+    let all = reader.notes(reader.service("web").unwrap().unwrap().id, always()).unwrap();
+    assert_eq!(all.iter().map(|n| n.source).collect::<Vec<_>>(), [Source::Hand, Source::Config]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_check_more_does_not_take_the_note_away() {
+    let mut history = two_incidents().await;
+    write(&open_door(&history), 2, "on it").await.ok();
+    history.check("web", result('x', s(110)));
+    history.committed().await;
+    assert_eq!(history.get("/api/v1/services/web").await.ok()["open_incident"]["note"], "on it");
+}
