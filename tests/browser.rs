@@ -228,23 +228,51 @@ async fn a_service_named_like_a_script_is_harmless_on_every_page() {
     running.app.stop().await;
 }
 
+/// Has an open page renew itself now, and returns when it has: the mark on the old content is gone.
+async fn renewed(browser: &Browser) {
+    browser.run("document.querySelector('#main').dataset.mark = 'old'; return null").await;
+    browser.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })); return null").await;
+    browser.until_true("return !('mark' in document.querySelector('#main').dataset)").await;
+}
+
+/// The middle of a thing, in whole pixels of the window.
+async fn middle(browser: &Browser, css: &str) -> (i64, i64) {
+    let script = format!(
+        "const box = document.querySelector('{css}').getBoundingClientRect();
+         return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]"
+    );
+    let found = browser.run(&script).await;
+    (found[0].as_i64().unwrap(), found[1].as_i64().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chart_says_exact_values_and_is_looked_at_more_closely_by_dragging() {
     let running = demonstration().await;
     let browser = Browser::open(DESK).await;
     browser.go(&running.page("/dashboard/services/api?window=7d")).await;
-    let chart = browser.find("svg[data-chart=history]").await;
-    browser.driver.action_chain().move_to_element_center(&chart).perform().await.unwrap();
+    // By its place, not by its element: the page may renew itself meanwhile.
+    let (x, y) = middle(&browser, "svg[data-chart=history]").await;
+    browser.driver.action_chain().move_to(x, y).perform().await.unwrap();
     browser.until("[data-readout]", "p50").await;
-    let drag = browser.driver.action_chain().move_to_element_with_offset(&chart, -50, 0).click_and_hold();
-    drag.move_by_offset(100, 0).release().perform().await.unwrap();
-    browser.until(".pick", "to").await;
+    // The page renews itself under a pointer that rests: what it reads stays.
+    renewed(&browser).await;
+    assert!(browser.text("[data-readout]").await.contains("p50"));
+    assert_eq!(
+        browser.run("return document.querySelector('[data-cursor]').getAttribute('visibility')").await,
+        "visible"
+    );
+    // And ends when the pointer leaves.
+    browser.driver.action_chain().move_to(x, y - 400).perform().await.unwrap();
+    browser.until("[data-readout]", "One step is 30 min.").await;
+    let drag = browser.driver.action_chain().move_to(x - 50, y).click_and_hold();
+    drag.move_to(x + 50, y).release().perform().await.unwrap();
+    browser.until_true("return new URLSearchParams(location.search).has('from')").await;
     let address = browser.driver.current_url().await.unwrap();
     let times: Vec<_> = address.query_pairs().filter(|(name, _)| name == "from" || name == "to").collect();
     assert_eq!(times.len(), 2, "{address}");
     // And back.
     browser.driver.back().await.unwrap();
-    assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("window=7d"));
+    browser.until_true("return location.search === '?window=7d'").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
     running.app.stop().await;
