@@ -30,11 +30,12 @@ const page = (() => {
     }
   }
 
-  $$("input[name=theme]").forEach((input) => input.addEventListener("change", () => {
-    remember("theme", input.value);
-    if (input.value) document.documentElement.dataset.theme = input.value;
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("input[name=theme]")) return;
+    remember("theme", event.target.value);
+    if (event.target.value) document.documentElement.dataset.theme = event.target.value;
     else delete document.documentElement.dataset.theme;
-  }));
+  });
 
   // ---- Durations that tick
   const skew = Date.now() - Number(body.dataset.now);
@@ -84,7 +85,7 @@ const page = (() => {
 
   const busy = () => {
     const active = document.activeElement;
-    const typing = active && active.matches("input:not([type=radio]), select, textarea") && active.id !== "q";
+    const typing = active && active.matches("input:not([type=radio], [type=range]), select, textarea") && active.id !== "q";
     return typing || $("details.pick[open]") || pressed || !getSelection().isCollapsed;
   };
 
@@ -94,38 +95,86 @@ const page = (() => {
     $("[data-live-word]", connection).textContent = word;
   }
 
-  async function refresh() {
-    clearTimeout(timer);
-    if (document.hidden || busy()) return schedule();
+  const fresh = () => "refresh" in body.dataset;
+
+  async function ask(address) {
     asked?.abort();
     asked = new AbortController();
-    const limit = setTimeout(() => asked.abort(), 15000);
+    const mine = asked;
+    const limit = setTimeout(() => mine.abort(), 15000);
     try {
-      const answer = await fetch(location.href, { signal: asked.signal, headers: { accept: "text/html" } });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const answer = await fetch(address, { signal: mine.signal, headers: { accept: "text/html" } });
+      const text = await answer.text();
+      return { mine, ok: answer.ok, status: answer.status, next: new DOMParser().parseFromString(text, "text/html") };
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    // What is over is not asked for again.
+    if (!fresh()) return;
+    if (document.hidden || busy()) return schedule();
+    let mine = null;
+    try {
+      const asking = ask(location.href);
+      mine = asked;
+      const { ok, status, next } = await asking;
+      if (mine !== asked) return;
+      if (!ok) throw new Error(String(status));
       if (busy()) return schedule();
       put(next);
       freshAt = Date.now();
       pause = pace();
       live("Live", false);
     } catch {
+      // Something else was asked for meanwhile.
+      if (mine !== asked) return;
       pause = Math.min(pause * 1.6, 60000);
       const since = new Date(freshAt).toLocaleTimeString([], { hour12: false });
       live(`Not live since ${since}. Trying again in ${Math.round(pause / 1000)}${NBSP}s`, true);
-    } finally {
-      clearTimeout(limit);
     }
     schedule();
   }
 
-  const schedule = () => { timer = setTimeout(refresh, pause); };
+  const schedule = () => {
+    clearTimeout(timer);
+    if (fresh()) timer = setTimeout(refresh, pause);
+  };
+
+  // Shows what another address has, in this page; also when it is the page that says why there is nothing.
+  async function show(address) {
+    const asking = ask(address);
+    const mine = asked;
+    try {
+      const { next } = await asking;
+      if (mine !== asked) return;
+      put(next);
+      freshAt = Date.now();
+      wake();
+    } catch {
+      // The browser says what is wrong.
+      if (mine === asked) location.assign(address);
+    }
+  }
+
+  let listening = false;
+  function wake() {
+    if (!fresh()) return clearTimeout(timer);
+    live("Live", false);
+    pause = pace();
+    schedule();
+    if (!listening) listen(5000);
+    listening = true;
+  }
 
   // One stream a page. The browser comes back by itself and says what it heard last; where it gives up, we try again.
   function listen(after) {
     const stream = new EventSource(`${base}/api/v1/events?events=status,incident`);
     const soon = () => {
       clearTimeout(timer);
+      if (!fresh()) return;
       // Not all open pages at the very same moment.
       timer = setTimeout(refresh, 50 + Math.random() * 250);
     };
@@ -155,8 +204,16 @@ const page = (() => {
     const scrolled = $$("main .scroll, main .chips").map((element) => element.scrollLeft);
     const before = $("[data-live=truth]")?.className + ($("[data-live=truth] em")?.firstChild?.textContent ?? "");
     $("#main").replaceWith(next.querySelector("#main"));
-    const word = next.querySelector("[data-live-text]");
-    if (word) $("[data-live-text]").replaceWith(word);
+    // Around it, each part that the other page has too.
+    for (const part of $$("[data-swap]")) {
+      const other = next.querySelector(`[data-swap="${part.dataset.swap}"]`);
+      if (other) part.replaceWith(other);
+    }
+    for (const mark of ["past", "refresh"]) {
+      if (mark in next.body.dataset) body.dataset[mark] = next.body.dataset[mark];
+      else delete body.dataset[mark];
+    }
+    for (const swapper of swappers) swapper(next);
     document.title = next.title;
     $$("main details").forEach((details, i) => { details.open = open[i] ?? details.open; });
     $$("main .scroll, main .chips").forEach((element, i) => { element.scrollLeft = scrolled[i] ?? 0; });
@@ -219,13 +276,14 @@ const page = (() => {
 
   // ---- What has to be done again whenever the page was replaced
   const dressers = [];
+  const swappers = [];
   function dress() {
     tick();
     filter();
     $("#q")?.addEventListener("input", type);
     $$("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
     // Empty fields make long addresses.
-    $$("main form").forEach((form) => form.addEventListener("submit", () => {
+    $$("main form, .travel form").forEach((form) => form.addEventListener("submit", () => {
       $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
     }));
     for (const dresser of dressers) dresser();
@@ -257,21 +315,17 @@ const page = (() => {
   addEventListener("pageshow", (event) => {
     // Coming back: fields that were left out of an address are there again.
     $$("main form input, main form select").forEach((field) => { field.disabled = false; });
-    if (event.persisted && "refresh" in body.dataset) refresh();
+    if (event.persisted) refresh();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && "refresh" in body.dataset && Date.now() - freshAt > WITHOUT_STREAM) refresh();
+    if (!document.hidden && Date.now() - freshAt > WITHOUT_STREAM) refresh();
   });
 
   function start() {
     setInterval(tick, 1000);
     dress();
-    if ("refresh" in body.dataset) {
-      live("Live", false);
-      schedule();
-      listen(5000);
-    }
+    wake();
   }
 
-  return { $, $$, NBSP, body, base, duration, fetched, dressers, start };
+  return { $, $$, NBSP, body, base, duration, fetched, dressers, swappers, show, busy, start };
 })();

@@ -24,3 +24,4 @@ mod scheduler;
 mod since;
 mod store;
 mod support;
+mod travel;

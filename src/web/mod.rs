@@ -11,6 +11,7 @@ mod review;
 mod router;
 mod serve;
 pub mod site;
+mod view;
 pub(crate) mod words;
 mod zone;
 

@@ -46,11 +46,3 @@ pub struct Site {
     /// When this run of the monitor began.
     pub started_at: UnixMs,
 }
-
-impl Site {
-    /// Whether a service is checked at all: it is in the configuration, and not paused. What was the case at its last
-    /// check may be said to be so now only then.
-    pub(crate) fn watches(&self, service: &str) -> bool {
-        self.board.get(service).is_some_and(|now| now.service.enabled)
-    }
-}

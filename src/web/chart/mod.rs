@@ -14,6 +14,7 @@ mod onset;
 mod phases;
 mod spark;
 mod ticks;
+mod travel;
 
 pub(crate) use bounds::BoundsScale;
 pub(crate) use checks::CheckChart;
@@ -24,6 +25,7 @@ pub(crate) use normal::{NormalAxis, NormalBar};
 pub(crate) use onset::OnsetChart;
 pub(crate) use phases::{PhaseBar, PhaseChart};
 pub(crate) use spark::Spark;
+pub(crate) use travel::TravelChart;
 
 use crate::domain::{time::UnixMs, window::Window};
 use serde::Serialize;

@@ -29,6 +29,7 @@ const SCRIPT: Asset = Asset {
     text: concat!(
         include_str!("../../../templates/script.js"),
         include_str!("../../../templates/charts.js"),
+        include_str!("../../../templates/travel.js"),
         "page?.start();\n",
     ),
 };

@@ -1,10 +1,10 @@
 //! The incident log as an Atom feed (RFC 4287).
 
-use super::{Page, PageError, frame, shown};
+use super::{Page, PageError, frame};
 use crate::{
     domain::time::UnixMs,
     store::{OutageFilter, OutageKind},
-    web::{site::Site, words},
+    web::{site::Site, view::View, words},
 };
 use axum::{
     extract::State,
@@ -57,7 +57,7 @@ pub(super) async fn atom(State(site): State<Site>, headers: HeaderMap) -> Page {
                     Some(_) => format!("{} was down for {lasted}: {why}", o.service),
                     None => format!("{} is down: {why}", o.service),
                 },
-                url: format!("{asked}{}", shown::incident_url("", o.id)),
+                url: format!("{asked}{}", View::now(Vec::new(), now).incident_url(o.id)),
                 published: o.started_at.to_string(),
                 updated: o.ended_at.or(o.confirmed_at).unwrap_or(o.started_at).to_string(),
                 text: match o.ended_at {

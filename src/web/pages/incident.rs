@@ -4,7 +4,7 @@ use super::{
     Page, PageError,
     frame::{self, Framing},
     query::Query,
-    shown::{self, CheckRow, Kind, Ticking, Truth, incident_url, service_url},
+    shown::{self, CheckRow, Kind, Ticking, Truth},
 };
 use crate::{
     domain::{
@@ -17,6 +17,7 @@ use crate::{
     web::{
         chart::{CheckChart, NormalAxis, NormalBar, OnsetChart},
         site::Site,
+        view::View,
         words,
         zone::{Moment, Zone},
     },
@@ -41,7 +42,8 @@ struct Content {
     service_url: String,
     truth: Truth,
     after: String,
-    json_url: String,
+    /// What the interface answers is of today.
+    json_url: Option<String>,
     summary: String,
     summary_markdown: String,
     normal: Vec<Normal>,
@@ -132,39 +134,57 @@ struct Before {
 
 /// `GET /dashboard/incidents/{id}`
 pub(super) async fn page(State(site): State<Site>, Path(id): Path<String>, query: Query) -> Page {
-    let now = site.clock.now();
+    let view = super::view(&site, &query).await?;
     let missing = || {
-        let log = ("Show the incident log".to_owned(), format!("{}/dashboard/incidents", site.base_path));
+        let log = ("Show the incident log".to_owned(), view.url("/dashboard/incidents", ""));
         PageError::not_found(format!("There is no incident {}", words::clipped(&id, 20)), Some(log))
     };
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
-    let content = super::blocking(&site, move |site| content(site, number, zone, now)).await?.ok_or_else(missing)?;
+    let seen_from = view.clone();
+    let content = match super::blocking(&site, move |site| content(site, number, zone, &seen_from)).await? {
+        Found::It(content) => *content,
+        Found::Nothing => return Err(missing()),
+        Found::Later => {
+            let then = format!("What is shown was known at {}.", zone.dated(view.at, site.clock.now()).text);
+            let now = ("Show it as it is known now".to_owned(), query.with(&[("at", None)]));
+            return Err(PageError::unprocessable(format!("Incident {number} was not known yet"), then, Some(now)));
+        }
+    };
     let framing = Framing {
         title: format!("Incident {} of {} · {}", content.id, content.service, site.title),
         current: "incident",
         live: content.ticking.is_some(),
     };
-    frame::page(&site, &query, now, framing, "incident.html", content)
+    frame::page(&site, &query, &view, framing, "incident.html", content)
 }
 
-fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Content>, StoreError> {
-    let reader = &site.reader;
-    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
-    let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
-    let base = &site.base_path;
-    let left = shown::left_open(site, &outage);
+/// What was found under a number.
+enum Found {
+    It(Box<Content>),
+    Nothing,
+    /// It was confirmed after the moment that is shown.
+    Later,
+}
+
+fn content(site: &Site, id: i64, zone: Zone, view: &View) -> Result<Found, StoreError> {
+    let (reader, now) = (&site.reader, view.at);
+    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(Found::Nothing) };
+    let Some(outage) = view.outage(outage).filter(Outage::is_incident) else { return Ok(Found::Later) };
+    let Some(service) = reader.service(&outage.service)? else { return Ok(Found::Nothing) };
+    let left = shown::left_open(view, &outage);
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
-    let changes = reader.cause_changes(id)?;
-    let with = reader.failed_with(&outage)?;
-    let drawn_outage = shown::as_seen(site, &outage);
+    let mut changes = reader.cause_changes(id)?;
+    changes.retain(|change| change.at < now || !view.past);
+    let with = view.outages(reader.failed_with(&outage)?);
+    let drawn_outage = shown::as_seen(view, &outage);
     let spans = spans(&drawn_outage, now);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
     for (i, (window, heading)) in spans.into_iter().enumerate() {
-        let checks = reader.checks(service.id, window, None, None, CHECKS)?;
-        let gaps = reader.gaps(service.id, window, now)?;
+        let checks = view.checks(reader.checks(service.id, window, None, None, CHECKS)?);
+        let gaps = view.gaps(reader.gaps(service.id, window, now)?);
         let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
         drawn.push(Span {
@@ -197,24 +217,29 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
     let last_failed = last_failed(site, &service, &outage, now)?;
     let seen = seen_before(site, &service, &outage)?;
     let neighbours = reader.neighbours(&outage)?;
-    Ok(Some(Content {
+    let neighbour = |id: Option<i64>| -> Result<Option<String>, StoreError> {
+        let Some(other) = id.map(|id| reader.outage(id)).transpose()?.flatten() else { return Ok(None) };
+        Ok(view.outage(other).filter(Outage::is_incident).map(|other| view.incident_url(other.id)))
+    };
+    let json_url = format!("{}/api/v1/incidents/{id}", site.base_path);
+    Ok(Found::It(Box::new(Content {
         id,
         service: service.name.clone(),
-        service_url: service_url(base, &service.name),
-        truth: truth(site, &outage, zone, now),
+        service_url: view.service_url(&service.name, ""),
+        truth: truth(view, &outage, zone),
         after: after(&outage, &changes, &with, zone, day),
-        json_url: format!("{base}/api/v1/incidents/{id}"),
-        summary: summary(site, &outage, zone),
-        summary_markdown: in_markdown(&summary(site, &outage, zone)),
+        json_url: (!view.past).then_some(json_url),
+        summary: summary(view, &outage, zone),
+        summary_markdown: in_markdown(&summary(view, &outage, zone)),
         normal: normal(site, &service, &outage)?,
-        earlier: neighbours.0.map(|id| incident_url(base, id)),
-        later: neighbours.1.map(|id| incident_url(base, id)),
+        earlier: neighbour(neighbours.0)?,
+        later: neighbour(neighbours.1)?,
         began: began(&outage, last_ok, zone, day),
         onset: OnsetChart::new(&drawn_outage, &around_start, zone),
         ended: outage
             .ended_at
             .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, day)), at: zone.exact(at, day) }),
-        lasted: shown::lasted(site, &outage, now),
+        lasted: shown::lasted(view, &outage),
         ticking: (outage.ended_at.is_none() && !left).then(|| Ticking::new(outage.started_at, now)),
         lasted_bounds: lasted_bounds(&outage, last_failed),
         down: words::duration(outage.down_ms),
@@ -230,19 +255,19 @@ fn content(site: &Site, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Conte
             .collect(),
         rows: near.iter().map(row).collect(),
         rows_scale: words::response_time(f64::from(longest)),
-        with: with_it(site, &outage, &with, now),
-        others_said: others_said(site, &outage, &with),
+        with: with_it(view, &outage, &with),
+        others_said: others_said(view, &outage, &with),
         seen_said: seen_said(&service.name, &seen),
         before: seen
             .iter()
             .map(|o| Before {
-                url: incident_url(base, o.id),
+                url: view.incident_url(o.id),
                 began: zone.dated(o.started_at, now),
-                lasted: shown::lasted(site, o, now),
+                lasted: shown::lasted(view, o),
             })
             .collect(),
         spans: drawn,
-    }))
+    })))
 }
 
 /// The stretches that are drawn: the whole, or the two ends of a long one.
@@ -264,10 +289,11 @@ fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
     first.into_iter().chain(last).collect()
 }
 
-fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
-    let subject = Some((outage.service.clone(), service_url(&site.base_path, &outage.service)));
-    match outage.ended_at {
-        None if shown::left_open(site, outage) => Truth {
+fn truth(view: &View, outage: &Outage, zone: Zone) -> Truth {
+    let now = view.at;
+    let subject = Some((outage.service.clone(), view.service_url(&outage.service, "")));
+    let truth = match outage.ended_at {
+        None if shown::left_open(view, outage) => Truth {
             subject,
             before: "was".to_owned(),
             strong: "down".to_owned(),
@@ -289,7 +315,8 @@ fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
             rest: format!(" on {}", zone.long_day(outage.started_at, now)),
             ..Truth::plain(Kind::Down, "")
         },
-    }
+    };
+    if view.past { truth.in_the_past() } else { truth }
 }
 
 fn after(
@@ -363,7 +390,7 @@ fn excerpt(outage: &Outage) -> Option<String> {
     (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
 }
 
-fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<With> {
+fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
     let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
     all.push((outage, true));
     all.sort_by_key(|(o, me)| (o.started_at, !me));
@@ -372,7 +399,7 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
             let ms = other.started_at.since(outage.started_at);
             With {
                 name: other.service.clone(),
-                url: service_url(&site.base_path, &other.service),
+                url: view.service_url(&other.service, ""),
                 offset: match ms {
                     _ if me => "this one".to_owned(),
                     0 => "together".to_owned(),
@@ -382,8 +409,8 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
                 cause: words::clipped(&other.cause.reason.message, 100),
                 lasted: format!(
                     "{}{}",
-                    shown::lasted(site, other, now),
-                    if other.ended_at.is_none() && !shown::left_open(site, other) { " so far" } else { "" }
+                    shown::lasted(view, other),
+                    if other.ended_at.is_none() && !shown::left_open(view, other) { " so far" } else { "" }
                 ),
                 me,
             }
@@ -391,8 +418,8 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
         .collect()
 }
 
-fn others_said(site: &Site, outage: &Outage, with: &[Outage]) -> String {
-    let watched = site.board.all().len();
+fn others_said(view: &View, outage: &Outage, with: &[Outage]) -> String {
+    let watched = view.services.len();
     let failed = services(with).len() + 1;
     match (with.len(), watched.saturating_sub(failed)) {
         (0, _) => format!("Nothing else failed within a minute of {}.", outage.service),
@@ -473,7 +500,7 @@ fn in_markdown(summary: &str) -> String {
 }
 
 /// What the button copies.
-fn summary(site: &Site, outage: &Outage, zone: Zone) -> String {
+fn summary(view: &View, outage: &Outage, zone: Zone) -> String {
     let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
     let mut lines = vec![format!("{} was down: {}", outage.service, outage.cause.reason.message)];
     if let Some(at) = outage.last_ok_at {
@@ -488,7 +515,8 @@ fn summary(site: &Site, outage: &Outage, zone: Zone) -> String {
             lines.push(format!("Well again:   {}", time(at)));
             lines.push(format!("Lasted:       {}", words::duration(at.since(outage.started_at))));
         }
-        None if shown::left_open(site, outage) => lines.push("It is not checked any more.".to_owned()),
+        None if view.past => lines.push(format!("It was down at {}.", time(view.at))),
+        None if shown::left_open(view, outage) => lines.push("It is not checked any more.".to_owned()),
         None => lines.push("It is still down.".to_owned()),
     }
     lines.push(format!("Failed checks: {}", outage.checks_failed));

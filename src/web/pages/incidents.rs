@@ -7,9 +7,10 @@ use super::{
     shown::{self, Kind, OutageRow, Truth, names},
 };
 use crate::{
+    board::ServiceId,
     domain::{incident::Outage, time::DAY_MS, time::UnixMs, window::Window},
     store::{Cursor, OutageFilter, OutageKind, StoreError},
-    web::{site::Site, words, zone::Zone},
+    web::{site::Site, view::View, words, zone::Zone},
 };
 use axum::extract::State;
 use serde::Serialize;
@@ -58,56 +59,64 @@ const SHOWS: [(Show, &str, &str); 3] = [
 
 /// `GET /dashboard/incidents`
 pub(super) async fn page(State(site): State<Site>, query: Query) -> Page {
-    let now = site.clock.now();
+    let view = super::view(&site, &query).await?;
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();
-    let window = query.window(now, 30 * DAY_MS)?;
+    let window = query.window(view.at, 30 * DAY_MS)?;
     let window = ranged.then_some(window);
-    let asked = query.clone();
-    let content = super::blocking(&site, move |site| content(site, &asked, window, now)).await??;
+    let (asked, seen_from) = (query.clone(), view.clone());
+    let content = super::blocking(&site, move |site| content(site, &asked, window, &seen_from)).await??;
     let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: true };
-    frame::page(&site, &query, now, framing, "incidents.html", content)
+    frame::page(&site, &query, &view, framing, "incidents.html", content)
 }
 
 fn content(
     site: &Site,
     query: &Query,
     window: Option<Window>,
-    now: UnixMs,
+    view: &View,
 ) -> Result<Result<Content, PageError>, StoreError> {
-    let stored = site.reader.services()?;
+    let mut stored = site.reader.services()?;
+    stored.retain(|service| !view.past || service.added_at <= view.at);
     let service = match query.get("service") {
         None => None,
         Some(name) => match stored.iter().find(|s| s.name == name) {
             Some(service) => Some(service.id),
             None => {
                 let truth = format!("There is no service named “{}”", words::clipped(name, 80));
-                let way_out = (
-                    "Show the incidents of all services".to_owned(),
-                    format!("{}/dashboard/incidents", site.base_path),
-                );
+                let way_out = ("Show the incidents of all services".to_owned(), view.url("/dashboard/incidents", ""));
                 return Ok(Err(PageError::not_found(truth, Some(way_out))));
             }
         },
     };
     let show = SHOWS.into_iter().find(|(_, word, _)| Some(*word) == query.get("show")).map_or(Show::Incidents, |s| s.0);
-    let filter = OutageFilter {
-        service,
-        window,
-        kind: if show == Show::All { OutageKind::All } else { OutageKind::Incidents },
-        open: (show == Show::Open).then_some(true),
-    };
+    let kind = if show == Show::All { OutageKind::All } else { OutageKind::Incidents };
+    // What began after the moment that is shown was not known; whether one was over, the view knows.
+    let until = if view.past { window.or(Window::new(UnixMs::MIN, view.at)) } else { window };
+    let lasting = (show == Show::Open && !view.past).then_some(true);
+    let filter = OutageFilter { service, window: until, kind, open: lasting };
     let cursor = query.get("cursor").and_then(Cursor::parse);
-    let outages = site.reader.outages(&filter, cursor, PAGE)?;
-    let older = outages.last().filter(|_| outages.len() == PAGE as usize).map(|last| {
+    let open = open(site, view, service)?;
+    let found = site.reader.outages(&filter, cursor, PAGE)?;
+    let older = found.last().filter(|_| found.len() == PAGE as usize).map(|last| {
         let cursor = Cursor { started_at: last.started_at, id: last.id }.to_string();
         query.with(&[("cursor", Some(&cursor))])
     });
-    let open = OutageFilter { service, open: Some(true), ..OutageFilter::default() };
-    let mut open = site.reader.outages(&open, None, 1000)?;
-    open.retain(|outage| !shown::left_open(site, outage));
-    let down_ms = outages.iter().map(|o| shown::as_seen(site, o).duration_ms(now)).sum();
-    let (truth, after) = say(&outages, down_ms, &open, older.is_some(), window);
+    let mut outages = view.outages(found);
+    outages.retain(|outage| show == Show::All || outage.is_incident());
+    if show == Show::Open {
+        outages.retain(|outage| outage.ended_at.is_none());
+    }
+    let down_ms = outages.iter().map(|o| shown::as_seen(view, o).duration_ms(view.at)).sum();
+    let (mut truth, mut after) = say(&outages, down_ms, &open, older.is_some(), window);
+    if view.past {
+        truth = truth.in_the_past();
+        // The name in front of it stays as it is.
+        if let Some(name) = truth.rest.strip_suffix(" is down") {
+            truth.rest = format!("{name} was down");
+        }
+        shown::past_words(&mut after);
+    }
     let current = query.get("window");
     let clean =
         |window: Option<&str>| query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)]);
@@ -119,11 +128,24 @@ fn content(
         all_current: window.is_none(),
         services: stored.iter().map(|s| (s.name.clone(), Some(s.name.as_str()) == query.get("service"))).collect(),
         kinds: SHOWS.iter().map(|(one, word, said)| (*word, *said, *one == show)).collect(),
-        days: days(site, outages, query.zone, now)?,
+        days: days(site, view, outages, query.zone)?,
         older,
         newest: cursor.map(|_| query.with(&[("cursor", None)])),
         window: current.map(str::to_owned),
     }))
+}
+
+/// The incidents that last, of all services or of one.
+fn open(site: &Site, view: &View, service: Option<ServiceId>) -> Result<Vec<Outage>, StoreError> {
+    if view.past {
+        let mine = view.services.iter().filter(|s| s.service.enabled && service.is_none_or(|id| s.id == id));
+        let open = mine.filter_map(|s| s.outage.as_deref()).filter(|outage| outage.is_incident());
+        return Ok(open.cloned().collect());
+    }
+    let open = OutageFilter { service, open: Some(true), ..OutageFilter::default() };
+    let mut open = site.reader.outages(&open, None, 1000)?;
+    open.retain(|outage| !shown::left_open(view, outage));
+    Ok(open)
 }
 
 fn say(shown: &[Outage], down_ms: i64, open: &[Outage], more: bool, window: Option<Window>) -> (Truth, String) {
@@ -155,15 +177,16 @@ fn say(shown: &[Outage], down_ms: i64, open: &[Outage], more: bool, window: Opti
     (truth, after)
 }
 
-fn days(site: &Site, outages: Vec<Outage>, zone: Zone, now: UnixMs) -> Result<Vec<Day>, StoreError> {
+fn days(site: &Site, view: &View, outages: Vec<Outage>, zone: Zone) -> Result<Vec<Day>, StoreError> {
     let mut days: Vec<(chrono::NaiveDate, Day)> = Vec::new();
     for outage in outages {
-        let also = if outage.is_incident() { names(&site.reader.failed_with(&outage)?) } else { Vec::new() };
-        let row = OutageRow::new(site, &outage, also, zone.time_of_day(outage.started_at), now);
+        let also =
+            if outage.is_incident() { names(&view.outages(site.reader.failed_with(&outage)?)) } else { Vec::new() };
+        let row = OutageRow::new(view, &outage, also, zone.time_of_day(outage.started_at));
         let date = zone.date(outage.started_at);
         match days.last_mut() {
             Some((last, day)) if *last == date => day.rows.push(row),
-            _ => days.push((date, Day { name: zone.long_day(outage.started_at, now), rows: vec![row] })),
+            _ => days.push((date, Day { name: zone.long_day(outage.started_at, view.at), rows: vec![row] })),
         }
     }
     Ok(days.into_iter().map(|(_, day)| day).collect())

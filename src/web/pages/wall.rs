@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::status::Status,
-    web::{site::Site, words},
+    web::{site::Site, view::View, words},
 };
 use axum::{extract::State, http::HeaderMap};
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub(super) async fn page(State(site): State<Site>, mut query: Query, headers: He
     let make = async {
         let content = content(&site, &query, now).await?;
         let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: true };
-        Ok(frame::text(&site, &query, now, framing, "wall.html", content)?.0)
+        Ok(frame::text(&site, &query, &View::now(site.board.all(), now), framing, "wall.html", content)?.0)
     };
     let page = site.pages.get(format!("wall {}", query.key()), changes, now, &headers, make).await?;
     Ok(frame::whole(page))
