@@ -170,7 +170,12 @@
       event.preventDefault();
     });
     chart.addEventListener("focus", () => { if (readout && looked?.name !== name) readout.textContent = HINT; });
-    chart.addEventListener("blur", () => { if (chart.isConnected) { looked = null; end(); } });
+    // A moment later: a page that renews itself takes the focus away and gives it back.
+    chart.addEventListener("blur", () => setTimeout(() => {
+      if (!chart.isConnected || document.activeElement === chart || looked?.by === "pointer") return;
+      looked = null;
+      end();
+    }));
 
     // ---- By pointer
     const selection = document.createElementNS("http://www.w3.org/2000/svg", "rect");

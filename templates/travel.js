@@ -42,6 +42,8 @@
   }
 
   range.hidden = false;
+  // Without a script a live page asks for itself again and would close it: there a link leads to a page that stays.
+  $("#travel").hidden = false;
   range.addEventListener("input", slide);
   range.addEventListener("keydown", (event) => {
     const far = { PageDown: -1, PageUp: 1 }[event.key];

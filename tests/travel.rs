@@ -193,7 +193,7 @@ async fn the_overview_knows_the_way_through_the_past() {
         Some(link.replace("%3A", ":"))
     };
     let live = get(&site, "/dashboard?sort=name").await;
-    assert!(live.text().contains("<details id=\"travel\"><summary>"), "closed while live: {}", live.text());
+    assert!(live.text().contains("<details id=\"travel\" hidden><summary>"), "closed while live: {}", live.text());
     assert_eq!(step(live.text(), "an-hour-earlier").unwrap(), "?sort=name&amp;at=2026-11-20T23:00:00.000Z");
     assert_eq!(step(live.text(), "an-hour-later"), None);
     assert_eq!(step(live.text(), "incident-after"), None);

@@ -20,6 +20,8 @@ pub(super) struct Travel {
     from: i64,
     to: i64,
     at: i64,
+    /// This moment, as one of the past: the page stays as it is.
+    here: String,
     /// What the field for a moment says, and its bounds.
     field: String,
     first: String,
@@ -67,6 +69,7 @@ impl Travel {
             from: window.from().0,
             to: window.to().0,
             at: at.floor(MINUTE_MS).clamp(window.from(), window.to()).0,
+            here: query.with(&[("at", Some(&at.floor(SECOND_MS).to_string()))]),
             field: zone.field_to_the_second(at),
             first: zone.field_to_the_second(told.ceil(SECOND_MS)),
             last: zone.field_to_the_second(now),
