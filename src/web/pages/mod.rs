@@ -11,6 +11,7 @@ mod public;
 mod query;
 pub(in crate::web) mod review;
 mod service;
+mod service_changes;
 mod service_uptime;
 mod services;
 mod shown;

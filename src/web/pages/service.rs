@@ -4,6 +4,7 @@ use super::{
     Page, PageError,
     frame::{self, Framing},
     query::{Query, RANGES},
+    service_changes::{self, ChangeRow},
     service_uptime::{UptimeShown, uptime_shown},
     shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
 };
@@ -20,7 +21,7 @@ use crate::{
     },
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError, StoredService},
     web::{
-        chart::{CheckChart, History, HistoryChart, PhaseChart},
+        chart::{CheckChart, History, HistoryChart, NoteMark, PhaseChart, Said},
         site::Site,
         view::View,
         words,
@@ -65,6 +66,11 @@ struct Content {
     outages_more: bool,
     gaps: Vec<GapRow>,
     maintenance: Vec<MaintenanceRow>,
+    /// Changes of the settings: marks below the chart, and a list.
+    marks: Vec<NoteMark>,
+    changes: Vec<ChangeRow>,
+    /// Maintenance, to be said over the chart.
+    announced: Vec<Said>,
     checks: Checks,
 }
 
@@ -134,6 +140,11 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// Whether a window of maintenance is one of this service, and counts.
+    fn in_maintenance(&self, one: &Maintenance) -> bool {
+        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&self.stored.name))
+    }
+
     /// How often it is checked, in milliseconds.
     pub(super) fn interval_ms(&self) -> i64 {
         self.now.as_ref().map_or(self.stored.interval_ms, |now| now.service.cadence.interval_ms)
@@ -212,7 +223,15 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
     let columns = reader.phases(id, window, column_ms, SAMPLE)?;
     let range = range(view, subject, query, window);
     let rows = outages.iter().map(|outage| outage_row(site, view, outage, zone)).collect::<Result<Vec<_>, _>>()?;
+    let notes = service_changes::notes(site, view, subject, window)?;
+    let drawn = history.as_ref().map(|h| (h.from, h.to)).or(dots.as_ref().map(|d| (d.from, d.to)));
+    let drawn = drawn.and_then(|(from, to)| Window::new(UnixMs(from), UnixMs(to))).unwrap_or(window);
+    let log = reader.maintenance_log(Some(window))?;
+    let log: Vec<&Maintenance> = log.iter().filter(|one| subject.in_maintenance(one)).collect();
     Ok(Content {
+        marks: NoteMark::lay(drawn, &notes),
+        changes: service_changes::rows(&notes, view, zone),
+        announced: Said::lay(drawn, service_changes::maintenance_said(&log, zone)),
         name: subject.stored.name.clone(),
         group: subject.stored.group.clone(),
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),
@@ -240,7 +259,7 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
                 open: gap.to.is_none(),
             })
             .collect(),
-        maintenance: maintenance_rows(site, subject, window, zone, now)?,
+        maintenance: maintenance_rows(&log, zone, now),
         uptime: uptime_shown(site, view, subject, &uptime, window, watched_from, zone)?,
         outages: rows,
         checks: checks(site, view, subject, query, window)?,
@@ -249,25 +268,15 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
 }
 
 /// The maintenance that reaches into the range, newest first.
-fn maintenance_rows(
-    site: &Site,
-    subject: &Subject,
-    window: Window,
-    zone: Zone,
-    now: UnixMs,
-) -> Result<Vec<MaintenanceRow>, StoreError> {
-    let log = site.reader.maintenance_log(Some(window))?;
-    let mine = |one: &Maintenance| {
-        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&subject.stored.name))
-    };
-    let row = |one: &Maintenance| MaintenanceRow {
+fn maintenance_rows(log: &[&Maintenance], zone: Zone, now: UnixMs) -> Vec<MaintenanceRow> {
+    let row = |one: &&Maintenance| MaintenanceRow {
         from: zone.dated(one.window.from(), now),
         to: zone.dated(one.window.to(), now),
         lasts: words::duration(one.window.length_ms()),
         reason: one.reason.clone(),
         by_hand: one.source == Source::Hand,
     };
-    Ok(log.iter().rev().filter(|one| mine(one)).take(20).map(row).collect())
+    log.iter().rev().take(20).map(row).collect()
 }
 
 /// What is the case with this service, or was.
