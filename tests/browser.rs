@@ -290,8 +290,9 @@ async fn services_are_found_while_one_types() {
     let running = demonstration().await;
     let browser = Browser::open(DESK).await;
     browser.go(&running.page("/dashboard")).await;
-    let field = browser.find("#q").await;
-    field.send_keys("redis").await.unwrap();
+    // To whatever has the focus: the page may renew itself meanwhile, and gives it back.
+    browser.click_on(thirtyfour::By::Css("#q")).await;
+    browser.driver.action_chain().send_keys("redis").perform().await.unwrap();
     let shown = "return [...document.querySelectorAll('tr[data-service]')].filter(r => r.offsetParent).map(r => r.dataset.service)";
     assert_eq!(browser.run(shown).await, serde_json::json!(["redis"]));
     assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("?q=redis"));

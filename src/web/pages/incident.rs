@@ -179,7 +179,7 @@ fn content(site: &Site, id: i64, zone: Zone, view: &View) -> Result<Found, Store
     changes.retain(|change| change.at < now || !view.past);
     let with = view.outages(reader.failed_with(&outage)?);
     let drawn_outage = shown::as_seen(view, &outage);
-    let spans = spans(&drawn_outage, now);
+    let spans = spans(&drawn_outage, view);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
     for (i, (window, heading)) in spans.into_iter().enumerate() {
@@ -271,13 +271,15 @@ fn content(site: &Site, id: i64, zone: Zone, view: &View) -> Result<Found, Store
 }
 
 /// The stretches that are drawn: the whole, or the two ends of a long one.
-fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
+fn spans(outage: &Outage, view: &View) -> Vec<(Window, String)> {
+    let now = view.at;
     let (start, end) = (outage.started_at, outage.ended_at.unwrap_or(now));
     let window = |from: UnixMs, to: UnixMs| Window::new(from, to.min(now.plus(1)));
     if end.since(start) <= WHOLE_MS {
         let to = outage.ended_at.map_or(now, |end| end.plus(AROUND_MS));
         let heading = match outage.ended_at {
             Some(_) => "Every check, from 5 minutes before to 5 after",
+            None if view.past => "Every check, from 5 minutes before until then",
             None => "Every check, from 5 minutes before until now",
         };
         return window(start.plus(-AROUND_MS), to).map(|w| (w, heading.to_owned())).into_iter().collect();

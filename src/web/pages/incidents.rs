@@ -115,7 +115,9 @@ fn content(
         if let Some(name) = truth.rest.strip_suffix(" is down") {
             truth.rest = format!("{name} was down");
         }
-        shown::past_words(&mut after);
+        if outages.is_empty() {
+            shown::past_words(&mut after);
+        }
     }
     let current = query.get("window");
     let clean =
