@@ -127,7 +127,8 @@ const page = (() => {
       put(next);
       freshAt = Date.now();
       pause = pace();
-      live("Live", false);
+      // The address may have become one of the past meanwhile.
+      if (fresh()) live("Live", false);
     } catch {
       // Something else was asked for meanwhile.
       if (mine !== asked) return;
