@@ -13,7 +13,7 @@
 //! | `demo` | 8 | a demonstration: servers that misbehave on a script, and a plausible past |
 //! | `init` | 9 | process 1 of a container: passes signals on, buries orphans |
 //! | `app` | 7 | wiring, and the order of start and stop |
-//! | `web` | 6 | router, JSON interface (`api`), pages, `chart` (pure geometry), connections |
+//! | `web` | 6 | router, JSON interface (`api`), pages, `view` (what was known at a moment), `chart` (pure geometry), connections |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
 //! | `alerts` | 5 | the loop that empties the outbox |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |

@@ -1,6 +1,7 @@
-// The pages work without this. With it they stay fresh, durations tick, charts say exact values and zoom, and the
-// list of services is filtered while one types. No framework, no request to anywhere but here.
-(() => {
+// The pages work without this. With it they stay fresh, durations tick, the list of services is filtered while one
+// types, charts say exact values (charts.js) and one travels through the past (travel.js). One file for the browser, no
+// framework, no request to anywhere but here.
+const page = (() => {
   "use strict";
   const body = document.body;
   const base = body.dataset.base;
@@ -24,16 +25,17 @@
       if (document.cookie.includes("tz=") && !sessionStorage.getItem("zone-asked")) {
         sessionStorage.setItem("zone-asked", zone);
         location.reload();
-        return;
+        return null;
       }
     }
   }
 
-  $$("input[name=theme]").forEach((input) => input.addEventListener("change", () => {
-    remember("theme", input.value);
-    if (input.value) document.documentElement.dataset.theme = input.value;
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("input[name=theme]")) return;
+    remember("theme", event.target.value);
+    if (event.target.value) document.documentElement.dataset.theme = event.target.value;
     else delete document.documentElement.dataset.theme;
-  }));
+  });
 
   // ---- Durations that tick
   const skew = Date.now() - Number(body.dataset.now);
@@ -83,8 +85,8 @@
 
   const busy = () => {
     const active = document.activeElement;
-    const typing = active && active.matches("input:not([type=radio]), select, textarea") && active.id !== "q";
-    return typing || $("details.pick[open]") || pressed || dragging || !getSelection().isCollapsed;
+    const typing = active && active.matches("input:not([type=radio], [type=range]), select, textarea") && active.id !== "q";
+    return typing || $("details.pick[open]") || pressed || !getSelection().isCollapsed;
   };
 
   function live(word, cut) {
@@ -93,47 +95,96 @@
     $("[data-live-word]", connection).textContent = word;
   }
 
-  async function refresh() {
-    clearTimeout(timer);
-    if (document.hidden || busy()) return later();
+  const fresh = () => "refresh" in body.dataset;
+
+  async function ask(address) {
     asked?.abort();
     asked = new AbortController();
-    const limit = setTimeout(() => asked.abort(), 15000);
+    const mine = asked;
+    const limit = setTimeout(() => mine.abort(), 15000);
     try {
-      const answer = await fetch(location.href, { signal: asked.signal, headers: { accept: "text/html" } });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const answer = await fetch(address, { signal: mine.signal, headers: { accept: "text/html" } });
+      const text = await answer.text();
+      return { mine, ok: answer.ok, status: answer.status, next: new DOMParser().parseFromString(text, "text/html") };
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  async function refresh() {
+    clearTimeout(timer);
+    // What is over is not asked for again.
+    if (!fresh()) return;
+    if (document.hidden || busy()) return later();
+    let mine = null;
+    try {
+      const asking = ask(location.href);
+      mine = asked;
+      const { ok, status, next } = await asking;
+      if (mine !== asked) return;
+      if (!ok) throw new Error(String(status));
       if (busy()) return later();
       put(next);
       freshAt = Date.now();
       pause = pace();
-      live("Live", false);
+      // The address may have become one of the past meanwhile.
+      if (fresh()) live("Live", false);
     } catch {
+      // Something else was asked for meanwhile.
+      if (mine !== asked) return;
       pause = Math.min(pause * 1.6, 60000);
       const since = new Date(freshAt).toLocaleTimeString([], { hour12: false });
       live(`Not live since ${since}. Trying again in ${Math.round(pause / 1000)}${NBSP}s`, true);
-    } finally {
-      clearTimeout(limit);
     }
     schedule();
   }
 
   // What is over does not change by the clock, only by what is told.
-  const told = body.dataset.refresh === "told";
-  const later = () => { timer = setTimeout(refresh, pause); };
-  const schedule = () => { if (!told || !streaming) later(); };
+  const told = () => body.dataset.refresh === "told";
+  const later = () => {
+    clearTimeout(timer);
+    if (fresh()) timer = setTimeout(refresh, pause);
+  };
+  const schedule = () => { if (!told() || !streaming) later(); };
+
+  // Shows what another address has, in this page; also when it is the page that says why there is nothing.
+  async function show(address) {
+    const asking = ask(address);
+    const mine = asked;
+    try {
+      const { next } = await asking;
+      if (mine !== asked) return;
+      put(next);
+      freshAt = Date.now();
+      wake();
+    } catch {
+      // The browser says what is wrong.
+      if (mine === asked) location.assign(address);
+    }
+  }
+
+  let listening = false;
+  function wake() {
+    if (!fresh()) return clearTimeout(timer);
+    live("Live", false);
+    pause = pace();
+    schedule();
+    if (!listening) listen(5000);
+    listening = true;
+  }
 
   // One stream a page. The browser comes back by itself and says what it heard last; where it gives up, we try again.
   function listen(after) {
     const stream = new EventSource(`${base}/api/v1/events?events=status,incident`);
     const soon = () => {
       clearTimeout(timer);
+      if (!fresh()) return;
       // Not all open pages at the very same moment.
       timer = setTimeout(refresh, 50 + Math.random() * 250);
     };
     stream.addEventListener("open", () => {
       streaming = true;
-      if (told) soon();
+      if (told()) soon();
     });
     for (const kind of ["status", "incident", "reset"]) stream.addEventListener(kind, soon);
     stream.addEventListener("error", () => {
@@ -160,8 +211,16 @@
     const scrolled = $$("main .scroll, main .chips").map((element) => element.scrollLeft);
     const before = $("[data-live=truth]")?.className + ($("[data-live=truth] em")?.firstChild?.textContent ?? "");
     $("#main").replaceWith(next.querySelector("#main"));
-    const word = next.querySelector("[data-live-text]");
-    if (word) $("[data-live-text]").replaceWith(word);
+    // Around it, each part that the other page has too.
+    for (const part of $$("[data-swap]")) {
+      const other = next.querySelector(`[data-swap="${part.dataset.swap}"]`);
+      if (other) part.replaceWith(other);
+    }
+    for (const mark of ["past", "refresh"]) {
+      if (mark in next.body.dataset) body.dataset[mark] = next.body.dataset[mark];
+      else delete body.dataset[mark];
+    }
+    for (const swapper of swappers) swapper(next);
     document.title = next.title;
     $$("main details").forEach((details, i) => { details.open = open[i] ?? details.open; });
     $$("main .scroll, main .chips").forEach((element, i) => { element.scrollLeft = scrolled[i] ?? 0; });
@@ -211,125 +270,22 @@
     timer = setTimeout(refresh, 400);
   }
 
-  // ---- Charts: exact values by hovering, a closer look by dragging
-  let dragging = false;
   const stored = new Map();
 
+  // What the interface answers, asked for once. What failed is asked for again.
   function fetched(address) {
     if (!stored.has(address)) {
       if (stored.size > 20) stored.clear();
-      stored.set(address, fetch(address).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null));
+      const answer = fetch(address).then((found) => (found.ok ? found.json() : null)).catch(() => null);
+      stored.set(address, answer);
+      answer.then((found) => { if (found === null) stored.delete(address); });
     }
     return stored.get(address);
   }
 
-  const api = (chart, what, more) => {
-    const iso = (ms) => new Date(Number(ms)).toISOString();
-    const service = encodeURIComponent(chart.dataset.service);
-    const range = `from=${iso(chart.dataset.from)}&to=${iso(chart.dataset.to)}`;
-    return fetched(`${base}/api/v1/services/${service}/${what}?${range}&${more}`);
-  };
-
-  const zone = () => (body.dataset.zone ? { timeZone: body.dataset.zone } : {});
-  const clock = (ms, exact) => {
-    const parts = { ...zone(), weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
-    if (exact) parts.fractionalSecondDigits = 3;
-    return new Date(ms).toLocaleString("en-GB", parts);
-  };
-  const took = (ms) => (ms === null || ms === undefined ? "–" : ms < 9.95 ? ms.toFixed(1) + NBSP + "ms" : Math.round(ms) + NBSP + "ms");
-
-  async function valueAt(chart, ms) {
-    if (chart.dataset.chart === "checks") {
-      const checks = (await api(chart, "checks", "limit=1000"))?.items;
-      if (!checks?.length) return null;
-      const nearest = checks.reduce((a, b) => (Math.abs(Date.parse(a.at) - ms) <= Math.abs(Date.parse(b.at) - ms) ? a : b));
-      const at = Date.parse(nearest.at);
-      const said = nearest.failure?.message ?? nearest.note?.message ?? (nearest.http_status ? `HTTP ${nearest.http_status}` : "");
-      return { at, text: `${clock(at, true)}: ${nearest.outcome}, ${took(nearest.response_time_ms)}${said ? ", " + said : ""}` };
-    }
-    const history = await api(chart, "history", "buckets=336");
-    if (!history) return null;
-    const from = Date.parse(history.from);
-    const bucket = history.buckets[Math.floor((ms - from) / history.bucket_ms)];
-    if (!bucket) return null;
-    const words = [`${clock(Date.parse(bucket.from))}: p50 ${took(bucket.p50_ms)}, p95 ${took(bucket.p95_ms)}, slowest ${took(bucket.max_ms)}`];
-    if (bucket.down_ms) words.push(`down ${duration(bucket.down_ms, 2)}`);
-    if (bucket.degraded_ms) words.push(`degraded ${duration(bucket.degraded_ms, 2)}`);
-    if (bucket.gap_ms) words.push(`not observed ${duration(bucket.gap_ms, 2)}`);
-    return { at: Date.parse(bucket.from) + history.bucket_ms / 2, text: words.join(", ") };
-  }
-
-  const share = (chart, event) => {
-    const box = chart.getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-  };
-  const moment = (chart, part) => Number(chart.dataset.from) + part * (Number(chart.dataset.to) - Number(chart.dataset.from));
-
-  function chartOf(chart) {
-    const readout = chart.closest("section, figure, .split")?.querySelector("[data-readout]");
-    const usual = readout?.textContent;
-    const cursor = $("[data-cursor]", chart);
-    const selection = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    selection.setAttribute("class", "selection");
-    selection.setAttribute("y", chart.dataset.top);
-    selection.setAttribute("height", String(Number(chart.dataset.bottom) - Number(chart.dataset.top)));
-    selection.setAttribute("visibility", "hidden");
-    chart.append(selection);
-    let start = null;
-    let last = 0;
-
-    async function look(part) {
-      const mine = ++last;
-      const value = await valueAt(chart, moment(chart, part));
-      if (!value || mine !== last) return;
-      const x = `${(100 * (value.at - Number(chart.dataset.from))) / (Number(chart.dataset.to) - Number(chart.dataset.from))}%`;
-      cursor?.setAttribute("x1", x);
-      cursor?.setAttribute("x2", x);
-      cursor?.setAttribute("visibility", "visible");
-      if (readout) readout.textContent = value.text;
-    }
-    chart.addEventListener("pointermove", (event) => {
-      const part = share(chart, event);
-      if (start !== null) {
-        selection.setAttribute("x", `${100 * Math.min(start, part)}%`);
-        selection.setAttribute("width", `${100 * Math.abs(part - start)}%`);
-        selection.setAttribute("visibility", "visible");
-      } else if (event.pointerType === "mouse") look(part);
-    });
-    chart.addEventListener("pointerleave", () => {
-      last += 1;
-      cursor?.setAttribute("visibility", "hidden");
-      if (readout && start === null) readout.textContent = usual;
-    });
-    if (!("zoom" in chart.dataset)) return;
-    chart.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || event.pointerType === "touch") return;
-      event.preventDefault();
-      start = share(chart, event);
-      dragging = true;
-      chart.setPointerCapture(event.pointerId);
-    });
-    const release = (event) => {
-      if (start === null) return;
-      const [a, b] = [start, share(chart, event)].sort((x, y) => x - y);
-      start = null;
-      dragging = false;
-      selection.setAttribute("visibility", "hidden");
-      const [from, to] = [moment(chart, a), moment(chart, b)];
-      // A click is no drag, and less than two seconds show nothing.
-      if (event.type === "pointercancel" || b - a < 0.005 || to - from < 2000) return;
-      const address = new URL(`${location.origin}${base}/dashboard/services/${encodeURIComponent(chart.dataset.service)}`);
-      const tz = new URL(location.href).searchParams.get("tz");
-      if (tz) address.searchParams.set("tz", tz);
-      address.searchParams.set("from", new Date(from).toISOString());
-      address.searchParams.set("to", new Date(to).toISOString());
-      location.assign(address);
-    };
-    chart.addEventListener("pointerup", release);
-    chart.addEventListener("pointercancel", release);
-  }
-
   // ---- What has to be done again whenever the page was replaced
+  const dressers = [];
+  const swappers = [];
   function dress() {
     tick();
     filter();
@@ -343,10 +299,10 @@
     }));
     $$("[data-submit]").forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
     // Empty fields make long addresses.
-    $$("main form:not([method=post])").forEach((form) => form.addEventListener("submit", () => {
+    $$("main form:not([method=post]), .travel form").forEach((form) => form.addEventListener("submit", () => {
       $$("input, select", form).forEach((field) => { if (!field.value) field.disabled = true; });
     }));
-    $$("svg[data-service]").forEach(chartOf);
+    for (const dresser of dressers) dresser();
     $$("[data-print]").forEach((button) => {
       button.hidden = false;
       button.addEventListener("click", () => print());
@@ -375,16 +331,17 @@
   addEventListener("pageshow", (event) => {
     // Coming back: fields that were left out of an address are there again.
     $$("main form input, main form select").forEach((field) => { field.disabled = false; });
-    if (event.persisted && "refresh" in body.dataset) refresh();
+    if (event.persisted) refresh();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && "refresh" in body.dataset && Date.now() - freshAt > WITHOUT_STREAM) refresh();
+    if (!document.hidden && Date.now() - freshAt > WITHOUT_STREAM) refresh();
   });
-  setInterval(tick, 1000);
-  dress();
-  if ("refresh" in body.dataset) {
-    live("Live", false);
-    schedule();
-    listen(5000);
+
+  function start() {
+    setInterval(tick, 1000);
+    dress();
+    wake();
   }
+
+  return { $, $$, NBSP, body, base, duration, fetched, dressers, swappers, show, busy, start };
 })();

@@ -1,5 +1,7 @@
 //! The dashboard in a real browser.
 
+mod travel;
+
 use crate::support::{
     browser::{Browser, DESK, PHONE, Screen},
     target::{Does, Target},
@@ -133,8 +135,12 @@ async fn the_four_jobs_are_done_on_a_phone_and_no_page_is_wider_than_it() {
     do_the_four_jobs(PHONE, "phone").await;
     let running = demonstration().await;
     let browser = Browser::open(PHONE).await;
+    let incident = &running.get("/api/v1/incidents?status=resolved").await["items"][0];
+    let then = format!("?at={}", incident["confirmed_at"].as_str().unwrap());
     for path in [
         "/dashboard",
+        &format!("/dashboard{then}"),
+        &format!("/dashboard/services/api{then}"),
         "/dashboard/incidents",
         "/dashboard/incidents/1",
         "/dashboard/services/api",
@@ -233,23 +239,51 @@ async fn a_service_named_like_a_script_is_harmless_on_every_page() {
     running.app.stop().await;
 }
 
+/// Has an open page renew itself now, and returns when it has: the mark on the old content is gone.
+async fn renewed(browser: &Browser) {
+    browser.run("document.querySelector('#main').dataset.mark = 'old'; return null").await;
+    browser.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })); return null").await;
+    browser.until_true("return !('mark' in document.querySelector('#main').dataset)").await;
+}
+
+/// The middle of a thing, in whole pixels of the window.
+async fn middle(browser: &Browser, css: &str) -> (i64, i64) {
+    let script = format!(
+        "const box = document.querySelector('{css}').getBoundingClientRect();
+         return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]"
+    );
+    let found = browser.run(&script).await;
+    (found[0].as_i64().unwrap(), found[1].as_i64().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chart_says_exact_values_and_is_looked_at_more_closely_by_dragging() {
     let running = demonstration().await;
     let browser = Browser::open(DESK).await;
     browser.go(&running.page("/dashboard/services/api?window=7d")).await;
-    let chart = browser.find("svg[data-chart=history]").await;
-    browser.driver.action_chain().move_to_element_center(&chart).perform().await.unwrap();
+    // By its place, not by its element: the page may renew itself meanwhile.
+    let (x, y) = middle(&browser, "svg[data-chart=history]").await;
+    browser.driver.action_chain().move_to(x, y).perform().await.unwrap();
     browser.until("[data-readout]", "p50").await;
-    let drag = browser.driver.action_chain().move_to_element_with_offset(&chart, -50, 0).click_and_hold();
-    drag.move_by_offset(100, 0).release().perform().await.unwrap();
-    browser.until(".pick", "to").await;
+    // The page renews itself under a pointer that rests: what it reads stays.
+    renewed(&browser).await;
+    assert!(browser.text("[data-readout]").await.contains("p50"));
+    assert_eq!(
+        browser.run("return document.querySelector('[data-cursor]').getAttribute('visibility')").await,
+        "visible"
+    );
+    // And ends when the pointer leaves.
+    browser.driver.action_chain().move_to(x, y - 400).perform().await.unwrap();
+    browser.until("[data-readout]", "One step is 30 min.").await;
+    let drag = browser.driver.action_chain().move_to(x - 50, y).click_and_hold();
+    drag.move_to(x + 50, y).release().perform().await.unwrap();
+    browser.until_true("return new URLSearchParams(location.search).has('from')").await;
     let address = browser.driver.current_url().await.unwrap();
     let times: Vec<_> = address.query_pairs().filter(|(name, _)| name == "from" || name == "to").collect();
     assert_eq!(times.len(), 2, "{address}");
     // And back.
     browser.driver.back().await.unwrap();
-    assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("window=7d"));
+    browser.until_true("return location.search === '?window=7d'").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
     running.app.stop().await;
@@ -260,8 +294,9 @@ async fn services_are_found_while_one_types() {
     let running = demonstration().await;
     let browser = Browser::open(DESK).await;
     browser.go(&running.page("/dashboard")).await;
-    let field = browser.find("#q").await;
-    field.send_keys("redis").await.unwrap();
+    // To whatever has the focus: the page may renew itself meanwhile, and gives it back.
+    browser.click_on(thirtyfour::By::Css("#q")).await;
+    browser.driver.action_chain().send_keys("redis").perform().await.unwrap();
     let shown = "return [...document.querySelectorAll('tr[data-service]')].filter(r => r.offsetParent).map(r => r.dataset.service)";
     assert_eq!(browser.run(shown).await, serde_json::json!(["redis"]));
     assert!(browser.driver.current_url().await.unwrap().as_str().ends_with("?q=redis"));
@@ -279,6 +314,9 @@ async fn services_are_found_while_one_types() {
 async fn no_page_breaks_a_rule_of_accessibility() {
     let running = demonstration().await;
     let mut broken = Vec::new();
+    // When an incident was open.
+    let incident = &running.get("/api/v1/incidents?status=resolved").await["items"][0];
+    let then = |page: &str| format!("{page}?at={}", incident["confirmed_at"].as_str().unwrap());
     for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
         let browser = Browser::open(screen).await;
         for path in [
@@ -294,6 +332,9 @@ async fn no_page_breaks_a_rule_of_accessibility() {
             "/dashboard/review",
             "/dashboard/wall",
             "/dashboard/services/nothing",
+            &then("/dashboard"),
+            &then("/dashboard/services/api"),
+            &then("/dashboard/incidents"),
         ] {
             browser.go(&running.page(path)).await;
             browser.run(&format!("document.documentElement.dataset.theme = '{theme}'")).await;

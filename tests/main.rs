@@ -26,3 +26,4 @@ mod scheduler;
 mod since;
 mod store;
 mod support;
+mod travel;

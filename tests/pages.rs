@@ -7,7 +7,10 @@ use crate::support::{
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     config::Published,
-    domain::{service::Service, time::UnixMs},
+    domain::{
+        service::{Cadence, Service},
+        time::UnixMs,
+    },
     web::site::Site,
 };
 use std::sync::Arc;
@@ -171,6 +174,31 @@ async fn an_outage_is_drawn_at_its_true_extent_however_short_and_a_gap_as_a_gap(
     // The year before it was watched, and the gap.
     let chart = answer.text().split("data-chart=\"history\"").nth(1).unwrap().split("</figure>").next().unwrap();
     assert_eq!(chart.matches("class=\"f-page\"").count(), 2, "{chart}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chart_says_when_its_settings_changed_and_from_what() {
+    let history = seen(&[("web", ".....")], s(43)).await;
+    let cadence = Cadence { interval_ms: 60_000, ..service("web").cadence };
+    let mut history = history.restart(vec![Service { cadence, critical: false, ..service("web") }]).await;
+    history.checks("web", s(50), "..");
+    history.committed().await;
+    history.at(s(120));
+    let site = history.site();
+    for window in ["1h", "30d"] {
+        let answer = get(&site, &format!("/dashboard/services/web?window={window}")).await;
+        let said = words(&answer);
+        assert!(said.contains("Changes in this range Mon 16 Nov, 00:00:43"), "{said}");
+        assert!(said.contains("checked every 1 min instead of 10 s, no longer critical"), "{said}");
+        // Over the chart the same, and to be found by the script.
+        assert_eq!(answer.text().matches("data-said=\"checked every 1\u{a0}min instead of 10\u{a0}s").count(), 1);
+        assert!(said.contains("settings changed"), "{said}");
+    }
+    // What it was set to at first is no change; nor is one known that came later, nor one of another range.
+    for query in ["window=1h&at=2026-11-16T00:00:42Z", "from=2026-11-16T00:01:00Z"] {
+        let said = page(&site, &format!("/dashboard/services/web?{query}")).await;
+        assert!(!said.contains("Changes in this range") && !said.contains("settings changed"), "{query}: {said}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

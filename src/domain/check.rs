@@ -295,6 +295,13 @@ pub struct CheckResult {
     pub recheck: bool,
 }
 
+impl CheckResult {
+    /// When it was known: when the check ended, in whole milliseconds.
+    pub fn known_at(&self) -> UnixMs {
+        self.at.plus(i64::from(self.latency_us.unwrap_or(0)).div_euclid(1000))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,14 @@ pub struct OutageTimes {
     pub ended_at: Option<UnixMs>,
 }
 
+impl OutageTimes {
+    /// What was known of them at a moment: neither a confirmation nor an end that came later.
+    pub fn known_at(self, at: UnixMs) -> OutageTimes {
+        let known = |moment: Option<UnixMs>| moment.filter(|moment| *moment <= at);
+        OutageTimes { confirmed_at: known(self.confirmed_at), ended_at: known(self.ended_at), ..self }
+    }
+}
+
 /// The figures of one service over one window. Percentages are 0 to 100, rounded down at four decimals.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Uptime {

@@ -448,5 +448,5 @@ impl Context<'_> {
 
 /// When a result was known: its start and what it took.
 pub(super) fn known_at(result: &CheckResult) -> UnixMs {
-    result.at.plus(i64::from(result.latency_us.unwrap_or(0)).div_euclid(1000))
+    result.known_at()
 }

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod backup;
+mod changes;
 mod commit;
 mod departure;
 mod error;
@@ -17,6 +18,7 @@ mod notes;
 mod outages;
 mod outbox;
 mod past;
+mod reach;
 mod reader;
 mod rebuild;
 mod repair;
@@ -45,6 +47,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use backfill::Backfill;
 pub use backup::{Copied, Restored, Verified, backup, restore, verify};
+pub use changes::{Setting, SettingChange};
 pub use commit::Record;
 pub use error::{Result, StoreError};
 pub use glance::Glance;

@@ -5,6 +5,7 @@
 
 use super::{
     Result,
+    changes::{self, Setting},
     commit::known_at,
     maintenance::{self, Which},
     outages, results, retention,
@@ -41,34 +42,9 @@ pub enum Then {
 /// The settings of one service over time.
 struct Settings(Vec<(UnixMs, Setting)>);
 
-#[derive(Clone, Copy)]
-struct Setting {
-    enabled: bool,
-    interval_ms: i64,
-    timeout_ms: i64,
-    thresholds: Thresholds,
-    degraded_after_ms: Option<i64>,
-    critical: Option<bool>,
-}
-
 impl Settings {
     fn of(conn: &Connection, service: ServiceId) -> Result<Settings> {
-        let mut statement = conn.prepare_cached(
-            "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
-             FROM setting WHERE service_id = ?1 ORDER BY since",
-        )?;
-        let rows = statement.query_map([service.0], |r| {
-            let setting = Setting {
-                enabled: r.get(1)?,
-                interval_ms: r.get(2)?,
-                timeout_ms: r.get(3)?,
-                thresholds: Thresholds { failure: r.get(4)?, success: r.get(5)? },
-                degraded_after_ms: r.get(6)?,
-                critical: r.get(7)?,
-            };
-            Ok((UnixMs(r.get(0)?), setting))
-        })?;
-        Ok(Settings(rows.collect::<rusqlite::Result<_>>()?))
+        Ok(Settings(changes::settings(conn, service)?))
     }
 
     /// Those in force at `at`. Before the first ones the first hold.

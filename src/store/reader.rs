@@ -116,7 +116,8 @@ impl Reader {
             }
             None => Overlay::NONE,
         };
-        let counted = outages.iter().filter(|o| !whole(o).is_some_and(|w| maintenance.covers(w))).map(Outage::times);
+        let counted = outages.iter().filter(|o| !whole(o).is_some_and(|w| maintenance.covers(w)));
+        let counted = counted.map(|outage| outage.times().known_at(now));
         Ok(Uptime::new(window, &tally, counted))
     }
 

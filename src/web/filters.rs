@@ -2,7 +2,7 @@
 //! it lasted.
 
 use crate::{
-    domain::{check::Class, time::UnixMs, window::parse_duration},
+    domain::{check::Class, incident::Outage, time::UnixMs, window::parse_duration},
     store::Lasted,
 };
 
@@ -57,6 +57,12 @@ impl Filters {
     pub(super) fn lasted(&self, now: UnixMs) -> Option<Lasted> {
         let Filters { min_ms, max_ms, .. } = *self;
         (min_ms.is_some() || max_ms.is_some()).then_some(Lasted { min_ms, max_ms, now })
+    }
+
+    /// Whether an outage that is known up to `now` lasted as long as is wanted.
+    pub(super) fn hold(&self, outage: &Outage, now: UnixMs) -> bool {
+        let lasted = outage.duration_ms(now);
+        self.min_ms.is_none_or(|min| lasted >= min) && self.max_ms.is_none_or(|max| lasted <= max)
     }
 
     /// Whether everything passes.

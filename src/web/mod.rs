@@ -14,6 +14,7 @@ mod review;
 mod router;
 mod serve;
 pub mod site;
+mod view;
 pub(crate) mod words;
 mod zone;
 

@@ -2,9 +2,8 @@
 
 pub use super::{api::review::Form, review::Period, zone::Zone};
 
-use super::{Templates, api, pages, review::Review};
+use super::{Templates, api, pages, review::Review, view::View};
 use crate::{
-    board::Board,
     domain::time::UnixMs,
     store::{Reader, StoreError},
 };
@@ -32,7 +31,7 @@ pub fn write(
     form: Form,
     now: UnixMs,
 ) -> Result<Option<String>, ReportError> {
-    let Some(review) = Review::read(&Board::default(), objective, reader, period, now)? else { return Ok(None) };
+    let Some(review) = Review::read(&View::now(Vec::new(), now), objective, reader, period)? else { return Ok(None) };
     let text = match form {
         Form::Json => format!("{:#}\n", api::review::in_json(&review, now)),
         Form::Markdown => pages::review::markdown(&review, zone, now),

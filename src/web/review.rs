@@ -1,9 +1,9 @@
 //! A stretch of time looked back on: every service against the stretch before it, what went wrong together, what lasted
 //! longest. One set of figures for the page, the JSON, the Markdown and the file.
 
-use super::{site::Site, zone::Zone};
+use super::{site::Site, view::View, zone::Zone};
 use crate::{
-    board::{Board, ServiceId},
+    board::ServiceId,
     domain::{
         incident::{Gap, GapReason, Outage},
         time::{DAY_MS, HOUR_MS, UnixMs},
@@ -161,21 +161,22 @@ pub(crate) struct Review {
 }
 
 impl Review {
-    /// Looks back on a period. It blocks. `None` when it lies in the future. `objective` knows those of the services.
+    /// Looks back on a period, from the moment of the view. It blocks. `None` when it lies after that. `objective` knows
+    /// those of the services.
     pub(crate) fn read(
-        board: &Board,
+        view: &View,
         objective: &dyn Fn(&str) -> Option<f64>,
         reader: &Reader,
         period: Period,
-        now: UnixMs,
     ) -> Result<Option<Review>, StoreError> {
+        let now = view.at;
         let Some(window) = period.until(now) else { return Ok(None) };
         let mut services = Vec::new();
         let mut unobserved: Vec<Gap> = Vec::new();
         let stored = reader.services()?;
         let watched_from = stored.iter().map(|service| service.added_at).min();
         for stored in stored {
-            let watched = board.get(&stored.name);
+            let watched = view.get(&stored.name);
             // Who was not watched in it is not spoken of.
             if stored.removed_at.is_some_and(|at| at <= window.from()) || stored.added_at >= window.to() {
                 continue;
@@ -184,7 +185,7 @@ impl Review {
             if uptime.checks == 0 && watched.as_ref().is_none_or(|w| !w.service.enabled) {
                 continue;
             }
-            for gap in reader.gaps(stored.id, window, now)? {
+            for gap in view.gaps(reader.gaps(stored.id, window, now)?) {
                 if matches!(gap.why, GapReason::Off | GapReason::Suspended | GapReason::ClockStep)
                     && !unobserved.iter().any(|known| (known.from.since(gap.from)).abs() < 10 * 60_000)
                 {
@@ -203,18 +204,19 @@ impl Review {
         worst_first(&mut services);
         unobserved.sort_by_key(|gap| std::cmp::Reverse(gap.to.unwrap_or(now).since(gap.from)));
         let filter = OutageFilter { window: Some(window), kind: OutageKind::Incidents, ..OutageFilter::default() };
-        let mut incidents = reader.outages(&filter, None, OUTAGES)?;
+        let mut incidents = view.outages(reader.outages(&filter, None, OUTAGES)?);
+        incidents.retain(Outage::is_incident);
         incidents.sort_by_key(|outage| std::cmp::Reverse(outage.duration_ms(now)));
         incidents.truncate(LONGEST);
         let longest = incidents
             .into_iter()
             .map(|outage| {
-                let with = reader.failed_with(&outage)?;
+                let with = view.outages(reader.failed_with(&outage)?);
                 Ok((outage, with))
             })
             .collect::<Result<_, StoreError>>()?;
-        let mut certificates: Vec<Ending> = board
-            .all()
+        let mut certificates: Vec<Ending> = view
+            .services
             .iter()
             .filter_map(|s| Some(Ending { service: s.service.name.clone(), at: s.certificate_expires_at? }))
             .filter(|ending| ending.at.since(now) < CERTIFICATE_DAYS * DAY_MS)
@@ -242,10 +244,10 @@ impl Review {
         mean(self.services.iter().map(|s| (s.uptime.mttd_ms, s.uptime.incidents)))
     }
 
-    /// The same, of what the site watches.
-    pub(crate) fn of(site: &Site, period: Period, now: UnixMs) -> Result<Option<Review>, StoreError> {
-        let objective = |name: &str| site.board.get(name).and_then(|s| s.service.objective);
-        Review::read(&site.board, &objective, &site.reader, period, now)
+    /// The same, of what was watched.
+    pub(crate) fn of(site: &Site, view: &View, period: Period) -> Result<Option<Review>, StoreError> {
+        let objective = |name: &str| view.get(name).and_then(|s| s.service.objective);
+        Review::read(view, &objective, &site.reader, period)
     }
 
     /// Services that have an objective, and how many of them missed it.

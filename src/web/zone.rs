@@ -98,6 +98,11 @@ impl Zone {
         self.say(at, "%Y-%m-%dT%H:%M")
     }
 
+    /// The same to the second, for a field that takes seconds.
+    pub(crate) fn field_to_the_second(self, at: UnixMs) -> String {
+        self.say(at, "%Y-%m-%dT%H:%M:%S")
+    }
+
     /// Reads RFC 3339, or a date or date and time of this zone.
     pub fn read(self, text: &str) -> Option<UnixMs> {
         if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {

@@ -184,6 +184,19 @@ impl Browser {
         panic!("{css} never said “{wanted}”, but “{last}”");
     }
 
+    /// Waits until a script returns `true`, half a minute at most; also across a change of the page.
+    pub(crate) async fn until_true(&self, script: &str) {
+        for _ in 0..300 {
+            if let Ok(said) = self.driver.execute(script, vec![]).await
+                && said.json() == &Value::Bool(true)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("never true on {}: {script}", self.driver.current_url().await.unwrap());
+    }
+
     /// What axe-core says against the page: a line for each rule that is broken, with the first place.
     pub(crate) async fn violations(&self) -> Vec<String> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/npm/node_modules/axe-core/axe.min.js");

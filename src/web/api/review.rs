@@ -11,6 +11,7 @@ use crate::{
         pages,
         review::{Period, Review},
         site::Site,
+        view::View,
         zone::Zone,
     },
 };
@@ -56,7 +57,7 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));
     }
     let period = week.or(month).or(free).unwrap_or_else(|| Period::last_week(now, zone));
-    let review = ask(&site, move |site| Review::of(site, period, now)).await?;
+    let review = ask(&site, move |site| Review::of(site, &View::now(site.board.all(), now), period)).await?;
     let Some(review) = review else {
         return Err(ApiError::window(format!("this time has not come yet: it is {now}")));
     };

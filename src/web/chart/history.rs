@@ -37,6 +37,8 @@ pub(crate) struct History<'a> {
     /// The first result ever: before it nothing was watched.
     pub(crate) watched_from: Option<UnixMs>,
     pub(crate) now: UnixMs,
+    /// `now` is a moment of the past.
+    pub(crate) past: bool,
     pub(crate) zone: Zone,
 }
 
@@ -283,7 +285,7 @@ fn flags(history: &History<'_>, axis: Axis) -> Vec<Flag> {
         let ms = outage.duration_ms(history.now);
         let text = match outage.ended_at {
             Some(_) => words::duration(ms),
-            None if outage.is_incident() => "down now".to_owned(),
+            None if outage.is_incident() => if history.past { "down then" } else { "down now" }.to_owned(),
             None => continue,
         };
         // What lasts now is what the reader came for.

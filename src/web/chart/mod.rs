@@ -10,10 +10,12 @@ mod days;
 mod history;
 mod matrix;
 mod normal;
+mod notes;
 mod onset;
 mod phases;
 mod spark;
 mod ticks;
+mod travel;
 
 pub(crate) use bounds::BoundsScale;
 pub(crate) use checks::CheckChart;
@@ -21,9 +23,11 @@ pub(crate) use days::{Days, month_labels};
 pub(crate) use history::{History, HistoryChart};
 pub(crate) use matrix::{HourRow, TogetherRow, day_labels};
 pub(crate) use normal::{NormalAxis, NormalBar};
+pub(crate) use notes::{Note, NoteMark};
 pub(crate) use onset::OnsetChart;
 pub(crate) use phases::{PhaseBar, PhaseChart};
 pub(crate) use spark::Spark;
+pub(crate) use travel::TravelChart;
 
 use crate::domain::{time::UnixMs, window::Window};
 use serde::Serialize;
@@ -64,6 +68,25 @@ impl Axis {
 pub(crate) struct Stretch {
     pub(crate) x: String,
     pub(crate) width: String,
+}
+
+/// A stretch of time in which something is the case, and what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Said {
+    pub(crate) x: String,
+    pub(crate) width: String,
+    pub(crate) text: String,
+}
+
+impl Said {
+    /// Those that reach into the window.
+    pub(crate) fn lay(window: Window, spans: Vec<(Window, String)>) -> Vec<Said> {
+        let lay = |(span, text): (Window, String)| {
+            let Stretch { x, width } = Axis(window).stretch(span.from(), span.to())?;
+            Some(Said { x, width, text })
+        };
+        spans.into_iter().filter_map(lay).collect()
+    }
 }
 
 /// A horizontal line and what it stands for.

@@ -25,7 +25,13 @@ const SCRIPT: Asset = Asset {
     stem: "script",
     extension: "js",
     content_type: "text/javascript; charset=utf-8",
-    text: include_str!("../../../templates/script.js"),
+    // Rooms of one program: what all of it needs, charts, travel, and the start.
+    text: concat!(
+        include_str!("../../../templates/script.js"),
+        include_str!("../../../templates/charts.js"),
+        include_str!("../../../templates/travel.js"),
+        "page?.start();\n",
+    ),
 };
 const ICON: Asset = Asset {
     stem: "icon",

@@ -6,6 +6,7 @@ use crate::{
     store::{OutageFilter, OutageKind},
     web::{
         forwarded::{Here, Reached},
+        view::View,
         words,
     },
 };
@@ -63,7 +64,7 @@ pub(super) async fn atom(Here(site): Here, reached: Reached) -> Page {
                     None if left => format!("{} was down when it was last checked: {why}", o.service),
                     None => format!("{} is down: {why}", o.service),
                 },
-                url: format!("{asked}{}", shown::incident_url("", o.id)),
+                url: format!("{asked}{}", View::now(Vec::new(), now).incident_url(o.id)),
                 published: o.started_at.to_string(),
                 updated: o.ended_at.or(o.confirmed_at).max(noted).unwrap_or(o.started_at).to_string(),
                 text: match o.ended_at {

@@ -6,10 +6,9 @@ use super::{
     shown::{self, Truth},
 };
 use crate::{
-    board::ServiceNow,
-    domain::{status::Overall, time::UnixMs},
+    domain::status::Overall,
     store::StoreError,
-    web::{site::Site, words, zone::Moment},
+    web::{site::Site, view::View, words, zone::Moment},
 };
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -119,8 +118,22 @@ struct Frame<'a> {
     /// also where nothing is told.
     ticks: bool,
     /// The moment of the past that it shows: nothing on it goes on.
-    past: Option<String>,
+    past: Option<Past>,
+    /// What links to other pages carry on: as a query, as more of a query, as fields of a form.
+    carried: String,
+    carried_more: String,
+    fields: Vec<(&'static str, String)>,
     version: &'static str,
+}
+
+/// A moment of the past, and the way out of it.
+#[derive(Serialize)]
+struct Past {
+    /// "16 November at 03:12:07"
+    said: String,
+    at: String,
+    /// The same page, now.
+    back: String,
 }
 
 #[derive(Serialize)]
@@ -151,24 +164,24 @@ pub(super) enum Live {
 pub(super) fn page(
     site: &Site,
     query: &Query,
-    now: UnixMs,
+    view: &View,
     framing: Framing,
     template: &str,
     content: impl Serialize,
 ) -> Result<Response, PageError> {
-    Ok(whole(text(site, query, now, framing, template, content)?.into_response()))
+    Ok(whole(text(site, query, view, framing, template, content)?.into_response()))
 }
 
 /// The text of a page.
 pub(super) fn text(
     site: &Site,
     query: &Query,
-    now: UnixMs,
+    view: &View,
     framing: Framing,
     template: &str,
     content: impl Serialize,
 ) -> Result<Html<String>, PageError> {
-    html(site, query, now, framing, template, content).map(Html).map_err(|error| {
+    html(site, query, view, framing, template, content).map(Html).map_err(|error| {
         tracing::error!("a page could not be made: {error:#}");
         PageError::broke()
     })
@@ -177,24 +190,6 @@ pub(super) fn text(
 /// A page with the headers that every page has.
 pub(super) fn whole(page: Response) -> Response {
     (no_store(), page).into_response()
-}
-
-/// Renders a page as it would have been at a moment of the past, at which the services stood like this.
-pub(super) fn page_then(
-    site: &Site,
-    query: &Query,
-    (at, services): (UnixMs, &[Arc<ServiceNow>]),
-    framing: Framing,
-    template: &str,
-    content: impl Serialize,
-) -> Result<Response, PageError> {
-    let mut frame = frame(site, query, at, framing, services);
-    (frame.past, frame.live, frame.ticks, frame.trouble) = (Some(at.to_string()), false, false, None);
-    let html = site.templates.render(template, frame, content).map_err(|error| {
-        tracing::error!("a page of the past could not be made: {error:#}");
-        PageError::broke()
-    })?;
-    Ok((no_store(), Html(html)).into_response())
 }
 
 fn age(ms: i64) -> String {
@@ -209,17 +204,21 @@ fn no_store() -> [(header::HeaderName, &'static str); 2] {
 fn html(
     site: &Site,
     query: &Query,
-    now: UnixMs,
+    view: &View,
     framing: Framing,
     template: &str,
     content: impl Serialize,
 ) -> Result<String, minijinja::Error> {
-    site.templates.render(template, frame(site, query, now, framing, &site.board.all()), content)
+    site.templates.render(template, frame(site, query, view, framing), content)
 }
 
-fn frame<'a>(site: &'a Site, query: &Query, now: UnixMs, framing: Framing, services: &[Arc<ServiceNow>]) -> Frame<'a> {
-    let last = services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
-    let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
+fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Frame<'a> {
+    let at = view.at;
+    let last = view.services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
+    let overall = Overall::of(view.services.iter().map(|s| (s.status(at), s.service.critical)));
+    let then = view.past.then_some(at);
+    let carried = query.carried(then);
+    let some = |mark: &str| if carried.is_empty() { String::new() } else { format!("{mark}{carried}") };
     Frame {
         title: framing.title,
         product: &site.title,
@@ -229,15 +228,22 @@ fn frame<'a>(site: &'a Site, query: &Query, now: UnixMs, framing: Framing, servi
         theme: query.theme,
         zone: query.zone.name(),
         zone_is_default: query.zone_is_default,
-        now: now.0,
-        last_result: last.map(|at| LastResult { moment: query.zone.moment(at, now), age: age(now.since(at)) }),
-        clock: query.zone.clock(now),
+        now: at.0,
+        last_result: last.map(|last| LastResult { moment: query.zone.moment(last, at), age: age(at.since(last)) }),
+        clock: query.zone.clock(at),
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
-        trouble: site.writer.trouble(),
-        live: framing.live != Live::No,
-        ticks: framing.live == Live::Always,
-        past: None,
+        trouble: if view.past { None } else { site.writer.trouble() },
+        live: framing.live != Live::No && !view.past,
+        ticks: framing.live == Live::Always && !view.past,
+        past: then.map(|at| Past {
+            said: format!("{} at {}", query.zone.date_said(at, site.clock.now()), query.zone.clock(at)),
+            at: at.to_string(),
+            back: query.with(&[("at", None)]),
+        }),
+        carried_more: some("&"),
+        carried: some("?"),
+        fields: query.carried_pairs(then),
         version: env!("CARGO_PKG_VERSION"),
     }
 }
@@ -307,12 +313,12 @@ impl PageError {
             after: String,
             way_out: Option<(String, String)>,
         }
-        let now = site.clock.now();
+        let view = View::now(site.board.all(), site.clock.now());
         let framing = Framing { title: self.truth.clone(), current: "", live: Live::No };
         let mut truth = Truth::plain(shown::Kind::Unknown, self.truth.clone());
         truth.glyph = false;
         let content = Content { truth, after: self.after.clone(), way_out: self.way_out.clone() };
-        let mut response = match html(site, query, now, framing, "error.html", content) {
+        let mut response = match html(site, query, &view, framing, "error.html", content) {
             Ok(html) => (self.status, no_store(), Html(html)).into_response(),
             Err(error) => {
                 tracing::error!("the page of an error could not be made: {error:#}");

@@ -4,7 +4,7 @@ use super::{
     Page, PageError,
     frame::{self, Framing, Live},
     query::Query,
-    shown::{self, CheckRow, Kind, Ticking, Truth, incident_url, service_url},
+    shown::{self, CheckRow, Kind, Ticking, Truth},
     summary,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         chart::{CheckChart, NormalAxis, NormalBar, OnsetChart},
         forwarded::{Here, Reached},
         site::Site,
+        view::View,
         words,
         zone::{Moment, Zone},
     },
@@ -43,7 +44,8 @@ struct Content {
     service_url: String,
     truth: Truth,
     after: String,
-    json_url: String,
+    /// What the interface answers is of today.
+    json_url: Option<String>,
     summary: String,
     summary_markdown: String,
     normal: Vec<Normal>,
@@ -144,44 +146,61 @@ struct Before {
 
 /// `GET /dashboard/incidents/{id}`
 pub(super) async fn page(Here(site): Here, reached: Reached, Path(id): Path<String>, query: Query) -> Page {
-    let now = site.clock.now();
-    let missing = || missing(&site, &id);
+    let view = super::view(&site, &query).await?;
+    let missing = || missing(&view, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
-    let content = super::blocking(&site, move |site| content(site, &reached, number, zone, now)).await?;
-    let content = content.ok_or_else(missing)?;
+    let seen_from = view.clone();
+    let content = match super::blocking(&site, move |site| content(site, &reached, number, zone, &seen_from)).await? {
+        Found::It(content) => *content,
+        Found::Nothing => return Err(missing()),
+        Found::Later => {
+            let then = format!("What is shown was known at {}.", zone.dated(view.at, site.clock.now()).text);
+            let now = ("Show it as it is known now".to_owned(), query.with(&[("at", None)]));
+            return Err(PageError::unprocessable(format!("Incident {number} was not known yet"), then, Some(now)));
+        }
+    };
     let framing = Framing {
         title: format!("Incident {} of {} · {}", content.id, content.service, site.title),
         current: "incident",
         live: if content.ticking.is_some() { Live::Always } else { Live::WhenTold },
     };
-    frame::page(&site, &query, now, framing, "incident.html", content)
+    frame::page(&site, &query, &view, framing, "incident.html", content)
 }
 
 /// The page that says so.
-pub(super) fn missing(site: &Site, id: &str) -> PageError {
-    let log = ("Show the incident log".to_owned(), format!("{}/dashboard/incidents", site.base_path));
+pub(super) fn missing(view: &View, id: &str) -> PageError {
+    let log = ("Show the incident log".to_owned(), view.url("/dashboard/incidents", ""));
     PageError::not_found(format!("There is no incident {}", words::clipped(id, 20)), Some(log))
 }
 
-fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, now: UnixMs) -> Result<Option<Content>, StoreError> {
-    let reader = &site.reader;
-    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
-    let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
-    let base = &site.base_path;
-    let here = format!("{}{}", reached.origin, incident_url(base, id));
+/// What was found under a number.
+enum Found {
+    It(Box<Content>),
+    Nothing,
+    /// It was confirmed after the moment that is shown.
+    Later,
+}
+
+fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> Result<Found, StoreError> {
+    let (reader, now) = (&site.reader, view.at);
+    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(Found::Nothing) };
+    let Some(outage) = view.outage(outage).filter(Outage::is_incident) else { return Ok(Found::Later) };
+    let Some(service) = reader.service(&outage.service)? else { return Ok(Found::Nothing) };
+    let here = format!("{}{}", reached.origin, view.incident_url(id));
     let left = shown::left_open(&outage);
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
-    let changes = reader.cause_changes(id)?;
-    let with = reader.failed_with(&outage)?;
+    let mut changes = reader.cause_changes(id)?;
+    changes.retain(|change| change.at < now || !view.past);
+    let with = view.outages(reader.failed_with(&outage)?);
     let drawn_outage = shown::as_seen(&outage);
-    let spans = spans(&drawn_outage, now);
+    let spans = spans(&drawn_outage, view);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
     for (i, (window, heading)) in spans.into_iter().enumerate() {
-        let checks = reader.checks(service.id, window, None, None, CHECKS)?;
-        let gaps = reader.gaps(service.id, window, now)?;
+        let checks = view.checks(reader.checks(service.id, window, None, None, CHECKS)?);
+        let gaps = view.gaps(reader.gaps(service.id, window, now)?);
         let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
         drawn.push(Span {
@@ -214,20 +233,26 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, now: UnixMs) -> 
     let last_failed = last_failed(site, &service, &outage, now)?;
     let seen = seen_before(site, &service, &outage)?;
     let neighbours = reader.neighbours(&outage)?;
-    Ok(Some(Content {
+    let neighbour = |id: Option<i64>| -> Result<Option<String>, StoreError> {
+        let Some(other) = id.map(|id| reader.outage(id)).transpose()?.flatten() else { return Ok(None) };
+        Ok(view.outage(other).filter(Outage::is_incident).map(|other| view.incident_url(other.id)))
+    };
+    let json_url = format!("{}/api/v1/incidents/{id}", site.base_path);
+    Ok(Found::It(Box::new(Content {
         id,
         service: service.name.clone(),
-        service_url: service_url(base, &service.name),
-        truth: truth(site, &outage, zone, now),
+        service_url: view.service_url(&service.name, ""),
+        truth: truth(view, &outage, zone),
         after: after(&outage, &changes, &with, zone, day),
-        json_url: format!("{base}/api/v1/incidents/{id}"),
+        json_url: (!view.past).then_some(json_url),
         summary: summary::text(&outage, &here, zone),
         summary_markdown: summary::markdown(&outage, &here, zone),
         note: outage.note.as_ref().map(|n| Written { text: n.text.clone(), at: zone.dated(n.at, now) }),
-        note_url: site.token.is_some().then(|| format!("{}/note", incident_url(base, id))),
+        note_url: (site.token.is_some() && !view.past)
+            .then(|| view.url(&format!("/dashboard/incidents/{id}/note"), "")),
         normal: normal(site, &service, &outage)?,
-        earlier: neighbours.0.map(|id| incident_url(base, id)),
-        later: neighbours.1.map(|id| incident_url(base, id)),
+        earlier: neighbour(neighbours.0)?,
+        later: neighbour(neighbours.1)?,
         began: began(&outage, last_ok, zone, day),
         onset: OnsetChart::new(&drawn_outage, &around_start, zone),
         ended: outage
@@ -249,29 +274,31 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, now: UnixMs) -> 
             .collect(),
         rows: near.iter().map(row).collect(),
         rows_scale: words::response_time(f64::from(longest)),
-        with: with_it(site, &outage, &with, now),
-        others_said: others_said(site, &outage, &with),
+        with: with_it(view, &outage, &with),
+        others_said: others_said(view, &outage, &with),
         seen_said: seen_said(&service.name, &seen),
         before: seen
             .iter()
             .map(|o| Before {
-                url: incident_url(base, o.id),
+                url: view.incident_url(o.id),
                 began: zone.dated(o.started_at, now),
                 lasted: shown::lasted(o, now),
             })
             .collect(),
         spans: drawn,
-    }))
+    })))
 }
 
 /// The stretches that are drawn: the whole, or the two ends of a long one.
-fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
+fn spans(outage: &Outage, view: &View) -> Vec<(Window, String)> {
+    let now = view.at;
     let (start, end) = (outage.started_at, outage.ended_at.unwrap_or(now));
     let window = |from: UnixMs, to: UnixMs| Window::new(from, to.min(now.plus(1)));
     if end.since(start) <= WHOLE_MS {
         let to = outage.ended_at.map_or(now, |end| end.plus(AROUND_MS));
         let heading = match outage.ended_at {
             Some(_) => "Every check, from 5 minutes before to 5 after",
+            None if view.past => "Every check, from 5 minutes before until then",
             None => "Every check, from 5 minutes before until now",
         };
         return window(start.plus(-AROUND_MS), to).map(|w| (w, heading.to_owned())).into_iter().collect();
@@ -283,9 +310,10 @@ fn spans(outage: &Outage, now: UnixMs) -> Vec<(Window, String)> {
     first.into_iter().chain(last).collect()
 }
 
-fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
-    let subject = Some((outage.service.clone(), service_url(&site.base_path, &outage.service)));
-    match outage.ended_at {
+fn truth(view: &View, outage: &Outage, zone: Zone) -> Truth {
+    let now = view.at;
+    let subject = Some((outage.service.clone(), view.service_url(&outage.service, "")));
+    let truth = match outage.ended_at {
         None if shown::left_open(outage) => Truth {
             subject,
             before: "was".to_owned(),
@@ -308,7 +336,8 @@ fn truth(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Truth {
             rest: format!(" on {}", zone.long_day(outage.started_at, now)),
             ..Truth::plain(Kind::Down, "")
         },
-    }
+    };
+    if view.past { truth.in_the_past() } else { truth }
 }
 
 fn after(
@@ -382,7 +411,7 @@ fn excerpt(outage: &Outage) -> Option<String> {
     (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
 }
 
-fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<With> {
+fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
     let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
     all.push((outage, true));
     all.sort_by_key(|(o, me)| (o.started_at, !me));
@@ -391,7 +420,7 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
             let ms = other.started_at.since(outage.started_at);
             With {
                 name: other.service.clone(),
-                url: service_url(&site.base_path, &other.service),
+                url: view.service_url(&other.service, ""),
                 offset: match ms {
                     _ if me => "this one".to_owned(),
                     0 => "together".to_owned(),
@@ -401,7 +430,7 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
                 cause: words::clipped(&other.cause.reason.message, 100),
                 lasted: format!(
                     "{}{}",
-                    shown::lasted(other, now),
+                    shown::lasted(other, view.at),
                     if other.ended_at.is_none() && !shown::left_open(other) { " so far" } else { "" }
                 ),
                 me,
@@ -410,8 +439,8 @@ fn with_it(site: &Site, outage: &Outage, with: &[Outage], now: UnixMs) -> Vec<Wi
         .collect()
 }
 
-fn others_said(site: &Site, outage: &Outage, with: &[Outage]) -> String {
-    let watched = site.board.all().len();
+fn others_said(view: &View, outage: &Outage, with: &[Outage]) -> String {
+    let watched = view.services.len();
     let failed = services(with).len() + 1;
     match (with.len(), watched.saturating_sub(failed)) {
         (0, _) => format!("Nothing else failed within a minute of {}.", outage.service),

@@ -4,9 +4,10 @@ use super::{
     Page, PageError,
     frame::{self, Framing, Live},
     query::Query,
-    shown::{Kind, OutageRow, Truth, names},
+    shown::{self, Kind, OutageRow, Truth, names},
 };
 use crate::{
+    board::ServiceId,
     domain::{
         check::Class,
         incident::{Outage, OutageState},
@@ -18,6 +19,7 @@ use crate::{
         filters::{self, Filters},
         forwarded::Here,
         site::Site,
+        view::View,
         words,
         zone::Zone,
     },
@@ -98,10 +100,10 @@ fn durations(chosen: Option<&str>) -> Vec<(String, String, bool)> {
 
 /// `GET /dashboard/incidents`
 pub(super) async fn page(Here(site): Here, query: Query) -> Page {
-    let now = site.clock.now();
+    let view = super::view(&site, &query).await?;
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();
-    let window = query.window(now, 30 * DAY_MS)?;
+    let window = query.window(view.at, 30 * DAY_MS)?;
     let window = ranged.then_some(window);
     let filters = Filters::read(|name| query.get(name)).map_err(|wrong| {
         let after = format!("“{}” {}.", wrong.name, wrong.takes);
@@ -110,47 +112,72 @@ pub(super) async fn page(Here(site): Here, query: Query) -> Page {
             after,
         )
     })?;
-    let asked = query.clone();
-    let content = super::blocking(&site, move |site| content(site, &asked, (window, filters), now)).await??;
+    let (asked, seen_from) = (query.clone(), view.clone());
+    let content = super::blocking(&site, move |site| content(site, &asked, (window, filters), &seen_from)).await??;
     let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: Live::Always };
-    frame::page(&site, &query, now, framing, "incidents.html", content)
+    frame::page(&site, &query, &view, framing, "incidents.html", content)
 }
 
 fn content(
     site: &Site,
     query: &Query,
     (window, filters): (Option<Window>, Filters),
-    now: UnixMs,
+    view: &View,
 ) -> Result<Result<Content, PageError>, StoreError> {
-    let stored = site.reader.services()?;
+    let mut stored = site.reader.services()?;
+    stored.retain(|service| !view.past || service.added_at <= view.at);
     let service = match query.get("service") {
         None => None,
         Some(name) => match stored.iter().find(|s| s.name == name) {
             Some(service) => Some(service.id),
             None => {
                 let truth = format!("There is no service named “{}”", words::clipped(name, 80));
-                let way_out = (
-                    "Show the incidents of all services".to_owned(),
-                    format!("{}/dashboard/incidents", site.base_path),
-                );
+                let way_out = ("Show the incidents of all services".to_owned(), view.url("/dashboard/incidents", ""));
                 return Ok(Err(PageError::not_found(truth, Some(way_out))));
             }
         },
     };
     let show = SHOWS.into_iter().find(|(word, ..)| Some(*word) == query.get("show")).unwrap_or(SHOWS[0]);
     let (_, _, kind, state) = show;
-    let filter = OutageFilter { service, window, kind, state, class: filters.class, lasted: filters.lasted(now) };
+    // What began after the moment that is shown was not known; in which state one was and how long it had lasted, the
+    // view knows.
+    let until = if view.past { window.or(Window::new(UnixMs::MIN, view.at)) } else { window };
+    let filter = match view.past {
+        true => OutageFilter { service, window: until, kind, class: filters.class, ..OutageFilter::default() },
+        false => {
+            let lasted = filters.lasted(view.at);
+            OutageFilter { service, window: until, kind, state, class: filters.class, lasted }
+        }
+    };
     let cursor = query.get("cursor").and_then(Cursor::parse);
-    let outages = site.reader.outages(&filter, cursor, PAGE)?;
-    let older = outages.last().filter(|_| outages.len() == PAGE as usize).map(|last| {
+    let open = open(site, view, service)?;
+    let found = site.reader.outages(&filter, cursor, PAGE)?;
+    let older = found.last().filter(|_| found.len() == PAGE as usize).map(|last| {
         let cursor = Cursor { started_at: last.started_at, id: last.id }.to_string();
         query.with(&[("cursor", Some(&cursor))])
     });
-    let open = OutageFilter { service, state: Some(OutageState::Open), ..OutageFilter::default() };
-    let open = site.reader.outages(&open, None, 1000)?;
-    let down_ms = outages.iter().map(|o| o.duration_ms(now)).sum();
+    let mut outages = view.outages(found);
+    if view.past {
+        outages.retain(|outage| {
+            (kind == OutageKind::All || outage.is_incident())
+                && state.is_none_or(|state| outage.state() == state)
+                && filters.hold(outage, view.at)
+        });
+    }
+    let down_ms = outages.iter().map(|o| shown::as_seen(o).duration_ms(view.at)).sum();
     let chosen = !filters.is_none() || show.0 == "left_open" || show.0 == "resolved" || show.0 == "open";
-    let (truth, after) = say(&outages, down_ms, &open, (older.is_some(), cursor.is_some()), (window.is_some(), chosen));
+    let (mut truth, mut after) =
+        say(&outages, down_ms, &open, (older.is_some(), cursor.is_some()), (window.is_some(), chosen));
+    if view.past {
+        truth = truth.in_the_past();
+        // The name in front of it stays as it is.
+        if let Some(name) = truth.rest.strip_suffix(" is down") {
+            truth.rest = format!("{name} was down");
+        }
+        if outages.is_empty() {
+            shown::past_words(&mut after);
+        }
+    }
     let current = query.get("window");
     let clean =
         |window: Option<&str>| query.with(&[("window", window), ("from", None), ("to", None), ("cursor", None)]);
@@ -174,11 +201,22 @@ fn content(
             let all = filters::NAMES.iter().chain(&["service", "show", "cursor"]);
             query.with(&all.map(|name| (*name, None)).collect::<Vec<_>>())
         }),
-        days: days(site, outages, query.zone, now)?,
+        days: days(site, view, outages, query.zone)?,
         older,
         newest: cursor.map(|_| query.with(&[("cursor", None)])),
         window: current.map(str::to_owned),
     }))
+}
+
+/// The incidents that last, of all services or of one.
+fn open(site: &Site, view: &View, service: Option<ServiceId>) -> Result<Vec<Outage>, StoreError> {
+    if view.past {
+        let mine = view.services.iter().filter(|s| s.service.enabled && service.is_none_or(|id| s.id == id));
+        let open = mine.filter_map(|s| s.outage.as_deref()).filter(|outage| outage.is_incident());
+        return Ok(open.cloned().collect());
+    }
+    let open = OutageFilter { service, state: Some(OutageState::Open), ..OutageFilter::default() };
+    site.reader.outages(&open, None, 1000)
 }
 
 fn say(
@@ -223,15 +261,16 @@ fn say(
     (truth, after)
 }
 
-fn days(site: &Site, outages: Vec<Outage>, zone: Zone, now: UnixMs) -> Result<Vec<Day>, StoreError> {
+fn days(site: &Site, view: &View, outages: Vec<Outage>, zone: Zone) -> Result<Vec<Day>, StoreError> {
     let mut days: Vec<(chrono::NaiveDate, Day)> = Vec::new();
     for outage in outages {
-        let also = if outage.is_incident() { names(&site.reader.failed_with(&outage)?) } else { Vec::new() };
-        let row = OutageRow::new(site, &outage, also, zone.time_of_day(outage.started_at), now);
+        let also =
+            if outage.is_incident() { names(&view.outages(site.reader.failed_with(&outage)?)) } else { Vec::new() };
+        let row = OutageRow::new(view, &outage, also, zone.time_of_day(outage.started_at));
         let date = zone.date(outage.started_at);
         match days.last_mut() {
             Some((last, day)) if *last == date => day.rows.push(row),
-            _ => days.push((date, Day { name: zone.long_day(outage.started_at, now), rows: vec![row] })),
+            _ => days.push((date, Day { name: zone.long_day(outage.started_at, view.at), rows: vec![row] })),
         }
     }
     Ok(days.into_iter().map(|(_, day)| day).collect())

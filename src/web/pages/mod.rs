@@ -12,13 +12,16 @@ mod public;
 mod query;
 pub(in crate::web) mod review;
 mod service;
+mod service_changes;
+mod service_uptime;
 mod services;
 mod shown;
 mod summary;
+mod travel;
 mod wall;
 
-use super::{forwarded::Here, site::Site};
-use crate::store::StoreError;
+use super::{forwarded::Here, site::Site, view::View};
+use crate::store::{StoreError, Then};
 use axum::{
     Router,
     extract::Request,
@@ -85,6 +88,42 @@ async fn home(Here(site): Here) -> Redirect {
 /// Browsers ask for it unbidden; the pages name a better one.
 async fn favicon() -> Response {
     (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "public, max-age=86400")]).into_response()
+}
+
+/// What an address asks to see: what is known now, or what was known at a moment of the past.
+async fn view(site: &Site, query: &Query) -> Result<View, PageError> {
+    let now = site.clock.now();
+    let Some(at) = query.at(now)? else {
+        return Ok(View::now(site.board.all(), now).linking(site.base_path.clone(), query.carried(None)));
+    };
+    let (reach, then) = blocking(site, move |site| {
+        let reach = site.reader.reach()?;
+        Ok((reach, site.reader.then(at, &site.board.all())?))
+    })
+    .await?;
+    let day = |at| query.zone.dated(at, now).text;
+    let show =
+        |at: crate::domain::time::UnixMs| (format!("Show {}", day(at)), query.with(&[("at", Some(&at.to_string()))]));
+    match (reach, then) {
+        (Some((first, told)), _) if at < first => Err(PageError::unprocessable(
+            "This moment lies before the history",
+            format!("It begins with {}; nothing was watched before.", day(first)),
+            Some(show(told)),
+        )),
+        (None, _) => Err(PageError::unprocessable(
+            "This moment lies before the history",
+            "Nothing has been watched yet.",
+            Some(("Back to now".to_owned(), query.with(&[("at", None)]))),
+        )),
+        (_, Then::Retired(from)) => Err(PageError::unprocessable(
+            "What was known then can no longer be told",
+            format!("This is about {}, and single checks are kept from {} on.", day(at), day(from)),
+            Some(show(from)),
+        )),
+        (_, Then::Known(services)) => {
+            Ok(View::then(services, at).linking(site.base_path.clone(), query.carried(Some(at))))
+        }
+    }
 }
 
 /// Makes a page on a thread that may block.

@@ -7,7 +7,7 @@ use super::{
     frame::{self, Framing, Live},
     incident::missing,
     query::Query,
-    shown::{Kind, Truth, incident_url},
+    shown::{Kind, Truth},
 };
 use crate::{
     domain::incident::{LONGEST_NOTE, Outage},
@@ -15,6 +15,7 @@ use crate::{
         forwarded::{Here, Reached},
         notes::{self, Refused},
         site::Site,
+        view::View,
         words,
         zone::Moment,
     },
@@ -42,27 +43,32 @@ struct Content {
     token_refused: bool,
 }
 
-async fn incident(site: &Site, id: &str) -> Result<Outage, PageError> {
+/// Notes are written of what is known now.
+fn view(site: &Site, query: &Query) -> View {
+    View::now(site.board.all(), site.clock.now()).linking(site.base_path.clone(), query.carried(None))
+}
+
+async fn incident(site: &Site, query: &Query, id: &str) -> Result<Outage, PageError> {
     if site.token.is_none() {
         let after =
             "Set “token” below [dashboard] in the configuration, and start again: whoever has it may write them.";
         return Err(PageError::forbidden("Notes are not taken here", after));
     }
-    let number: i64 = id.parse().map_err(|_| missing(site, id))?;
+    let number: i64 = id.parse().map_err(|_| missing(&view(site, query), id))?;
     let outage = super::blocking(site, move |site| site.reader.outage(number)).await?;
-    outage.filter(Outage::is_incident).ok_or_else(|| missing(site, id))
+    outage.filter(Outage::is_incident).ok_or_else(|| missing(&view(site, query), id))
 }
 
 fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
-    let now = site.clock.now();
+    let view = view(site, query);
     let mut truth = Truth::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
     truth.glyph = false;
     let content = Content {
         truth,
         id: outage.id,
-        began: query.zone.dated(outage.started_at, now),
+        began: query.zone.dated(outage.started_at, view.at),
         cause: words::clipped(&outage.cause.reason.message, 200),
-        incident_url: incident_url(&site.base_path, outage.id),
+        incident_url: view.incident_url(outage.id),
         text,
         longest: LONGEST_NOTE,
         token_refused: refused == Some(&Refused::WrongToken),
@@ -78,7 +84,7 @@ fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Opti
         current: "incident",
         live: Live::No,
     };
-    frame::page(site, query, now, framing, "note.html", content)
+    frame::page(site, query, &view, framing, "note.html", content)
 }
 
 fn capital(text: &str) -> String {
@@ -88,7 +94,7 @@ fn capital(text: &str) -> String {
 
 /// `GET /dashboard/incidents/{id}/note`
 pub(super) async fn page(Here(site): Here, Path(id): Path<String>, query: Query) -> Page {
-    let outage = incident(&site, &id).await?;
+    let outage = incident(&site, &query, &id).await?;
     let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
     form(&site, &query, &outage, text, None)
 }
@@ -101,7 +107,7 @@ pub(super) async fn save(
     query: Query,
     body: Bytes,
 ) -> Page {
-    let outage = incident(&site, &id).await?;
+    let outage = incident(&site, &query, &id).await?;
     let (mut token, mut text) = (None, String::new());
     for (name, value) in url::form_urlencoded::parse(&body) {
         match &*name {
@@ -115,8 +121,7 @@ pub(super) async fn save(
         Err(refused) => Err(refused),
     };
     let Err(refused) = written else {
-        let address = format!("{}{}", incident_url(&site.base_path, outage.id), query.with(&[]).trim_end_matches('?'));
-        return Ok(Redirect::to(&address).into_response());
+        return Ok(Redirect::to(&view(&site, &query).incident_url(outage.id)).into_response());
     };
     let mut page = form(&site, &query, &outage, text, Some(&refused))?;
     *page.status_mut() = match refused {

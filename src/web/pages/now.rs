@@ -1,11 +1,12 @@
 //! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
 
 use super::{
-    Page, PageError,
+    Page,
     frame::{self, Framing, Live},
     query::Query,
     services::{List, list},
-    shown::{self, Kind, Ticking, Truth, service_url},
+    shown::{self, Kind, Ticking, Truth},
+    travel::Travel,
 };
 use crate::{
     board::ServiceNow,
@@ -15,12 +16,13 @@ use crate::{
         time::{MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{OutageFilter, OutageKind, Reader, StoreError, Then},
+    store::{OutageFilter, OutageKind, Reader, StoreError},
     web::{
         chart::{CheckChart, month_labels},
         figures::Figures,
         forwarded::Here,
         site::Site,
+        view::View,
         words,
         zone::{Moment, Zone},
     },
@@ -34,21 +36,12 @@ const SHOWN_WHOLE: usize = 1;
 
 #[derive(Serialize)]
 struct Content {
-    /// The moment of the past that is shown.
-    past: Option<Past>,
+    travel: Option<Travel>,
     truth: Truth,
     after: Vec<Sentence>,
     open: Option<Open>,
     list: List,
     months: Vec<(String, String)>,
-}
-
-#[derive(Serialize)]
-struct Past {
-    said: String,
-    /// As the address has it.
-    at: String,
-    back: String,
 }
 
 /// A sentence of words and links.
@@ -94,51 +87,38 @@ pub(super) struct Seen {
 
 /// `GET /dashboard`
 pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
-    let (now, changes) = (site.clock.now(), site.board.changes());
-    if let Some(at) = query.at(now)? {
-        return past(site, query, at, now).await;
+    if query.get("at").is_some() {
+        return past(site, query).await;
     }
+    let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {
-        let asked = query.clone();
-        let content = super::blocking(&site, move |site| content(site, &asked, now)).await?;
+        let view = super::view(&site, &query).await?;
+        let (asked, seen_from) = (query.clone(), view.clone());
+        let content = super::blocking(&site, move |site| content(site, &asked, &seen_from)).await?;
         let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: Live::Always };
-        Ok(frame::text(&site, &query, now, framing, "now.html", content)?.0)
+        Ok(frame::text(&site, &query, &view, framing, "now.html", content)?.0)
     };
     let page = site.pages.get(format!("now {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(frame::whole(page))
 }
 
 /// `GET /dashboard?at=T`: the overview as it was known then.
-async fn past(site: Site, query: Query, at: UnixMs, now: UnixMs) -> Page {
-    let asked = query.clone();
-    let made = super::blocking(&site, move |site| content_then(site, &asked, at, now)).await?;
-    let (services, content) = made.map_err(|kept_from| {
-        let (said, from) = (query.zone.dated(at, now).text, query.zone.dated(kept_from, now).text);
-        let first = query.with(&[("at", Some(&kept_from.to_string()))]);
-        PageError::unprocessable(
-            "What was known then can no longer be told",
-            format!("This is about {said}, and single checks are kept from {from} on."),
-            Some((format!("Show {from}"), first)),
-        )
-    })?;
-    let title = format!("{} · {}", query.zone.dated(at, now).text, site.title);
+async fn past(site: Site, query: Query) -> Page {
+    let view = super::view(&site, &query).await?;
+    let (asked, seen_from) = (query.clone(), view.clone());
+    let content = super::blocking(&site, move |site| content_then(site, &asked, &seen_from)).await?;
+    let title = format!("{} · {}", query.zone.dated(view.at, site.clock.now()).text, site.title);
     let framing = Framing { title, current: "now", live: Live::No };
-    frame::page_then(&site, &query, (at, &services), framing, "now.html", content)
+    frame::page(&site, &query, &view, framing, "now.html", content)
 }
 
-/// What the page needs of the past; or from when on it could be told.
-type Told = Result<(Vec<Arc<ServiceNow>>, Content), UnixMs>;
-
-fn content_then(site: &Site, query: &Query, at: UnixMs, now: UnixMs) -> Result<Told, StoreError> {
-    let services = match site.reader.then(at, &site.board.all())? {
-        Then::Known(services) => services,
-        Then::Retired(from) => return Ok(Err(from)),
-    };
+fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
+    let at = view.at;
     let see = |service: &Arc<ServiceNow>| {
         let figures = Arc::new(Figures::read(&site.reader, service.id, at)?);
         Ok(Seen { status: service.status(at), now: service.clone(), figures })
     };
-    let seen = services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
+    let seen = view.services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
     let latest = OutageFilter {
         kind: OutageKind::All,
         window: Window::new(UnixMs::MIN, at),
@@ -146,56 +126,19 @@ fn content_then(site: &Site, query: &Query, at: UnixMs, now: UnixMs) -> Result<T
         ..OutageFilter::default()
     };
     let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
-    let (mut truth, mut after) = say(site, &seen, latest.as_ref(), query.zone, at);
-    in_the_past(&mut truth, &mut after);
-    let zone = query.zone;
-    let then = Past {
-        said: format!("{} at {}", zone.date_said(at, now), zone.clock(at)),
-        at: query.get("at").unwrap_or("").to_owned(),
-        back: format!("{}/dashboard{}", site.base_path, query.with(&[("at", None)])),
-    };
-    let mut list = list(site, &seen, query, at);
+    let (truth, mut after) = say(view, &seen, latest.as_ref(), query.zone);
+    let ours = after.iter_mut().flat_map(|sentence| &mut sentence.0).filter(|part| part.url.is_none());
+    ours.for_each(|part| shown::past_words(&mut part.text));
+    let mut list = list(view, &seen, query);
     list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
-    // A service's page has no past of its own: it shows the time up to then.
-    let upto = url::form_urlencoded::Serializer::new(String::new()).append_pair("to", &at.to_string()).finish();
-    for row in list.sections.iter_mut().flat_map(|section| &mut section.rows) {
-        row.days_url = format!("{}?{upto}&window=90d", row.url);
-        row.url = format!("{}?{upto}", row.url);
-    }
-    let open = open(site, &seen, zone, at)?;
-    Ok(Ok((services, Content { past: Some(then), truth, after, open, list, months: month_labels(90, at) })))
-}
-
-/// Our own words, as one says them of what is over.
-fn in_the_past(truth: &mut Truth, after: &mut [Sentence]) {
-    let past = |text: &mut String| {
-        for (now, then) in [
-            ("has been", "had been"),
-            ("have had", "had had"),
-            ("has had", "had had"),
-            ("knows how they are", "knew how they were"),
-            ("Nothing has failed", "Nothing had failed"),
-            ("failed the latest check and is being", "had failed the latest check and was being"),
-            (" are ", " were "),
-            (" is ", " was "),
-        ] {
-            *text = text.replace(now, then);
-        }
-        if text == "is" {
-            "was".clone_into(text);
-        }
-    };
-    past(&mut truth.before);
-    past(&mut truth.strong);
-    // What follows a colon are the words of a check, or count back from then.
-    if !truth.rest.starts_with(':') {
-        past(&mut truth.rest);
-    }
-    after
-        .iter_mut()
-        .flat_map(|sentence| &mut sentence.0)
-        .filter(|part| part.url.is_none())
-        .for_each(|p| past(&mut p.text));
+    Ok(Content {
+        travel: Travel::new(site, query, view)?,
+        truth: truth.in_the_past(),
+        after,
+        open: open(&site.reader, view, &seen, query.zone)?,
+        list,
+        months: month_labels(90, at),
+    })
 }
 
 fn title(truth: &Truth, product: &str) -> String {
@@ -210,12 +153,11 @@ fn title(truth: &Truth, product: &str) -> String {
 }
 
 /// Every watched service, with its figures.
-fn seen(site: &Site, now: UnixMs) -> Result<Vec<Seen>, StoreError> {
-    let services = site.board.all();
-    let ids: Vec<_> = services.iter().map(|s| s.id).collect();
-    let figures = site.figures.list(&site.reader, &ids, now)?;
-    let seen = services.into_iter().zip(figures);
-    Ok(seen.map(|(service, figures)| Seen { status: service.status(now), now: service, figures }).collect())
+fn seen(site: &Site, view: &View) -> Result<Vec<Seen>, StoreError> {
+    let ids: Vec<_> = view.services.iter().map(|s| s.id).collect();
+    let figures = site.figures.list(&site.reader, &ids, view.at)?;
+    let seen = view.services.iter().cloned().zip(figures);
+    Ok(seen.map(|(service, figures)| Seen { status: service.status(view.at), now: service, figures }).collect())
 }
 
 /// The outage that began last, of all services.
@@ -226,30 +168,32 @@ fn latest_outage(site: &Site) -> Result<Option<Outage>, StoreError> {
 
 /// The sentence alone, for other pages that begin with it.
 pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<Truth, StoreError> {
-    Ok(say(site, &seen(site, now)?, latest_outage(site)?.as_ref(), zone, now).0)
+    let view = View::now(site.board.all(), now).linking(site.base_path.clone(), String::new());
+    Ok(say(&view, &seen(site, &view)?, latest_outage(site)?.as_ref(), zone).0)
 }
 
-fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, StoreError> {
-    let seen = seen(site, now)?;
-    let (truth, after) = say(site, &seen, latest_outage(site)?.as_ref(), query.zone, now);
+fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
+    let seen = seen(site, view)?;
+    let (truth, after) = say(view, &seen, latest_outage(site)?.as_ref(), query.zone);
     Ok(Content {
-        past: None,
+        travel: Travel::new(site, query, view)?,
         truth,
         after,
-        open: open(site, &seen, query.zone, now)?,
-        list: list(site, &seen, query, now),
-        months: month_labels(90, now),
+        open: open(&site.reader, view, &seen, query.zone)?,
+        list: list(view, &seen, query),
+        months: month_labels(90, view.at),
     })
 }
 
 /// The truth, and what else there is to say.
-fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: UnixMs) -> (Truth, Vec<Sentence>) {
+fn say(view: &View, seen: &[Seen], latest: Option<&Outage>, zone: Zone) -> (Truth, Vec<Sentence>) {
+    let now = view.at;
     let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
     let (down, stale, degraded, pending) =
         (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
     let in_maintenance = of(Status::Maintenance);
     let watched = seen.iter().filter(|s| s.status != Status::Paused).count() - in_maintenance.len();
-    let name = |s: &Seen| (s.now.service.name.clone(), service_url(&site.base_path, &s.now.service.name));
+    let name = |s: &Seen| (s.now.service.name.clone(), view.service_url(&s.now.service.name, ""));
     let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
     let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
         subject: Some(name(s)),
@@ -316,7 +260,7 @@ fn say(site: &Site, seen: &[Seen], latest: Option<&Outage>, zone: Zone, now: Uni
             if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
         Truth::plain(Kind::Up, said)
     };
-    after.extend(also(site, seen, &truth, now));
+    after.extend(also(view, seen, &truth));
     if truth.kind != Kind::Maintenance && !in_maintenance.is_empty() {
         after.push(announced(&in_maintenance, |s| name(s).1));
     }
@@ -365,7 +309,8 @@ fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> Option<Stri
 }
 
 /// What is wrong besides what the truth speaks of, and how many need nothing.
-fn also(site: &Site, seen: &[Seen], truth: &Truth, now: UnixMs) -> Option<Sentence> {
+fn also(view: &View, seen: &[Seen], truth: &Truth) -> Option<Sentence> {
+    let now = view.at;
     let spoken_of = truth.subject.as_ref().map(|(name, _)| name.as_str());
     let others: Vec<&Seen> = seen
         .iter()
@@ -387,7 +332,7 @@ fn also(site: &Site, seen: &[Seen], truth: &Truth, now: UnixMs) -> Option<Senten
             parts.push(Part { text: ", ".into(), url: None });
         }
         let name = &one.now.service.name;
-        parts.push(Part { text: name.clone(), url: Some(service_url(&site.base_path, name)) });
+        parts.push(Part { text: name.clone(), url: Some(view.service_url(name, "")) });
         let for_long = one
             .now
             .status_since(now)
@@ -421,7 +366,8 @@ fn joined(items: Vec<Part>) -> Vec<Part> {
 }
 
 /// The open incidents, the oldest first: what failed first is where to look.
-fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Open>, StoreError> {
+fn open(reader: &Reader, view: &View, seen: &[Seen], zone: Zone) -> Result<Option<Open>, StoreError> {
+    let now = view.at;
     let mut open: Vec<(&Seen, &Outage)> =
         seen.iter().filter_map(|s| Some((s, s.now.outage.as_deref().filter(|o| o.is_incident())?))).collect();
     open.retain(|(service, _)| service.status != Status::Paused);
@@ -434,10 +380,10 @@ fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Op
     let mut more = Vec::new();
     for (i, (service, outage)) in open.into_iter().enumerate() {
         if i < SHOWN_WHOLE {
-            whole.push(open_incident(&site.reader, &site.base_path, service, outage, zone, now)?);
+            whole.push(open_incident(reader, view, service, outage, zone)?);
         } else {
             let began = zone.moment(outage.started_at, now);
-            more.push(shown::OutageRow::new(site, outage, Vec::new(), began, now));
+            more.push(shown::OutageRow::new(view, outage, Vec::new(), began));
         }
     }
     Ok(Some(Open { heading, whole, more }))
@@ -445,22 +391,22 @@ fn open(site: &Site, seen: &[Seen], zone: Zone, now: UnixMs) -> Result<Option<Op
 
 fn open_incident(
     reader: &Reader,
-    base: &str,
+    view: &View,
     service: &Seen,
     outage: &Outage,
     zone: Zone,
-    now: UnixMs,
 ) -> Result<OpenIncident, StoreError> {
+    let now = view.at;
     let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
     let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
-    let checks = reader.checks(service.now.id, window, None, None, 600)?;
+    let checks = view.checks(reader.checks(service.now.id, window, None, None, 600)?);
     let maintenance = reader.maintenance(service.now.id, window)?;
     let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
     let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
     let name = &service.now.service.name;
     Ok(OpenIncident {
         service: name.clone(),
-        url: shown::incident_url(base, outage.id),
+        url: view.incident_url(outage.id),
         cause: words::clipped(&outage.cause.reason.message, 200),
         last_ok: outage.last_ok_at.map(|at| zone.moment(at, now)),
         started: zone.moment(outage.started_at, now),

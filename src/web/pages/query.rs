@@ -97,6 +97,23 @@ impl Query {
         format!("?{}", query.finish())
     }
 
+    /// What links to other pages carry on: the moment that is shown, and the zone where the address names it. A query
+    /// without its `?`.
+    pub(super) fn carried(&self, at: Option<UnixMs>) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.carried_pairs(at) {
+            query.append_pair(name, &value);
+        }
+        query.finish()
+    }
+
+    /// The same, as the fields of a form.
+    pub(super) fn carried_pairs(&self, at: Option<UnixMs>) -> Vec<(&'static str, String)> {
+        let at = at.map(|at| ("at", at.to_string()));
+        let tz = self.get("tz").filter(|_| self.zone_unknown.is_none()).map(|tz| ("tz", tz.to_owned()));
+        at.into_iter().chain(tz).collect()
+    }
+
     /// All that the page depends on besides the history and the time.
     pub(super) fn key(&self) -> String {
         format!("{:?} {:?} {} {:?}", self.pairs, self.zone, self.zone_is_default, self.theme)
@@ -134,6 +151,13 @@ impl Query {
             return Ok(Window::ending(to, length));
         };
         let to = to.unwrap_or(now);
+        if from >= now && self.get("at").is_some() {
+            return Err(PageError::unprocessable(
+                "This range had not begun yet",
+                format!("What is shown was known at {}.", self.zone.dated(now, now).text),
+                Some(("Show what is known now".to_owned(), self.with(&[("at", None)]))),
+            ));
+        }
         if to <= from {
             let (a, b) = (self.zone.dated(from, now).text, self.zone.dated(to, now).text);
             return Err(PageError::unprocessable(

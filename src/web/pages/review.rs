@@ -4,7 +4,7 @@ use super::{
     Page, PageError,
     frame::{self, Framing, Live},
     query::Query,
-    shown::{self, Kind, Truth, incident_url, service_url},
+    shown::{self, Kind, Truth},
 };
 use crate::{
     domain::{
@@ -17,6 +17,7 @@ use crate::{
         chart::{HourRow, TogetherRow, day_labels},
         forwarded::Here,
         review::{Period, PeriodKind, Review, Reviewed},
+        view::View,
         words,
         zone::{Moment, Zone},
     },
@@ -50,8 +51,23 @@ struct Nav {
     month: (String, String),
     from: String,
     to: String,
-    markdown: String,
-    json: String,
+    /// What the interface answers, which is of today.
+    files: Vec<(&'static str, String)>,
+}
+
+impl Nav {
+    /// Links to other periods stay with the moment that is shown, and with the zone.
+    fn carry(&mut self, query: &Query, view: &View) {
+        let carried = query.carried(view.past.then_some(view.at));
+        if view.past {
+            self.files.clear();
+        }
+        if carried.is_empty() {
+            return;
+        }
+        let links = [&mut self.earlier, &mut self.month].into_iter().chain(&mut self.later);
+        links.for_each(|(link, _)| *link = format!("{link}&{carried}"));
+    }
 }
 
 /// A figure of the whole.
@@ -105,19 +121,25 @@ struct Certificate {
 
 /// `GET /dashboard/review`
 pub(super) async fn page(Here(site): Here, query: Query) -> Page {
-    let now = site.clock.now();
-    let period = period(&query, now)?;
-    let review = super::blocking(&site, move |site| Review::of(site, period, now)).await?;
+    let view = super::view(&site, &query).await?;
+    let period = period(&query, view.at)?;
+    let seen_from = view.clone();
+    let review = super::blocking(&site, move |site| Review::of(site, &seen_from, period)).await?;
     let Some(review) = review else {
-        return Err(PageError::unprocessable(
-            "This time has not come yet",
-            format!("It is {} now.", query.zone.dated(now, now).text),
-            Some(("Show the last week".to_owned(), format!("{}/dashboard/review", site.base_path))),
-        ));
+        let then = query.zone.dated(view.at, site.clock.now()).text;
+        let last = Some(("Show the last week".to_owned(), view.url("/dashboard/review", "")));
+        return Err(match view.past {
+            true => {
+                let said = format!("What is shown was known at {then}.");
+                PageError::unprocessable("This time had not come yet", said, last)
+            }
+            false => PageError::unprocessable("This time has not come yet", format!("It is {then} now."), last),
+        });
     };
-    let content = content(&site.base_path, &review, query.zone, now);
+    let mut content = content(&view, &review, query.zone);
+    content.nav.carry(&query, &view);
     let framing = Framing { title: format!("{} · {}", content.name, site.title), current: "review", live: Live::No };
-    frame::page(&site, &query, now, framing, "review.html", content)
+    frame::page(&site, &query, &view, framing, "review.html", content)
 }
 
 /// The period that an address asks for: `week=`, `month=`, `from=` and `to=`, or the last full week.
@@ -138,17 +160,18 @@ fn period(query: &Query, now: UnixMs) -> Result<Period, PageError> {
 }
 
 /// What the page, and the file, show.
-pub(in crate::web) fn content(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Content {
+pub(in crate::web) fn content(view: &View, review: &Review, zone: Zone) -> Content {
+    let now = view.at;
     let name = name(&review.period, zone, now);
     let with_objective = review.services.iter().any(|s| s.objective.is_some());
     Content {
         range: range(review.period.window, zone),
         truth: truth(&name, review),
         after: after(review, zone, now),
-        nav: nav(base, review, zone, now),
+        nav: nav(view, review, zone),
         sums: sums(review, zone, now),
         with_objective,
-        rows: review.services.iter().map(|s| row(base, review.window, s)).collect(),
+        rows: review.services.iter().map(|s| row(view, review.window, s)).collect(),
         days: day_labels(review.window, zone),
         together: TogetherRow::new(review.window, review.services.iter().map(|s| &s.hours)),
         together_said: match review.peak {
@@ -157,9 +180,9 @@ pub(in crate::web) fn content(base: &str, review: &Review, zone: Zone, now: Unix
             }
             None => "No two services failed in the same hour".to_owned(),
         },
-        longest: longest(base, review, zone, now),
-        certificates: certificates(base, review, zone, now),
-        news: news(base, review, zone, now),
+        longest: longest(view, review, zone),
+        certificates: certificates(view, review, zone),
+        news: news(view, review, zone),
         generated: format!("Made {} ({})", zone.dated(now, now).text, zone.name()),
         name,
     }
@@ -239,7 +262,8 @@ fn after(review: &Review, zone: Zone, now: UnixMs) -> Vec<String> {
     said
 }
 
-fn nav(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Nav {
+fn nav(view: &View, review: &Review, zone: Zone) -> Nav {
+    let now = view.at;
     let period = &review.period;
     let link = |period: &Period| {
         let query = match period.word() {
@@ -277,8 +301,10 @@ fn nav(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Nav {
         month: month.map_or_else(|| link(period), |p| link(&p)),
         from: zone.field(period.window.from()),
         to: zone.field(period.window.to()),
-        markdown: format!("{base}/api/v1/review?{tz}&format=markdown"),
-        json: format!("{base}/api/v1/review?{tz}"),
+        files: vec![
+            ("Markdown", view.plain_url(&format!("/api/v1/review?{tz}&format=markdown"))),
+            ("JSON", view.plain_url(&format!("/api/v1/review?{tz}"))),
+        ],
     }
 }
 
@@ -340,7 +366,7 @@ fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
     ]
 }
 
-fn row(base: &str, window: Window, service: &Reviewed) -> Row {
+fn row(view: &View, window: Window, service: &Reviewed) -> Row {
     let (now, before) = (&service.uptime, &service.before);
     let against = match (now.uptime, before.uptime) {
         (Some(a), Some(b)) if (a - b).abs() < 0.000_05 => "same".to_owned(),
@@ -351,7 +377,7 @@ fn row(base: &str, window: Window, service: &Reviewed) -> Row {
     let change = now.p95_ms.zip(before.p95_ms).filter(|(_, b)| *b > 0.0).map(|(a, b)| (a - b) / b * 100.0);
     let missed = service.missed_by().is_some();
     Row {
-        url: service_url(base, &service.name),
+        url: view.service_url(&service.name, ""),
         uptime: words::percent(now.uptime, 4),
         missed,
         objective: service.objective.map(|o| format!("{} %", words::trimmed(o))),
@@ -377,11 +403,12 @@ fn row(base: &str, window: Window, service: &Reviewed) -> Row {
     }
 }
 
-fn longest(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Long> {
+fn longest(view: &View, review: &Review, zone: Zone) -> Vec<Long> {
+    let now = view.at;
     let most = review.longest.first().map_or(1, |(o, _)| o.duration_ms(now)).max(1);
     let row = |(outage, _): &(Outage, Vec<Outage>)| Long {
         service: outage.service.clone(),
-        url: incident_url(base, outage.id),
+        url: view.incident_url(outage.id),
         began: Moment {
             text: zone.local(outage.started_at).format("%a %H:%M:%S").to_string(),
             ..zone.exact(outage.started_at, now)
@@ -394,7 +421,8 @@ fn longest(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Long> {
     review.longest.iter().map(row).collect()
 }
 
-fn certificates(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Certificate> {
+fn certificates(view: &View, review: &Review, zone: Zone) -> Vec<Certificate> {
+    let now = view.at;
     let row = |ending: &crate::web::review::Ending| {
         let days = ending.at.since(now).div_euclid(DAY_MS);
         Certificate {
@@ -404,7 +432,7 @@ fn certificates(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Cer
                 _ => Kind::Up,
             },
             service: ending.service.clone(),
-            url: service_url(base, &ending.service),
+            url: view.service_url(&ending.service, ""),
             left: if days < 0 { "expired".to_owned() } else { words::counted(days.unsigned_abs(), "day", "days") },
             ends: zone.day(ending.at, now),
         }
@@ -413,11 +441,12 @@ fn certificates(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<Cer
 }
 
 /// Name, address, and what is new.
-fn news(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<(String, String, String)> {
+fn news(view: &View, review: &Review, zone: Zone) -> Vec<(String, String, String)> {
+    let now = view.at;
     let mut news: Vec<(String, String, String)> = Vec::new();
     for service in review.services.iter().filter(|s| s.is_new) {
         let said = "is watched for the first time.".to_owned();
-        news.push((service.name.clone(), service_url(base, &service.name), said));
+        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
     }
     // Answers that have become much slower, worst first.
     let mut slower: Vec<(&Reviewed, f64, f64)> = review
@@ -430,7 +459,7 @@ fn news(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<(String, St
     for (service, a, b) in slower.into_iter().take(3) {
         let (a, b) = (words::response_time(a * 1000.0), words::response_time(b * 1000.0));
         let said = format!("typically answers in {a} instead of {b}.");
-        news.push((service.name.clone(), service_url(base, &service.name), said));
+        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
     }
     let first_failures = review.services.iter().filter(|s| s.uptime.incidents > 0 && s.before.incidents == 0);
     for service in first_failures.take(3) {
@@ -439,7 +468,7 @@ fn news(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<(String, St
             Some((o, _)) => format!("had no incident before, and one on {}.", zone.day(o.started_at, now)),
             None => "had no incident before.".to_owned(),
         };
-        news.push((service.name.clone(), service_url(base, &service.name), said));
+        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
     }
     news.truncate(8);
     news
@@ -448,7 +477,7 @@ fn news(base: &str, review: &Review, zone: Zone, now: UnixMs) -> Vec<(String, St
 /// The review as Markdown.
 pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
     use std::fmt::Write;
-    let content = content("", review, zone, now);
+    let content = content(&View::now(Vec::new(), now), review, zone);
     // What a cell holds must not end it.
     let cell = |text: &str| text.replace('|', "\\|").replace(['\u{a0}', '\u{202f}'], " ");
     let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), content.range);
@@ -520,6 +549,6 @@ pub(in crate::web) fn file(
     }
     // Inside a script element nothing may look like its end.
     let data = crate::web::api::review::in_json(review, now).to_string().replace('<', "\\u003c");
-    let page = content("", review, zone, now);
+    let page = content(&View::now(Vec::new(), now), review, zone);
     templates.render_file("report.html", File { product: title, style: super::assets::style(), data, page })
 }

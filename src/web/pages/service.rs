@@ -4,6 +4,8 @@ use super::{
     Page, PageError,
     frame::{self, Framing, Live},
     query::{Query, RANGES},
+    service_changes::{self, ChangeRow},
+    service_uptime::{UptimeShown, uptime_shown},
     shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
 };
 use crate::{
@@ -14,15 +16,15 @@ use crate::{
         status::Status,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Buckets,
-        uptime::{Budget, Uptime},
+        uptime::Uptime,
         window::Window,
     },
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError, StoredService},
     web::{
-        chart::{BoundsScale, CheckChart, History, HistoryChart, PhaseChart},
-        figures::FigureCache,
+        chart::{CheckChart, History, HistoryChart, NoteMark, PhaseChart, Said},
         forwarded::Here,
         site::Site,
+        view::View,
         words,
         zone::{Moment, Zone},
     },
@@ -65,6 +67,11 @@ struct Content {
     outages_more: bool,
     gaps: Vec<GapRow>,
     maintenance: Vec<MaintenanceRow>,
+    /// Changes of the settings: marks below the chart, and a list.
+    marks: Vec<NoteMark>,
+    changes: Vec<ChangeRow>,
+    /// Maintenance, to be said over the chart.
+    announced: Vec<Said>,
     checks: Checks,
 }
 
@@ -99,43 +106,6 @@ struct TableRow {
 }
 
 #[derive(Serialize)]
-struct BudgetShown {
-    objective: String,
-    said: String,
-    left: String,
-    /// Of the budget, for the bar.
-    share: String,
-    overspent: bool,
-    burn: String,
-}
-
-#[derive(Serialize)]
-struct UptimeShown {
-    budget: Option<BudgetShown>,
-    figure: String,
-    none: bool,
-    others: Vec<(&'static str, String)>,
-    worst: String,
-    best: String,
-    certain: bool,
-    scale: Option<BoundsScale>,
-    interval: String,
-    coverage: String,
-    checks: String,
-    failures: String,
-    mttr: Option<String>,
-    mtbf: Option<String>,
-    p50: Option<String>,
-    p95: Option<String>,
-    p99: Option<String>,
-    ledger: Vec<(Kind, &'static str, String)>,
-    gap: String,
-    total: String,
-    widened: Option<String>,
-    watched_since: Option<String>,
-}
-
-#[derive(Serialize)]
 struct GapRow {
     from: Moment,
     lasted: String,
@@ -163,52 +133,75 @@ struct Checks {
     newest: Option<String>,
 }
 
-/// The service that a page is about: as it is known now, or as the history knows it.
-struct Subject {
-    id: ServiceId,
+/// The service that a page is about: as it is (or was) known, or as the history knows it.
+pub(super) struct Subject {
+    pub(super) id: ServiceId,
     stored: StoredService,
-    now: Option<Arc<ServiceNow>>,
+    pub(super) now: Option<Arc<ServiceNow>>,
+}
+
+impl Subject {
+    /// Whether a window of maintenance is one of this service, and counts.
+    fn in_maintenance(&self, one: &Maintenance) -> bool {
+        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&self.stored.name))
+    }
+
+    /// How often it is checked, in milliseconds.
+    pub(super) fn interval_ms(&self) -> i64 {
+        self.now.as_ref().map_or(self.stored.interval_ms, |now| now.service.cadence.interval_ms)
+    }
 }
 
 /// `GET /dashboard/services/{name}`
 pub(super) async fn page(Here(site): Here, Path(name): Path<String>, query: Query) -> Page {
-    let now = site.clock.now();
-    let window = query.window(now, 7 * DAY_MS)?;
+    let view = super::view(&site, &query).await?;
+    let window = query.window(view.at, 7 * DAY_MS)?;
     let asked = name.clone();
     let Some(stored) = super::blocking(&site, move |site| site.reader.service(&asked)).await? else {
-        return Err(unknown(&site, &name));
+        return Err(unknown(&view, &name));
     };
-    let subject = Subject { id: stored.id, now: site.board.get(&name), stored };
-    let asked = query.clone();
-    let content = super::blocking(&site, move |site| content(site, &subject, &asked, window, now)).await?;
+    if view.past && stored.added_at > view.at {
+        let first = stored.added_at.to_string();
+        let said = query.zone.dated(stored.added_at, site.clock.now()).text;
+        return Err(PageError::unprocessable(
+            format!("{} was not watched yet", words::clipped(&name, 80)),
+            format!("It has been watched since {said}."),
+            Some((format!("Show {said}"), query.with(&[("at", Some(&first))]))),
+        ));
+    }
+    let subject = Subject { id: stored.id, now: view.get(&name).cloned(), stored };
+    let (asked, seen_from) = (query.clone(), view.clone());
+    let content = super::blocking(&site, move |site| content(site, &seen_from, &subject, &asked, window)).await?;
     let word = match content.truth.kind {
+        Kind::Down if view.past => " was down",
         Kind::Down => " is down",
         _ => "",
     };
     let framing =
         Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: Live::Always };
-    frame::page(&site, &query, now, framing, "service.html", content)
+    frame::page(&site, &query, &view, framing, "service.html", content)
 }
 
-fn unknown(site: &Site, name: &str) -> PageError {
-    let services = site.board.all();
-    let near = crate::config::nearest(name, services.iter().map(|s| s.service.name.as_str()));
-    let way_out = near.map(|near| (format!("Did you mean {near}?"), shown::service_url(&site.base_path, near)));
+fn unknown(view: &View, name: &str) -> PageError {
+    let near = crate::config::nearest(name, view.services.iter().map(|s| s.service.name.as_str()));
+    let way_out = near.map(|near| (format!("Did you mean {near}?"), view.service_url(near, "")));
     PageError::not_found(format!("There is no service named “{}”", words::clipped(name, 80)), way_out)
 }
 
-fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Result<Content, StoreError> {
-    let (reader, id, zone) = (&site.reader, subject.id, query.zone);
+fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: Window) -> Result<Content, StoreError> {
+    let (reader, id, zone, now) = (&site.reader, subject.id, query.zone, view.at);
     let uptime = reader.uptime(id, window, now)?;
     let filter =
         OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, ..OutageFilter::default() };
-    let outages = reader.outages(&filter, None, OUTAGES)?;
+    let found = reader.outages(&filter, None, OUTAGES)?;
+    let outages_more = found.len() == OUTAGES as usize;
+    let outages = view.outages(found);
     let drawn: Vec<Outage> = outages.iter().map(shown::as_seen).collect();
-    let gaps = reader.gaps(id, window, now)?;
+    let gaps = view.gaps(reader.gaps(id, window, now)?);
     let maintenance = reader.maintenance(id, window)?;
-    let watched_from = reader.first_check_at(id)?;
+    let watched_from = reader.first_check_at(id)?.filter(|first| *first < now);
     let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
-        let checks = reader.checks(id, window, None, None, DOTS as u32)?;
+        let checks = view.checks(reader.checks(id, window, None, None, DOTS as u32)?);
         let chart = CheckChart::new(window, &checks, &drawn, &gaps, &maintenance, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
@@ -220,6 +213,7 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
             maintenance: &maintenance,
             watched_from,
             now,
+            past: view.past,
             zone,
         });
         let step = format!("One step is {}.", words::duration(buckets.size_ms()));
@@ -229,13 +223,21 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
     let table = reader.history_by(id, window, unit, now)?;
     let column_ms = (window.length_ms() / COLUMNS).max(1);
     let columns = reader.phases(id, window, column_ms, SAMPLE)?;
-    let range = range(site, subject, query, window, now);
-    let rows = outages.iter().map(|outage| outage_row(site, outage, zone, now)).collect::<Result<Vec<_>, _>>()?;
+    let range = range(view, subject, query, window);
+    let rows = outages.iter().map(|outage| outage_row(site, view, outage, zone)).collect::<Result<Vec<_>, _>>()?;
+    let notes = service_changes::notes(site, view, subject, window)?;
+    let drawn = history.as_ref().map(|h| (h.from, h.to)).or(dots.as_ref().map(|d| (d.from, d.to)));
+    let drawn = drawn.and_then(|(from, to)| Window::new(UnixMs(from), UnixMs(to))).unwrap_or(window);
+    let log = reader.maintenance_log(Some(window))?;
+    let log: Vec<&Maintenance> = log.iter().filter(|one| subject.in_maintenance(one)).collect();
     Ok(Content {
+        marks: NoteMark::lay(drawn, &notes),
+        changes: service_changes::rows(&notes, view, zone),
+        announced: Said::lay(drawn, service_changes::maintenance_said(&log, zone)),
         name: subject.stored.name.clone(),
         group: subject.stored.group.clone(),
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),
-        truth: truth(subject, zone, now),
+        truth: truth(view, subject, zone),
         facts: facts(subject, now),
         history,
         dots,
@@ -247,7 +249,7 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
         table: table_rows(&table, unit, zone, now),
         table_unit: if unit == HOUR_MS { "Hour" } else { "Day (UTC)" },
         outages_said: outages_said(&outages, &range.name),
-        outages_more: outages.len() == OUTAGES as usize,
+        outages_more,
         gaps: gaps
             .iter()
             .rev()
@@ -259,38 +261,33 @@ fn content(site: &Site, subject: &Subject, query: &Query, window: Window, now: U
                 open: gap.to.is_none(),
             })
             .collect(),
-        maintenance: maintenance_rows(site, subject, window, zone, now)?,
-        uptime: uptime_shown(site, subject, &uptime, window, watched_from, zone, now)?,
+        maintenance: maintenance_rows(&log, zone, now),
+        uptime: uptime_shown(site, view, subject, &uptime, window, watched_from, zone)?,
         outages: rows,
-        checks: checks(site, subject, query, window, now)?,
+        checks: checks(site, view, subject, query, window)?,
         range,
     })
 }
 
 /// The maintenance that reaches into the range, newest first.
-fn maintenance_rows(
-    site: &Site,
-    subject: &Subject,
-    window: Window,
-    zone: Zone,
-    now: UnixMs,
-) -> Result<Vec<MaintenanceRow>, StoreError> {
-    let log = site.reader.maintenance_log(Some(window))?;
-    let mine = |one: &Maintenance| {
-        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&subject.stored.name))
-    };
-    let row = |one: &Maintenance| MaintenanceRow {
+fn maintenance_rows(log: &[&Maintenance], zone: Zone, now: UnixMs) -> Vec<MaintenanceRow> {
+    let row = |one: &&Maintenance| MaintenanceRow {
         from: zone.dated(one.window.from(), now),
         to: zone.dated(one.window.to(), now),
         lasts: words::duration(one.window.length_ms()),
         reason: one.reason.clone(),
         by_hand: one.source == Source::Hand,
     };
-    Ok(log.iter().rev().filter(|one| mine(one)).take(20).map(row).collect())
+    log.iter().rev().take(20).map(row).collect()
 }
 
-/// What is the case with this service.
-fn truth(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
+/// What is the case with this service, or was.
+fn truth(view: &View, subject: &Subject, zone: Zone) -> Truth {
+    let truth = truth_then(subject, zone, view.at);
+    if view.past { truth.in_the_past() } else { truth }
+}
+
+fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
     let subject_name = Some((subject.stored.name.clone(), String::new()));
     let say = |kind, before: &str, strong: &str, ticking, rest: String| Truth {
         subject: subject_name.clone(),
@@ -339,7 +336,7 @@ fn facts(subject: &Subject, now: UnixMs) -> Vec<Fact> {
     let mut facts = vec![
         fact(subject.stored.kind.as_str().to_owned()),
         Fact { text: words::clipped(&subject.stored.target, 200), code: true },
-        fact(format!("checked every {}", words::duration(subject.stored.interval_ms))),
+        fact(format!("checked every {}", words::duration(subject.interval_ms()))),
     ];
     let Some(now_known) = &subject.now else { return facts };
     let service = &now_known.service;
@@ -368,8 +365,8 @@ fn facts(subject: &Subject, now: UnixMs) -> Vec<Fact> {
     facts
 }
 
-fn range(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Range {
-    let zone = query.zone;
+fn range(view: &View, subject: &Subject, query: &Query, window: Window) -> Range {
+    let (zone, now) = (query.zone, view.at);
     let clean = |window: &str| query.with(&[("window", Some(window)), ("from", None), ("to", None), ("before", None)]);
     let current = match (query.get("from"), query.get("window")) {
         (Some(_), _) => None,
@@ -395,7 +392,7 @@ fn range(site: &Site, subject: &Subject, query: &Query, window: Window, now: Uni
         .append_pair("from", &window.from().to_string())
         .append_pair("to", &window.to().to_string())
         .finish();
-    let export = format!("{}/api/v1/export?{api}", site.base_path);
+    let export = view.plain_url(&format!("/api/v1/export?{api}"));
     let said = format!(
         "{}, {} to {}, {}",
         zone.day(window.from(), now),
@@ -476,83 +473,6 @@ fn table_rows(buckets: &Buckets, unit: i64, zone: Zone, now: UnixMs) -> Vec<Tabl
         .collect()
 }
 
-fn uptime_shown(
-    site: &Site,
-    subject: &Subject,
-    uptime: &Uptime,
-    asked: Window,
-    watched_from: Option<UnixMs>,
-    zone: Zone,
-    now: UnixMs,
-) -> Result<UptimeShown, StoreError> {
-    let figures = FigureCache::get(&site.figures, &site.reader, subject.id, now)?;
-    let others = ["24 h", "7 d", "30 d", "90 d"]
-        .into_iter()
-        .zip(&figures.shares)
-        .map(|(window, u)| (window, words::percent(u.uptime, 3)))
-        .collect();
-    let scale = match (uptime.worst, uptime.uptime, uptime.best) {
-        (Some(worst), Some(at), Some(best)) => BoundsScale::new(worst, at, best),
-        _ => None,
-    };
-    let time = |ms: Option<f64>| ms.map(|ms| words::response_time(ms * 1000.0));
-    let widened = (uptime.window != asked).then(|| {
-        let (from, to) = (zone.dated(uptime.window.from(), now).text, zone.dated(uptime.window.to(), now).text);
-        format!("Single checks of that time are no longer kept, so these figures are of {from} to {to}.")
-    });
-    Ok(UptimeShown {
-        budget: budget(site, subject, now)?,
-        figure: words::percent(uptime.uptime, 4),
-        none: uptime.uptime.is_none(),
-        others,
-        worst: words::percent(uptime.worst, 4),
-        best: words::percent(uptime.best, 4),
-        certain: uptime.worst == uptime.best,
-        scale,
-        interval: words::duration(subject.stored.interval_ms),
-        coverage: words::percent(uptime.coverage, 2),
-        checks: words::count(uptime.checks),
-        failures: words::count(uptime.failures),
-        mttr: uptime.mttr_ms.map(words::duration),
-        mtbf: uptime.mtbf_ms.map(words::duration),
-        p50: time(uptime.p50_ms),
-        p95: time(uptime.p95_ms),
-        p99: time(uptime.p99_ms),
-        ledger: vec![
-            (Kind::Up, "Up", words::duration(uptime.up_ms)),
-            (Kind::Degraded, "Degraded", words::duration(uptime.degraded_ms)),
-            (Kind::Down, "Down", words::duration(uptime.down_ms)),
-            (Kind::Unknown, "Not judged", words::duration(uptime.unknown_ms)),
-            (Kind::Maintenance, "Maintenance", words::duration(uptime.maintenance_ms)),
-        ],
-        gap: words::duration(uptime.gap_ms),
-        total: words::duration(uptime.window.length_ms()),
-        widened,
-        watched_since: watched_from.map(|at| zone.long_day(at, now)),
-    })
-}
-
-/// The error budget of the last 30 days, where there is an objective.
-fn budget(site: &Site, subject: &Subject, now: UnixMs) -> Result<Option<BudgetShown>, StoreError> {
-    let Some(objective) = subject.now.as_ref().and_then(|s| s.service.objective) else { return Ok(None) };
-    let window = Window::ending(now, 30 * DAY_MS);
-    let spent = site.reader.confirmed_down_ms(subject.id, window, now)?;
-    let budget = Budget::new(objective, window.length_ms(), spent);
-    let left = budget.left_ms();
-    Ok(Some(BudgetShown {
-        objective: words::trimmed(objective),
-        said: format!("{} of {} spent", words::duration(spent), words::duration(budget.total_ms)),
-        left: if left >= 0 {
-            format!("{} left", words::duration(left))
-        } else {
-            format!("overspent by {}", words::duration(-left))
-        },
-        share: format!("{:.2}%", (budget.burn_rate * 100.0).min(100.0)),
-        overspent: left < 0,
-        burn: format!("{:.2}", budget.burn_rate),
-    }))
-}
-
 fn outages_said(outages: &[Outage], range: &str) -> String {
     let incidents = outages.iter().filter(|o| o.is_incident()).count() as u64;
     let blips = outages.iter().filter(|o| o.is_blip()).count() as u64;
@@ -567,24 +487,27 @@ fn outages_said(outages: &[Outage], range: &str) -> String {
     format!("{said} in {}", if range.starts_with("the ") { range.to_owned() } else { format!("these {range}") })
 }
 
-fn outage_row(site: &Site, outage: &Outage, zone: Zone, now: UnixMs) -> Result<OutageRow, StoreError> {
-    let also = if outage.is_incident() { shown::names(&site.reader.failed_with(outage)?) } else { Vec::new() };
-    let began = zone.exact(outage.started_at, now);
-    Ok(OutageRow::new(site, outage, also, began, now))
+fn outage_row(site: &Site, view: &View, outage: &Outage, zone: Zone) -> Result<OutageRow, StoreError> {
+    let also =
+        if outage.is_incident() { shown::names(&view.outages(site.reader.failed_with(outage)?)) } else { Vec::new() };
+    let began = zone.exact(outage.started_at, view.at);
+    Ok(OutageRow::new(view, outage, also, began))
 }
 
-fn checks(site: &Site, subject: &Subject, query: &Query, window: Window, now: UnixMs) -> Result<Checks, StoreError> {
+fn checks(site: &Site, view: &View, subject: &Subject, query: &Query, window: Window) -> Result<Checks, StoreError> {
     let only_failed = query.get("outcome") == Some("down");
     let before = query.number("before").map(UnixMs);
     let outcome = only_failed.then_some(Outcome::Down);
     let found = site.reader.checks(subject.id, window, outcome, before, CHECKS)?;
+    let full = found.len() == CHECKS as usize;
+    let found = view.checks(found);
     let longest = shown::longest_us(&found);
-    let older = found.last().filter(|_| found.len() == CHECKS as usize).map(|last| {
+    let older = found.last().filter(|_| full).map(|last| {
         let before = last.at.0.to_string();
         query.with(&[("before", Some(&before))])
     });
     Ok(Checks {
-        rows: found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, now), longest)).collect(),
+        rows: found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, view.at), longest)).collect(),
         scale: words::response_time(f64::from(longest)),
         only_failed,
         all_url: query.with(&[("outcome", None), ("before", None)]),

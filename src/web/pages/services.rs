@@ -3,14 +3,14 @@
 use super::{
     now::Seen,
     query::Query,
-    shown::{self, Kind, Ticking, service_url},
+    shown::{self, Kind, Ticking},
 };
 use crate::{
     domain::{status::Status, time::UnixMs},
     web::{
         chart::{Days, Spark},
         figures::Share,
-        site::Site,
+        view::View,
         words,
     },
 };
@@ -27,7 +27,7 @@ pub(super) struct List {
     sorts: Vec<(&'static str, &'static str, bool)>,
     q: String,
     state: Option<&'static str>,
-    pub(super) sections: Vec<Section>,
+    sections: Vec<Section>,
     /// Why the table is empty, when a filter is why.
     empty: Option<String>,
     pub(super) all_url: String,
@@ -37,12 +37,12 @@ pub(super) struct List {
 struct Chip {
     kind: Option<Kind>,
     text: String,
-    pub(super) url: String,
+    url: String,
     current: bool,
 }
 
 #[derive(Serialize)]
-pub(super) struct Section {
+struct Section {
     name: Option<String>,
     /// The worst state in it, and how many services are in each, worst first.
     kind: Kind,
@@ -57,11 +57,11 @@ pub(super) struct Section {
 }
 
 #[derive(Serialize)]
-pub(super) struct Row {
+struct Row {
     kind: Kind,
     word: &'static str,
     name: String,
-    pub(super) url: String,
+    url: String,
     sub: String,
     since: Option<Ticking>,
     since_short: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Row {
     uptime: [Cell; 4],
     days: Days,
     days_said: String,
-    pub(super) days_url: String,
+    days_url: String,
 }
 
 #[derive(Serialize)]
@@ -100,7 +100,7 @@ const SORTS: [(Sort, &str, &str); 4] = [
     (Sort::Uptime, "uptime", "Least uptime first"),
 ];
 
-pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> List {
+pub(super) fn list(view: &View, seen: &[Seen], query: &Query) -> List {
     let q = query.get("q").unwrap_or("").to_owned();
     let state = query.get("state").and_then(Status::parse);
     let group = query.get("group");
@@ -168,7 +168,7 @@ pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> Li
                 uptime: [0, 1, 2, 3].map(|i| cell(Share::together(all().map(|s| s.figures.shares[i])))),
                 fold_url: foldable.then(|| query.toggled(word, title)),
                 folded,
-                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(site, s, now)).collect() },
+                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(view, s)).collect() },
             };
             Some((worst, section))
         })
@@ -187,7 +187,7 @@ pub(super) fn list(site: &Site, seen: &[Seen], query: &Query, now: UnixMs) -> Li
         sorts: SORTS.map(|(one, word, said)| (word, said, one == sort)).to_vec(),
         state: state.map(Status::as_str),
         empty: (shown == 0 && !seen.is_empty()).then(|| nothing_found(&q, state, group)),
-        all_url: format!("{}/dashboard", site.base_path),
+        all_url: view.url("/dashboard", ""),
         q,
         sections: sections.into_iter().map(|(_, section)| section).collect(),
     }
@@ -229,7 +229,8 @@ fn order(services: &mut [&Seen], sort: Sort) {
     });
 }
 
-fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
+fn row(view: &View, seen: &Seen) -> Row {
+    let now = view.at;
     let service = &seen.now.service;
     let since = seen.now.status_since(now);
     let bad_days = seen.figures.days.iter().filter(|(_, tally)| tally.failures > 0).count();
@@ -238,7 +239,7 @@ fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
         kind: Kind::of(seen.status),
         word: shown::status_word(seen.status),
         name: service.name.clone(),
-        url: service_url(&site.base_path, &service.name),
+        url: view.service_url(&service.name, ""),
         sub: sub(seen, now),
         since: since.map(|at| Ticking::new(at, now)),
         since_short: since.map(|at| words::duration_short(now.since(at) / 1000 * 1000)),
@@ -246,7 +247,7 @@ fn row(site: &Site, seen: &Seen, now: UnixMs) -> Row {
         spark: Spark::new(&seen.figures.hours),
         uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
         days: Days::new(&seen.figures.days),
-        days_url: format!("{}?window=90d", service_url(&site.base_path, &service.name)),
+        days_url: view.service_url(&service.name, "window=90d"),
         days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
     }
 }

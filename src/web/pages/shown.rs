@@ -9,12 +9,11 @@ use crate::{
     },
     web::{
         chart::PhaseBar,
-        site::Site,
+        view::View,
         words,
         zone::{Moment, Zone},
     },
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 /// What a glyph and a hue stand for: the class names of the style sheet.
@@ -98,7 +97,31 @@ impl Ticking {
     }
 }
 
+/// Our own words, as one says them of what is over.
+pub(super) fn past_words(text: &mut String) {
+    let words = text.split(' ').map(|word| match word {
+        "has" | "have" => "had",
+        "is" => "was",
+        "are" => "were",
+        "knows" => "knew",
+        "failed" => "had failed",
+        word => word,
+    });
+    *text = words.collect::<Vec<_>>().join(" ").replace("had had failed", "had failed");
+}
+
 impl Truth {
+    /// The same, said of what is over.
+    pub(super) fn in_the_past(mut self) -> Truth {
+        past_words(&mut self.before);
+        past_words(&mut self.strong);
+        // What follows a colon are the words of a check, or count back from then.
+        if !self.rest.starts_with(':') {
+            past_words(&mut self.rest);
+        }
+        self
+    }
+
     /// A sentence without a subject.
     pub(super) fn plain(kind: Kind, text: impl Into<String>) -> Truth {
         Truth {
@@ -111,25 +134,6 @@ impl Truth {
             rest: text.into(),
         }
     }
-}
-
-/// What must be escaped in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// The address of a service's page.
-pub(super) fn service_url(base: &str, name: &str) -> String {
-    // A segment of dots alone would be taken for a folder.
-    let segment = match name {
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        name => utf8_percent_encode(name, SEGMENT).to_string(),
-    };
-    format!("{base}/dashboard/services/{segment}")
-}
-
-/// The address of an incident's page.
-pub(super) fn incident_url(base: &str, id: i64) -> String {
-    format!("{base}/dashboard/incidents/{id}")
 }
 
 /// The services of some outages, each once, in order.
@@ -171,8 +175,7 @@ pub(super) struct OutageRow {
 
 impl OutageRow {
     /// An outage as a row; `also` are the services that failed with it.
-    pub(super) fn new(site: &Site, outage: &Outage, also: Vec<String>, began: Moment, now: UnixMs) -> OutageRow {
-        let base = &site.base_path;
+    pub(super) fn new(view: &View, outage: &Outage, also: Vec<String>, began: Moment) -> OutageRow {
         let open = outage.ended_at.is_none();
         let left = left_open(outage);
         let blip = !outage.is_incident();
@@ -187,12 +190,12 @@ impl OutageRow {
                 (false, false) => "Incident",
             },
             service: outage.service.clone(),
-            service_url: service_url(base, &outage.service),
-            url: (!blip).then(|| incident_url(base, outage.id)),
+            service_url: view.service_url(&outage.service, ""),
+            url: (!blip).then(|| view.incident_url(outage.id)),
             began,
             earlier: outage.last_ok_at.map(|ok| words::duration(outage.started_at.since(ok))),
-            lasted: lasted(outage, now),
-            ticking: (open && !left).then(|| Ticking::new(outage.started_at, now)),
+            lasted: lasted(outage, view.at),
+            ticking: (open && !left).then(|| Ticking::new(outage.started_at, view.at)),
             cause: words::clipped(&outage.cause.reason.message, 160),
             checks_failed: words::count(outage.checks_failed),
             also,
@@ -327,16 +330,4 @@ pub(super) fn class_sentence(reason: &Reason) -> &'static str {
 /// Text for a screen reader and the page: since when, in whole words.
 pub(super) fn day_and_time(zone: Zone, at: UnixMs, now: UnixMs) -> String {
     format!("{}, {}", zone.long_day(at, now), zone.local(at).format("%H:%M"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_name_makes_an_address_of_one_segment() {
-        assert_eq!(service_url("", "api"), "/dashboard/services/api");
-        assert_eq!(service_url("/status", "a/b ?#ü"), "/status/dashboard/services/a%2Fb%20%3F%23%C3%BC");
-        assert_eq!(service_url("", ".."), "/dashboard/services/%2E%2E");
-    }
 }

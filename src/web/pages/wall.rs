@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::status::Status,
-    web::{forwarded::Here, site::Site, words},
+    web::{forwarded::Here, site::Site, view::View, words},
 };
 use axum::http::HeaderMap;
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub(super) async fn page(Here(site): Here, mut query: Query, headers: HeaderMap)
     let make = async {
         let content = content(&site, &query, now).await?;
         let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: Live::Always };
-        Ok(frame::text(&site, &query, now, framing, "wall.html", content)?.0)
+        Ok(frame::text(&site, &query, &View::now(site.board.all(), now), framing, "wall.html", content)?.0)
     };
     let page = site.pages.get(format!("wall {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(frame::whole(page))

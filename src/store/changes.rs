@@ -1,0 +1,58 @@
+//! What a service was set to over time, and what changed.
+
+use super::{Reader, Result};
+use crate::{
+    board::ServiceId,
+    domain::{service::Thresholds, time::UnixMs, window::Window},
+};
+use rusqlite::{Connection, params};
+
+/// What the arithmetic depends on, as the configuration had it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    pub enabled: bool,
+    pub interval_ms: i64,
+    pub timeout_ms: i64,
+    pub thresholds: Thresholds,
+    pub degraded_after_ms: Option<i64>,
+    /// `None`: not recorded yet at that time.
+    pub critical: Option<bool>,
+}
+
+/// At this moment the configuration changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SettingChange {
+    pub at: UnixMs,
+    pub before: Setting,
+    pub after: Setting,
+}
+
+/// All that a service was ever set to, each with the moment since when, in the order of time.
+pub(super) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<(UnixMs, Setting)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
+         FROM setting WHERE service_id = ?1 ORDER BY since",
+    )?;
+    let rows = statement.query_map(params![service.0], |r| {
+        let setting = Setting {
+            enabled: r.get(1)?,
+            interval_ms: r.get(2)?,
+            timeout_ms: r.get(3)?,
+            thresholds: Thresholds { failure: r.get(4)?, success: r.get(5)? },
+            degraded_after_ms: r.get(6)?,
+            critical: r.get(7)?,
+        };
+        Ok((UnixMs(r.get(0)?), setting))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+impl Reader {
+    /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
+    pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
+        let all = settings(&*self.conn()?, service)?;
+        let pairs = all.iter().zip(all.iter().skip(1));
+        let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
+        Ok(changes.filter(|change| window.contains(change.at)).collect())
+    }
+}
