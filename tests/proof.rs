@@ -705,6 +705,21 @@ fn a_repair_may_be_killed_at_any_moment() {
     });
 }
 
+#[test]
+fn a_backup_may_be_killed_at_any_moment() {
+    kill_often("", "", &["backup", "copy.db"], |folder| {
+        let (path, copy) = (folder.join("history.db"), folder.join("copy.db"));
+        let results = |path: &Path| number(path, "SELECT count(*) FROM check_result");
+        assert_eq!(differences(&path), []);
+        // What has its name is whole.
+        if copy.exists() {
+            assert_eq!((results(&copy), differences(&copy)), (results(&path), vec![]));
+        }
+        assert!(run(folder, &["backup", "copy.db", "--force"]).status.success());
+        assert_eq!((results(&copy), differences(&copy)), (results(&path), vec![]));
+    });
+}
+
 /// The writer killed while it writes and retires a month. A hundred times and more:
 /// `HISTORY_KILLS=120 cargo test --test suite proof::the_writer_may_be_killed`
 #[test]
@@ -781,5 +796,91 @@ async fn writes_and_retires_until_it_is_killed() {
             std::fs::write(folder.join("new"), at.0.to_string()).unwrap();
             std::fs::rename(folder.join("new"), folder.join("acknowledged")).unwrap();
         }
+    }
+}
+
+/// The writer killed while the newest rows of many services lie in the tail, are joined there and move to where they
+/// stay. A hundred times and more: `HISTORY_KILLS=120 cargo test --test suite proof::many_services`
+#[test]
+fn many_services_may_be_killed_while_their_rows_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let acknowledged = folder.path().join("acknowledged");
+    let mut dice = Dice(11);
+    let mut killed_with_a_tail = 0;
+    for kill in 0..kills(3) {
+        let _ = std::fs::remove_file(&acknowledged);
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "proof::writes_of_many_until_it_is_killed", "--ignored"])
+            .env("HISTORY_TO_WRITE", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let told = || std::fs::read_to_string(&acknowledged).ok().and_then(|text| text.parse::<i64>().ok());
+        wait_for("a commit", told);
+        std::thread::sleep(Duration::from_millis(dice.roll(2_500)));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().code(), None, "it ended by itself");
+        killed_with_a_tail += u64::from(number(&path, "SELECT count(*) FROM tail") > 0);
+        let told = told().unwrap();
+        // Every service has each round that was said to be recorded, wherever it lies, and no row stands twice.
+        let all = "(SELECT service_id, at FROM check_result UNION ALL SELECT service_id, at FROM tail)";
+        let rounds = number(&path, &format!("SELECT count(DISTINCT at) FROM {all} WHERE at <= {told}"));
+        assert!(rounds > 0);
+        let (rows, distinct) = (
+            number(&path, &format!("SELECT count(*) FROM {all} WHERE at <= {told}")),
+            number(
+                &path,
+                &format!("SELECT count(*) FROM (SELECT DISTINCT service_id, at FROM {all} WHERE at <= {told})"),
+            ),
+        );
+        assert_eq!((rows, distinct), (rounds * MANY as i64, rounds * MANY as i64), "after kill {kill}");
+        let people_see = number(&path, "SELECT count(*) FROM history");
+        assert_eq!(people_see, number(&path, &format!("SELECT count(*) FROM {all}")));
+        let early = "SELECT count(*) FROM tail t JOIN check_result c ON c.service_id = t.service_id AND c.at >= t.at";
+        assert_eq!(number(&path, early), 0, "after kill {kill}");
+        assert_eq!(differences(&path), [], "after kill {kill}");
+    }
+    assert!(killed_with_a_tail > 0, "nothing lay in the tail when it was killed");
+}
+
+/// So many services have a tail.
+const MANY: usize = 600;
+
+/// Not a test: what [`many_services_may_be_killed_while_their_rows_move`] runs as a process of its own.
+#[tokio::test(start_paused = true)]
+#[ignore = "it never ends"]
+async fn writes_of_many_until_it_is_killed() {
+    let Some(folder) = std::env::var_os("HISTORY_TO_WRITE").map(PathBuf::from) else { return };
+    let services: Vec<Service> = (0..MANY).map(|i| service(&format!("service {i}"))).collect();
+    let known = std::fs::read_to_string(folder.join("acknowledged time")).ok().and_then(|text| text.parse().ok());
+    let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
+    let all = services.iter().cloned().map(watched).collect();
+    let keep = Keep { checks: None, hours: None, days: None };
+    let store = Store::open(&folder.join("history.db"), all, Vec::new(), Vec::new(), keep, clock.clone()).unwrap();
+    let mut positions = store.positions.clone();
+    let mut dice = Dice(clock.now().0.unsigned_abs());
+    let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
+    let tell = |name: &str, at: UnixMs| {
+        std::fs::write(folder.join("new"), at.0.to_string()).unwrap();
+        std::fs::rename(folder.join("new"), folder.join(name)).unwrap();
+    };
+    loop {
+        clock.step(10_000);
+        at = clock.now().max(at.plus(1));
+        tell("acknowledged time", at.plus(60_000));
+        for (service, position) in services.iter().zip(&mut positions) {
+            let letter = b".....~xx?."[dice.roll(10) as usize] as char;
+            let result = past(at, 1, &letter.to_string()).remove(0);
+            let changes = position.health.observe(service.thresholds, at, result.outcome, &Overlay::NONE);
+            let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
+            let service = position.id;
+            store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });
+        }
+        while store.writer.figures().waiting > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tell("acknowledged", at);
     }
 }

@@ -171,16 +171,31 @@ impl Walk {
     }
 }
 
-/// When the newest check of all services started.
-pub(super) fn last_of_all(conn: &Connection) -> Result<Option<i64>> {
-    let sql = "SELECT max(last) FROM (
-       SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s
-       UNION ALL SELECT max(at) FROM tail)";
-    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+/// The tables of rows that a history has: one of an older version may have no tail.
+fn tables(conn: &Connection) -> Result<Vec<String>> {
+    let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE name IN ('check_result', 'tail')")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
 }
 
-/// How many rows there are of all services.
+/// When the newest check of all services started; also in a history of an older version.
+pub(super) fn last_of_all(conn: &Connection) -> Result<Option<i64>> {
+    let mut last = conn.query_row(
+        "SELECT max(last) FROM (SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s)",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables(conn)?.iter().any(|table| table == "tail") {
+        let newest: Option<i64> = conn.query_row("SELECT max(at) FROM tail", [], |row| row.get(0))?;
+        last = newest.max(last);
+    }
+    Ok(last)
+}
+
+/// How many rows there are of all services; also in a history of an older version.
 pub(super) fn count_all(conn: &Connection) -> Result<u64> {
-    let count = |table: &str| conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
-    Ok((count("check_result")? + count("tail")?).unsigned_abs())
+    let count =
+        |table: String| conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    let counts = tables(conn)?.into_iter().map(count).collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(counts.into_iter().sum::<i64>().unsigned_abs())
 }

@@ -15,18 +15,26 @@ use std::{ops::ControlFlow, sync::Arc};
 
 /// From so many services on the tail pays: below, most of what a commit writes is not rows.
 pub(in crate::store) const PAYS_FROM: usize = 500;
-/// A part takes rows until it has so many.
-const PART: usize = 2_000;
-/// So many parts are joined into one.
-const JOINED: usize = 16;
-/// Rows of each service that lie in the tail on average.
-const ROWS_A_SERVICE: usize = 30;
-/// The services move in so many pieces.
-const PIECES: usize = 32;
+
+/// How much lies where.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// A part takes rows until it has so many.
+    part: usize,
+    /// So many parts are joined into one.
+    joined: usize,
+    /// Rows of each service that lie in the tail on average.
+    rows_a_service: usize,
+    /// The services move in so many pieces.
+    pieces: usize,
+}
+
+const SIZES: Sizes = Sizes { part: 2_000, joined: 16, rows_a_service: 30, pieces: 32 };
 
 /// Where the tail of a running history stands.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Tail {
+    sizes: Sizes,
     /// The services, sorted.
     services: Arc<[ServiceId]>,
     /// The part that takes rows, and how many it has. Its number is even; a joined part has the odd one after its last.
@@ -42,21 +50,18 @@ pub(in crate::store) struct Tail {
 impl Tail {
     /// A tail for these services, where one pays. It has to be empty, which it is once [`settle`] has run.
     pub(in crate::store) fn over(services: impl Iterator<Item = ServiceId>) -> Option<Tail> {
-        let mut services: Vec<ServiceId> = services.collect();
+        let services: Vec<ServiceId> = services.collect();
+        (services.len() >= PAYS_FROM).then(|| Tail::new(services, SIZES))
+    }
+
+    fn new(mut services: Vec<ServiceId>, sizes: Sizes) -> Tail {
         services.sort();
-        (services.len() >= PAYS_FROM).then_some(Tail {
-            services: services.into(),
-            part: 0,
-            filled: 0,
-            full: 0,
-            rows: 0,
-            next: 0,
-        })
+        Tail { sizes, services: services.into(), part: 0, filled: 0, full: 0, rows: 0, next: 0 }
     }
 
     /// Makes the part that takes the rows of the next commit ready.
     pub(in crate::store) fn begin(&mut self, conn: &Connection) -> Result<()> {
-        if self.part == 0 || self.filled >= PART {
+        if self.part == 0 || self.filled >= self.sizes.part {
             self.full += usize::from(self.part > 0);
             self.part += 2;
             self.filled = 0;
@@ -99,14 +104,14 @@ impl Tail {
     /// Joins small parts, or moves the rows of some services to where they stay, where it is time for it: one short
     /// transaction. On failure nothing is changed, neither in the file nor in mind.
     pub(in crate::store) fn tidy(&mut self, conn: &mut Connection) -> Result<()> {
-        if self.full >= JOINED {
+        if self.full >= self.sizes.joined {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let last = self.part - 2;
             join(&tx, last - 2 * (self.full as i64 - 1), last)?;
             tx.commit()?;
             self.full = 0;
-        } else if self.rows >= ROWS_A_SERVICE * self.services.len() {
-            let piece = self.services.len().div_ceil(PIECES);
+        } else if self.rows >= self.sizes.rows_a_service * self.services.len() {
+            let piece = self.services.len().div_ceil(self.sizes.pieces);
             let end = (self.next + piece).min(self.services.len());
             if let [first, .., last] | [first @ last] = &self.services[self.next..end] {
                 let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -215,4 +220,135 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
     let arguments = [walk.service.0, walk.from, walk.to, i64::from(walk.outcomes.0)];
     let count: i64 = conn.prepare_cached(&sql)?.query_row(arguments, |row| row.get(0))?;
     Ok(count.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            check::{Outcome, PhaseTimes},
+            time::UnixMs,
+        },
+        store::{
+            rows::{Need, Outcomes, count_all},
+            schema,
+        },
+    };
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn row(at: i64, code: u8) -> Row {
+        let latency_us = (code < 3).then_some(1000 + u32::from(code));
+        let phases = PhaseTimes { dns_us: latency_us, ..PhaseTimes::default() };
+        Row {
+            at: UnixMs(at),
+            outcome: Outcome::from_code(i64::from(code)).unwrap(),
+            recheck: at % 3 == 0,
+            latency_us,
+            phases,
+            http_status: (at % 2 == 0).then_some(200),
+            certificate_days: (at % 5 == 0).then_some(-3),
+            reason: None,
+        }
+    }
+
+    /// What every walk should find, of the rows that were written.
+    fn compare(conn: &Connection, written: &BTreeMap<i64, Vec<Row>>, around: i64) {
+        for (&service, rows) in written {
+            let every = Walk::over(ServiceId(service)).with(Need::Everything);
+            let walks = [
+                (every, rows.clone()),
+                (every.from(UnixMs(around)), rows.iter().filter(|r| r.at.0 >= around).copied().collect()),
+                (every.before(UnixMs(around)), rows.iter().filter(|r| r.at.0 < around).copied().collect()),
+                (
+                    every.only(Outcomes::FAILED).from(UnixMs(around / 2)).before(UnixMs(around)),
+                    rows.iter()
+                        .filter(|r| r.outcome == Outcome::Down && r.at.0 >= around / 2 && r.at.0 < around)
+                        .copied()
+                        .collect::<Vec<Row>>(),
+                ),
+            ];
+            for (walk, mut expected) in walks {
+                let mut found = Vec::new();
+                let mut take = |row| {
+                    found.push(row);
+                    Ok(ControlFlow::Continue(()))
+                };
+                walk.forward(conn, &mut take).unwrap();
+                assert_eq!(found, expected, "{walk:?}");
+                assert_eq!(walk.count(conn).unwrap(), expected.len() as u64, "{walk:?}");
+                assert_eq!(walk.first(conn).unwrap(), expected.first().copied(), "{walk:?}");
+                assert_eq!(walk.last(conn).unwrap(), expected.last().copied(), "{walk:?}");
+                let mut found = Vec::new();
+                let mut take = |row| {
+                    found.push(row);
+                    Ok(ControlFlow::Continue(()))
+                };
+                walk.backward(conn, &mut take).unwrap();
+                expected.reverse();
+                assert_eq!(found, expected, "{walk:?}, backward");
+            }
+        }
+        assert_eq!(count_all(conn).unwrap(), written.values().map(|rows| rows.len() as u64).sum::<u64>());
+    }
+
+    /// A commit: which services have a row, of which outcome, and whether it is rolled back.
+    fn commits() -> impl Strategy<Value = Vec<(Vec<Option<u8>>, bool)>> {
+        let one = proptest::collection::vec(proptest::option::weighted(0.6, 0_u8..4), 5);
+        proptest::collection::vec((one, proptest::bool::weighted(0.1)), 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+        #[test]
+        fn wherever_rows_lie_every_walk_finds_them(commits in commits(), settled in 0_usize..60) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut conn = schema::open_writer(&folder.path().join("history.db")).unwrap();
+            conn.pragma_update(None, "synchronous", "OFF").unwrap();
+            for id in 1..=5 {
+                conn.execute("INSERT INTO service (id, name, kind, target, added_at) VALUES (?1, ?1, 'tcp', '', 0)", [id])
+                    .unwrap();
+            }
+            let services = (1..=5).map(ServiceId).collect();
+            let mut tail = Tail::new(services, Sizes { part: 4, joined: 3, rows_a_service: 4, pieces: 2 });
+            let mut written: BTreeMap<i64, Vec<Row>> = (1..=5).map(|id| (id, Vec::new())).collect();
+            for (n, (rows, rolled_back)) in commits.iter().enumerate() {
+                let (mut next, mut new) = (tail.clone(), Vec::new());
+                let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+                next.begin(&tx).unwrap();
+                for (service, code) in (1..).zip(rows) {
+                    if let Some(code) = code {
+                        let row = row(n as i64 * 10 + service, *code);
+                        next.add(&tx, ServiceId(service), &row).unwrap();
+                        new.push((service, row));
+                    }
+                }
+                if !rolled_back {
+                    tx.commit().unwrap();
+                    tail = next;
+                    for (service, row) in new {
+                        written.get_mut(&service).unwrap().push(row);
+                    }
+                } else {
+                    drop(tx);
+                }
+                if n == settled {
+                    tail.settle_one(&conn, ServiceId(3)).unwrap();
+                }
+                tail.tidy(&mut conn).unwrap();
+                if n % 7 == 0 {
+                    compare(&conn, &written, n as i64 * 5);
+                }
+            }
+            compare(&conn, &written, commits.len() as i64 * 5);
+            settle(&mut conn).unwrap();
+            compare(&conn, &written, commits.len() as i64 * 5);
+            let left: i64 = conn
+                .query_row("SELECT (SELECT count(*) FROM tail) + (SELECT count(*) FROM tail_part)", [], |row| row.get(0))
+                .unwrap();
+            prop_assert_eq!(left, 0);
+        }
+    }
 }

@@ -188,7 +188,7 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
     let Some(outage) = view.outage(outage).filter(Outage::is_incident) else { return Ok(Found::Later) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(Found::Nothing) };
     let here = format!("{}{}", reached.origin, view.incident_url(id));
-    let left = shown::left_open(&outage);
+    let (left, then) = (shown::left_open(&outage), view.past.then_some(view.at));
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
     let mut changes = reader.cause_changes(id)?;
@@ -245,8 +245,8 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         truth: truth(view, &outage, zone),
         after: after(&outage, &changes, &with, zone, day),
         json_url: (!view.past).then_some(json_url),
-        summary: summary::text(&outage, &here, zone),
-        summary_markdown: summary::markdown(&outage, &here, zone),
+        summary: summary::text(&outage, &here, zone, then),
+        summary_markdown: summary::markdown(&outage, &here, zone, then),
         note: outage.note.as_ref().map(|n| Written { text: n.text.clone(), at: zone.dated(n.at, now) }),
         note_url: (site.token.is_some() && !view.past)
             .then(|| view.url(&format!("/dashboard/incidents/{id}/note"), "")),

@@ -6,8 +6,9 @@ use crate::{
     web::{words, zone::Zone},
 };
 
-/// What there is to say: each with its name, or a sentence without one.
-fn lines(outage: &Outage, zone: Zone) -> Vec<(&'static str, String)> {
+/// What there is to say: each with its name, or a sentence without one. `then` is the moment of the past at which it was
+/// so.
+fn lines(outage: &Outage, zone: Zone, then: Option<UnixMs>) -> Vec<(&'static str, String)> {
     let time = |at: UnixMs| format!("{} ({})", zone.local(at).format("%Y-%m-%d %H:%M:%S%.3f"), zone.name());
     let mut lines = Vec::new();
     lines.extend(outage.last_ok_at.map(|at| ("Last good", time(at))));
@@ -18,6 +19,7 @@ fn lines(outage: &Outage, zone: Zone) -> Vec<(&'static str, String)> {
             lines.push(("Well again", time(at)));
             lines.push(("Lasted", words::duration(at.since(outage.started_at)).replace('\u{a0}', " ")));
         }
+        None if then.is_some() => lines.extend(then.map(|at| ("", format!("It was down at {}.", time(at))))),
         None if shown::left_open(outage) => lines.push(("", "It is not checked any more.".to_owned())),
         None => lines.push(("", "It is still down.".to_owned())),
     }
@@ -26,9 +28,9 @@ fn lines(outage: &Outage, zone: Zone) -> Vec<(&'static str, String)> {
 }
 
 /// As plain text; `here` is the address of the incident's page.
-pub(super) fn text(outage: &Outage, here: &str, zone: Zone) -> String {
+pub(super) fn text(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>) -> String {
     let mut said = format!("{} was down: {}\n", outage.service, outage.cause.reason.message);
-    for (name, value) in lines(outage, zone) {
+    for (name, value) in lines(outage, zone, then) {
         match name {
             "" => said += &format!("{value}\n"),
             name => said += &format!("{:<14}{value}\n", format!("{name}:")),
@@ -41,9 +43,9 @@ pub(super) fn text(outage: &Outage, here: &str, zone: Zone) -> String {
 }
 
 /// As Markdown.
-pub(super) fn markdown(outage: &Outage, here: &str, zone: Zone) -> String {
+pub(super) fn markdown(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>) -> String {
     let mut said = format!("### {} was down: {}\n\n", plain(&outage.service), plain(&outage.cause.reason.message));
-    for (name, value) in lines(outage, zone) {
+    for (name, value) in lines(outage, zone, then) {
         match name {
             "" => said += &format!("- {value}\n"),
             name => said += &format!("- {name}: **{value}**\n"),
