@@ -124,10 +124,17 @@ impl Browser {
         self.driver.goto(url).await.unwrap();
     }
 
-    /// The text of the first thing that matches, as it is rendered.
+    /// The text of the first thing that matches, as it is rendered. A page that renews itself may replace a thing after it
+    /// was found: then it is looked for again.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let element = self.find(css).await;
-        plain(&element.text().await.unwrap())
+        let mut last = String::new();
+        for _ in 0..20 {
+            match self.find(css).await.text().await {
+                Ok(text) => return plain(&text),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        panic!("{css} cannot be read: {last}");
     }
 
     pub(crate) async fn find(&self, css: &str) -> WebElement {
