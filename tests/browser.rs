@@ -97,6 +97,10 @@ async fn do_the_four_jobs(screen: Screen, name: &str) {
     assert!(browser.text("aside h2").await.contains("Uptime, 7 days"));
     assert!(browser.text(".big").await.ends_with('%'));
     assert!(browser.text(".ledger .sum").await.contains("7 d"));
+    // What stands beside the chart is as important as the rest.
+    let colours =
+        "const of = part => getComputedStyle(document.querySelector(part)).color; return of('.big') === of('h1')";
+    assert_eq!(browser.run(colours).await, true);
     browser.picture(&format!("{name}-service")).await;
     browser.click("Week").await;
     // Which it was depends on the day: the worst of the made-up past was yesterday.

@@ -3,6 +3,7 @@
 use super::past::{self, Dice, Fault, Past};
 use crate::{
     board::ServiceId,
+    clock::Clock,
     config::{Config, Endpoint},
     domain::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
@@ -31,11 +32,17 @@ struct Walker {
     health: Health,
     endpoint: Endpoint,
     dice: Dice,
+    /// The check that is due, and the one before it.
     at: UnixMs,
+    last_at: UnixMs,
 }
 
-/// Makes the past of every enabled endpoint, up to `now`.
-pub(super) fn make(config: &Config, now: UnixMs) -> anyhow::Result<()> {
+/// What is left of the present while the past is made is made too, until so little is left, in milliseconds.
+const CAUGHT_UP_MS: i64 = 1_000;
+
+/// Makes the past of every enabled endpoint, up to the moment at which it is done.
+pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
+    let now = clock.now();
     let (off_from, off_to) = past::off(now);
     let begin = now.plus(-super::DAYS * DAY_MS);
     let mut walkers: Vec<Walker> = Vec::new();
@@ -46,21 +53,42 @@ pub(super) fn make(config: &Config, now: UnixMs) -> anyhow::Result<()> {
             let all = config.checks.endpoints.iter().zip(&backfill.ids);
             walkers = all.filter(|(e, _)| e.service.enabled).map(|(e, &id)| Walker::new(e, id, now)).collect();
         }
-        let mut records = Vec::with_capacity(BATCH);
         for walker in &mut walkers {
             walker.at = walker.at.max(from.plus(walker.dice_offset()));
-            while walker.at < to {
-                records.push(walker.check(now));
-                if records.len() == BATCH {
-                    backfill.write(&records)?;
-                    records.clear();
-                }
-            }
         }
-        backfill.write(&records)?;
-        backfill.finish(to)?;
+        write(&mut backfill, &mut walkers, to, now)?;
+        if to == off_from {
+            backfill.finish(to)?;
+            continue;
+        }
+        // It took some seconds: a newcomer should not see services of which nothing has been heard since it began.
+        let mut done = to;
+        while clock.now().since(done) > CAUGHT_UP_MS {
+            done = clock.now().plus(-1);
+            write(&mut backfill, &mut walkers, done, now)?;
+        }
+        for walker in &mut walkers {
+            walker.at = walker.at.min(done.max(walker.last_at.plus(1)));
+        }
+        write(&mut backfill, &mut walkers, done.plus(1), now)?;
+        backfill.finish(done.plus(1))?;
     }
     Ok(())
+}
+
+/// Writes the checks that are due before a moment.
+fn write(backfill: &mut Backfill, walkers: &mut [Walker], to: UnixMs, now: UnixMs) -> anyhow::Result<()> {
+    let mut records = Vec::with_capacity(BATCH);
+    for walker in walkers {
+        while walker.at < to {
+            records.push(walker.check(now));
+            if records.len() == BATCH {
+                backfill.write(&records)?;
+                records.clear();
+            }
+        }
+    }
+    Ok(backfill.write(&records)?)
 }
 
 /// An endpoint as it was checked then: less often than the demonstration checks it now.
@@ -80,6 +108,7 @@ impl Walker {
             health: Health::NEW,
             dice: Dice::of(&endpoint.service.name),
             at: past.since,
+            last_at: past.since.plus(-1),
             past,
             endpoint: endpoint.clone(),
         }
@@ -93,6 +122,7 @@ impl Walker {
     /// The check that is due, and when the next one is.
     fn check(&mut self, now: UnixMs) -> Record {
         let (at, recheck) = (self.at, self.health.rechecking());
+        self.last_at = at;
         let active = self.past.troubles.iter().rev().find(|t| t.from <= at && at < t.to).map(|t| t.fault);
         let result = self.result(at, recheck, active);
         let excerpt = match active {

@@ -34,8 +34,8 @@ pub async fn start(
     let servers = servers::start().await?;
     let mut config = configuration(folder, env, &servers)?;
     adjust(&mut config);
-    let (past, now) = (config.clone(), clock.now());
-    tokio::task::spawn_blocking(move || history::make(&past, now)).await??;
+    let (past, at) = (config.clone(), clock.clone());
+    tokio::task::spawn_blocking(move || history::make(&past, &at)).await??;
     let app = App::start(config, clock).await?;
     annotate(&app).await;
     Ok(app)
