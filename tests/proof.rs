@@ -3,7 +3,7 @@
 
 use crate::support::{
     binary::{Serving, program, run, stderr, stdout, wait_for},
-    history::{History, KEEP, result, service, watched},
+    history::{History, KEEP, record, result, service, watched},
     target::{Does, Target},
 };
 use healthcheck_dashboard::{
@@ -530,16 +530,7 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
         last = at;
         let result = result(letter, at);
         let changes = health.observe(slower.thresholds, at, result.outcome, &Overlay::NONE);
-        let confirmed = health.confirmed;
-        let (excerpt, certificate_expires_at) = (None, None);
-        store.writer.record(Record {
-            service: position.id,
-            result,
-            excerpt,
-            certificate_expires_at,
-            changes,
-            confirmed,
-        });
+        store.writer.record(record(position.id, result, changes, health.confirmed));
     }
     store.stop().await;
     assert!(number(&path, "SELECT max(at) FROM check_result") >= later.0);
@@ -720,13 +711,32 @@ fn a_backup_may_be_killed_at_any_moment() {
     });
 }
 
+/// Runs one of the processes below until something of it is committed and some milliseconds more, and kills it; the latest
+/// time that it said was recorded.
+fn kill_a_writer(name: &str, folder: &Path, after_ms: u64) -> i64 {
+    let acknowledged = folder.join("acknowledged");
+    let _ = std::fs::remove_file(&acknowledged);
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("proof::{name}"), "--ignored"])
+        .env("HISTORY_TO_WRITE", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let told = || std::fs::read_to_string(&acknowledged).ok().and_then(|text| text.parse::<i64>().ok());
+    wait_for("a commit", told);
+    std::thread::sleep(Duration::from_millis(after_ms));
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it ended by itself");
+    told().unwrap()
+}
+
 /// The writer killed while it writes and retires a month. A hundred times and more:
 /// `HISTORY_KILLS=120 cargo test --test suite proof::the_writer_may_be_killed`
 #[test]
 fn the_writer_may_be_killed_while_it_writes_and_retires() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
-    let acknowledged = folder.path().join("acknowledged");
     let mut dice = Dice(7);
     let mut killed_while_retiring = 0;
     for kill in 0..kills(4) {
@@ -739,22 +749,10 @@ fn the_writer_may_be_killed_while_it_writes_and_retires() {
         }
         let old = || number(&path, "SELECT count(*) FROM check_result WHERE service_id < 3");
         let before = old();
-        let _ = std::fs::remove_file(&acknowledged);
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "proof::writes_and_retires_until_it_is_killed", "--ignored"])
-            .env("HISTORY_TO_WRITE", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let told = || std::fs::read_to_string(&acknowledged).ok().and_then(|text| text.parse::<i64>().ok());
-        wait_for("a commit", told);
-        std::thread::sleep(Duration::from_millis(dice.roll(500)));
-        child.kill().unwrap();
-        assert_eq!(child.wait().unwrap().code(), None, "it ended by itself");
+        let told = kill_a_writer("writes_and_retires_until_it_is_killed", folder.path(), dice.roll(500));
         killed_while_retiring += u64::from(old() < before && old() > 0);
         let last = number(&path, "SELECT max(at) FROM check_result WHERE service_id = 3");
-        assert!(Some(last) >= told(), "a result has gone that was said to be recorded");
+        assert!(last >= told, "a result has gone that was said to be recorded");
         assert_eq!(differences(&path), [], "after kill {kill}");
     }
     assert!(killed_while_retiring > 0, "nothing was being retired when it was killed");
@@ -787,9 +785,7 @@ async fn writes_and_retires_until_it_is_killed() {
             let letter = b"....~xxx?X"[dice.roll(10) as usize] as char;
             let result = past(at, 1, &letter.to_string()).remove(0);
             let changes = position.health.observe(service.thresholds, at, result.outcome, &Overlay::NONE);
-            let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
-            let service = position.id;
-            store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });
+            store.writer.record(record(position.id, result, changes, position.health.confirmed));
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
         if store.writer.figures().waiting == 0 {
@@ -805,25 +801,11 @@ async fn writes_and_retires_until_it_is_killed() {
 fn many_services_may_be_killed_while_their_rows_move() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
-    let acknowledged = folder.path().join("acknowledged");
     let mut dice = Dice(11);
     let mut killed_with_a_tail = 0;
     for kill in 0..kills(3) {
-        let _ = std::fs::remove_file(&acknowledged);
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "proof::writes_of_many_until_it_is_killed", "--ignored"])
-            .env("HISTORY_TO_WRITE", folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let told = || std::fs::read_to_string(&acknowledged).ok().and_then(|text| text.parse::<i64>().ok());
-        wait_for("a commit", told);
-        std::thread::sleep(Duration::from_millis(dice.roll(2_500)));
-        child.kill().unwrap();
-        assert_eq!(child.wait().unwrap().code(), None, "it ended by itself");
+        let told = kill_a_writer("writes_of_many_until_it_is_killed", folder.path(), dice.roll(2_500));
         killed_with_a_tail += u64::from(number(&path, "SELECT count(*) FROM tail") > 0);
-        let told = told().unwrap();
         // Every service has each round that was said to be recorded, wherever it lies, and no row stands twice.
         let all = "(SELECT service_id, at FROM check_result UNION ALL SELECT service_id, at FROM tail)";
         let rounds = number(&path, &format!("SELECT count(DISTINCT at) FROM {all} WHERE at <= {told}"));
@@ -874,9 +856,7 @@ async fn writes_of_many_until_it_is_killed() {
             let letter = b".....~xx?."[dice.roll(10) as usize] as char;
             let result = past(at, 1, &letter.to_string()).remove(0);
             let changes = position.health.observe(service.thresholds, at, result.outcome, &Overlay::NONE);
-            let (excerpt, certificate_expires_at, confirmed) = (None, None, position.health.confirmed);
-            let service = position.id;
-            store.writer.record(Record { service, result, excerpt, certificate_expires_at, changes, confirmed });
+            store.writer.record(record(position.id, result, changes, position.health.confirmed));
         }
         while store.writer.figures().waiting > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -12,9 +12,34 @@ use crate::{
 use rusqlite::{Connection, params};
 use std::ops::ControlFlow;
 
-/// The columns of a row that every table of rows has, in the order in which they are written.
-pub(super) const COLUMNS: &str = "service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us, tls_us, \
-     ttfb_us, certificate_days, reason_id";
+/// The columns of a row that every table of rows has, in the order of [`Row::values`].
+macro_rules! columns {
+    () => {
+        "service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us, tls_us, ttfb_us, \
+         certificate_days, reason_id"
+    };
+}
+pub(super) use columns;
+
+impl Row {
+    /// What its columns hold: numbers, all of them.
+    pub(super) fn values(&self, service: ServiceId) -> [Option<i64>; 12] {
+        [
+            Some(service.0),
+            Some(self.at.0),
+            Some(self.outcome.code()),
+            Some(self.recheck.into()),
+            self.latency_us.map(i64::from),
+            self.http_status.map(i64::from),
+            self.phases.dns_us.map(i64::from),
+            self.phases.connect_us.map(i64::from),
+            self.phases.tls_us.map(i64::from),
+            self.phases.ttfb_us.map(i64::from),
+            self.certificate_days.map(i64::from),
+            self.reason,
+        ]
+    }
+}
 
 /// The columns that a walk needs, in the order of [`read`].
 pub(super) fn needed(need: Need) -> &'static str {
@@ -111,23 +136,12 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 
 /// Writes one row. `false` when there is one of that time already.
 pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
-    let sql = "INSERT INTO check_result (service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us,
-           tls_us, ttfb_us, certificate_days, reason_id)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING";
-    let inserted = conn.prepare_cached(sql)?.execute(params![
-        service.0,
-        row.at.0,
-        row.outcome.code(),
-        row.recheck,
-        row.latency_us,
-        row.http_status,
-        row.phases.dns_us,
-        row.phases.connect_us,
-        row.phases.tls_us,
-        row.phases.ttfb_us,
-        row.certificate_days,
-        row.reason,
-    ])?;
+    let sql = concat!(
+        "INSERT INTO check_result (",
+        columns!(),
+        ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING"
+    );
+    let inserted = conn.prepare_cached(sql)?.execute(row.values(service))?;
     Ok(inserted == 1)
 }
 

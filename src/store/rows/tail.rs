@@ -7,10 +7,10 @@
 
 use super::{
     Row, Walk,
-    settled::{self, COLUMNS, condition, needed},
+    settled::{self, columns, condition, needed},
 };
 use crate::{board::ServiceId, store::Result};
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use std::{ops::ControlFlow, sync::Arc};
 
 /// From so many services on the tail pays: below, most of what a commit writes is not rows.
@@ -72,24 +72,10 @@ impl Tail {
 
     /// Writes a row that is later than all of its service. See [`Tail::begin`].
     pub(in crate::store) fn add(&mut self, conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
-        conn.prepare_cached(&format!(
-            "INSERT INTO tail (part, {COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
-        ))?
-        .execute(params![
-            self.part,
-            service.0,
-            row.at.0,
-            row.outcome.code(),
-            row.recheck,
-            row.latency_us,
-            row.http_status,
-            row.phases.dns_us,
-            row.phases.connect_us,
-            row.phases.tls_us,
-            row.phases.ttfb_us,
-            row.certificate_days,
-            row.reason,
-        ])?;
+        let sql =
+            concat!("INSERT INTO tail (", columns!(), ", part) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)");
+        conn.prepare_cached(sql)?
+            .execute(params_from_iter(row.values(service).into_iter().chain([Some(self.part)])))?;
         self.filled += 1;
         self.rows += 1;
         Ok(())
@@ -132,9 +118,12 @@ impl Tail {
 /// Joins the parts from `first` to `last` into the part after it.
 fn join(conn: &Connection, first: i64, last: i64) -> Result<()> {
     conn.prepare_cached("INSERT INTO tail_part VALUES (?1)")?.execute([last + 1])?;
-    conn.prepare_cached(&format!(
-        "INSERT INTO tail (part, {COLUMNS}) SELECT ?3, {COLUMNS} FROM tail WHERE part BETWEEN ?1 AND ?2
-         ORDER BY service_id, at"
+    conn.prepare_cached(concat!(
+        "INSERT INTO tail (part, ",
+        columns!(),
+        ") SELECT ?3, ",
+        columns!(),
+        " FROM tail WHERE part BETWEEN ?1 AND ?2 ORDER BY service_id, at"
     ))?
     .execute([first, last, last + 1])?;
     conn.prepare_cached("DELETE FROM tail WHERE part BETWEEN ?1 AND ?2")?.execute([first, last])?;
@@ -145,9 +134,12 @@ fn join(conn: &Connection, first: i64, last: i64) -> Result<()> {
 /// Moves the rows of these services, both ends included, to where they stay; how many.
 fn move_rows(conn: &Connection, first: ServiceId, last: ServiceId) -> Result<usize> {
     let moved = conn
-        .prepare_cached(&format!(
-            "INSERT INTO check_result ({COLUMNS})
-             SELECT {COLUMNS} FROM tail_part p CROSS JOIN tail t ON t.part = p.id AND t.service_id BETWEEN ?1 AND ?2
+        .prepare_cached(concat!(
+            "INSERT INTO check_result (",
+            columns!(),
+            ") SELECT ",
+            columns!(),
+            " FROM tail_part p CROSS JOIN tail t ON t.part = p.id AND t.service_id BETWEEN ?1 AND ?2
              ORDER BY service_id, at"
         ))?
         .execute([first.0, last.0])?;
