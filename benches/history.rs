@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
         configured: Configured { service: service(n), renamed_from: None },
         settings: Arc::default(),
     });
-    let forever = Keep { checks: None, hours: None, days: None };
+    let forever = Keep::FOREVER;
     let clock = Clock::system();
     let store = Store::open(&path, watched.collect(), Vec::new(), Vec::new(), forever, clock.clone())?;
     let empty = size(&path)?;

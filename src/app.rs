@@ -54,6 +54,7 @@ impl App {
             checks: config.storage.keep_checks_days,
             hours: config.storage.keep_hours_days,
             days: config.storage.keep_days_days,
+            rows: config.storage.seal_after_days,
         };
         let watched = config.checks.endpoints.iter().map(|endpoint| Watched {
             configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },

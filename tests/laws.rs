@@ -321,7 +321,7 @@ proptest! {
         let Some(first) = rows.first().copied() else { return Ok(()) };
         let reader = Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
-        let keep = Keep { checks: Some(checks), hours: Some(checks + hours), days: None };
+        let keep = Keep { checks: Some(checks), hours: Some(checks + hours), ..Keep::FOREVER };
         let first_kept = |days: u32| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS);
         let mut upkeep = Upkeep::open(&path).unwrap();
         let mut retiring = Retiring::default();

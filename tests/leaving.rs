@@ -104,7 +104,7 @@ fn service(run: &Run, n: usize) -> Service {
 
 /// Lives on from `now`; gives the end.
 async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
-    let forever = Keep { checks: None, hours: None, days: None };
+    let forever = Keep::FOREVER;
     for run in &life.runs {
         now = now.plus(run.pause_ms);
         let present: Vec<usize> = (0..2).filter(|n| run.services[*n]).collect();
@@ -150,7 +150,7 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
         store.stop().await;
     }
     if life.retires {
-        let keep = Keep { checks: Some(1), hours: Some(2), days: None };
+        let keep = Keep { checks: Some(1), hours: Some(2), ..Keep::FOREVER };
         let store = Store::open(path, Vec::new(), Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(1200)).await;
         store.stop().await;
@@ -282,14 +282,14 @@ proptest! {
             let now = live(&a, &Life { runs: [&common.runs[..], &[]].concat(), retires: false }, begin()).await;
             // One goes on as a copy of the other.
             match common.runs.is_empty() {
-                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(now)).unwrap()),
+                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(now)).unwrap()),
                 false => drop(std::fs::copy(&a, &b).unwrap()),
             }
             live(&a, &one, now).await;
             live(&b, &other, now.plus(apart_ms / 1000 * 1000)).await;
         });
         if !a.exists() {
-            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep { checks: None, hours: None, days: None }, Clock::pinned(begin())).unwrap() }));
+            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(begin())).unwrap() }));
         }
         let (of_a, of_b) = (export(&a, Format::Ndjson), export(&b, Format::Ndjson));
         import(&a, &[&of_b]);

@@ -436,7 +436,12 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_note_goes_with_its_incident_when_that_is_too_old() {
-    let keep = healthcheck_dashboard::store::Keep { checks: Some(1), hours: Some(1), days: Some(1) };
+    let keep = healthcheck_dashboard::store::Keep {
+        checks: Some(1),
+        hours: Some(1),
+        days: Some(1),
+        ..healthcheck_dashboard::store::Keep::FOREVER
+    };
     let mut history = History::kept(BEGIN, vec![service("web")], keep);
     history.checks("web", s(0), "..xxx..");
     history.committed().await;

@@ -567,7 +567,7 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     let seldom = past(begin(), 20 * DAY_MS, "...");
     write(&path, &[(weekly, weeks), (patient.clone(), recovering), (service("seldom"), seldom)], begin());
     let now = begin().plus(41 * DAY_MS);
-    let keep = Keep { checks: Some(10), hours: Some(10), days: Some(10) };
+    let keep = Keep { checks: Some(10), hours: Some(10), days: Some(10), ..Keep::FOREVER };
     let mut upkeep = Upkeep::open(&path).unwrap();
     let mut retiring = Default::default();
     while upkeep.retire(&mut retiring, keep, now).unwrap() {}
@@ -766,7 +766,7 @@ async fn writes_and_retires_until_it_is_killed() {
     let cadence = Cadence { interval_ms: 3_000, timeout_ms: 1_000, retry_interval_ms: 1_000 };
     let services: Vec<Service> =
         ["a", "b", "c", "d"].map(|name| Service { cadence, ..service(name) }).into_iter().collect();
-    let keep = Keep { checks: Some(2), hours: Some(3), days: Some(9) };
+    let keep = Keep { checks: Some(2), hours: Some(3), days: Some(9), ..Keep::FOREVER };
     let path = folder.join("history.db");
     // Time goes faster here than outside: it goes on where the run before this one had come to.
     let known = std::fs::read_to_string(folder.join("time")).ok().and_then(|text| text.parse().ok());
@@ -839,7 +839,7 @@ async fn writes_of_many_until_it_is_killed() {
     let known = std::fs::read_to_string(folder.join("acknowledged time")).ok().and_then(|text| text.parse().ok());
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
-    let keep = Keep { checks: None, hours: None, days: None };
+    let keep = Keep::FOREVER;
     let store = Store::open(&folder.join("history.db"), all, Vec::new(), Vec::new(), keep, clock.clone()).unwrap();
     let mut positions = store.positions.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());

@@ -269,7 +269,7 @@ async fn a_record_that_contradicts_the_history_is_refused_alone() {
 async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
     let cadence = Cadence { interval_ms: 10 * MINUTE_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let web = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
-    let keep = Keep { checks: Some(2), hours: Some(4), days: None };
+    let keep = Keep { checks: Some(2), hours: Some(4), ..Keep::FOREVER };
     let mut history = History::kept(BEGIN, vec![web], keep);
     // Eight days, a result in every ten minutes; each seventh failed.
     for i in 0..8 * 144 {
@@ -329,7 +329,8 @@ async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
 #[tokio::test(start_paused = true)]
 async fn the_number_of_an_incident_is_never_given_twice() {
     let flappy = Service { thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
-    let mut history = History::kept(BEGIN, vec![flappy], Keep { checks: Some(1), hours: Some(1), days: Some(1) });
+    let mut history =
+        History::kept(BEGIN, vec![flappy], Keep { checks: Some(1), hours: Some(1), days: Some(1), ..Keep::FOREVER });
     history.checks("web", begin(), ".x.x.x.");
     history.committed().await;
     assert_eq!(history.get("/api/v1/incidents/3").await.status, 200);

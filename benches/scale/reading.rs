@@ -48,7 +48,7 @@ pub(crate) async fn measure(path: &Path, end: UnixMs, table: &mut Table) -> anyh
     let clock = Clock::system();
     let mut all: Vec<_> = (0..SERVICES).map(|n| made::watched("service", n)).collect();
     all.extend(feed::watched());
-    let keep = Keep { checks: None, hours: None, days: None };
+    let keep = Keep::FOREVER;
     let store = Store::open(path, all, Vec::new(), Vec::new(), keep, clock.clone())?;
     let (writer, start) = (store.writer.clone(), clock.now());
     let mut walkers = feed::walkers(store.positions.iter().skip(SERVICES).cloned());

@@ -28,7 +28,7 @@ pub(crate) async fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<
     let start = Clock::system().now().plus(-2 * HOUR_MS).floor(HOUR_MS).plus(5 * MINUTE_MS);
     let end = start.plus(ROUNDS_BEFORE * INTERVAL_MS);
     made::make(&path, feed::NAME, feed::SERVICES, ROUNDS_BEFORE, Phases::Loopback, end)?;
-    let keep = Keep { checks: None, hours: None, days: None };
+    let keep = Keep::FOREVER;
     let store = Store::open(&path, feed::watched(), Vec::new(), Vec::new(), keep, Clock::system())?;
     let mut walkers = feed::walkers(store.positions.iter().cloned());
     let cpu = cpu_ms(ClockId::ProcessCPUTime);

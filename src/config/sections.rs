@@ -18,6 +18,7 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
         keep_checks_days: Some(90),
         keep_hours_days: Some(730),
         keep_days_days: None,
+        seal_after_days: None,
         backup: None,
     };
     let Some(table) = root.table("storage") else { return storage };
@@ -27,12 +28,14 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     let checks = keep(&table, "keep_checks_days");
     let hours = keep(&table, "keep_hours_days");
     let days = keep(&table, "keep_days_days");
+    storage.seal_after_days = table.integer("seal_after_days", 1..=36_500).and_then(|days| u32::try_from(days).ok());
     storage.backup = table.table("backup").as_ref().and_then(backup);
     table.finish(|_| None);
     storage.keep_checks_days = checks.unwrap_or(storage.keep_checks_days);
     // A default is never shorter than what it has to outlast.
     storage.keep_hours_days = hours.unwrap_or_else(|| longer(storage.keep_hours_days, storage.keep_checks_days));
     storage.keep_days_days = days.unwrap_or(storage.keep_days_days);
+    judge_seal(&table, &storage);
     judge_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
     judge_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
     storage
@@ -97,6 +100,19 @@ fn judge_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Opti
     table.source.report(match table.peek(fine.0) {
         Some(fine) if fine.span != at.span => mistake.also(fine.span, "this is longer"),
         _ => mistake,
+    });
+}
+
+/// Nobody who wants to save room means that nothing is ever sealed.
+fn judge_seal(table: &Table<'_>, storage: &Storage) {
+    let (Some(after), Some(keep)) = (storage.seal_after_days, storage.keep_checks_days) else { return };
+    let Some(at) = table.peek("seal_after_days").filter(|_| after >= keep) else { return };
+    let mistake = at.mistake("`seal_after_days` is not shorter than `keep_checks_days`".to_owned());
+    let mistake =
+        mistake.label(format!("{after}; check results are deleted after {keep} days, before they would be sealed"));
+    table.source.report(match table.peek("keep_checks_days") {
+        Some(keep) => mistake.also(keep.span, "they are deleted after this"),
+        None => mistake.help("keep_checks_days = \"forever\" keeps every check"),
     });
 }
 

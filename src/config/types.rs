@@ -55,6 +55,8 @@ pub struct Storage {
     pub keep_hours_days: Option<u32>,
     /// Days that day rollups and incidents are kept; `None`: for ever, the default.
     pub keep_days_days: Option<u32>,
+    /// Days after which check results are sealed, at least 1; `None`: never, the default.
+    pub seal_after_days: Option<u32>,
     /// Backups that the running service makes; `None`: none, the default.
     pub backup: Option<Backup>,
 }

@@ -1,6 +1,8 @@
 //! A histogram of response times: mergeable, sparse, and made of integers only, so that the same checks give the
 //! same bytes on every machine.
 
+use super::leb128::{put, take};
+
 /// Buckets per doubling. A value's bucket is at most 1/32 of the value wide, so its middle is within 1.6 %.
 const STEPS_PER_DOUBLING: u32 = 32;
 
@@ -96,8 +98,8 @@ impl Histogram {
         let mut bytes = Vec::with_capacity(self.counts.len() * 2);
         let mut last = 0;
         for &(bucket, count) in &self.counts {
-            put(&mut bytes, u32::from(bucket - last));
-            put(&mut bytes, count);
+            put(&mut bytes, u64::from(bucket - last));
+            put(&mut bytes, u64::from(count));
             last = bucket;
         }
         bytes
@@ -109,33 +111,12 @@ impl Histogram {
         let mut bucket: u16 = 0;
         while !bytes.is_empty() {
             bucket = bucket.checked_add(u16::try_from(take(&mut bytes)?).ok()?)?;
-            let count = take(&mut bytes)?;
+            let count = u32::try_from(take(&mut bytes)?).ok()?;
             histogram.counts.push((bucket, count));
             histogram.total += u64::from(count);
         }
         Some(histogram)
     }
-}
-
-fn put(bytes: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u32> {
-    let mut value: u32 = 0;
-    for shift in (0..35).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u32::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

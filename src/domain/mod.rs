@@ -7,6 +7,7 @@ pub mod check;
 pub mod health;
 pub mod histogram;
 pub mod incident;
+pub(crate) mod leb128;
 pub mod maintenance;
 pub mod network;
 pub mod retell;

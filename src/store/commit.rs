@@ -302,16 +302,21 @@ impl Context<'_> {
 
     /// Writes a row. `false` when there is one of that time already.
     fn write(&self, track: &Track, tail: Option<&mut Tail>, id: ServiceId, row: &Row) -> Result<bool> {
-        let Some(tail) = tail else { return rows::insert(self.conn, id, row) };
         if track.now.last.as_ref().is_none_or(|last| last.at < row.at) {
-            tail.add(self.conn, id, row)?;
-            return Ok(true);
+            // It is later than all that is known, and so than all that is sealed.
+            return match tail {
+                Some(tail) => tail.add(self.conn, id, row).map(|()| true),
+                None => rows::insert(self.conn, id, row),
+            };
         }
-        // It is not later than all that is known: it has its place before what lies in the tail.
         if Walk::over(id).from(row.at).before(row.at.plus(1)).first(self.conn)?.is_some() {
             return Ok(false);
         }
-        tail.settle_one(self.conn, id)?;
+        // It has its place before what lies in the tail, and may have it in a day that is sealed.
+        if let Some(tail) = tail {
+            tail.settle_one(self.conn, id)?;
+        }
+        rows::sealed::unseal(self.conn, id, row.at)?;
         rows::insert(self.conn, id, row)
     }
 

@@ -8,10 +8,10 @@
 
 use super::{
     IncidentNote, Interruption, Maintenance, Result, StoreError, departure, maintenance, notes, outages, rebuild,
-    results, retention,
-    retention::Kept,
+    results::{self, Reasons},
+    retention::{self, Kept},
     rollups,
-    rows::{self, Row, Walk},
+    rows::{self, Row, Walk, sealed},
     schema, services,
     transfer::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
 };
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         check::{CheckResult, Outcome, Reason},
         incident::{Cause, Gap, Outage},
-        time::UnixMs,
+        time::{DAY_MS, UnixMs},
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -69,6 +69,7 @@ pub struct Merge {
     also: BTreeMap<String, ServiceId>,
     /// The windows of maintenance that the file under way has spoken of.
     windows: HashSet<i64>,
+    day: Day,
     merged: Merged,
     _lock: schema::Lock,
 }
@@ -98,6 +99,15 @@ struct Arriving {
     first: Option<UnixMs>,
 }
 
+/// The day that results arrive of.
+#[derive(Default, Debug)]
+struct Day {
+    service: Option<ServiceId>,
+    begin: UnixMs,
+    /// Its rows, where it is sealed.
+    sealed: Option<Vec<Row>>,
+}
+
 impl Merge {
     /// Opens (or makes) the history at `path` and begins to take in.
     ///
@@ -122,6 +132,7 @@ impl Merge {
             reasons: HashMap::new(),
             also: BTreeMap::new(),
             windows: HashSet::new(),
+            day: Day::default(),
             merged: Merged::default(),
             _lock: lock,
         })
@@ -308,7 +319,9 @@ impl Merge {
             None => None,
         };
         let row = Row::of(result, reason);
-        if rows::insert(&self.conn, id, &row)? {
+        if self.is_sealed(id, &row, result)? {
+            self.merged.known += 1;
+        } else if rows::insert(&self.conn, id, &row)? {
             self.merged.added += 1;
             self.merged.oldest_added = Some(self.merged.oldest_added.map_or(result.at, |oldest| oldest.min(result.at)));
         } else {
@@ -325,6 +338,25 @@ impl Merge {
             Some(excerpt) => self.excerpt(id, result.at, excerpt),
             None => Ok(()),
         }
+    }
+
+    /// Whether the day of a row is sealed with it, or with one of the same moment that stays. A day that has to take the row
+    /// in is not sealed any more then.
+    fn is_sealed(&mut self, id: ServiceId, row: &Row, result: &CheckResult) -> Result<bool> {
+        let day = row.at.floor(DAY_MS);
+        if (self.day.service, self.day.begin) != (Some(id), day) {
+            self.day = Day { service: Some(id), begin: day, sealed: sealed::rows_of_day(&self.conn, id, day)? };
+        }
+        let Some(rows) = &self.day.sealed else { return Ok(false) };
+        if let Ok(place) = rows.binary_search_by_key(&row.at, |row| row.at) {
+            let there = &rows[place];
+            if there == row || weight(&Reasons::default().told(&self.conn, there)?) >= weight(result) {
+                return Ok(true);
+            }
+        }
+        sealed::unseal(&self.conn, id, day)?;
+        self.day.sealed = None;
+        Ok(false)
     }
 
     /// Takes in what was said of an outage: its number, and what the rows do not tell of it.

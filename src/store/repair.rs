@@ -3,6 +3,7 @@
 use super::{
     Result, life, outages, retention,
     rollups::{self, Size},
+    rows::sealed,
     services::{self, StoredService},
     verify::{self, Difference, Fix},
 };
@@ -15,8 +16,18 @@ use rusqlite::{Connection, TransactionBehavior, params};
 /// Differences that are mended in one transaction.
 const AT_ONCE: usize = 200;
 
-/// Mends one service; what was wrong. The rows stay as they are, and outages that are stored keep their numbers.
+/// Mends one service; what was wrong and could be mended. The rows stay as they are, and outages that are stored keep their
+/// numbers.
 pub(super) fn service(conn: &mut Connection, id: ServiceId) -> Result<Vec<Difference>> {
+    let mut all = differences_mended(conn, id)?;
+    if all.iter().any(|(_, fix)| matches!(fix, Fix::Seal(_))) {
+        // Where a sealed day was not what is said of it nothing else could be compared.
+        all.extend(differences_mended(conn, id)?);
+    }
+    Ok(all.into_iter().filter(|(_, fix)| *fix != Fix::Nothing).map(|(difference, _)| difference).collect())
+}
+
+fn differences_mended(conn: &mut Connection, id: ServiceId) -> Result<Vec<(Difference, Fix)>> {
     let mut found: Vec<(Difference, Fix)> = Vec::new();
     let tx = conn.transaction()?;
     let Some(service) = services::by_id(&tx, id)? else { return Ok(Vec::new()) };
@@ -35,13 +46,13 @@ pub(super) fn service(conn: &mut Connection, id: ServiceId) -> Result<Vec<Differ
         }
         tx.commit()?;
     }
-    Ok(found.into_iter().map(|(difference, _)| difference).collect())
+    Ok(found)
 }
 
 /// A service has one open outage at most, also between two transactions.
 fn order(fix: &Fix) -> u8 {
     match fix {
-        Fix::DropOutage(_) => 0,
+        Fix::Nothing | Fix::Seal(_) | Fix::DropOutage(_) => 0,
         Fix::EndOutage { .. } => 1,
         Fix::WriteOutage { outage, .. } if outage.ended_at.is_some() => 2,
         Fix::WriteOutage { .. } => 3,
@@ -54,6 +65,10 @@ fn order(fix: &Fix) -> u8 {
 
 fn apply(conn: &Connection, service: &StoredService, fix: &Fix) -> Result<()> {
     match fix {
+        Fix::Nothing => {}
+        Fix::Seal(day) => {
+            sealed::seal(conn, service.id, *day)?;
+        }
         Fix::RolledUntil(until) => {
             conn.prepare_cached("UPDATE service SET rolled_until = ?2 WHERE id = ?1")?
                 .execute(params![service.id.0, until.map(|t| t.0)])?;

@@ -1,6 +1,11 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
-use super::{Result, forget, notes, outages, rollups::Size, rows::Walk, services::StoredService};
+use super::{
+    Result, forget, notes, outages,
+    rollups::Size,
+    rows::{self, Stock, Walk, sealed},
+    services::StoredService,
+};
 use crate::{
     board::ServiceId,
     domain::{
@@ -17,6 +22,13 @@ pub struct Keep {
     pub hours: Option<u32>,
     /// Day rollups, incidents and gaps.
     pub days: Option<u32>,
+    /// How long check results are kept as rows before they are sealed.
+    pub rows: Option<u32>,
+}
+
+impl Keep {
+    /// Everything, as it was written.
+    pub const FOREVER: Keep = Keep { checks: None, hours: None, days: None, rows: None };
 }
 
 /// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
@@ -122,6 +134,8 @@ struct Limits {
     hours: Option<UnixMs>,
     /// Day rollups that start before it, outages and gaps that ended before it.
     days: Option<UnixMs>,
+    /// Days that end by then are sealed.
+    rows: Option<UnixMs>,
 }
 
 impl Limits {
@@ -141,6 +155,7 @@ impl Limits {
             },
             hours: first_kept(keep.hours, now).map(|first| first.min(settled.floor(DAY_MS))),
             days: first_kept(keep.days, now),
+            rows: first_kept(keep.rows, now).map(|first| first.min(settled.floor(DAY_MS))),
         })
     }
 }
@@ -165,38 +180,49 @@ fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<
 pub(super) struct Sweep {
     /// Services up to this one are done.
     done: i64,
+    /// Of the next one, days that end by then are sealed or stay as they are.
+    sealed: Option<UnixMs>,
     /// Whether anything was deleted since the first service.
     deleted: bool,
 }
 
 impl Sweep {
-    /// Deletes one small piece of what is too old. `false` when the sweep is through and nothing is left to delete.
+    /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing is
+    /// left to do.
     pub(super) fn step(&mut self, conn: &mut Connection, keep: Keep, now: UnixMs) -> Result<bool> {
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         note(&tx, "rows_from", first_kept(keep.checks, now))?;
         note(&tx, "hours_from", first_kept(keep.hours, now))?;
         note(&tx, "days_from", first_kept(keep.days, now))?;
-        let (mut done, mut deleted) = (self.done, 0);
-        let services = services_after(&tx, done)?;
+        let mut next = *self;
+        let services = services_after(&tx, self.done)?;
         for &(service, rolled_until, forgotten) in &services {
-            deleted += match forgotten {
+            let limits = Limits::of(&tx, service, rolled_until, keep, now)?;
+            let deleted = match forgotten {
                 true => forget::some(&tx, service, ROWS_AT_ONCE)?,
-                false => delete_some(&tx, service, &Limits::of(&tx, service, rolled_until, keep, now)?)?,
+                false => delete_some(&tx, service, &limits)?,
             };
             if deleted > 0 {
+                next.deleted = true;
                 break;
             }
-            done = service.0;
+            if let Some(until) = limits.rows.filter(|_| !forgotten) {
+                next.sealed = sealed::seal_next(&tx, service, next.sealed.unwrap_or(UnixMs::MIN), until)?;
+                if next.sealed.is_some() {
+                    break;
+                }
+            }
+            next.done = service.0;
         }
         if services.is_empty() {
-            deleted += tx
+            let alerts = tx
                 .prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?
                 .execute([now.plus(-ALERTS_DAYS * DAY_MS).0])?;
+            next.deleted |= alerts > 0;
         }
         tx.commit()?;
-        let deleted = self.deleted || deleted > 0;
-        *self = if services.is_empty() { Sweep::default() } else { Sweep { done, deleted } };
-        Ok(deleted || !services.is_empty())
+        *self = if services.is_empty() { Sweep::default() } else { next };
+        Ok(next.deleted || !services.is_empty())
     }
 }
 
@@ -226,7 +252,6 @@ struct Aged {
     at_once: usize,
 }
 
-const CHECKS: Aged = Aged { table: "check_result", key: "at", condition: "at < ?2", at_once: ROWS_AT_ONCE };
 const HOURS: Aged = Aged { table: "rollup_hour", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
 const DAYS: Aged = Aged { table: "rollup_day", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
 const OUTAGES: Aged = Aged { table: "outage", key: "id", condition: "ended_at < ?2", at_once: OUTAGES_AT_ONCE };
@@ -244,20 +269,30 @@ impl Aged {
         Ok(conn.prepare_cached(&sql)?.execute(params![service.0, before.0])?)
     }
 
-    /// How many there are, and the oldest and the newest key.
-    fn count(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<(u64, Option<i64>, Option<i64>)> {
+    /// What there is of it.
+    fn stock(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
         let Aged { table, key, condition, .. } = self;
         let key = if *table == "outage" { "started_at" } else { key };
         let sql = format!("SELECT count(*), min({key}), max({key}) FROM {table} WHERE service_id = ?1 AND {condition}");
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?, row.get(2)?));
-        Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read)?)
+        let mut stock = conn.prepare_cached(&sql)?.query_row([service.0, before.0], Stock::read)?;
+        if stock.results > 0 {
+            stock.bytes = stock.results * super::size::row_bytes(conn, table, service)?;
+        }
+        Ok(stock)
     }
 }
 
 /// Deletes a piece of what is too old of one service; how many rows.
 fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result<usize> {
     debug_assert_eq!((HOURS.table, DAYS.table), (Size::Hour.table(), Size::Day.table()));
-    for (aged, before) in each(limits) {
+    if let Some(before) = limits.checks {
+        let deleted = rows::delete_oldest(conn, service, before, ROWS_AT_ONCE)?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+    }
+    for (aged, before) in tables(limits) {
+        let Some(before) = before else { continue };
         if aged.table == "outage" {
             outages::note_last_id(conn)?;
         }
@@ -272,15 +307,9 @@ fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result
     Ok(0)
 }
 
-fn each(limits: &Limits) -> impl Iterator<Item = (&'static Aged, UnixMs)> {
-    let all = [
-        (&CHECKS, limits.checks),
-        (&HOURS, limits.hours),
-        (&DAYS, limits.days),
-        (&GAPS, limits.days),
-        (&OUTAGES, limits.days),
-    ];
-    all.into_iter().filter_map(|(aged, before)| Some((aged, before?)))
+/// What is deleted row by row, and up to when.
+fn tables(limits: &Limits) -> [(&'static Aged, Option<UnixMs>); 4] {
+    [(&HOURS, limits.hours), (&DAYS, limits.days), (&GAPS, limits.days), (&OUTAGES, limits.days)]
 }
 
 /// What retention would delete of one kind of data.
@@ -306,14 +335,14 @@ pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<
         let Some(&(last, ..)) = services.last() else { break };
         for (service, rolled_until, _) in services.into_iter().filter(|(_, _, forgotten)| !forgotten) {
             let limits = Limits::of(conn, service, rolled_until, keep, now)?;
-            for (aged, before) in each(&limits) {
-                let (rows, from, to) = aged.count(conn, service, before)?;
-                let index = [&CHECKS, &HOURS, &DAYS, &GAPS, &OUTAGES].iter().position(|a| a.table == aged.table);
-                let Some(kind) = index.and_then(|i| all.get_mut(i)).filter(|_| rows > 0) else { continue };
-                kind.from = [kind.from, from.map(UnixMs)].into_iter().flatten().min();
-                kind.to = kind.to.max(to.map(UnixMs));
-                kind.rows += rows;
-                kind.bytes += rows * super::size::row_bytes(conn, aged.table, service)?;
+            let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
+            let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.stock(conn, service, before)));
+            for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
+                let Some(stock) = stock.transpose()? else { continue };
+                kind.from = [kind.from, stock.first_at].into_iter().flatten().min();
+                kind.to = kind.to.max(stock.last_at);
+                kind.rows += stock.results;
+                kind.bytes += stock.bytes;
             }
         }
         done = last.0;

@@ -211,7 +211,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     for (name, text) in &all[version as usize..] {
         tx.execute(
             "INSERT INTO fact VALUES (?1, ?2)",
-            [format!("migration {name}"), format!("{:016x}", checksum(text))],
+            [format!("migration {name}"), format!("{:016x}", checksum(text.bytes()))],
         )?;
     }
     tx.commit()?;
@@ -239,7 +239,7 @@ fn verify_checksums(conn: &Connection, ran: &[(String, &str)]) -> Result<()> {
         let stored: Option<String> = conn
             .query_row("SELECT value FROM fact WHERE name = ?1", [format!("migration {name}")], |row| row.get(0))
             .optional()?;
-        if stored.is_some_and(|stored| stored != format!("{:016x}", checksum(text))) {
+        if stored.is_some_and(|stored| stored != format!("{:016x}", checksum(text.bytes()))) {
             return Err(StoreError::Migration(format!("{name} is not the migration that this history was made with")));
         }
     }
@@ -247,8 +247,8 @@ fn verify_checksums(conn: &Connection, ran: &[(String, &str)]) -> Result<()> {
 }
 
 /// FNV-1a, 64 bit: it guards against mistakes, not against malice.
-fn checksum(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+pub(super) fn checksum(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 use super::{
     Keep, Overdue, Result, StoreError, forget, repair,
     retention::{self, Sweep},
-    rows::Walk,
+    rows::{self, Walk, sealed},
     schema,
     services::{self, StoredService},
-    size,
     verify::{self, Compared, Difference},
 };
 use crate::{
@@ -31,7 +30,9 @@ pub struct Stock {
     pub first_at: Option<UnixMs>,
     pub last_at: Option<UnixMs>,
     pub results: u64,
-    /// What these take in the file, estimated from a sample.
+    /// Those of them that are sealed.
+    pub sealed: u64,
+    /// What the results take in the file, estimated from a sample.
     pub bytes: u64,
     pub incidents: u64,
     pub blips: u64,
@@ -99,8 +100,10 @@ impl Examiner {
                  FROM outage WHERE service_id = ?1",
             )?
             .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sealed = sealed::before(&tx, service.id, UnixMs(i64::MAX))?;
         Ok(Stock {
-            bytes: results * size::row_bytes(&tx, "check_result", service.id)?,
+            bytes: results.saturating_sub(sealed.results) * rows::row_bytes(&tx, service.id)? + sealed.bytes,
+            sealed: sealed.results,
             first_at: first,
             last_at: last,
             results,
@@ -205,6 +208,19 @@ impl Upkeep {
         let rows = forget::some(&tx, service, FORGOTTEN_AT_ONCE)?;
         tx.commit()?;
         Ok(rows)
+    }
+
+    /// Makes rows of one sealed day again, of one service or of any, the newest first; how many. `None` when nothing is
+    /// sealed.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the day cannot be read; it stays sealed then.
+    pub fn unseal_some(&mut self, of: Option<ServiceId>) -> Result<Option<u64>> {
+        let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let Some((service, day)) = sealed::newest(&tx, of)? else { return Ok(None) };
+        let results = sealed::unseal(&tx, service, day)?;
+        tx.commit()?;
+        Ok(Some(results as u64))
     }
 
     /// What the file takes.

@@ -10,7 +10,7 @@ use super::{
     results,
     retention::{self, Kept},
     rollups::{self, Size},
-    rows::Walk,
+    rows::{Walk, sealed},
     services::StoredService,
     told::{self, Settings},
 };
@@ -60,6 +60,10 @@ pub struct Compared {
 /// What makes a difference go away.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Fix {
+    /// Nothing does: it is the rows that are damaged.
+    Nothing,
+    /// What is said of the sealed day that begins then.
+    Seal(UnixMs),
     RolledUntil(Option<UnixMs>),
     Sum {
         size: Size,
@@ -94,6 +98,10 @@ pub(super) fn service(
     kept: Kept,
     found: &mut Found<'_>,
 ) -> Result<Compared> {
+    if sealed_days(conn, service, found)? {
+        // A walk over what is not where it is said to be would tell another story.
+        return Ok(Compared::default());
+    }
     let rows = Rows::of(conn, service, kept)?;
     let mut examination = Examination { conn, service, kept, rows, compared: Compared::default(), found };
     examination.compared.rows_from = rows.first;
@@ -101,6 +109,22 @@ pub(super) fn service(
     examination.sums()?;
     examination.story()?;
     Ok(examination.compared)
+}
+
+/// Compares what is said of sealed days with what is in them; whether something differs.
+fn sealed_days(conn: &Connection, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
+    let faults = sealed::faults(conn, service.id)?;
+    let any = !faults.is_empty();
+    for sealed::Fault { day, what, stored, recomputed, readable } in faults {
+        let name = readable.then(|| service.name.clone());
+        let what = match readable {
+            true => format!("{what} of the sealed day {day}"),
+            false => format!("{what} of the sealed day {day} of {}", service.name),
+        };
+        let fix = if readable { Fix::Seal(day) } else { Fix::Nothing };
+        found(Difference { service: name, what, stored, recomputed }, fix)?;
+    }
+    Ok(any)
 }
 
 /// Which rows there are.

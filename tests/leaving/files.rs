@@ -482,7 +482,7 @@ fn the_lock_is_free_after_an_import_that_failed() {
     let folder = lived(0);
     fs::write(folder.path().join("bad"), "no").unwrap();
     refused(&run(folder.path(), &["import", "bad"]));
-    let keep = Keep { checks: None, hours: None, days: None };
+    let keep = Keep::FOREVER;
     super::block(async {
         let services = vec![watched(service("web"))];
         Store::open(&database(&folder), services, Vec::new(), Vec::new(), keep, Clock::system()).unwrap().stop().await;

@@ -29,7 +29,7 @@ use std::{
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-pub(crate) const KEEP: Keep = Keep { checks: None, hours: None, days: None };
+pub(crate) const KEEP: Keep = Keep::FOREVER;
 
 /// Checked every 10 s with a timeout of 5 s: a result speaks for 25 s at most. Down at 3 failures, up at 2 passes.
 pub(crate) fn service(name: &str) -> Service {
@@ -149,7 +149,7 @@ impl History {
     /// A new one of `web` that keeps single checks for a day: of three at its begin only the sums are left, three are of
     /// the moment that is given too, and it is an hour later.
     pub(crate) async fn with_a_retired_past(begin: &str) -> (History, UnixMs) {
-        let keep = Keep { checks: Some(1), hours: None, days: None };
+        let keep = Keep { checks: Some(1), ..Keep::FOREVER };
         let mut history = History::kept(begin, vec![service("web")], keep);
         let begin = UnixMs::parse(begin).unwrap();
         let late = begin.plus(5 * DAY_MS);

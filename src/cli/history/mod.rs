@@ -5,6 +5,7 @@ mod forget;
 mod maintenance;
 mod retention;
 mod services;
+mod unseal;
 
 use crate::{config::Config, store::Keep};
 use std::process::ExitCode;
@@ -29,6 +30,10 @@ pub(super) enum Command {
     /// In small steps, so that it can be broken off. Not while the service runs, and seldom worth it: the space is used
     /// again by what comes.
     Compact,
+    /// Make rows again of the days that are sealed, so that SQL can read them
+    ///
+    /// Day by day, so that it can be broken off. Rows take about ten times as much room. Not while the service runs.
+    Unseal(unseal::Args),
     /// Mark past time as maintenance, list what is marked, or take a mark back
     #[command(subcommand)]
     Maintenance(maintenance::Command),
@@ -40,6 +45,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
         Command::Retention(args) => retention::run(&config, &args),
         Command::Forget(args) => forget::run(&config, &args),
         Command::Compact => compact::run(&config),
+        Command::Unseal(args) => unseal::run(&config, &args),
         Command::Maintenance(command) => maintenance::run(&config, command),
     });
     done.await?
@@ -50,6 +56,7 @@ fn keep(config: &Config) -> Keep {
         checks: config.storage.keep_checks_days,
         hours: config.storage.keep_hours_days,
         days: config.storage.keep_days_days,
+        rows: config.storage.seal_after_days,
     }
 }
 

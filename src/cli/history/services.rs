@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         let one = |s: &Stock| {
             json!({
                 "service": s.service.name, "first_at": time(s.first_at), "last_at": time(s.last_at),
-                "results": s.results, "results_bytes_estimated": s.bytes, "incidents": s.incidents, "blips": s.blips,
+                "results": s.results, "sealed_results": s.sealed, "results_bytes_estimated": s.bytes, "incidents": s.incidents, "blips": s.blips,
                 "removed_at": time(s.service.removed_at),
             })
         };

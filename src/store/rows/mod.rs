@@ -1,12 +1,15 @@
 //! The rows of check results: what they are, where they lie, and the one way to walk over them.
 //!
 //! Most lie in `check_result`, sorted by service and time. Where many services are watched the newest lie in the
-//! [`tail`] for some minutes. Of one service, all that lies in the tail is later than all that does not.
+//! [`tail`] for some minutes. Of one service, all that lies in the tail is later than all that does not. Where the
+//! configuration asks for it, days of long ago are [`sealed`]: a day of a service lies there or here.
 
+mod column;
+pub(super) mod sealed;
 mod settled;
 pub(super) mod tail;
 
-use super::Result;
+use super::{Result, size};
 use crate::{
     board::ServiceId,
     domain::{
@@ -15,9 +18,10 @@ use crate::{
     },
 };
 use rusqlite::Connection;
+use sealed::Direction;
 use std::ops::ControlFlow;
 
-pub(super) use settled::{delete_oldest, insert, replace};
+pub(super) use settled::{insert, replace};
 
 /// A check result as it lies in the history: its reason is a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +79,10 @@ impl Outcomes {
     pub(super) fn only(outcome: Outcome) -> Outcomes {
         Outcomes(1 << outcome.code())
     }
+
+    fn has(self, outcome: Outcome) -> bool {
+        self.0 & Outcomes::only(outcome).0 != 0
+    }
 }
 
 /// A walk over the results of one service. It has to see one moment of the database: where it is not all that is asked, it
@@ -115,9 +123,14 @@ impl Walk {
         Walk { need, ..self }
     }
 
+    /// Whether it comes by this row.
+    fn has(&self, row: &Row) -> bool {
+        (self.from..=self.to).contains(&row.at.0) && self.outcomes.has(row.outcome)
+    }
+
     /// Hands `each` the rows, oldest first, until it has had enough.
     pub(super) fn forward(self, conn: &Connection, mut each: impl FnMut(Row) -> Result<ControlFlow<()>>) -> Result<()> {
-        if settled::forward(conn, self, &mut each)?.is_continue() {
+        if sealed::walk(conn, self, Direction::Forward, &mut each)?.is_continue() {
             let _ended = tail::forward(conn, self, &mut each)?;
         }
         Ok(())
@@ -130,7 +143,7 @@ impl Walk {
         mut each: impl FnMut(Row) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         if tail::backward(conn, self, &mut each)?.is_continue() {
-            let _ended = settled::backward(conn, self, &mut each)?;
+            let _ended = sealed::walk(conn, self, Direction::Backward, &mut each)?;
         }
         Ok(())
     }
@@ -167,35 +180,95 @@ impl Walk {
 
     /// How many there are.
     pub(super) fn count(self, conn: &Connection) -> Result<u64> {
-        Ok(settled::count(conn, self)? + tail::count(conn, self)?)
+        Ok(sealed::count(conn, self)? + settled::count(conn, self)? + tail::count(conn, self)?)
     }
 }
 
-/// The tables of rows that a history has: one of an older version may have no tail.
-fn tables(conn: &Connection) -> Result<Vec<String>> {
-    let mut statement = conn.prepare("SELECT name FROM sqlite_schema WHERE name IN ('check_result', 'tail')")?;
-    let names = statement.query_map([], |row| row.get(0))?;
-    Ok(names.collect::<rusqlite::Result<_>>()?)
+/// Deletes the oldest results of a service that began before a moment, at most `at_once` rows or one sealed day; how many.
+/// A sealed day goes when all of it is older. What is left of a service is always all from some moment on.
+pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixMs, at_once: usize) -> Result<usize> {
+    let sealed = sealed::oldest(conn, service)?;
+    let rows_before = sealed.map_or(before, |day| before.min(day.day));
+    let deleted = settled::delete_oldest(conn, service, rows_before, at_once)?;
+    match sealed {
+        Some(day) if deleted == 0 && day.last_at < before => {
+            sealed::delete(conn, day)?;
+            Ok(day.results)
+        }
+        _ => Ok(deleted),
+    }
+}
+
+/// Results of a service, without looking at each.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Stock {
+    pub(super) results: u64,
+    pub(super) first_at: Option<UnixMs>,
+    pub(super) last_at: Option<UnixMs>,
+    /// What they take in the file, estimated.
+    pub(super) bytes: u64,
+}
+
+impl Stock {
+    /// From a number and two times.
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stock> {
+        let time = |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
+        let results = row.get::<_, i64>(0)?.unsigned_abs();
+        Ok(Stock { results, first_at: time(1)?, last_at: time(2)?, bytes: 0 })
+    }
+}
+
+/// The results that [`delete_oldest`] would delete, sooner or later.
+pub(super) fn overdue(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
+    let (rows, sealed) = (settled::before(conn, service, before)?, sealed::before(conn, service, before)?);
+    Ok(Stock {
+        results: rows.results + sealed.results,
+        first_at: [rows.first_at, sealed.first_at].into_iter().flatten().min(),
+        last_at: rows.last_at.max(sealed.last_at),
+        bytes: rows.results * row_bytes(conn, service)? + sealed.bytes,
+    })
+}
+
+/// What a row of this service takes in the file, estimated, in bytes.
+pub(super) fn row_bytes(conn: &Connection, service: ServiceId) -> Result<u64> {
+    size::row_bytes(conn, "check_result", service)
+}
+
+/// What an expression says of each table of results that a history has: one of an older version may lack some.
+fn of_tables(conn: &Connection, expressions: [(&str, &str); 3]) -> Result<Vec<Option<i64>>> {
+    let mut statement = conn.prepare("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)")?;
+    let mut said = Vec::new();
+    for (table, sql) in expressions {
+        if statement.query_row([table], |row| row.get(0))? {
+            said.push(conn.query_row(sql, [], |row| row.get(0))?);
+        }
+    }
+    Ok(said)
 }
 
 /// When the newest check of all services started; also in a history of an older version.
 pub(super) fn last_of_all(conn: &Connection) -> Result<Option<i64>> {
-    let mut last = conn.query_row(
-        "SELECT max(last) FROM (SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s)",
-        [],
-        |row| row.get(0),
+    let rows = "SELECT max(last) FROM (SELECT (SELECT max(at) FROM check_result WHERE service_id = s.id) AS last FROM service s)";
+    let last = of_tables(
+        conn,
+        [
+            ("check_result", rows),
+            ("tail", "SELECT max(at) FROM tail"),
+            ("sealed_day", "SELECT max(last_at) FROM sealed_day"),
+        ],
     )?;
-    if tables(conn)?.iter().any(|table| table == "tail") {
-        let newest: Option<i64> = conn.query_row("SELECT max(at) FROM tail", [], |row| row.get(0))?;
-        last = newest.max(last);
-    }
-    Ok(last)
+    Ok(last.into_iter().flatten().max())
 }
 
 /// How many rows there are of all services; also in a history of an older version.
 pub(super) fn count_all(conn: &Connection) -> Result<u64> {
-    let count =
-        |table: String| conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
-    let counts = tables(conn)?.into_iter().map(count).collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(counts.into_iter().sum::<i64>().unsigned_abs())
+    let counts = of_tables(
+        conn,
+        [
+            ("check_result", "SELECT count(*) FROM check_result"),
+            ("tail", "SELECT count(*) FROM tail"),
+            ("sealed_day", "SELECT sum(results) FROM sealed_day"),
+        ],
+    )?;
+    Ok(counts.into_iter().flatten().sum::<i64>().unsigned_abs())
 }

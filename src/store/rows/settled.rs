@@ -1,6 +1,6 @@
 //! The table `check_result`: rows sorted by service and time.
 
-use super::{Need, Outcomes, Row, Walk};
+use super::{Need, Outcomes, Row, Stock, Walk};
 use crate::{
     board::ServiceId,
     domain::{
@@ -134,7 +134,7 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
     Ok(count.unsigned_abs())
 }
 
-/// Writes one row. `false` when there is one of that time already.
+/// Writes one row into a day that is not sealed. `false` when there is one of that time already.
 pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
     let sql = concat!(
         "INSERT INTO check_result (",
@@ -145,7 +145,7 @@ pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row)
     Ok(inserted == 1)
 }
 
-/// Writes one row in the place of the one of that time.
+/// Writes one row in the place of the one of that time, of a day that is not sealed.
 pub(in crate::store) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
     conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
         .execute([service.0, row.at.0])?;
@@ -153,13 +153,21 @@ pub(in crate::store) fn replace(conn: &Connection, service: ServiceId, row: &Row
     Ok(())
 }
 
+/// Deletes the rows of a stretch of time, both ends included.
+pub(super) fn delete_between(conn: &Connection, service: ServiceId, first: UnixMs, last: UnixMs) -> Result<()> {
+    conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at BETWEEN ?2 AND ?3")?
+        .execute([service.0, first.0, last.0])?;
+    Ok(())
+}
+
+/// The rows of before a moment, without what they take.
+pub(super) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
+    let sql = "SELECT count(*), min(at), max(at) FROM check_result WHERE service_id = ?1 AND at < ?2";
+    Ok(conn.prepare_cached(sql)?.query_row([service.0, before.0], Stock::read)?)
+}
+
 /// Deletes the oldest rows of a service that began before a moment, at most `at_once`; how many.
-pub(in crate::store) fn delete_oldest(
-    conn: &Connection,
-    service: ServiceId,
-    before: UnixMs,
-    at_once: usize,
-) -> Result<usize> {
+pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixMs, at_once: usize) -> Result<usize> {
     let sql = "DELETE FROM check_result WHERE service_id = ?1 AND at IN
        (SELECT at FROM check_result WHERE service_id = ?1 AND at < ?2 ORDER BY at LIMIT ?3)";
     Ok(conn.prepare_cached(sql)?.execute(params![service.0, before.0, at_once as i64])?)
