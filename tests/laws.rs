@@ -216,46 +216,91 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.db");
         let (rows, now) = runtime().block_on(live(&path, &runs, begin()));
-        let Some(first) = rows.first() else { return Ok(()) };
-        let reader = healthcheck_dashboard::store::Reader::open(&path).unwrap();
-        let stored = reader.service("web").unwrap().unwrap();
-        let begin = first.at - DAY_MS;
-        let whole = now.0 - begin;
-        let mut asked = vec![Window::new(UnixMs(begin), now).unwrap()];
-        for (a, b) in windows {
-            let at = |share: i64| UnixMs(begin + (i128::from(whole) * i128::from(share) / 1_000_000) as i64);
-            let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
-            asked.extend(Window::new(from, to.min(now)));
-            asked.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
-            asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
+        if rows.is_empty() {
+            return Ok(());
         }
-        asked.extend(local_days(begin, now));
-        for window in asked {
-            let u = reader.uptime(stored.id, window, now).unwrap();
-            let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(&rows, window, now);
-            prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown), "{:?}", window);
-            let sum = u.up_ms + u.degraded_ms + u.down_ms + u.unknown_ms + u.maintenance_ms + u.gap_ms;
-            prop_assert_eq!(sum, window.length_ms());
-            let inside = rows.iter().filter(|r| window.contains(UnixMs(r.at)));
-            prop_assert_eq!(u.checks, inside.clone().count() as u64);
-            prop_assert_eq!(u.failures, inside.filter(|r| r.outcome == Outcome::Down).count() as u64);
-            let judged = up + degraded + down;
-            prop_assert_eq!(u.uptime.is_some(), judged > 0);
-            if let (Some(worst), Some(uptime), Some(best)) = (u.worst, u.uptime, u.best) {
-                prop_assert!(worst <= uptime && uptime <= best);
-                let share = |good: i64| (good as f64 / judged as f64 * 1e6).floor() / 1e4;
-                prop_assert!((worst - share(up + degraded - doubt_up)).abs() < 2e-4);
-                prop_assert!((best - share(up + degraded + doubt_down)).abs() < 2e-4);
-                prop_assert_eq!(uptime == 100.0, down == 0);
-            }
-        }
-        outages_agree(&reader, &rows, &stored, now)?;
-        glances_agree(&reader, &stored, now)?;
-        buckets_agree(&reader, &rows, &stored, now)?;
-        rollups_agree(&path, &rows)?;
-        gaps_agree(&reader, &rows, &stored, now)?;
-        stories_agree(&path, &reader, &rows, &stored, now)?;
+        answers_agree(&path, &rows, now, &windows)?;
+        // The same answers from sealed days, and from rows again.
+        let sealed = seal(&path, now);
+        prop_assert!(!worth_sealing(&rows) || sealed > 0, "nothing was sealed");
+        answers_agree(&path, &rows, now, &windows)?;
+        let mut upkeep = Upkeep::open(&path).unwrap();
+        while upkeep.unseal_some(None).unwrap().is_some() {}
+        drop(upkeep);
+        prop_assert_eq!(stored_rows(&path), rows.len() as i64);
+        answers_agree(&path, &rows, now, &windows)?;
     }
+}
+
+/// Everything that is asked of a history, in these windows and some more.
+fn answers_agree(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i64)]) -> Result<(), TestCaseError> {
+    let Some(first) = rows.first() else { return Ok(()) };
+    let reader = Reader::open(path).unwrap();
+    let stored = reader.service("web").unwrap().unwrap();
+    let begin = first.at - DAY_MS;
+    let whole = now.0 - begin;
+    let mut asked = vec![Window::new(UnixMs(begin), now).unwrap()];
+    for &(a, b) in windows {
+        let at = |share: i64| UnixMs(begin + (i128::from(whole) * i128::from(share) / 1_000_000) as i64);
+        let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
+        asked.extend(Window::new(from, to.min(now)));
+        asked.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
+        asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
+    }
+    asked.extend(local_days(begin, now));
+    for window in asked {
+        let u = reader.uptime(stored.id, window, now).unwrap();
+        let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(rows, window, now);
+        prop_assert_eq!(
+            (u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms),
+            (up, degraded, down, unknown),
+            "{:?}",
+            window
+        );
+        let sum = u.up_ms + u.degraded_ms + u.down_ms + u.unknown_ms + u.maintenance_ms + u.gap_ms;
+        prop_assert_eq!(sum, window.length_ms());
+        let inside = rows.iter().filter(|r| window.contains(UnixMs(r.at)));
+        prop_assert_eq!(u.checks, inside.clone().count() as u64);
+        prop_assert_eq!(u.failures, inside.filter(|r| r.outcome == Outcome::Down).count() as u64);
+        let judged = up + degraded + down;
+        prop_assert_eq!(u.uptime.is_some(), judged > 0);
+        if let (Some(worst), Some(uptime), Some(best)) = (u.worst, u.uptime, u.best) {
+            prop_assert!(worst <= uptime && uptime <= best);
+            let share = |good: i64| (good as f64 / judged as f64 * 1e6).floor() / 1e4;
+            prop_assert!((worst - share(up + degraded - doubt_up)).abs() < 2e-4);
+            prop_assert!((best - share(up + degraded + doubt_down)).abs() < 2e-4);
+            prop_assert_eq!(uptime == 100.0, down == 0);
+        }
+    }
+    outages_agree(&reader, rows, &stored, now)?;
+    glances_agree(&reader, &stored, now)?;
+    buckets_agree(&reader, rows, &stored, now)?;
+    rollups_agree(path, rows)?;
+    gaps_agree(&reader, rows, &stored, now)?;
+    stories_agree(path, &reader, rows, &stored, now)?;
+    Ok(())
+}
+
+/// Seals every day that can be; how many.
+fn seal(path: &Path, now: UnixMs) -> i64 {
+    let keep = Keep { rows: Some(1), ..Keep::FOREVER };
+    let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Retiring::default());
+    while upkeep.retire(&mut retiring, keep, now.plus(30 * DAY_MS)).unwrap() {}
+    drop(upkeep);
+    Connection::open(path).unwrap().query_row("SELECT count(*) FROM sealed_day", [], |row| row.get(0)).unwrap()
+}
+
+/// Whether there is a settled day, not the last one, with more than a few results.
+fn worth_sealing(rows: &[Row]) -> bool {
+    let day = |row: &Row| UnixMs(row.at).floor(DAY_MS);
+    let judged = rows.iter().rev().find(|row| row.outcome.passed().is_some()).map_or(UnixMs(0), day);
+    rows.chunk_by(|a, b| day(a) == day(b)).any(|rows| rows.len() >= 16 && day(&rows[0]) < judged)
+}
+
+/// The results of `web` that lie in rows.
+fn stored_rows(path: &Path) -> i64 {
+    let sql = "SELECT count(*) FROM check_result WHERE service_id = (SELECT id FROM service WHERE name = 'web')";
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -314,6 +359,7 @@ proptest! {
         later in prop::collection::vec(slow_run(), 1..3),
         windows in windows(),
         (checks, hours) in (1..=4u32, 0..=4u32),
+        sealed in any::<bool>(),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.db");
@@ -322,6 +368,9 @@ proptest! {
         let reader = Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
         let keep = Keep { checks: Some(checks), hours: Some(checks + hours), ..Keep::FOREVER };
+        if sealed {
+            seal(&path, now);
+        }
         let first_kept = |days: u32| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS);
         let mut upkeep = Upkeep::open(&path).unwrap();
         let mut retiring = Retiring::default();

@@ -5,6 +5,8 @@
 //! configuration asks for it, days of long ago are [`sealed`]: a day of a service lies there or here.
 
 mod column;
+#[cfg(test)]
+mod naive;
 pub(super) mod sealed;
 mod settled;
 pub(super) mod tail;

@@ -492,3 +492,177 @@ fn named(conn: &Connection, place: Place) -> Result<BTreeSet<i64>> {
     let found = statement.query_map([place.id], |row| row.get(0))?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        results,
+        rows::{
+            delete_oldest,
+            naive::{compare, open, row},
+        },
+    };
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// What happens to the rows of some days.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Seal(i64),
+        Unseal(i64),
+        /// One at this share of the time, in thousandths.
+        Write(i64),
+        Delete(i64),
+        SealAll(i64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..DAYS).prop_map(Step::Seal),
+            1 => (0..DAYS).prop_map(Step::Unseal),
+            1 => (0..1000_i64).prop_map(Step::Write),
+            1 => (0..1000_i64).prop_map(Step::Delete),
+            1 => (0..=DAYS).prop_map(Step::SealAll),
+        ]
+    }
+
+    const DAYS: i64 = 6;
+    /// The days before the first and after the last one are days too.
+    const FIRST: i64 = -2 * DAY_MS;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+        #[test]
+        fn sealed_or_not_every_walk_finds_the_same(
+            days in prop::collection::vec(prop_oneof![1 => 0..4_usize, 4 => 14..40_usize], DAYS as usize),
+            codes in prop::collection::vec(0_u8..4, 1..300),
+            steps in prop::collection::vec(step(), 1..14),
+            around in prop::collection::vec(0..1000_i64, 3),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let conn = open(folder.path(), 2);
+            let share = |share: i64| FIRST + share * DAYS * DAY_MS / 1000;
+            let mut written: BTreeMap<i64, Vec<Row>> = BTreeMap::from([(1, Vec::new()), (2, Vec::new())]);
+            let (mut code, reason) = (codes.iter().cycle(), results::reason_id(&conn, &refused()).unwrap());
+            let mut make = |at: i64| {
+                let row = row(at, *code.next().unwrap());
+                Row { reason: (row.outcome == Outcome::Down).then_some(reason), ..row }
+            };
+            for (day, count) in (0..).zip(&days) {
+                for n in 0..*count as i64 {
+                    let row = make(FIRST + day * DAY_MS + n * (DAY_MS / 40) + n % 7);
+                    for service in [1, 2] {
+                        prop_assert!(settled::insert(&conn, ServiceId(service), &row).unwrap());
+                        written.get_mut(&service).unwrap().push(row);
+                    }
+                }
+            }
+            for step in steps {
+                let service = ServiceId(1);
+                let rows = written.get_mut(&1).unwrap();
+                match step {
+                    Step::Seal(day) => {
+                        let day = UnixMs(FIRST + day * DAY_MS);
+                        let count = rows.iter().filter(|row| row.at.floor(DAY_MS) == day).count();
+                        let sealed = seal(&conn, service, day).unwrap();
+                        prop_assert_eq!(sealed, if count < WORTH_SEALING { 0 } else { count });
+                    }
+                    Step::Unseal(day) => {
+                        unseal(&conn, service, UnixMs(FIRST + day * DAY_MS + 5)).unwrap();
+                    }
+                    Step::Write(at) => {
+                        let row = make(share(at) + 1);
+                        unseal(&conn, service, row.at).unwrap();
+                        if settled::insert(&conn, service, &row).unwrap() {
+                            rows.insert(rows.partition_point(|other| other.at < row.at), row);
+                        }
+                    }
+                    Step::Delete(at) => {
+                        let deleted = delete_oldest(&conn, service, UnixMs(share(at)), 5).unwrap();
+                        // The oldest go, and none that is not older.
+                        prop_assert!(rows.drain(..deleted).all(|row| row.at.0 < share(at)));
+                    }
+                    Step::SealAll(days) => {
+                        let (mut from, until) = (UnixMs(i64::MIN), UnixMs(FIRST + days * DAY_MS));
+                        while let Some(done) = seal_next(&conn, service, from, until).unwrap() {
+                            prop_assert!(done <= until && done > from);
+                            from = done;
+                        }
+                        // The day of the newest row, and those of few rows, stay as they are.
+                        let newest = rows.last().map_or(FIRST, |row| row.at.floor(DAY_MS).0);
+                        let mut per_day: BTreeMap<i64, usize> = BTreeMap::new();
+                        rows.iter().for_each(|row| *per_day.entry(row.at.floor(DAY_MS).0).or_default() += 1);
+                        for (day, count) in per_day {
+                            let sealed = of_day(&conn, service, UnixMs(day)).unwrap().is_some();
+                            let ought = day + DAY_MS <= until.0.min(newest) && count >= WORTH_SEALING;
+                            prop_assert!(sealed || !ought, "day {} of {} rows", day, count);
+                        }
+                    }
+                }
+                prop_assert_eq!(&faults(&conn, service).unwrap(), &[]);
+                for around in &around {
+                    compare(&conn, &written, share(*around));
+                }
+                compare(&conn, &written, FIRST + 2 * DAY_MS);
+            }
+        }
+    }
+
+    fn refused() -> crate::domain::check::Reason {
+        use crate::domain::check::{Class, Reason};
+        Reason { class: Class::Connect, phase: None, message: "refused".into() }
+    }
+
+    /// A history with one sealed day of fifty rows.
+    fn one_day(folder: &std::path::Path) -> Connection {
+        let conn = open(folder, 1);
+        for n in 0..50 {
+            settled::insert(&conn, ServiceId(1), &row(n * 60_000, (n % 3 == 0).into())).unwrap();
+        }
+        assert_eq!(seal(&conn, ServiceId(1), UnixMs(0)).unwrap(), 50);
+        conn
+    }
+
+    #[test]
+    fn what_is_said_of_a_sealed_day_is_compared_with_what_is_in_it() {
+        for (damage, what, readable) in [
+            ("UPDATE sealed_day SET first_at = first_at + 1", "first result", true),
+            ("UPDATE sealed_day SET last_at = last_at - 1", "last result", true),
+            ("UPDATE sealed_day SET outcomes = 4", "outcomes", true),
+            ("UPDATE sealed_day SET checksum = checksum + 1", "checksum", false),
+            ("UPDATE sealed_day SET outcome = x'0164646464'", "checksum", false),
+            ("UPDATE sealed_day SET results = 49", "results", false),
+            (
+                "INSERT INTO reason VALUES (7, 'refused', '', 'x'); INSERT INTO sealed_reason VALUES (1, 7)",
+                "reasons",
+                true,
+            ),
+            ("INSERT INTO check_result (service_id, at, outcome, recheck) VALUES (1, 5, 0, 0)", "rows beside it", true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let conn = one_day(folder.path());
+            assert_eq!(faults(&conn, ServiceId(1)).unwrap(), []);
+            conn.execute_batch(damage).unwrap();
+            let found = faults(&conn, ServiceId(1)).unwrap();
+            assert!(found.iter().any(|fault| (fault.what, fault.readable) == (what, readable)), "{damage}: {found:?}");
+            if readable {
+                seal(&conn, ServiceId(1), UnixMs(0)).unwrap();
+                assert_eq!(faults(&conn, ServiceId(1)).unwrap(), [], "{damage}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_that_cannot_be_read_is_an_error_that_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = one_day(folder.path());
+        conn.execute("UPDATE sealed_day SET latency_us = x'02ff00ff'", []).unwrap();
+        let walk = Walk::over(ServiceId(1));
+        assert_eq!(walk.count(&conn).unwrap(), 50);
+        assert!(walk.last(&conn).unwrap().is_some(), "what is not damaged can be read");
+        let error = walk.with(Need::Latency).last(&conn).unwrap_err().to_string();
+        assert!(error.contains("1970-01-01") && error.contains("cannot be read"), "{error}");
+    }
+}

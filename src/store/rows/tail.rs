@@ -217,73 +217,9 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::{
-            check::{Outcome, PhaseTimes},
-            time::UnixMs,
-        },
-        store::{
-            rows::{Need, Outcomes, count_all},
-            schema,
-        },
-    };
+    use crate::store::rows::naive::{compare, open, row};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
-
-    fn row(at: i64, code: u8) -> Row {
-        let latency_us = (code < 3).then_some(1000 + u32::from(code));
-        let phases = PhaseTimes { dns_us: latency_us, ..PhaseTimes::default() };
-        Row {
-            at: UnixMs(at),
-            outcome: Outcome::from_code(i64::from(code)).unwrap(),
-            recheck: at % 3 == 0,
-            latency_us,
-            phases,
-            http_status: (at % 2 == 0).then_some(200),
-            certificate_days: (at % 5 == 0).then_some(-3),
-            reason: None,
-        }
-    }
-
-    /// What every walk should find, of the rows that were written.
-    fn compare(conn: &Connection, written: &BTreeMap<i64, Vec<Row>>, around: i64) {
-        for (&service, rows) in written {
-            let every = Walk::over(ServiceId(service)).with(Need::Everything);
-            let walks = [
-                (every, rows.clone()),
-                (every.from(UnixMs(around)), rows.iter().filter(|r| r.at.0 >= around).copied().collect()),
-                (every.before(UnixMs(around)), rows.iter().filter(|r| r.at.0 < around).copied().collect()),
-                (
-                    every.only(Outcomes::FAILED).from(UnixMs(around / 2)).before(UnixMs(around)),
-                    rows.iter()
-                        .filter(|r| r.outcome == Outcome::Down && r.at.0 >= around / 2 && r.at.0 < around)
-                        .copied()
-                        .collect::<Vec<Row>>(),
-                ),
-            ];
-            for (walk, mut expected) in walks {
-                let mut found = Vec::new();
-                let mut take = |row| {
-                    found.push(row);
-                    Ok(ControlFlow::Continue(()))
-                };
-                walk.forward(conn, &mut take).unwrap();
-                assert_eq!(found, expected, "{walk:?}");
-                assert_eq!(walk.count(conn).unwrap(), expected.len() as u64, "{walk:?}");
-                assert_eq!(walk.first(conn).unwrap(), expected.first().copied(), "{walk:?}");
-                assert_eq!(walk.last(conn).unwrap(), expected.last().copied(), "{walk:?}");
-                let mut found = Vec::new();
-                let mut take = |row| {
-                    found.push(row);
-                    Ok(ControlFlow::Continue(()))
-                };
-                walk.backward(conn, &mut take).unwrap();
-                expected.reverse();
-                assert_eq!(found, expected, "{walk:?}, backward");
-            }
-        }
-        assert_eq!(count_all(conn).unwrap(), written.values().map(|rows| rows.len() as u64).sum::<u64>());
-    }
 
     /// A commit: which services have a row, of which outcome, and whether it is rolled back.
     fn commits() -> impl Strategy<Value = Vec<(Vec<Option<u8>>, bool)>> {
@@ -297,12 +233,7 @@ mod tests {
         #[test]
         fn wherever_rows_lie_every_walk_finds_them(commits in commits(), settled in 0_usize..60) {
             let folder = tempfile::tempdir().unwrap();
-            let mut conn = schema::open_writer(&folder.path().join("history.db")).unwrap();
-            conn.pragma_update(None, "synchronous", "OFF").unwrap();
-            for id in 1..=5 {
-                conn.execute("INSERT INTO service (id, name, kind, target, added_at) VALUES (?1, ?1, 'tcp', '', 0)", [id])
-                    .unwrap();
-            }
+            let mut conn = open(folder.path(), 5);
             let services = (1..=5).map(ServiceId).collect();
             let mut tail = Tail::new(services, Sizes { part: 4, joined: 3, rows_a_service: 4, pieces: 2 });
             let mut written: BTreeMap<i64, Vec<Row>> = (1..=5).map(|id| (id, Vec::new())).collect();
