@@ -1,7 +1,7 @@
 //! The laws of the history, over random lives of a service: intervals that change, restarts, missing results, clocks that
 //! stand still. What the store answers (from rollups, rows and outages) is compared with a naive walk over the rows.
 
-use crate::support::history::{self, KEEP, bare_result, record};
+use crate::support::history::{self, KEEP, bare_result, record, seal};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -221,7 +221,7 @@ proptest! {
         }
         answers_agree(&path, &rows, now, &windows)?;
         // The same answers from sealed days, and from rows again.
-        let sealed = seal(&path, now);
+        let sealed = seal(&path);
         prop_assert!(!worth_sealing(&rows) || sealed > 0, "nothing was sealed");
         answers_agree(&path, &rows, now, &windows)?;
         let mut upkeep = Upkeep::open(&path).unwrap();
@@ -279,15 +279,6 @@ fn answers_agree(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i64)])
     gaps_agree(&reader, rows, &stored, now)?;
     stories_agree(path, &reader, rows, &stored, now)?;
     Ok(())
-}
-
-/// Seals every day that can be; how many.
-fn seal(path: &Path, now: UnixMs) -> i64 {
-    let keep = Keep { rows: Some(1), ..Keep::FOREVER };
-    let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Retiring::default());
-    while upkeep.retire(&mut retiring, keep, now.plus(30 * DAY_MS)).unwrap() {}
-    drop(upkeep);
-    Connection::open(path).unwrap().query_row("SELECT count(*) FROM sealed_day", [], |row| row.get(0)).unwrap()
 }
 
 /// Whether there is a settled day, not the last one, with more than a few results.
@@ -369,7 +360,7 @@ proptest! {
         let stored = reader.service("web").unwrap().unwrap();
         let keep = Keep { checks: Some(checks), hours: Some(checks + hours), ..Keep::FOREVER };
         if sealed {
-            seal(&path, now);
+            seal(&path);
         }
         let first_kept = |days: u32| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS);
         let mut upkeep = Upkeep::open(&path).unwrap();

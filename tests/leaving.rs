@@ -1,6 +1,6 @@
 //! Histories that leave and arrive: random lives, exported, imported, merged.
 
-use crate::support::history::watched;
+use crate::support::history::{seal, sealed_days, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store},
+    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store, Upkeep},
     web::{
         arrival,
         document::{self, Format, Order},
@@ -263,6 +263,16 @@ proptest! {
         if !life.retires {
             same("arrived", &everything(&here), &everything(&there))?;
         }
+        // Sealed days leave and arrive like others, and stay sealed where what arrives is here already.
+        let left = export(&here, Format::Ndjson);
+        let sealed = seal(&here);
+        same_document(&left, &export(&here, Format::Ndjson))?;
+        std::fs::remove_file(&there).unwrap();
+        import(&there, &[&export(&here, Format::Ndjson)]);
+        same_document(&left, &export(&there, Format::Ndjson))?;
+        import(&here, &[&left]);
+        same_document(&left, &export(&here, Format::Ndjson))?;
+        prop_assert_eq!(sealed_days(&here), sealed);
         // What is here already changes nothing.
         let (before, left) = (everything(&here), export(&here, Format::Json));
         import(&here, &[&left]);
@@ -273,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn merged_in_either_order_two_histories_are_the_same(common in life(0..3), one in life(0..3), other in life(0..3), apart_ms in 0..2 * DAY_MS) {
+    fn merged_in_either_order_two_histories_are_the_same(common in life(0..3), one in life(0..3), other in life(0..3), apart_ms in 0..2 * DAY_MS, sealed in any::<bool>()) {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         let (a, b) = (file("a.db"), file("b.db"));
@@ -292,10 +302,17 @@ proptest! {
             drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(begin())).unwrap() }));
         }
         let (of_a, of_b) = (export(&a, Format::Ndjson), export(&b, Format::Ndjson));
+        if sealed {
+            seal(&a);
+        }
         import(&a, &[&of_b]);
         import(&b, &[&of_a]);
         let merged = export(&a, Format::Ndjson);
         same_document(&merged, &export(&b, Format::Ndjson))?;
+        if sealed {
+            let mut upkeep = Upkeep::open(&a).unwrap();
+            while upkeep.unseal_some(None).unwrap().is_some() {}
+        }
         // Sums that are not kept any more may still be here or there.
         let retired = one.retires || other.retires;
         if !retired {

@@ -1,7 +1,7 @@
 //! The files themselves: whole or not at all.
 
 use crate::support::{
-    binary::{Serving, program, run, stderr, stdout},
+    binary::{Serving, cramped, program, run, stderr, stdout},
     history::{History, result, service, watched},
 };
 use healthcheck_dashboard::{
@@ -21,7 +21,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -83,18 +83,6 @@ fn fine(output: &Output) -> &str {
 fn refused(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(1), "{}", stdout(output));
     stderr(output)
-}
-
-/// Runs it with an end to how large a file may be, in KiB: as on a full disk.
-fn cramped(folder: &TempDir, kib: u64, arguments: &[&str]) -> Output {
-    let plain = program(folder.path());
-    let mut command = Command::new("bash");
-    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"")]);
-    command.arg(plain.get_program()).args(arguments).current_dir(folder.path()).stdin(Stdio::null());
-    for name in ["HEALTHCHECK_CONFIG", "DASHBOARD_PORT", "RUST_LOG"] {
-        command.env_remove(name);
-    }
-    command.output().unwrap()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -259,7 +247,7 @@ fn what_would_write_is_refused_while_the_service_runs_and_a_backup_is_not() {
 fn an_export_that_fails_leaves_what_was_there() {
     let here = lived(2_000);
     fs::write(here.path().join("a.json"), "what was there").unwrap();
-    let output = cramped(&here, 100, &["export", "-o", "a.json"]);
+    let output = cramped(here.path(), 100, &["export", "-o", "a.json"]);
     assert!(refused(&output).contains("a.json cannot be written"), "{}", stderr(&output));
     assert_eq!(fs::read_to_string(here.path().join("a.json")).unwrap(), "what was there");
     assert_eq!(names(here.path()), ["a.json", "config.toml", "data"]);
@@ -274,7 +262,7 @@ fn a_full_disk_in_the_middle_of_an_import_a_backup_or_a_restoration_changes_noth
     let before = export(&there, &[]);
     let file = |name: &str| here.path().join(name).to_str().unwrap().to_owned();
     for arguments in [["import", &file("a.ndjson.zst")], ["restore", &file("copy.db")]] {
-        let output = cramped(&there, 150, &arguments);
+        let output = cramped(there.path(), 150, &arguments);
         let said = refused(&output);
         assert!(said.contains("disk"), "{said}");
         assert!(export(&there, &[]) == before, "{arguments:?}");
@@ -282,7 +270,7 @@ fn a_full_disk_in_the_middle_of_an_import_a_backup_or_a_restoration_changes_noth
             names(&there.path().join("data")).iter().all(|name| !name.contains("part") && !name.contains("replaced"))
         );
     }
-    let output = cramped(&here, 150, &["backup", "second.db"]);
+    let output = cramped(here.path(), 150, &["backup", "second.db"]);
     assert!(refused(&output).contains("disk"), "{}", stderr(&output));
     assert_eq!(names(here.path()), ["a.ndjson.zst", "config.toml", "copy.db", "data"]);
     // With room it is done.

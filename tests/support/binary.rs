@@ -38,6 +38,24 @@ pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
+/// Runs it with an end to how large a file may be, in KiB: as on a full disk.
+pub(crate) fn cramped(folder: &Path, kib: u64, arguments: &[&str]) -> Output {
+    let plain = program(folder);
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"")]);
+    command.arg(plain.get_program()).args(arguments).current_dir(folder).stdin(Stdio::null());
+    for name in ["HEALTHCHECK_CONFIG", "DASHBOARD_PORT", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+/// The JSON that it printed.
+#[track_caller]
+pub(crate) fn document(output: &Output) -> Value {
+    serde_json::from_str(stdout(output)).unwrap_or_else(|e| panic!("{e}: {} {}", stdout(output), stderr(output)))
+}
+
 /// A port that nobody listens on, at this moment.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

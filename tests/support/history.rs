@@ -16,9 +16,10 @@ use healthcheck_dashboard::{
         window::Window,
     },
     scheduler::Pulse,
-    store::{Configured, Keep, Position, Record, Store, Watched},
+    store::{Configured, Keep, Position, Record, Retiring, Store, Upkeep, Watched},
     web::{self, figures::FigureCache, site::Site},
 };
+use rusqlite::Connection;
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -99,6 +100,19 @@ pub(crate) fn bare_result(at: UnixMs, outcome: Outcome, latency_us: u32) -> Chec
 /// What the writer is told of a check result that left nothing else.
 pub(crate) fn record(service: ServiceId, result: CheckResult, changes: Changes, confirmed: Confirmed) -> Record {
     Record { service, result, excerpt: None, certificate_expires_at: None, changes, confirmed }
+}
+
+/// Seals every day of a history that can be; how many are sealed then.
+pub(crate) fn seal(path: &Path) -> i64 {
+    let keep = Keep { rows: Some(1), ..KEEP };
+    let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Retiring::default());
+    while upkeep.retire(&mut retiring, keep, UnixMs::MAX).unwrap() {}
+    drop(upkeep);
+    sealed_days(path)
+}
+
+pub(crate) fn sealed_days(path: &Path) -> i64 {
+    Connection::open(path).unwrap().query_row("SELECT count(*) FROM sealed_day", [], |row| row.get(0)).unwrap()
 }
 
 /// A history under way.

@@ -5,6 +5,7 @@ pub(crate) mod binary;
 pub(crate) mod browser;
 pub(crate) mod history;
 pub(crate) mod net;
+pub(crate) mod past;
 pub(crate) mod postgres;
 pub(crate) mod target;
 pub(crate) mod tls;

@@ -1,0 +1,292 @@
+//! Sealed days: what is seen of a history does not depend on whether it is sealed, and nothing is lost on the way.
+
+use crate::support::{
+    binary::{Serving, cramped, document, run, stderr, stdout},
+    history::{History, record, result, seal, sealed_days, service},
+    past::{BEGIN, RESULTS, begin, differences, folder, large, number, past, sql, troubled, write},
+};
+use healthcheck_dashboard::{
+    domain::{
+        health::Changes,
+        service::{Cadence, Service},
+        time::{DAY_MS, HOUR_MS},
+    },
+    store::{Keep, Upkeep},
+};
+use serde_json::json;
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_the_same_from_sealed_days() {
+    let services = || vec![service("web"), service("api")];
+    let (mut history, ()) = History::new(BEGIN, services()).meanwhile(services(), troubled).await;
+    history.at(begin().plus(4 * DAY_MS));
+    let incident = history.get("/api/v1/incidents?service=web&limit=40").await.ok()["items"][30]["id"].clone();
+    let incident_page = format!("/dashboard/incidents/{incident}");
+    let asked = [
+        "/health?at=2026-11-16T11:00:07Z",
+        "/api/v1/services?at=2026-11-16T11:00:07Z",
+        "/api/v1/services/web/uptime?from=2026-11-16T03:00:07Z&to=2026-11-17T04:00:01Z",
+        "/api/v1/services/web/history?from=2026-11-16T01:00:00Z&to=2026-11-17T02:00:00Z&buckets=300",
+        "/api/v1/services/api/history?from=2026-11-16T01:00:00Z&to=2026-11-16T01:10:00Z&buckets=300",
+        "/api/v1/services/web/checks?from=2026-11-16T23:00:00Z&to=2026-11-17T01:00:00Z&limit=1000",
+        "/api/v1/services/web/checks?from=2026-11-16T05:00:00Z&to=2026-11-16T06:00:00Z&outcome=down",
+        "/api/v1/incidents?service=web&limit=100",
+        "/api/v1/review?from=2026-11-16&to=2026-11-18",
+        "/api/v1/export?from=2026-11-16T00:00:00Z&to=2026-11-18T00:00:00Z&format=csv",
+        "/dashboard/services/web?from=2026-11-16T05:00:00Z&to=2026-11-16T05:20:00Z",
+        &incident_page,
+    ];
+    let mut before = Vec::new();
+    for path in asked {
+        let answer = history.get(path).await;
+        assert!(answer.status == 200 || path.starts_with("/health"), "{path}: {}", answer.text());
+        before.push(answer.text().to_owned());
+    }
+    let rows = number(&history.path(), "SELECT count(*) FROM check_result");
+    (history, ()) = history
+        .meanwhile(services(), |path| {
+            assert_eq!(seal(path), 3, "a day of one service and two of the other");
+            assert_eq!(differences(path), []);
+        })
+        .await;
+    assert!(number(&history.path(), "SELECT count(*) FROM check_result") < rows / 10);
+    assert_eq!(number(&history.path(), RESULTS), rows);
+    history.at(begin().plus(4 * DAY_MS));
+    for (path, before) in asked.iter().zip(before) {
+        let now = history.get(path).await;
+        // Pages say when they were made.
+        let plain = |text: &str| text.lines().filter(|line| !line.contains("generated")).collect::<Vec<_>>().join("\n");
+        assert_eq!(plain(now.text()), plain(&before), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_running_service_seals_what_is_old_enough_and_goes_on() {
+    let keep = Keep { rows: Some(2), ..Keep::FOREVER };
+    let mut history = History::kept(BEGIN, vec![service("web")], keep);
+    for day in 0..5 {
+        history.checks("web", begin().plus(day * DAY_MS), &"....xx~?....".repeat(3));
+    }
+    history.at(begin().plus(4 * DAY_MS + HOUR_MS));
+    history.committed().await;
+    for _ in 0..200 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    let path = history.path();
+    // The 16th and 17th are over two days old; the 18th is not yet.
+    assert_eq!((sealed_days(&path), number(&path, RESULTS)), (2, 5 * 36));
+    assert_eq!(differences(&path), []);
+    // What comes next finds its place, and what was missed on a day that is sealed, too.
+    history.at(begin().plus(4 * DAY_MS + 2 * HOUR_MS));
+    history.check("web", result('x', begin().plus(4 * DAY_MS + 2 * HOUR_MS)));
+    history.committed().await;
+    assert_eq!(number(&path, RESULTS), 5 * 36 + 1);
+    assert_eq!(differences(&path), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_of_a_sealed_day_that_comes_late_makes_rows_of_that_day_only() {
+    let (history, ()) = History::new(BEGIN, vec![service("web"), service("api")])
+        .meanwhile(vec![service("web"), service("api")], |path| {
+            troubled(path);
+            seal(path);
+        })
+        .await;
+    let path = history.path();
+    let (results, sealed) = (number(&path, RESULTS), sealed_days(&path));
+    // One that is there already, and one that is not.
+    for at in [begin().plus(HOUR_MS), begin().plus(HOUR_MS + 1)] {
+        let position = history.store.positions[0].clone();
+        let late = record(position.id, result('.', at), Changes::default(), position.health.confirmed);
+        history.store.writer.record(late);
+        history.committed().await;
+    }
+    assert_eq!((number(&path, RESULTS), sealed_days(&path)), (results + 1, sealed - 1));
+    assert_eq!(number(&path, "SELECT count(*) FROM sealed_day WHERE service_id = 1"), 0);
+}
+
+#[test]
+fn sealed_days_take_little_room_and_become_rows_again() {
+    let folder = folder("seal_after_days = 1");
+    let path = folder.path().join("history.db");
+    // With the phases of HTTPS, on 30 days.
+    large(&path);
+    sql(
+        &path,
+        "UPDATE check_result SET dns_us = at % 900, connect_us = at % 5000, tls_us = at % 7000, ttfb_us = at % 90000 WHERE outcome = 0",
+    );
+    let before = stdout(&run(folder.path(), &["export"])).lines().skip(1).collect::<Vec<_>>().join("\n");
+    let output = run(folder.path(), &["history", "retention"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(sealed_days(&path) >= 48, "{}", sealed_days(&path));
+    let known = document(&run(folder.path(), &["history", "services", "--json"]));
+    let web = known["services"].as_array().unwrap().iter().find(|s| s["service"] == "web").unwrap();
+    let (sealed, all) = (web["sealed_results"].as_u64().unwrap(), web["results"].as_u64().unwrap());
+    assert!(sealed > all * 9 / 10 && sealed < all, "{web}");
+    let bytes = number(&path, "SELECT sum(pgsize) FROM dbstat WHERE name = 'sealed_day'");
+    let results = number(&path, "SELECT sum(results) FROM sealed_day");
+    assert!(bytes < 10 * results, "{bytes} bytes for {results}");
+    let after = stdout(&run(folder.path(), &["export"])).lines().skip(1).collect::<Vec<_>>().join("\n");
+    assert!(before == after, "an export is the same");
+    // First one service, then all.
+    let output = run(folder.path(), &["history", "unseal", "--service", "web"]);
+    let said = stdout(&output);
+    assert!(said.contains("are rows again") && said.contains("seal_after_days = 1"), "{said}");
+    assert_eq!(number(&path, "SELECT count(DISTINCT service_id) FROM sealed_day"), 1);
+    assert_eq!(run(folder.path(), &["history", "unseal"]).status.code(), Some(0));
+    assert_eq!((sealed_days(&path), number(&path, "SELECT count(*) FROM sealed_reason")), (0, 0));
+    let after = stdout(&run(folder.path(), &["export"])).lines().skip(1).collect::<Vec<_>>().join("\n");
+    assert!(before == after, "an export is the same");
+    assert_eq!(differences(&path), []);
+    let said = run(folder.path(), &["history", "unseal"]);
+    assert!(stdout(&said).starts_with("0 check results of 0 sealed days"), "{}", stdout(&said));
+    let said = run(folder.path(), &["history", "unseal", "--service", "nobody"]);
+    assert!(stderr(&said).contains("no service named “nobody”"), "{}", stderr(&said));
+}
+
+#[test]
+fn what_is_sealed_and_too_old_goes_day_by_day() {
+    let folder = folder("keep_checks_days = 10");
+    let path = folder.path().join("history.db");
+    large(&path);
+    let overdue = || {
+        let document = document(&run(folder.path(), &["history", "retention", "--dry-run", "--json"]));
+        document["kinds"][0].clone()
+    };
+    let rows = overdue();
+    assert!(seal(&path) >= 48);
+    let sealed = overdue();
+    // A day that begins before the limit and ends after it stays whole.
+    let (of_rows, of_sealed) = (rows["rows"].as_i64().unwrap(), sealed["rows"].as_i64().unwrap());
+    assert!(of_sealed <= of_rows && of_sealed > of_rows - 2 * 1440, "{rows} {sealed}");
+    assert!(sealed["bytes_estimated"].as_i64().unwrap() * 2 < rows["bytes_estimated"].as_i64().unwrap());
+    let before = number(&path, RESULTS);
+    assert_eq!(run(folder.path(), &["history", "retention"]).status.code(), Some(0));
+    assert_eq!(number(&path, RESULTS), before - of_sealed);
+    assert_eq!(overdue()["rows"], json!(0));
+    assert_eq!(differences(&path), []);
+    assert_eq!(run(folder.path(), &["history", "forget", "web", "--yes"]).status.code(), Some(0));
+    assert_eq!(number(&path, "SELECT count(*) FROM sealed_day WHERE service_id = 1"), 0);
+    assert!(sealed_days(&path) > 0);
+    assert_eq!(differences(&path), []);
+}
+
+#[test]
+fn an_import_opens_only_the_days_that_it_brings_something_to() {
+    let (here, there) = (folder(""), folder(""));
+    let file = |folder: &tempfile::TempDir, name: &str| folder.path().join(name);
+    troubled(&file(&here, "history.db"));
+    assert_eq!(run(here.path(), &["export", "-o", "all.ndjson"]).status.code(), Some(0));
+    // There one result is missing, and one is another.
+    std::fs::copy(file(&here, "history.db"), file(&there, "history.db")).unwrap();
+    sql(&file(&there, "history.db"), "DELETE FROM check_result WHERE service_id = 1 AND at = 1794798000000");
+    assert_eq!(run(there.path(), &["verify", "--repair"]).status.code(), Some(0));
+    for folder in [&here, &there] {
+        assert_eq!(seal(&file(folder, "history.db")), 3);
+    }
+    let all = file(&here, "all.ndjson");
+    let document = all.to_str().unwrap();
+    for (folder, left) in [(&here, 3), (&there, 2)] {
+        let output = run(folder.path(), &["import", document]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let path = file(folder, "history.db");
+        assert_eq!((sealed_days(&path), differences(&path)), (left, vec![]));
+    }
+    assert_eq!(number(&file(&here, "history.db"), RESULTS), number(&file(&there, "history.db"), RESULTS));
+}
+
+#[test]
+fn a_damaged_sealed_day_is_found_said_and_never_made_worse() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    seal(&path);
+    // What is said of a day can be told from its rows.
+    sql(
+        &path,
+        "UPDATE sealed_day SET outcomes = 1, first_at = first_at + 60000 WHERE id = 1; UPDATE gap SET to_at = to_at - 1 WHERE service_id = 1",
+    );
+    let output = run(folder.path(), &["verify", "--all"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("first result of the sealed day 2026-11-16"), "{}", stdout(&output));
+    assert_eq!(run(folder.path(), &["verify", "--repair"]).status.code(), Some(0));
+    assert_eq!((differences(&path), sealed_days(&path)), (vec![], 3));
+    // The rows themselves cannot.
+    let results = number(&path, RESULTS);
+    sql(&path, "UPDATE sealed_day SET latency_us = x'02ffffff' WHERE service_id = 1 AND day = 1794787200000");
+    for arguments in [&["verify"][..], &["verify", "--repair"]] {
+        let output = run(folder.path(), arguments);
+        let said = stdout(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("sealed day 2026-11-16") && said.contains("of web"), "{said}");
+        assert!(said.contains("restore a backup"), "{said}");
+    }
+    let output = run(folder.path(), &["history", "unseal", "--service", "web"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot be read") && stderr(&output).contains("2026-11-16"),
+        "{}",
+        stderr(&output)
+    );
+    // It is as it was, and the other service answers.
+    assert_eq!((sealed_days(&path), number(&path, RESULTS)), (3, results));
+    let output = run(folder.path(), &["export", "--service", "api"]);
+    assert_eq!(output.status.code(), Some(0));
+    let output = run(folder.path(), &["export", "--service", "web"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("2026-11-16"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_sealing_or_unsealing_loses_nothing() {
+    let folder = folder("seal_after_days = 1");
+    let path = folder.path().join("history.db");
+    large(&path);
+    let whole = number(&path, RESULTS);
+    let kib = |path: &std::path::Path| std::fs::metadata(path).unwrap().len() / 1024;
+    for (arguments, done) in [(["history", "retention"], 48), (["history", "unseal"], 0)] {
+        // The log of a transaction finds no room.
+        for room in [40, 200] {
+            let output = cramped(folder.path(), room, &arguments);
+            assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+            assert!(stderr(&output).contains("disk"), "{}", stderr(&output));
+            assert_eq!((number(&path, RESULTS), differences(&path)), (whole, vec![]));
+        }
+        assert!(kib(&path) > 200);
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(sealed_days(&path) >= done, "{}", sealed_days(&path));
+        assert_eq!(number(&path, RESULTS), whole);
+    }
+}
+
+#[test]
+fn a_service_that_is_checked_every_few_hours_stays_rows() {
+    let folder = folder("seal_after_days = 1");
+    let path = folder.path().join("history.db");
+    let cadence = Cadence { interval_ms: 3 * HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    write(&path, &[(Service { cadence, ..service("seldom") }, past(begin(), 3 * HOUR_MS, &".".repeat(800)))], begin());
+    assert_eq!(seal(&path), 0);
+    // And that is found out soon, however long its history is.
+    let mut upkeep = Upkeep::open(&path).unwrap();
+    let mut retiring = Default::default();
+    let keep = Keep { rows: Some(1), ..Keep::FOREVER };
+    let steps = (0..).take_while(|_| upkeep.retire(&mut retiring, keep, begin().plus(200 * DAY_MS)).unwrap()).count();
+    assert!(steps < 8, "{steps}");
+}
+
+#[test]
+fn while_it_is_sealed_by_the_running_service_nobody_else_unseals_it() {
+    let folder = folder("seal_after_days = 1");
+    let path = folder.path().join("history.db");
+    troubled(&path);
+    seal(&path);
+    let text = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    std::fs::write(folder.path().join("config.toml"), text + "[dashboard]\nbind = \"127.0.0.1\"\n").unwrap();
+    let serving = Serving::start(folder.path());
+    let output = run(folder.path(), &["history", "unseal"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&serving.pid().as_raw_nonzero().to_string()), "{}", stderr(&output));
+    drop(serving);
+    assert_eq!(run(folder.path(), &["history", "unseal"]).status.code(), Some(0));
+}
