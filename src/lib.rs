@@ -47,6 +47,7 @@
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
 //!   are connections that SQLite itself keeps from writing.
+//! - A result lies in one place: in the tail, in `check_result`, or in a sealed day. `store::rows::Walk` is what reads them.
 //! - A restart is no transition: every state is rebuilt from rows.
 //! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.
 //! - A credential lives in a [`domain::secret::Secret`], which prints as dots.

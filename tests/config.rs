@@ -397,6 +397,13 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
             "`keep_hours_days` is shorter than `keep_checks_days`",
         ),
         ("[storage]\nkeep_days_days = 30", "`keep_days_days` is shorter than `keep_hours_days`"),
+        ("[storage]\nseal_after_days = 0", "from 1 to 36500"),
+        ("[storage]\nseal_after_days = \"forever\"", "`seal_after_days` has to be a whole number"),
+        ("[storage]\nseal_after_days = 90", "`seal_after_days` is not shorter than `keep_checks_days`"),
+        (
+            "[storage]\nkeep_checks_days = 14\nseal_after_days = 30",
+            "deleted after 14 days, before they would be sealed",
+        ),
         ("[dashboard]\nport = 0", "from 1 to 65535"),
         ("[dashboard]\nport = \"9100\"", "`port` has to be a whole number"),
         ("[dashboard]\nbind = \"localhost\"", "`localhost` is no IP address"),
@@ -812,7 +819,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 18);
 }
 
 #[test]

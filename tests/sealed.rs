@@ -116,9 +116,14 @@ fn sealed_days_take_little_room_and_become_rows_again() {
         "UPDATE check_result SET dns_us = at % 900, connect_us = at % 5000, tls_us = at % 7000, ttfb_us = at % 90000 WHERE outcome = 0",
     );
     let before = stdout(&run(folder.path(), &["export"])).lines().skip(1).collect::<Vec<_>>().join("\n");
+    let dry = || document(&run(folder.path(), &["history", "retention", "--dry-run", "--json"]))["sealed"].clone();
+    let to_be_sealed = dry()["rows"].as_i64().unwrap();
     let output = run(folder.path(), &["history", "retention"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("were sealed, from "), "{}", stdout(&output));
     assert!(sealed_days(&path) >= 48, "{}", sealed_days(&path));
+    assert_eq!(number(&path, "SELECT sum(results) FROM sealed_day"), to_be_sealed);
+    assert_eq!(dry()["rows"], json!(0));
     let known = document(&run(folder.path(), &["history", "services", "--json"]));
     let web = known["services"].as_array().unwrap().iter().find(|s| s["service"] == "web").unwrap();
     let (sealed, all) = (web["sealed_results"].as_u64().unwrap(), web["results"].as_u64().unwrap());

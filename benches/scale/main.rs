@@ -1,13 +1,13 @@
 //! What a history of 100 million check results costs: a table of figures, each with its target.
 //!
 //! ```text
-//! cargo bench --bench scale -- [FOLDER] [--days N] [--only reading|start|writing|room] [--keep]
+//! cargo bench --bench scale -- [FOLDER] [--days N] [--only reading|start|writing|room|sealed] [--keep]
 //! ```
 //!
 //! `reading` makes the history of 100 services checked every 10 s over 116 days (4 GB, some minutes; of less with `--days`), in
 //! FOLDER or a temporary one, and asks it what the pages ask; then the same while 10,000 other services write 1,000
 //! results/s into it. `start` starts the program on it. `writing` measures what a result of 10,000 services costs, in real
-//! time; `room` how much room a result takes. What was made is deleted at the end, but for `--keep`; what FOLDER holds
+//! time; `room` how much room a result takes, `sealed` how much when its day is sealed. What was made is deleted at the end, but for `--keep`; what FOLDER holds
 //! already is used as it is. Times are given as they passed and as this thread's CPU time: on a busy machine only
 //! the second says something of the program.
 
@@ -15,6 +15,7 @@ mod feed;
 mod made;
 mod reading;
 mod room;
+mod sealed;
 mod start;
 mod table;
 mod writing;
@@ -65,6 +66,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wishes.wants("room") {
         room::measure(&folder, &mut table)?;
+    }
+    if wishes.wants("sealed") {
+        sealed::measure(&folder, &mut table)?;
     }
     let path = folder.join("service.db");
     let was_there = path.exists();

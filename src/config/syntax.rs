@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 73] = [
+const WORDS: [&str; 74] = [
     "maintenance",
     "from",
     "to",
@@ -71,6 +71,7 @@ const WORDS: [&str; 73] = [
     "keep_checks_days",
     "keep_hours_days",
     "keep_days_days",
+    "seal_after_days",
     "port",
     "bind",
     "title",

@@ -325,33 +325,67 @@ pub struct Overdue {
     pub bytes: u64,
 }
 
-/// What is too old by now, for each kind of data.
-pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
-    let empty = |kind| Overdue { kind, rows: 0, from: None, to: None, bytes: 0 };
-    let mut all = ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(empty).to_vec();
+/// Hands `each` every service that is not being forgotten, with what of it is too old.
+fn each_service(
+    conn: &Connection,
+    keep: Keep,
+    now: UnixMs,
+    mut each: impl FnMut(ServiceId, Limits) -> Result<()>,
+) -> Result<()> {
     let mut done = 0;
     loop {
         let services = services_after(conn, done)?;
-        let Some(&(last, ..)) = services.last() else { break };
+        let Some(&(last, ..)) = services.last() else { return Ok(()) };
         for (service, rolled_until, _) in services.into_iter().filter(|(_, _, forgotten)| !forgotten) {
-            let limits = Limits::of(conn, service, rolled_until, keep, now)?;
-            let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
-            let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.stock(conn, service, before)));
-            for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
-                let Some(stock) = stock.transpose()? else { continue };
-                kind.from = [kind.from, stock.first_at].into_iter().flatten().min();
-                kind.to = kind.to.max(stock.last_at);
-                kind.rows += stock.results;
-                kind.bytes += stock.bytes;
-            }
+            each(service, Limits::of(conn, service, rolled_until, keep, now)?)?;
         }
         done = last.0;
     }
+}
+
+impl Overdue {
+    fn nothing(kind: &'static str) -> Overdue {
+        Overdue { kind, rows: 0, from: None, to: None, bytes: 0 }
+    }
+
+    fn add(&mut self, stock: Stock) {
+        self.from = [self.from, stock.first_at].into_iter().flatten().min();
+        self.to = self.to.max(stock.last_at);
+        self.rows += stock.results;
+        self.bytes += stock.bytes;
+    }
+}
+
+/// What is too old by now, for each kind of data.
+pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
+    let mut all =
+        ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(Overdue::nothing).to_vec();
+    each_service(conn, keep, now, |service, limits| {
+        let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
+        let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.stock(conn, service, before)));
+        for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
+            kind.add(stock.transpose()?.unwrap_or_default());
+        }
+        Ok(())
+    })?;
     let alerts: i64 = conn.query_row(
         "SELECT count(*) FROM outbox WHERE settled_at < ?1",
         [now.plus(-ALERTS_DAYS * DAY_MS).0],
         |row| row.get(0),
     )?;
-    all.push(Overdue { rows: alerts.unsigned_abs(), bytes: alerts.unsigned_abs() * 150, ..empty("told alerts") });
+    let alerts = alerts.unsigned_abs();
+    all.push(Overdue { rows: alerts, bytes: alerts * 150, ..Overdue::nothing("told alerts") });
+    Ok(all)
+}
+
+/// The check results that are old enough to be sealed, and lie in rows.
+pub(super) fn unsealed(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Overdue> {
+    let mut all = Overdue::nothing("check results to seal");
+    each_service(conn, keep, now, |service, limits| {
+        if let Some(until) = limits.rows {
+            all.add(sealed::unsealed(conn, service, limits.checks.unwrap_or(UnixMs::MIN), until)?);
+        }
+        Ok(())
+    })?;
     Ok(all)
 }

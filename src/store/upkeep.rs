@@ -119,6 +119,12 @@ impl Examiner {
         retention::overdue(&tx, keep, now)
     }
 
+    /// The check results that are old enough to be sealed, and lie in rows; their bytes are not estimated.
+    pub fn unsealed(&mut self, keep: Keep, now: UnixMs) -> Result<Overdue> {
+        let tx = self.conn.transaction()?;
+        retention::unsealed(&tx, keep, now)
+    }
+
     /// What the file takes.
     pub fn space(&self) -> Result<Space> {
         Space::of(&self.conn)

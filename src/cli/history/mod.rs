@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(super) enum Command {
     /// Show every service that the history knows: what it has of it, and whether it is still watched
     Services(services::Args),
-    /// Show or delete what is older than `[storage]` says
+    /// Show or delete what is older than `[storage]` says, and seal what it says
     ///
     /// The running service does this by itself, every hour. The command is for a service that is stopped, and --dry-run, also
     /// while it runs, to see what the settings would do before it is started with them.

@@ -5,6 +5,7 @@ use crate::{
     cli::progress,
     clock::Clock,
     config::Config,
+    domain::time::UnixMs,
     store::{Examiner, Overdue, Retiring, Upkeep},
     web::words,
 };
@@ -24,10 +25,12 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let (keep, now) = (keep(config), Clock::system().now());
-    let overdue = Examiner::open(&config.storage.path)?.overdue(keep, now)?;
+    let mut examiner = Examiner::open(&config.storage.path)?;
+    let (overdue, unsealed) = (examiner.overdue(keep, now)?, examiner.unsealed(keep, now)?);
+    drop(examiner);
     if !args.dry_run {
         let mut upkeep = Upkeep::open(&config.storage.path)?;
-        let bar = progress::bar(None, "{spinner} deleting, {elapsed}");
+        let bar = progress::bar(None, "{spinner} at work, {elapsed}");
         let mut retiring = Retiring::default();
         while upkeep.retire(&mut retiring, keep, now)? {
             bar.tick();
@@ -35,14 +38,16 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
     }
     if args.json {
+        let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
         let one = |o: &Overdue| {
             json!({
-                "kind": o.kind, "rows": o.rows, "from": o.from.map(|t| t.to_string()), "to": o.to.map(|t| t.to_string()),
+                "kind": o.kind, "rows": o.rows, "from": time(o.from), "to": time(o.to),
                 "bytes_estimated": o.bytes,
             })
         };
         let kinds: Vec<_> = overdue.iter().map(one).collect();
-        println!("{}", json!({"deleted": !args.dry_run, "kinds": kinds}));
+        let sealed = json!({"rows": unsealed.rows, "from": time(unsealed.from), "to": time(unsealed.to)});
+        println!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
         return Ok(ExitCode::SUCCESS);
     }
     let days = |days: Option<u32>| days.map_or("for ever".to_owned(), |days| format!("{days} days"));
@@ -52,14 +57,12 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         days(keep.hours),
         days(keep.days)
     );
+    let day = |at: Option<UnixMs>| at.map_or(String::new(), |at| at.utc().format("%Y-%m-%d").to_string());
     let mut table = Table::new();
     let went = if args.dry_run { "would go" } else { "went" };
     table.load_preset(presets::NOTHING).set_header(["", went, "from", "to", "about"]);
     for kind in &overdue {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-        let day = |at: Option<crate::domain::time::UnixMs>| {
-            at.map_or(String::new(), |at| at.utc().format("%Y-%m-%d").to_string())
-        };
         table.add_row([
             Cell::new(kind.kind),
             number(words::count(kind.rows)),
@@ -69,6 +72,17 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         ]);
     }
     println!("\n{table}");
+    if let Some(after) = keep.rows {
+        println!(
+            "\n{} check results older than {after} days {}{}",
+            words::count(unsealed.rows),
+            if args.dry_run { "would be sealed" } else { "were sealed" },
+            match unsealed.rows {
+                0 => String::new(),
+                _ => format!(", from {} to {}", day(unsealed.from), day(unsealed.to)),
+            }
+        );
+    }
     println!("\nThe space is used again by what comes; `history compact` gives it back to the file system.");
     Ok(ExitCode::SUCCESS)
 }

@@ -402,6 +402,19 @@ pub(in crate::store) fn seal_next(
     Ok(Some(from))
 }
 
+/// The rows from a moment on that [`seal_next`] would seal, sooner or later.
+pub(in crate::store) fn unsealed(conn: &Connection, service: ServiceId, from: UnixMs, until: UnixMs) -> Result<Stock> {
+    let newest: Option<i64> = conn
+        .prepare_cached("SELECT max(at) FROM check_result WHERE service_id = ?1")?
+        .query_row([service.0], |row| row.get(0))?;
+    let until = newest.map_or(until, |newest| until.min(UnixMs(newest))).floor(DAY_MS);
+    let sql = "SELECT coalesce(sum(n), 0), min(first), max(last) FROM (
+                 SELECT count(*) AS n, min(at) AS first, max(at) AS last FROM check_result
+                 WHERE service_id = ?1 AND at >= ?2 AND at < ?3 GROUP BY at / ?4 HAVING n >= ?5)";
+    let arguments = [service.0, from.0, until.0, DAY_MS, WORTH_SEALING as i64];
+    Ok(conn.prepare_cached(sql)?.query_row(arguments, Stock::read)?)
+}
+
 /// What is sealed of a service in days whose results are all older than a moment.
 pub(in crate::store) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
     let bytes: Vec<String> = COLUMNS.split(", ").map(|column| format!("coalesce(length({column}), 0)")).collect();
