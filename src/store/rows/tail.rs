@@ -274,4 +274,41 @@ mod tests {
             prop_assert_eq!(left, 0);
         }
     }
+
+    #[test]
+    fn a_full_disk_in_the_middle_of_a_join_or_a_move_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut conn = open(folder.path(), 5);
+        let sizes = Sizes { part: 500, joined: 3, rows_a_service: 600, pieces: 2 };
+        let mut tail = Tail::new((1..=5).map(ServiceId).collect(), sizes);
+        let mut written: BTreeMap<i64, Vec<Row>> = (1..=5).map(|id| (id, Vec::new())).collect();
+        let room = |conn: &Connection, pages: i64| {
+            conn.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let (mut joins, mut moves) = (0, 0);
+        for n in 0..1000 {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+            tail.begin(&tx).unwrap();
+            for (service, rows) in &mut written {
+                rows.push(row(n * 10 + service, 0));
+                tail.add(&tx, ServiceId(*service), rows.last().unwrap()).unwrap();
+            }
+            tx.commit().unwrap();
+            // There is no page left to write to.
+            let joins_now = tail.full >= sizes.joined;
+            room(&conn, 1);
+            if let Err(error) = tail.tidy(&mut conn) {
+                assert!(error.to_string().contains("the disk is full"), "{error}");
+                *(if joins_now { &mut joins } else { &mut moves }) += 1;
+                compare(&conn, &written, n * 5);
+            }
+            room(&conn, 1 << 30);
+            tail.tidy(&mut conn).unwrap();
+            if n % 100 == 0 {
+                compare(&conn, &written, n * 5);
+            }
+        }
+        compare(&conn, &written, 5_000);
+        assert!(joins > 0 && moves > 0, "{joins} joins and {moves} moves found no room");
+    }
 }
