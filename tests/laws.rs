@@ -1,7 +1,7 @@
 //! The laws of the history, over random lives of a service: intervals that change, restarts, missing results, clocks that
 //! stand still. What the store answers (from rollups, rows and outages) is compared with a naive walk over the rows.
 
-use crate::support::history::{self, KEEP, bare_result, record, seal};
+use crate::support::history::{self, KEEP, bare_result, record, seal, unseal};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -224,9 +224,7 @@ proptest! {
         let sealed = seal(&path);
         prop_assert!(!worth_sealing(&rows) || sealed > 0, "nothing was sealed");
         answers_agree(&path, &rows, now, &windows)?;
-        let mut upkeep = Upkeep::open(&path).unwrap();
-        while upkeep.unseal_some(None).unwrap().is_some() {}
-        drop(upkeep);
+        unseal(&path);
         prop_assert_eq!(stored_rows(&path), rows.len() as i64);
         answers_agree(&path, &rows, now, &windows)?;
     }

@@ -1,6 +1,6 @@
 //! Histories that leave and arrive: random lives, exported, imported, merged.
 
-use crate::support::history::{seal, sealed_days, watched};
+use crate::support::history::{seal, sealed_days, unseal, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store, Upkeep},
+    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store},
     web::{
         arrival,
         document::{self, Format, Order},
@@ -310,8 +310,7 @@ proptest! {
         let merged = export(&a, Format::Ndjson);
         same_document(&merged, &export(&b, Format::Ndjson))?;
         if sealed {
-            let mut upkeep = Upkeep::open(&a).unwrap();
-            while upkeep.unseal_some(None).unwrap().is_some() {}
+            unseal(&a);
         }
         // Sums that are not kept any more may still be here or there.
         let retired = one.retires || other.retires;

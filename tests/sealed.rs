@@ -94,15 +94,17 @@ async fn a_result_of_a_sealed_day_that_comes_late_makes_rows_of_that_day_only() 
         .await;
     let path = history.path();
     let (results, sealed) = (number(&path, RESULTS), sealed_days(&path));
-    // One that is there already, and one that is not.
-    for at in [begin().plus(HOUR_MS), begin().plus(HOUR_MS + 1)] {
-        let position = history.store.positions[0].clone();
+    // One that is there already, one that is not, and another one of a later day that is sealed, too.
+    for at in [begin().plus(3_000 + 182 * 20_000), begin().plus(HOUR_MS + 1), begin().plus(DAY_MS + HOUR_MS + 1)] {
+        let position = history.store.positions[1].clone();
         let late = record(position.id, result('.', at), Changes::default(), position.health.confirmed);
         history.store.writer.record(late);
         history.committed().await;
     }
-    assert_eq!((number(&path, RESULTS), sealed_days(&path)), (results + 1, sealed - 1));
-    assert_eq!(number(&path, "SELECT count(*) FROM sealed_day WHERE service_id = 1"), 0);
+    assert_eq!((number(&path, RESULTS), sealed_days(&path)), (results + 2, sealed - 2));
+    let beside = "SELECT count(*) FROM check_result c JOIN sealed_day d ON d.service_id = c.service_id
+                  WHERE c.at BETWEEN d.day AND d.day + 86399999";
+    assert_eq!(number(&path, beside), 0);
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn sealed_days_take_little_room_and_become_rows_again() {
     assert!(before == after, "an export is the same");
     assert_eq!(differences(&path), []);
     let said = run(folder.path(), &["history", "unseal"]);
-    assert!(stdout(&said).starts_with("0 check results of 0 sealed days"), "{}", stdout(&said));
+    assert!(stdout(&said).starts_with("0 check results of no sealed days"), "{}", stdout(&said));
     let said = run(folder.path(), &["history", "unseal", "--service", "nobody"]);
     assert!(stderr(&said).contains("no service named “nobody”"), "{}", stderr(&said));
 }
@@ -226,20 +228,74 @@ fn a_damaged_sealed_day_is_found_said_and_never_made_worse() {
         assert!(said.contains("sealed day 2026-11-16") && said.contains("of web"), "{said}");
         assert!(said.contains("restore a backup"), "{said}");
     }
-    let output = run(folder.path(), &["history", "unseal", "--service", "web"]);
+    let output = run(folder.path(), &["history", "unseal"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("cannot be read") && stderr(&output).contains("2026-11-16"),
-        "{}",
-        stderr(&output)
-    );
-    // It is as it was, and the other service answers.
-    assert_eq!((sealed_days(&path), number(&path, RESULTS)), (3, results));
+    let said = stderr(&output);
+    assert!(said.contains("still sealed") && said.contains("2026-11-16 of “web”"), "{said}");
+    // It is as it was, the others are rows, and the other service answers.
+    assert_eq!((sealed_days(&path), number(&path, RESULTS)), (1, results));
     let output = run(folder.path(), &["export", "--service", "api"]);
     assert_eq!(output.status.code(), Some(0));
     let output = run(folder.path(), &["export", "--service", "web"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("2026-11-16"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("2026-11-16 of “web”"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_bit_that_turns_one_result_into_another_does_not_become_the_truth() {
+    let folder = folder("");
+    let path = folder.path().join("history.db");
+    write(&path, &[(service("web"), past(begin(), 60_000, &".".repeat(3_000)))], begin());
+    let whole = run(folder.path(), &["export"]);
+    std::fs::write(folder.path().join("whole.ndjson"), stdout(&whole)).unwrap();
+    assert_eq!(seal(&path), 2);
+    // All of the day was up, and now it was degraded: as readable as before.
+    let flip = "UPDATE sealed_day SET outcome = CAST(substr(outcome, 1, length(outcome) - 1) || x'02' AS BLOB) WHERE day = 1794787200000";
+    sql(&path, flip);
+    for arguments in [&["verify"][..], &["verify", "--repair"], &["history", "unseal"]] {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(1), "{arguments:?}");
+    }
+    assert_eq!(number(&path, "SELECT count(*) FROM check_result WHERE outcome = 1"), 0);
+    assert_eq!(sealed_days(&path), 1, "what is not damaged has become rows");
+    // The day can be brought back from an export that has it.
+    let output = run(folder.path(), &["import", "whole.ndjson"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("2026-11-16 of “web”"), "{}", stderr(&output));
+    let output = run(folder.path(), &["history", "unseal", "--drop-damaged"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("1440 results are gone"), "{}", stderr(&output));
+    assert_eq!(run(folder.path(), &["import", "whole.ndjson"]).status.code(), Some(0));
+    assert_eq!(run(folder.path(), &["verify", "--repair"]).status.code(), Some(0));
+    let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(stdout(&run(folder.path(), &["export"]))), lines(stdout(&whole)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_day_keeps_nobody_from_being_checked() {
+    let services = || vec![service("web"), service("api")];
+    let (mut history, ()) = History::new(BEGIN, services())
+        .meanwhile(services(), |path| {
+            let all = || past(begin(), 60_000, &".".repeat(3_000));
+            write(path, &[(service("web"), all()), (service("api"), all())], begin());
+            seal(path);
+            sql(path, "UPDATE sealed_day SET outcome = x'ff' WHERE service_id = 1");
+        })
+        .await;
+    let at = begin().plus(3_000 * 60_000);
+    history.at(at);
+    history.checks("web", at, "..");
+    history.checks("api", at, "..");
+    history.committed().await;
+    assert_eq!(history.get("/health").await.ok()["status"], "healthy");
+    // Sealing and retiring go on with the others.
+    let retired = |path: &std::path::Path| {
+        let keep = Keep { checks: Some(1), rows: Some(1), ..Keep::FOREVER };
+        let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Default::default());
+        while upkeep.retire(&mut retiring, keep, begin().plus(90 * DAY_MS)).unwrap() {}
+        number(path, "SELECT count(*) FROM sealed_day WHERE service_id = 2")
+    };
+    assert_eq!(number(&history.path(), "SELECT count(*) FROM sealed_day WHERE service_id = 2"), 2);
+    assert_eq!(history.meanwhile(Vec::new(), retired).await.1, 1);
 }
 
 #[test]

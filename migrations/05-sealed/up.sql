@@ -4,21 +4,21 @@
 CREATE TABLE sealed_day (
   id         INTEGER PRIMARY KEY,
   service_id INTEGER NOT NULL REFERENCES service(id) ON DELETE CASCADE,
-  day        INTEGER NOT NULL,               -- its beginning
-  first_at   INTEGER NOT NULL,
-  last_at    INTEGER NOT NULL,
-  results    INTEGER NOT NULL CHECK (results > 0),
+  day        INTEGER NOT NULL CHECK (day % 86400000 = 0), -- its beginning
+  first_at   INTEGER NOT NULL CHECK (first_at >= day),
+  last_at    INTEGER NOT NULL CHECK (last_at BETWEEN first_at AND day + 86399999),
+  results    INTEGER NOT NULL CHECK (results BETWEEN 1 AND 1000000),
   outcomes   INTEGER NOT NULL CHECK (outcomes BETWEEN 1 AND 15), -- bit n: there is one of outcome n
   checksum   INTEGER NOT NULL,               -- of the columns
   at               BLOB NOT NULL,            -- the columns as in check_result; NULL where no row has anything
   outcome          BLOB NOT NULL,
+  recheck          BLOB NOT NULL,
   latency_us       BLOB,
+  http_status      BLOB,
   dns_us           BLOB,
   connect_us       BLOB,
   tls_us           BLOB,
   ttfb_us          BLOB,
-  recheck          BLOB NOT NULL,
-  http_status      BLOB,
   certificate_days BLOB,
   reason_id        BLOB,
   UNIQUE (service_id, day)

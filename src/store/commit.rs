@@ -316,7 +316,7 @@ impl Context<'_> {
         if let Some(tail) = tail {
             tail.settle_one(self.conn, id)?;
         }
-        rows::sealed::unseal(self.conn, id, row.at)?;
+        rows::sealing::unseal(self.conn, id, row.at)?;
         rows::insert(self.conn, id, row)
     }
 
@@ -430,7 +430,9 @@ impl Context<'_> {
         let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
         let judged = track.judged(result, Which::Announced);
         let now = &mut track.now;
-        if judged.passed().is_some() {
+        // One that comes late says nothing of now.
+        let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
+        if newest && judged.passed().is_some() {
             now.judged = Some((result.at, judged));
             track.since.judge(result.at, judged);
         }
@@ -439,8 +441,10 @@ impl Context<'_> {
         }
         now.confirmed = *confirmed;
         now.since = track.since.answer(*confirmed, now.outage.as_ref().map(|o| o.started_at));
-        now.last = Some(result.clone());
-        track.last_validity_ms = now.service.cadence.validity_ms();
+        if newest {
+            now.last = Some(result.clone());
+            track.last_validity_ms = now.service.cadence.validity_ms();
+        }
         if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {
             now.certificate_expires_at = *certificate_expires_at;
             self.conn

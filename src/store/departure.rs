@@ -115,7 +115,7 @@ impl Reader {
     pub fn outage_record(&self, service: ServiceId, outage: &Outage, first: Option<UnixMs>) -> Result<OutageRecord> {
         let beyond = match first {
             Some(first) if first <= outage.started_at => None,
-            first => Some(beyond(&*self.conn()?, service, outage, first)?),
+            first => Some(beyond(&*self.conn()?.transaction()?, service, outage, first)?),
         };
         Ok(OutageRecord { outage: outage.clone(), beyond })
     }

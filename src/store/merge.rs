@@ -11,7 +11,7 @@ use super::{
     results::{self, Reasons},
     retention::{self, Kept},
     rollups,
-    rows::{self, Row, Walk, sealed},
+    rows::{self, Row, Walk, sealing},
     schema, services,
     transfer::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
 };
@@ -345,7 +345,7 @@ impl Merge {
     fn is_sealed(&mut self, id: ServiceId, row: &Row, result: &CheckResult) -> Result<bool> {
         let day = row.at.floor(DAY_MS);
         if (self.day.service, self.day.begin) != (Some(id), day) {
-            self.day = Day { service: Some(id), begin: day, sealed: sealed::rows_of_day(&self.conn, id, day)? };
+            self.day = Day { service: Some(id), begin: day, sealed: sealing::rows_of_day(&self.conn, id, day)? };
         }
         let Some(rows) = &self.day.sealed else { return Ok(false) };
         if let Ok(place) = rows.binary_search_by_key(&row.at, |row| row.at) {
@@ -354,7 +354,7 @@ impl Merge {
                 return Ok(true);
             }
         }
-        sealed::unseal(&self.conn, id, day)?;
+        sealing::unseal(&self.conn, id, day)?;
         self.day.sealed = None;
         Ok(false)
     }

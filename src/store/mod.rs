@@ -64,7 +64,7 @@ pub use replay::{Replayed, Rules, Telling};
 pub use retention::{Keep, Overdue};
 pub use services::{Configured, StoredService};
 pub use transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize};
-pub use upkeep::{Examiner, Retiring, Space, Stock, Upkeep};
+pub use upkeep::{Examiner, Retiring, Space, Stock, Unsealed, Upkeep};
 pub use verify::{Compared, Difference};
 pub use writer::{Stopping, Writer, WriterFigures};
 

@@ -3,7 +3,7 @@
 use super::{
     Result, life, outages, retention,
     rollups::{self, Size},
-    rows::sealed,
+    rows::sealing,
     services::{self, StoredService},
     verify::{self, Difference, Fix},
 };
@@ -67,7 +67,7 @@ fn apply(conn: &Connection, service: &StoredService, fix: &Fix) -> Result<()> {
     match fix {
         Fix::Nothing => {}
         Fix::Seal(day) => {
-            sealed::seal(conn, service.id, *day)?;
+            sealing::seal(conn, service.id, *day)?;
         }
         Fix::RolledUntil(until) => {
             conn.prepare_cached("UPDATE service SET rolled_until = ?2 WHERE id = ?1")?

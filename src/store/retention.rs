@@ -1,9 +1,9 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
 use super::{
-    Result, forget, notes, outages,
+    Result, StoreError, forget, notes, outages,
     rollups::Size,
-    rows::{self, Stock, Walk, sealed},
+    rows::{self, Stock, Walk, sealing},
     services::StoredService,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     },
 };
 use rusqlite::{Connection, params};
+use std::collections::HashMap;
 
 /// How long what is kept, in days; `None`: for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,8 +135,6 @@ struct Limits {
     hours: Option<UnixMs>,
     /// Day rollups that start before it, outages and gaps that ended before it.
     days: Option<UnixMs>,
-    /// Days that end by then are sealed.
-    rows: Option<UnixMs>,
 }
 
 impl Limits {
@@ -155,7 +154,6 @@ impl Limits {
             },
             hours: first_kept(keep.hours, now).map(|first| first.min(settled.floor(DAY_MS))),
             days: first_kept(keep.days, now),
-            rows: first_kept(keep.rows, now).map(|first| first.min(settled.floor(DAY_MS))),
         })
     }
 }
@@ -175,55 +173,109 @@ fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<
     Ok(needed.fold(first.plus(-DAY_MS), UnixMs::min))
 }
 
-/// Where the sweep over the services stands. One piece at a time, each in a transaction of its own.
-#[derive(Clone, Copy, Default, Debug)]
+/// Days sealed before it is looked again for what is too old.
+const SEALED_AT_ONCE: u32 = 2_000;
+
+/// Where the sweep over the services stands: first it deletes, then it seals. One piece at a time, each in a transaction of
+/// its own.
+#[derive(Clone, Default, Debug)]
 pub(super) struct Sweep {
     /// Services up to this one are done.
     done: i64,
-    /// Of the next one, days that end by then are sealed or stay as they are.
-    sealed: Option<UnixMs>,
     /// Whether anything was deleted since the first service.
     deleted: bool,
+    sealing: bool,
+    /// Days sealed since the last deletion.
+    sealed: u32,
+    /// Of each service: days that end by then are sealed, or not worth it.
+    sealed_until: HashMap<ServiceId, UnixMs>,
 }
 
 impl Sweep {
     /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing is
-    /// left to do.
+    /// left to do. What is damaged of a service is said in the log, and does not keep it from the next one.
     pub(super) fn step(&mut self, conn: &mut Connection, keep: Keep, now: UnixMs) -> Result<bool> {
+        if self.sealed >= SEALED_AT_ONCE {
+            self.begin(false);
+        }
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         note(&tx, "rows_from", first_kept(keep.checks, now))?;
         note(&tx, "hours_from", first_kept(keep.hours, now))?;
         note(&tx, "days_from", first_kept(keep.days, now))?;
-        let mut next = *self;
         let services = services_after(&tx, self.done)?;
-        for &(service, rolled_until, forgotten) in &services {
-            let limits = Limits::of(&tx, service, rolled_until, keep, now)?;
-            let deleted = match forgotten {
-                true => forget::some(&tx, service, ROWS_AT_ONCE)?,
-                false => delete_some(&tx, service, &limits)?,
-            };
-            if deleted > 0 {
-                next.deleted = true;
-                break;
-            }
-            if let Some(until) = limits.rows.filter(|_| !forgotten) {
-                next.sealed = sealed::seal_next(&tx, service, next.sealed.unwrap_or(UnixMs::MIN), until)?;
-                if next.sealed.is_some() {
-                    break;
-                }
-            }
-            next.done = service.0;
-        }
-        if services.is_empty() {
+        let Some(&(last, ..)) = services.last() else {
             let alerts = tx
                 .prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?
                 .execute([now.plus(-ALERTS_DAYS * DAY_MS).0])?;
-            next.deleted |= alerts > 0;
+            tx.commit()?;
+            return Ok(self.next_round(keep, alerts > 0));
+        };
+        let mut done = last.0;
+        for &(service, rolled_until, forgotten) in &services {
+            match self.piece(&tx, service, rolled_until, forgotten, keep, now) {
+                Ok(true) => {
+                    // There may be more of it.
+                    done = service.0 - 1;
+                    break;
+                }
+                Ok(false) => {}
+                Err(StoreError::Content(what)) => {
+                    tracing::error!("old results of a service stay as they are: {what}");
+                    self.done = service.0;
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
         }
         tx.commit()?;
-        *self = if services.is_empty() { Sweep::default() } else { next };
-        Ok(next.deleted || !services.is_empty())
+        self.done = done;
+        Ok(true)
     }
+
+    /// Deletes or seals a piece of one service; whether there was one.
+    fn piece(
+        &mut self,
+        conn: &Connection,
+        service: ServiceId,
+        rolled_until: Option<UnixMs>,
+        forgotten: bool,
+        keep: Keep,
+        now: UnixMs,
+    ) -> Result<bool> {
+        if forgotten {
+            let deleted = !self.sealing && forget::some(conn, service, ROWS_AT_ONCE)? > 0;
+            self.deleted |= deleted;
+            return Ok(deleted);
+        }
+        if !self.sealing {
+            let deleted = delete_some(conn, service, &Limits::of(conn, service, rolled_until, keep, now)?)? > 0;
+            self.deleted |= deleted;
+            return Ok(deleted);
+        }
+        let Some(until) = seal_until(rolled_until, keep, now) else { return Ok(false) };
+        let from = self.sealed_until.get(&service).copied().unwrap_or(UnixMs::MIN);
+        let Some(sealed) = sealing::seal_next(conn, service, from, until)? else { return Ok(false) };
+        self.sealed_until.insert(service, sealed);
+        self.sealed += 1;
+        Ok(true)
+    }
+
+    /// Every service was looked at: whether to go on, from the first one.
+    fn next_round(&mut self, keep: Keep, alerts: bool) -> bool {
+        let again = self.deleted || alerts;
+        let sealing = !self.sealing && !again && keep.rows.is_some();
+        self.begin(sealing);
+        again || sealing
+    }
+
+    fn begin(&mut self, sealing: bool) {
+        *self = Sweep { sealing, sealed_until: std::mem::take(&mut self.sealed_until), ..Sweep::default() };
+    }
+}
+
+/// Up to when days of a service are sealed.
+fn seal_until(rolled_until: Option<UnixMs>, keep: Keep, now: UnixMs) -> Option<UnixMs> {
+    Some(first_kept(keep.rows, now)?.min(rolled_until?.floor(DAY_MS)))
 }
 
 /// The next services: number, up to where they are settled, whether they are being forgotten.
@@ -325,19 +377,14 @@ pub struct Overdue {
     pub bytes: u64,
 }
 
-/// Hands `each` every service that is not being forgotten, with what of it is too old.
-fn each_service(
-    conn: &Connection,
-    keep: Keep,
-    now: UnixMs,
-    mut each: impl FnMut(ServiceId, Limits) -> Result<()>,
-) -> Result<()> {
+/// Hands `each` every service that is not being forgotten, with up to when it is settled.
+fn each_service(conn: &Connection, mut each: impl FnMut(ServiceId, Option<UnixMs>) -> Result<()>) -> Result<()> {
     let mut done = 0;
     loop {
         let services = services_after(conn, done)?;
         let Some(&(last, ..)) = services.last() else { return Ok(()) };
         for (service, rolled_until, _) in services.into_iter().filter(|(_, _, forgotten)| !forgotten) {
-            each(service, Limits::of(conn, service, rolled_until, keep, now)?)?;
+            each(service, rolled_until)?;
         }
         done = last.0;
     }
@@ -360,7 +407,8 @@ impl Overdue {
 pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
     let mut all =
         ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(Overdue::nothing).to_vec();
-    each_service(conn, keep, now, |service, limits| {
+    each_service(conn, |service, rolled_until| {
+        let limits = Limits::of(conn, service, rolled_until, keep, now)?;
         let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
         let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.stock(conn, service, before)));
         for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
@@ -381,9 +429,10 @@ pub(super) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<
 /// The check results that are old enough to be sealed, and lie in rows.
 pub(super) fn unsealed(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Overdue> {
     let mut all = Overdue::nothing("check results to seal");
-    each_service(conn, keep, now, |service, limits| {
-        if let Some(until) = limits.rows {
-            all.add(sealed::unsealed(conn, service, limits.checks.unwrap_or(UnixMs::MIN), until)?);
+    each_service(conn, |service, rolled_until| {
+        if let Some(until) = seal_until(rolled_until, keep, now) {
+            let kept = Limits::of(conn, service, rolled_until, keep, now)?.checks;
+            all.add(sealing::unsealed(conn, service, kept.unwrap_or(UnixMs::MIN), until)?);
         }
         Ok(())
     })?;

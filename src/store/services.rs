@@ -1,7 +1,7 @@
 //! The services that the history knows, what they were set to, and where each of them stood when the monitor stopped.
 
 use super::{
-    Result,
+    Result, StoreError,
     maintenance::{self, Which},
     outages, results, rollups,
     rows::{Outcomes, Walk},
@@ -280,7 +280,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         health: Health { last_at, ..health },
         last,
         judged,
-        since: since(conn, id, judged, end)?,
+        since: since_or_last(conn, id, judged, end)?,
         outage,
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
@@ -288,6 +288,18 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         was_paused,
         settings_since: UnixMs(settings_since),
     })
+}
+
+/// [`since`], and where a damaged day keeps from knowing it, since the last result: nobody is to be without checks for that.
+fn since_or_last(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outcome)>, end: UnixMs) -> Result<Since> {
+    match since(conn, id, judged, end) {
+        Err(StoreError::Content(what)) => {
+            tracing::error!("since when a service stands as it stands is not known: {what}");
+            let run = judged.map(|(at, outcome)| (outcome == Outcome::Degraded, at));
+            Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
+        }
+        known => known,
+    }
 }
 
 /// The health of a service without an outage, as the results before `end` say.

@@ -4,7 +4,7 @@
 use super::{
     Keep, Overdue, Result, StoreError, forget, repair,
     retention::{self, Sweep},
-    rows::{self, Walk, sealed},
+    rows::{self, Walk, sealing},
     schema,
     services::{self, StoredService},
     verify::{self, Compared, Difference},
@@ -100,7 +100,7 @@ impl Examiner {
                  FROM outage WHERE service_id = ?1",
             )?
             .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let sealed = sealed::before(&tx, service.id, UnixMs(i64::MAX))?;
+        let sealed = sealing::before(&tx, service.id, UnixMs(i64::MAX))?;
         Ok(Stock {
             bytes: results.saturating_sub(sealed.results) * rows::row_bytes(&tx, service.id)? + sealed.bytes,
             sealed: sealed.results,
@@ -216,17 +216,31 @@ impl Upkeep {
         Ok(rows)
     }
 
-    /// Makes rows of one sealed day again, of one service or of any, the newest first; how many. `None` when nothing is
-    /// sealed.
+    /// Makes rows again of the newest sealed day of a service that begins before a moment. `None` when there is none.
     ///
     /// # Errors
-    /// When the file cannot be written, or the day cannot be read; it stays sealed then.
-    pub fn unseal_some(&mut self, of: Option<ServiceId>) -> Result<Option<u64>> {
+    /// When the file cannot be written; the day stays sealed then.
+    pub fn unseal_next(&mut self, service: ServiceId, before: UnixMs) -> Result<Option<Unsealed>> {
         let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let Some((service, day)) = sealed::newest(&tx, of)? else { return Ok(None) };
-        let results = sealed::unseal(&tx, service, day)?;
+        let Some(day) = sealing::newest(&tx, service, before)? else { return Ok(None) };
+        let results = match sealing::unseal(&tx, service, day) {
+            Ok(results) => Ok(results as u64),
+            Err(StoreError::Content(why)) => return Ok(Some(Unsealed { day, results: Err(why) })),
+            Err(error) => return Err(error),
+        };
         tx.commit()?;
-        Ok(Some(results as u64))
+        Ok(Some(Unsealed { day, results }))
+    }
+
+    /// Deletes a sealed day, whatever is in it; how many results it had.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn drop_sealed(&mut self, service: ServiceId, day: UnixMs) -> Result<u64> {
+        let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let results = sealing::drop_day(&tx, service, day)?;
+        tx.commit()?;
+        Ok(results as u64)
     }
 
     /// What the file takes.
@@ -254,6 +268,14 @@ impl Upkeep {
         let left = self.space()?.free_bytes;
         Ok(left > 0 && left < free)
     }
+}
+
+/// A sealed day that was to become rows again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsealed {
+    pub day: UnixMs,
+    /// How many results are rows again; or why it is sealed as before: it is damaged.
+    pub results: std::result::Result<u64, String>,
 }
 
 /// How far the deletion of what is too old has come.

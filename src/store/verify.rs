@@ -10,7 +10,7 @@ use super::{
     results,
     retention::{self, Kept},
     rollups::{self, Size},
-    rows::{Walk, sealed},
+    rows::{Walk, sealing},
     services::StoredService,
     told::{self, Settings},
 };
@@ -113,9 +113,9 @@ pub(super) fn service(
 
 /// Compares what is said of sealed days with what is in them; whether something differs.
 fn sealed_days(conn: &Connection, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
-    let faults = sealed::faults(conn, service.id)?;
+    let faults = sealing::faults(conn, service.id)?;
     let any = !faults.is_empty();
-    for sealed::Fault { day, what, stored, recomputed, readable } in faults {
+    for sealing::Fault { day, what, stored, recomputed, readable } in faults {
         let name = readable.then(|| service.name.clone());
         let what = match readable {
             true => format!("{what} of the sealed day {day}"),

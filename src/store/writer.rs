@@ -390,19 +390,15 @@ impl Task {
 
     /// Retires one small piece; whether there may be more.
     async fn retire(&mut self) -> bool {
-        let (core, keep, now, mut sweep) = (self.core.clone(), self.keep, self.clock.now(), self.sweep);
-        let step = move || sweep.step(&mut locked(&core).conn, keep, now).map(|more| (more, sweep));
-        match spawn_blocking(step).await {
-            Ok(Ok((more, sweep))) => {
-                self.sweep = sweep;
-                more
-            }
-            Ok(Err(error)) => {
-                tracing::warn!("old results could not be retired: {error}");
-                false
-            }
-            Err(_panic) => false,
-        }
+        let (core, keep, now, mut sweep) =
+            (self.core.clone(), self.keep, self.clock.now(), std::mem::take(&mut self.sweep));
+        let step = move || (sweep.step(&mut locked(&core).conn, keep, now), sweep);
+        let Ok((more, sweep)) = spawn_blocking(step).await else { return false };
+        self.sweep = sweep;
+        more.unwrap_or_else(|error| {
+            tracing::warn!("old results could not be retired: {error}");
+            false
+        })
     }
 
     async fn finish(mut self) {

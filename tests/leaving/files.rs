@@ -525,7 +525,7 @@ impl Write for Suspicious {
 
 #[test]
 fn a_reader_that_stops_reading_holds_nothing_up() {
-    let here = lived(3_000);
+    let here = lived(7_000);
     let path = database(&here);
     let reader = store::Reader::open(&path).unwrap();
     let to = UnixMs::parse(TO).unwrap();
@@ -538,7 +538,7 @@ fn a_reader_that_stops_reading_holds_nothing_up() {
     for format in [Format::Csv, Format::Ndjson] {
         let mut sink = std::io::BufWriter::new(Suspicious { conn: Connection::open(&path).unwrap(), writes: 0 });
         document::write(&reader, &Order { format, ..order.clone() }, &mut sink, |_| ()).unwrap();
-        assert!(sink.get_ref().writes >= 3);
+        assert!(sink.get_ref().writes >= 2);
     }
 }
 

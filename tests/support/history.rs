@@ -111,6 +111,16 @@ pub(crate) fn seal(path: &Path) -> i64 {
     sealed_days(path)
 }
 
+/// Makes rows again of every sealed day.
+pub(crate) fn unseal(path: &Path) {
+    let mut upkeep = Upkeep::open(path).unwrap();
+    for service in upkeep.services().unwrap() {
+        while let Some(day) = upkeep.unseal_next(service.id, UnixMs(i64::MAX)).unwrap() {
+            day.results.unwrap();
+        }
+    }
+}
+
 pub(crate) fn sealed_days(path: &Path) -> i64 {
     Connection::open(path).unwrap().query_row("SELECT count(*) FROM sealed_day", [], |row| row.get(0)).unwrap()
 }

@@ -26,7 +26,8 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let (keep, now) = (keep(config), Clock::system().now());
     let mut examiner = Examiner::open(&config.storage.path)?;
-    let (overdue, unsealed) = (examiner.overdue(keep, now)?, examiner.unsealed(keep, now)?);
+    let overdue = examiner.overdue(keep, now)?;
+    let mut unsealed = keep.rows.map(|_| examiner.unsealed(keep, now)).transpose()?;
     drop(examiner);
     if !args.dry_run {
         let mut upkeep = Upkeep::open(&config.storage.path)?;
@@ -36,6 +37,11 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             bar.tick();
         }
         bar.finish_and_clear();
+        drop(upkeep);
+        if let Some(before) = &mut unsealed {
+            // What was damaged stayed as it was.
+            before.rows -= Examiner::open(&config.storage.path)?.unsealed(keep, now)?.rows.min(before.rows);
+        }
     }
     if args.json {
         let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
@@ -46,7 +52,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             })
         };
         let kinds: Vec<_> = overdue.iter().map(one).collect();
-        let sealed = json!({"rows": unsealed.rows, "from": time(unsealed.from), "to": time(unsealed.to)});
+        let sealed = unsealed.map(|all| json!({"rows": all.rows, "from": time(all.from), "to": time(all.to)}));
         println!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
         return Ok(ExitCode::SUCCESS);
     }
@@ -72,7 +78,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         ]);
     }
     println!("\n{table}");
-    if let Some(after) = keep.rows {
+    if let (Some(after), Some(unsealed)) = (keep.rows, unsealed) {
         println!(
             "\n{} check results older than {after} days {}{}",
             words::count(unsealed.rows),

@@ -4,7 +4,8 @@ use super::bytes;
 use crate::{
     cli::progress,
     config::Config,
-    store::{Examiner, Upkeep},
+    domain::time::UnixMs,
+    store::{Examiner, Unsealed, Upkeep},
     web::words,
 };
 use anyhow::bail;
@@ -15,6 +16,9 @@ pub(in crate::cli) struct Args {
     /// Only of this service; else of all
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// Delete the days that are damaged, so that an import can bring them back; `verify --repair` afterwards
+    #[arg(long)]
+    drop_damaged: bool,
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
@@ -26,27 +30,38 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             bail!("there is no service named “{name}” in the history; `history services` lists them");
         }
     }
-    let of = args.service.as_ref().and(services.first()).map(|service| service.id);
     let mut sealed = 0;
-    for service in services {
-        sealed += examiner.stock(service)?.sealed;
+    for service in &services {
+        sealed += examiner.stock(service.clone())?.sealed;
     }
     drop(examiner);
     let mut upkeep = Upkeep::open(&config.storage.path)?;
     let before = upkeep.space()?;
     let bar = progress::bar(Some(sealed), "unsealing {wide_bar} {pos}/{len}");
-    let (mut days, mut results) = (0, 0);
-    while let Some(some) = upkeep.unseal_some(of)? {
-        (days, results) = (days + 1, results + some);
-        bar.inc(some);
+    let (mut days, mut results, mut damaged) = (0, 0, Vec::new());
+    for service in &services {
+        let mut newer = UnixMs(i64::MAX);
+        while let Some(Unsealed { day, results: some }) = upkeep.unseal_next(service.id, newer)? {
+            newer = day;
+            match some {
+                Ok(some) => {
+                    (days, results) = (days + 1, results + some);
+                    bar.inc(some);
+                }
+                Err(_) if args.drop_damaged => {
+                    let gone = upkeep.drop_sealed(service.id, day)?;
+                    damaged.push(format!("{} of “{}” was damaged: {gone} results are gone", date(day), service.name));
+                }
+                Err(why) => damaged.push(why),
+            }
+        }
     }
     bar.finish_and_clear();
     let after = upkeep.space()?;
     println!(
-        "{} check results of {} sealed {} are rows again; {} takes {}, {} before",
+        "{} check results of {} are rows again; {} takes {}, {} before",
         words::count(results),
-        words::count(days),
-        if days == 1 { "day" } else { "days" },
+        words::counted(days, "sealed day", "sealed days"),
         config.storage.path.display(),
         bytes(after.bytes),
         bytes(before.bytes)
@@ -56,5 +71,23 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             "The configuration says seal_after_days = {after}: the service seals them again unless this is taken out of it."
         );
     }
-    Ok(ExitCode::SUCCESS)
+    if damaged.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for what in &damaged {
+        eprintln!("{}: {what}", if args.drop_damaged { "deleted" } else { "still sealed" });
+    }
+    eprintln!(
+        "{}",
+        if args.drop_damaged {
+            "Import an export of a backup that has them, and run `verify --repair`."
+        } else {
+            "A backup may have them whole: restore it, or export from it, delete them here with --drop-damaged, and import."
+        }
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+fn date(day: UnixMs) -> String {
+    day.utc().format("%Y-%m-%d").to_string()
 }

@@ -7,7 +7,8 @@
 mod column;
 #[cfg(test)]
 mod naive;
-pub(super) mod sealed;
+mod sealed;
+pub(super) mod sealing;
 mod settled;
 pub(super) mod tail;
 
@@ -172,6 +173,13 @@ impl Walk {
 
     /// When the oldest check started.
     pub(super) fn first_at(self, conn: &Connection) -> Result<Option<UnixMs>> {
+        if self.from == i64::MIN && self.outcomes == Outcomes::ALL {
+            // What is said of the oldest sealed day tells it without reading the day.
+            if let Some(place) = sealing::oldest(conn, self.service)?.filter(|place| place.last_at.0 <= self.to) {
+                let before = settled::first_at(conn, self.before(place.first_at), Direction::Forward)?;
+                return Ok(Some(before.unwrap_or(place.first_at)));
+            }
+        }
         Ok(self.first(conn)?.map(|row| row.at))
     }
 
@@ -189,12 +197,12 @@ impl Walk {
 /// Deletes the oldest results of a service that began before a moment, at most `at_once` rows or one sealed day; how many.
 /// A sealed day goes when all of it is older. What is left of a service is always all from some moment on.
 pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixMs, at_once: usize) -> Result<usize> {
-    let sealed = sealed::oldest(conn, service)?;
+    let sealed = sealing::oldest(conn, service)?;
     let rows_before = sealed.map_or(before, |day| before.min(day.day));
     let deleted = settled::delete_oldest(conn, service, rows_before, at_once)?;
     match sealed {
         Some(day) if deleted == 0 && day.last_at < before => {
-            sealed::delete(conn, day)?;
+            sealing::delete(conn, day)?;
             Ok(day.results)
         }
         _ => Ok(deleted),
@@ -222,12 +230,12 @@ impl Stock {
 
 /// The results that [`delete_oldest`] would delete, sooner or later.
 pub(super) fn overdue(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
-    let (rows, sealed) = (settled::before(conn, service, before)?, sealed::before(conn, service, before)?);
+    let (rows, sealed) = (settled::before(conn, service, before)?, sealing::before(conn, service, before)?);
     Ok(Stock {
         results: rows.results + sealed.results,
         first_at: [rows.first_at, sealed.first_at].into_iter().flatten().min(),
         last_at: rows.last_at.max(sealed.last_at),
-        bytes: rows.results * row_bytes(conn, service)? + sealed.bytes,
+        bytes: if rows.results > 0 { rows.results * row_bytes(conn, service)? } else { 0 } + sealed.bytes,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The table `check_result`: rows sorted by service and time.
 
-use super::{Need, Outcomes, Row, Stock, Walk};
+use super::{Need, Outcomes, Row, Stock, Walk, sealed::Direction};
 use crate::{
     board::ServiceId,
     domain::{
@@ -110,20 +110,28 @@ fn sql(walk: Walk, order: &str) -> String {
     )
 }
 
-pub(super) fn forward(
+/// Hands `each` the rows of a walk.
+pub(super) fn walk(
     conn: &Connection,
     walk: Walk,
+    direction: Direction,
     each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
-    run(conn, &sql(walk, "ASC"), walk, each)
+    let order = match direction {
+        Direction::Forward => "ASC",
+        Direction::Backward => "DESC",
+    };
+    run(conn, &sql(walk, order), walk, each)
 }
 
-pub(super) fn backward(
-    conn: &Connection,
-    walk: Walk,
-    each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
-) -> Result<ControlFlow<()>> {
-    run(conn, &sql(walk, "DESC"), walk, each)
+/// The time of the first row that a walk comes by.
+pub(super) fn first_at(conn: &Connection, walk_over: Walk, direction: Direction) -> Result<Option<UnixMs>> {
+    let mut found = None;
+    let _one = walk(conn, walk_over, direction, &mut |row| {
+        found = Some(row.at);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
