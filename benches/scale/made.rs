@@ -29,6 +29,8 @@ pub(crate) enum Phases {
     Loopback,
     /// Also finding the address and the TLS handshake.
     All,
+    /// The same over the internet: each phase takes some thousands of microseconds more or less, on its own.
+    Far,
 }
 
 pub(crate) fn watched(name: &str, n: usize) -> Watched {
@@ -110,6 +112,12 @@ impl Walker {
         let body = 20 + (30.0 * chance(6)) as u32;
         let phases = match self.phases {
             Phases::None => PhaseTimes::default(),
+            Phases::Far => PhaseTimes {
+                dns_us: Some(300 + (20_000.0 * chance(7).powi(3)) as u32),
+                connect_us: Some(8_000 + (2_400.0 * chance(5)) as u32),
+                tls_us: (!failed).then_some(18_000 + (7_200.0 * chance(8)) as u32),
+                ttfb_us: (!failed).then_some(40_000 + (32_000.0 * chance(4).powi(2)) as u32),
+            },
             Phases::Loopback | Phases::All => PhaseTimes {
                 dns_us: (self.phases == Phases::All).then_some(200 + connect),
                 connect_us: Some(connect),

@@ -23,6 +23,7 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<()> {
     for (what, phases, days, target) in [
         ("with two phases (HTTP)", Phases::Loopback, 30, 10.0),
         ("with four phases (HTTPS by name)", Phases::All, 30, 10.0),
+        ("with four phases over the internet", Phases::Far, 30, 10.0),
         ("without phases (a command)", Phases::None, 365, 3.0),
     ] {
         let path = folder.join("sealed.db");
