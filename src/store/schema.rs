@@ -218,6 +218,17 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a migration leaves all rows that are there as they are. What does not look like it does not.
+fn only_adds(migration: &str) -> bool {
+    let code: String =
+        migration.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    code.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>()).all(|words| match words[..] {
+        [] | ["CREATE" | "PRAGMA", ..] | ["DROP", "VIEW", ..] => true,
+        ["ALTER", "TABLE", _, "ADD", "COLUMN", ..] => true,
+        _ => false,
+    })
+}
+
 /// Copies the history as it is before a migration.
 fn keep_copy(conn: &Connection, copy: &Path) -> Result<()> {
     let part = beside(copy, "part");
@@ -254,6 +265,37 @@ fn checksum(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_migration_that_only_adds_is_known_and_any_other_is_not_taken_for_one() {
+        for (name, text) in embedded().iter().skip(1) {
+            assert!(only_adds(text), "{name} rewrites what is there: it is copied first, is that meant?");
+        }
+        for text in [
+            "UPDATE service SET name = ';CREATE'",
+            "CREATE TABLE t (a); INSERT INTO t SELECT at FROM check_result;",
+            "ALTER TABLE setting RENAME COLUMN a TO b;",
+            "DROP TABLE gap; CREATE TABLE gap (a);",
+            "-- CREATE TABLE\nDELETE FROM gap;",
+        ] {
+            assert!(!only_adds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_a_whole_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        let conn = open_writer(&path).unwrap();
+        conn.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
+        let copy = beside(&path, "before-99");
+        keep_copy(&conn, &copy).unwrap();
+        assert!(!beside(&copy, "part").exists());
+        let copy = Connection::open(&copy).unwrap();
+        let told: String = copy.query_row("SELECT value FROM fact WHERE name = 'told'", [], |row| row.get(0)).unwrap();
+        assert_eq!(told, "once");
+        identify(&copy, &path).unwrap();
+    }
 
     #[test]
     fn network_file_systems_are_known_and_local_ones_are_not_taken_for_them() {
