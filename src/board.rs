@@ -136,11 +136,11 @@ impl Board {
     /// A board with these services on it.
     ///
     /// `begun_at` is when this run began: news of this run have greater numbers than those of earlier ones.
-    pub fn new(services: Vec<ServiceNow>, begun_at: UnixMs) -> Board {
+    pub fn new(services: Vec<Arc<ServiceNow>>, begun_at: UnixMs) -> Board {
         let by_name = services.iter().enumerate().map(|(i, s)| (s.service.name.clone(), i)).collect();
         let by_id = services.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
         let wire = Wire { next_id: begun_at.0.unsigned_abs() * 1000, ..Wire::default() };
-        let services = RwLock::new(services.into_iter().map(Arc::new).collect());
+        let services = RwLock::new(services);
         Board { services, by_name, by_id, wire: Mutex::new(wire), changes: AtomicU64::new(0) }
     }
 
@@ -191,14 +191,14 @@ impl Board {
     }
 
     /// Replaces what is known of some services, all at once, and tells those who listen.
-    pub fn post(&self, news: impl IntoIterator<Item = ServiceNow>) {
+    pub fn post(&self, news: impl IntoIterator<Item = Arc<ServiceNow>>) {
         let mut said = Vec::new();
         {
             let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
             for now in news {
                 if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
                     differences(slot, &now, &mut said);
-                    *slot = Arc::new(now);
+                    *slot = now;
                 }
             }
         }

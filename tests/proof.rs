@@ -364,12 +364,14 @@ fn compacting_gives_back_what_was_deleted() {
     troubled(&path);
     let size = || std::fs::metadata(&path).unwrap().len();
     let before = size();
+    sql(&path, "INSERT INTO reason (class, phase, message) VALUES ('connect', '', 'of a result that has gone')");
     assert_eq!(run(folder.path(), &["history", "forget", "web", "--yes"]).status.code(), Some(0));
     assert_eq!(size(), before, "the space is kept for what comes");
     let output = run(folder.path(), &["history", "compact"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(size() < before * 3 / 4, "{} of {before}", size());
     assert_eq!(number(&path, "SELECT freelist_count FROM pragma_freelist_count"), 0);
+    assert_eq!(number(&path, "SELECT count(*) FROM reason WHERE message = 'of a result that has gone'"), 0);
     assert_eq!(differences(&path), []);
     // A copy that has lost the mark of a file that shrinks in steps.
     sql(&path, "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM");

@@ -19,7 +19,8 @@ pub(crate) fn walkers(positions: impl Iterator<Item = Position>) -> Vec<Walker> 
     walkers
 }
 
-/// Records results for so many seconds at the pace of the services, from this round on; how many.
+/// Records results for so many seconds at the pace of the services, from this round on; how many. Without a writer they
+/// are only made, at the same pace: what the feeding costs.
 pub(crate) async fn run(
     walkers: &mut [Walker],
     writer: Option<&Writer>,
@@ -33,14 +34,8 @@ pub(crate) async fn run(
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while made < total {
-        // Without a writer it is only made, as fast as it goes: what the making costs.
-        let due = match writer {
-            Some(_) => {
-                ticks.tick().await;
-                (begun.elapsed().as_secs_f64() * SERVICES as f64 * 1000.0 / INTERVAL_MS as f64) as u64
-            }
-            None => total,
-        };
+        ticks.tick().await;
+        let due = (begun.elapsed().as_secs_f64() * SERVICES as f64 * 1000.0 / INTERVAL_MS as f64) as u64;
         while made < due.min(total) {
             let (round, n) = ((made / SERVICES as u64) as i64, (made % SERVICES as u64) as usize);
             let record = walkers[n].check(start, first_round + round);

@@ -65,7 +65,8 @@ const INTERRUPTIONS_IN_MIND: usize = 100;
 /// What the writer keeps in mind of one service.
 #[derive(Clone, Debug)]
 pub(super) struct Track {
-    now: ServiceNow,
+    /// The board has the same.
+    now: Arc<ServiceNow>,
     since: Since,
     rolled_until: Option<UnixMs>,
     /// The validity of the last result, in milliseconds.
@@ -84,7 +85,7 @@ impl Track {
     ) -> Track {
         let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
         Track {
-            now: ServiceNow {
+            now: Arc::new(ServiceNow {
                 id: resumed.id,
                 service,
                 settings,
@@ -95,7 +96,7 @@ impl Track {
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
                 timetable,
-            },
+            }),
             since: resumed.since,
             rolled_until: resumed.rolled_until,
             last_validity_ms: resumed.last_validity_ms,
@@ -103,12 +104,15 @@ impl Track {
         }
     }
 
-    pub(super) fn now(&self) -> &ServiceNow {
+    pub(super) fn now(&self) -> &Arc<ServiceNow> {
         &self.now
     }
 
     /// What a result counts as once maintenance is considered: for the state of the service, or for figures.
     fn judged(&self, result: &CheckResult, which: Which) -> Outcome {
+        if result.outcome != Outcome::Down {
+            return result.outcome;
+        }
         let Some(moment) = Window::new(result.at, result.at.plus(1)) else { return result.outcome };
         let overlay = match which {
             Which::Announced => self.now.timetable.announced(moment),
@@ -144,7 +148,7 @@ pub(super) struct Core {
 #[derive(Default, Debug)]
 pub(super) struct Committed {
     /// The services that changed.
-    pub(super) news: Vec<ServiceNow>,
+    pub(super) news: Vec<Arc<ServiceNow>>,
     /// Whether somebody is to be told.
     pub(super) events: bool,
     /// Records that stood in the history already.
@@ -160,7 +164,7 @@ pub(super) struct Committed {
 impl Core {
     /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in mind.
     pub(super) fn commit(&mut self, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed> {
-        let mut touched: HashMap<ServiceId, Track> = HashMap::new();
+        let mut touched: Vec<Track> = Vec::with_capacity(records.len());
         let mut done = Committed::default();
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut interruptions = self.interruptions.clone();
@@ -208,26 +212,28 @@ impl Core {
         // By service and time, so that neighbouring rows are written together.
         let mut order: Vec<&Record> = records.iter().collect();
         order.sort_by_key(|r| (r.service, r.result.at));
-        for record in order {
-            let track = match touched.entry(record.service) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => match self.tracks.get(&record.service) {
-                    Some(track) => entry.insert(track.clone()),
-                    None => continue,
-                },
-            };
-            match context.apply(track, tail.as_mut(), record)? {
-                Applied::Written { event } => done.events |= event,
-                Applied::Repeated => done.repeated += 1,
+        for records in order.chunk_by(|a, b| a.service == b.service) {
+            let Some(mut track) = self.tracks.get(&records[0].service).cloned() else { continue };
+            for record in records {
+                match context.apply(&mut track, tail.as_mut(), record)? {
+                    Applied::Written { event } => done.events |= event,
+                    Applied::Repeated => done.repeated += 1,
+                }
             }
+            touched.push(track);
         }
         for noted in &done.noted {
-            let of_it = |track: &&Track| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
-            let Some(id) = self.tracks.values().chain(touched.values()).find(of_it).map(|track| track.now.id) else {
-                continue;
-            };
-            let track = touched.entry(id).or_insert_with(|| self.tracks[&id].clone());
-            if let Some(outage) = track.now.outage.as_mut().filter(|outage| outage.id == noted.id) {
+            let has_it = |track: &Track| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
+            let place = touched.iter().position(has_it).or_else(|| {
+                let track = self.tracks.values().find(|track| has_it(track))?;
+                // An outage that this very commit ended is nobody's any more.
+                let moved_on = touched.iter().any(|touched| touched.now.id == track.now.id);
+                (!moved_on).then(|| touched.push(track.clone()))?;
+                Some(touched.len() - 1)
+            });
+            let Some(place) = place else { continue };
+            let now = Arc::make_mut(&mut touched[place].now);
+            if let Some(outage) = now.outage.as_mut().filter(|outage| outage.id == noted.id) {
                 Arc::make_mut(outage).note.clone_from(&noted.note);
             }
         }
@@ -235,13 +241,18 @@ impl Core {
         tx.commit()?;
         self.tail = tail;
         self.plan.noted(noted);
-        done.news = touched.values().map(|track| track.now.clone()).collect();
-        self.tracks.extend(touched);
+        done.news = touched.iter().map(|track| track.now.clone()).collect();
+        self.tracks.extend(touched.into_iter().map(|track| (track.now.id, track)));
         // Old ones bear on no gap that is still to come.
         let excess = interruptions.len().saturating_sub(INTERRUPTIONS_IN_MIND);
         interruptions.drain(..excess);
         self.interruptions = interruptions;
         Ok(done)
+    }
+
+    /// Whether it is time for [`Core::tidy`].
+    pub(super) fn is_untidy(&self) -> bool {
+        self.tail.as_ref().is_some_and(Tail::is_untidy)
     }
 
     /// Does what keeps the tail in order, where it is time for it: one short transaction.
@@ -322,15 +333,19 @@ impl Context<'_> {
 
     /// The next result is there: now it is known how long the last one spoke.
     fn end_speech(&self, track: &mut Track, next_at: UnixMs) -> Result<()> {
-        let Some(last) = &track.now.last else { return Ok(()) };
-        let silent_from = last.at.plus(track.last_validity_ms);
+        let Some((last_at, outcome)) = track.now.last.as_ref().map(|last| (last.at, last.outcome)) else {
+            return Ok(());
+        };
+        let silent_from = last_at.plus(track.last_validity_ms);
         let spoken_until = next_at.min(silent_from);
-        if last.outcome == Outcome::Down
-            && let Some(outage) = &mut track.now.outage
-            && let Some(spoken) = Window::new(last.at, spoken_until)
+        if outcome == Outcome::Down
+            && track.now.outage.is_some()
+            && let Some(spoken) = Window::new(last_at, spoken_until)
         {
-            let failed_until = failed_until(last.at, spoken_until, &track.now.timetable.all(spoken));
-            Arc::make_mut(outage).down_ms += failed_until.since(last.at);
+            let failed_until = failed_until(last_at, spoken_until, &track.now.timetable.all(spoken));
+            if let Some(outage) = &mut Arc::make_mut(&mut track.now).outage {
+                Arc::make_mut(outage).down_ms += failed_until.since(last_at);
+            }
         }
         if silent_from < next_at {
             life::note_gap(self.conn, track.now.id, silent_from, next_at, self.why(track, silent_from, next_at))?;
@@ -362,7 +377,7 @@ impl Context<'_> {
         let judged = track.judged(result, Which::Announced);
         let failed = judged == Outcome::Down;
         if let Some(at) = changes.broken_off
-            && let Some(outage) = track.now.outage.take_if(|outage| !outage.is_incident())
+            && let Some(outage) = Arc::make_mut(&mut track.now).outage.take_if(|outage| !outage.is_incident())
         {
             // It was not confirmed when maintenance began: what comes after that is another one.
             outages::update(self.conn, &Outage { ended_at: Some(at), ..Outage::clone(&outage) })?;
@@ -378,9 +393,10 @@ impl Context<'_> {
         if let (Some(began), Some(why), Some(reason_id)) = (began, &result.reason, reason) {
             let excerpt = excerpt.as_deref();
             let number = outages::begin(self.conn, *id, began.last_ok_at, result, reason_id, excerpt)?;
-            track.now.outage = Some(Arc::new(Outage {
+            let now = Arc::make_mut(&mut track.now);
+            now.outage = Some(Arc::new(Outage {
                 id: number,
-                service: track.now.service.name.clone(),
+                service: now.service.name.clone(),
                 last_ok_at: began.last_ok_at,
                 started_at: result.at,
                 confirmed_at: None,
@@ -398,8 +414,11 @@ impl Context<'_> {
                 note: None,
             }));
         }
-        let Some(outage) = &mut track.now.outage else { return Ok(false) };
-        let outage = Arc::make_mut(outage);
+        if track.now.outage.is_none() {
+            return Ok(false);
+        }
+        let now = Arc::make_mut(&mut track.now);
+        let Some(outage) = now.outage.as_mut().map(Arc::make_mut) else { return Ok(false) };
         if failed {
             outage.checks_failed += 1;
             if let Some(reason) = reason {
@@ -421,7 +440,7 @@ impl Context<'_> {
             outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
         }
         if ended.is_some() {
-            track.now.outage = None;
+            now.outage = None;
         }
         Ok(event.is_some() && !self.channels.is_empty())
     }
@@ -429,7 +448,7 @@ impl Context<'_> {
     fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
         let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
         let judged = track.judged(result, Which::Announced);
-        let now = &mut track.now;
+        let now = Arc::make_mut(&mut track.now);
         // One that comes late says nothing of now.
         let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
         if newest && judged.passed().is_some() {

@@ -6,11 +6,13 @@ use super::{
     results::{self, Validities},
     retention,
     rollups::{self, Latency, Size},
+    rows::Need,
     services,
 };
 use crate::{
     board::ServiceId,
     domain::{
+        histogram::Histogram,
         maintenance::Overlay,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::{Buckets, Observation, Tally},
@@ -60,7 +62,7 @@ pub(super) fn glance(
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
-        let (seen, overlay) = rows.observations(whole)?;
+        let (seen, overlay) = rows.observations(whole, Need::Latency)?;
         by_day = by_day.fill(whole, seen.iter().map(untimed), &overlay, now).lay(&maintenance);
         by_hour = by_hour.fill(whole, seen, &overlay, now).lay(&maintenance);
         let windows = windows.into_iter().map(|w| Ok((w, laid(rows.tally(w)?, w)))).collect::<Result<Vec<_>>>()?;
@@ -72,25 +74,28 @@ pub(super) fn glance(
     let mut tail = Tally::default();
     let unsettled = Window::new(settled, now);
     if let Some(part) = unsettled {
-        let (seen, overlay) = rows.observations(part)?;
+        let (seen, overlay) = rows.observations(part, Need::Latency)?;
         tail = Buckets::new(part, part.length_ms()).fill(part, seen.iter().map(untimed), &overlay, now).total();
         by_day = by_day.fill(part, seen.iter().map(untimed), &overlay, now);
         by_hour = by_hour.fill(part, seen, &overlay, now);
     }
-    // The settled hours of its day, and those of the last 24 hours.
-    let first_hour = by_hour.window().from().min(today);
+    // The settled hours of its day, and those of the last 24 hours with the one in which these began.
+    let known_from = by_hour.window().from().plus(-HOUR_MS).min(today);
     let mut tail_hours = Tally::default();
-    if let Some(part) = Window::new(first_hour, settled) {
+    let mut hours: Vec<(UnixMs, Tally)> = Vec::with_capacity(48);
+    if let Some(part) = Window::new(known_from, settled) {
         rollups::each(conn, Size::Hour, service, part, Latency::Read, |start, sums| {
             by_hour.merge(start, &sums);
+            let sums = Tally { latency: Histogram::default(), min_us: None, max_us: None, ..sums };
             if start >= today {
                 by_day.merge(start, &sums);
                 tail_hours.merge(&sums);
             }
+            hours.push((start, sums));
         })?;
     }
     // Whole days, oldest first.
-    let mut whole_days: Vec<(UnixMs, Tally)> = Vec::new();
+    let mut whole_days: Vec<(UnixMs, Tally)> = Vec::with_capacity(96);
     if let Some(part) = Window::new(oldest.floor(DAY_MS), today) {
         rollups::each(conn, Size::Day, service, part, Latency::Skip, |start, sums| whole_days.push((start, sums)))?;
     }
@@ -115,8 +120,14 @@ pub(super) fn glance(
         let whole_day = first_day <= today && begin.since(day) < first_day.since(begin);
         let part = if whole_day { Window::new(day, edge) } else { Window::new(edge, first_day.min(settled)) };
         let mut all = Tally::default();
-        if let Some(part) = part {
-            rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
+        match part {
+            Some(part) if part.from() >= known_from => {
+                hours.iter().filter(|(start, _)| part.contains(*start)).for_each(|(_, sums)| all.merge(sums));
+            }
+            Some(part) => {
+                rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
+            }
+            None => {}
         }
         if whole_day == early {
             all.merge(&between);
@@ -147,18 +158,18 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// What bears on a window, with the maintenance as far as it reaches.
-    fn observations(&self, window: Window) -> Result<(Vec<Observation>, Overlay)> {
-        let mut seen = Vec::new();
+    fn observations(&self, window: Window, need: Need) -> Result<(Vec<Observation>, Overlay)> {
+        let mut seen = Vec::with_capacity(256);
         let each = |row| seen.push(row);
-        let overlay = results::walk_with(self.conn, &self.validities, self.service, window, each)?;
+        let overlay = results::walk_with(self.conn, &self.validities, self.service, window, need, each)?;
         Ok((seen, overlay))
     }
 
     /// Without response times, and without what is maintenance.
     fn tally(&self, window: Window) -> Result<Tally> {
-        let (seen, overlay) = self.observations(window)?;
+        let (seen, overlay) = self.observations(window, Need::Outcome)?;
         let whole = Buckets::new(window, window.length_ms());
-        Ok(whole.fill(window, seen.iter().map(untimed), &overlay, self.now).total())
+        Ok(whole.fill(window, seen, &overlay, self.now).total())
     }
 }
 

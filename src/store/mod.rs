@@ -20,6 +20,7 @@ mod outbox;
 mod past;
 mod reach;
 mod reader;
+mod reasons;
 mod rebuild;
 mod repair;
 mod replay;

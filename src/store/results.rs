@@ -232,20 +232,21 @@ pub(super) fn walk(
     window: Window,
     each: impl FnMut(Observation),
 ) -> Result<Overlay> {
-    walk_with(conn, &Validities::of(conn, service)?, service, window, each)
+    walk_with(conn, &Validities::of(conn, service)?, service, window, Need::Latency, each)
 }
 
-/// [`walk`] for who knows already how long the results speak.
+/// [`walk`] for who knows already how long the results speak, and what is needed of them.
 pub(super) fn walk_with(
     conn: &Connection,
     validities: &Validities,
     service: ServiceId,
     window: Window,
+    need: Need,
     mut each: impl FnMut(Observation),
 ) -> Result<Overlay> {
     let first = Walk::over(service).before(window.from()).last_at(conn)?.unwrap_or(window.from());
     let (mut last, mut failed_from) = (None, window.to());
-    Walk::over(service).from(first).with(Need::Latency).forward(conn, |row| {
+    Walk::over(service).from(first).with(need).forward(conn, |row| {
         each(observation(&row, validities));
         if row.at < window.to() || row.outcome == Outcome::Unknown {
             return Ok(ControlFlow::Continue(()));

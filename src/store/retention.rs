@@ -80,13 +80,15 @@ const ALERTS_DAYS: i64 = 90;
 /// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
 /// arrived here.
 pub(super) fn kept(conn: &Connection, service: ServiceId) -> Result<Kept> {
-    let fact = |name: &str| -> Result<Option<UnixMs>> {
-        let value: Option<i64> = conn
-            .prepare_cached("SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN (?1, ?2)")?
-            .query_row([name, &of_service(name, service)], |r| r.get(0))?;
-        Ok(value.map(UnixMs))
-    };
-    Ok(Kept { rows_from: fact("rows_from")?, hours_from: fact("hours_from")?, days_from: fact("days_from")? })
+    // One question for the three: it is asked with every figure.
+    let sql = "SELECT (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('rows_from', 'rows_from of service ' || ?1)),
+        (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('hours_from', 'hours_from of service ' || ?1)),
+        (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('days_from', 'days_from of service ' || ?1))";
+    let [rows_from, hours_from, days_from] = conn.prepare_cached(sql)?.query_row([service.0], |row| {
+        let from = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
+        Ok([from(0)?, from(1)?, from(2)?])
+    })?;
+    Ok(Kept { rows_from, hours_from, days_from })
 }
 
 fn of_service(name: &str, service: ServiceId) -> String {

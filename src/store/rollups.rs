@@ -23,7 +23,18 @@ use crate::{
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
-const COLUMNS: &str = "start, up_ms, degraded_ms, down_ms, unknown_ms, doubt_up_ms, doubt_down_ms, checks, failures, min_us, max_us, latency";
+/// What every reader of a sum needs of it, and all there is.
+macro_rules! times {
+    () => {
+        "start, up_ms, degraded_ms, down_ms, unknown_ms, doubt_up_ms, doubt_down_ms, checks, failures"
+    };
+}
+macro_rules! columns {
+    () => {
+        concat!(times!(), ", min_us, max_us, latency")
+    };
+}
+const COLUMNS: &str = columns!();
 
 /// Which size of rollup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -244,21 +255,27 @@ pub(super) fn each(
     latency: Latency,
     mut each: impl FnMut(UnixMs, Tally),
 ) -> Result<()> {
-    let table = size.table();
-    let columns = match latency {
-        Latency::Read => COLUMNS.to_owned(),
-        Latency::Skip => COLUMNS.replace("latency", "x''"),
-    };
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {columns} FROM {table} WHERE service_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
-    ))?;
+    macro_rules! sql {
+        ($columns:ident, $table:literal) => {
+            concat!(
+                "SELECT ",
+                $columns!(),
+                " FROM ",
+                $table,
+                " WHERE service_id = ?1 AND start >= ?2 AND start < ?3 ORDER BY start"
+            )
+        };
+    }
+    let mut statement = conn.prepare_cached(match (size, latency) {
+        (Size::Hour, Latency::Read) => sql!(columns, "rollup_hour"),
+        (Size::Hour, Latency::Skip) => sql!(times, "rollup_hour"),
+        (Size::Day, Latency::Read) => sql!(columns, "rollup_day"),
+        (Size::Day, Latency::Skip) => sql!(times, "rollup_day"),
+    })?;
     let mut rows = statement.query([service.0, window.from().0, window.to().0])?;
     while let Some(row) = rows.next()? {
         let start = UnixMs(row.get(0)?);
-        let bytes = row.get_ref(11)?.as_blob().map_err(|e| StoreError::Content(e.to_string()))?;
-        let latency = Histogram::from_bytes(bytes)
-            .ok_or_else(|| StoreError::Content(format!("a histogram that is none, in {table} at {start}")))?;
-        let tally = Tally {
+        let mut tally = Tally {
             up_ms: row.get(1)?,
             degraded_ms: row.get(2)?,
             down_ms: row.get(3)?,
@@ -267,12 +284,16 @@ pub(super) fn each(
             doubt_down_ms: row.get(6)?,
             checks: row.get::<_, i64>(7)?.unsigned_abs(),
             failures: row.get::<_, i64>(8)?.unsigned_abs(),
-            min_us: row.get(9)?,
-            max_us: row.get(10)?,
-            latency,
-            // Not a matter of results: the overlay says it.
-            maintenance_ms: 0,
+            // Maintenance is not a matter of results: the overlay says it.
+            ..Tally::default()
         };
+        if latency == Latency::Read {
+            (tally.min_us, tally.max_us) = (row.get(9)?, row.get(10)?);
+            let bytes = row.get_ref(11)?.as_blob().map_err(|e| StoreError::Content(e.to_string()))?;
+            tally.latency = Histogram::from_bytes(bytes).ok_or_else(|| {
+                StoreError::Content(format!("a histogram that is none, in {} at {start}", size.table()))
+            })?;
+        }
         each(start, tally);
     }
     Ok(())

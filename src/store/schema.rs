@@ -119,15 +119,17 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
 
 /// Sizes the writer's memory and its log for so many services.
 ///
-/// Each service's next row goes to a leaf page of its own. Where those do not stay in memory, each row reads a page; where
-/// the log is brought into the file before a service comes round again, each row writes one twice.
+/// Without a tail each service's next row goes to a leaf page of its own. Where those do not stay in memory, each row reads
+/// a page; where the log is brought into the file before a service comes round again, each row writes one twice.
 ///
 /// # Errors
 /// When the connection fails.
 pub(super) fn size_for(conn: &Connection, services: usize) -> Result<()> {
     let services = services as i64;
-    // 2 to 64 MB: two pages a service, of which one is a share of what lies above the leaves and of rollups.
-    conn.pragma_update(None, "cache_size", -(8 * services).clamp(2_000, 64_000))?;
+    // 2 to 8 MB: two pages a service, of which one is a share of what lies above the leaves and of rollups; no more than a
+    // tail needs. In a file of less than 1 GiB most commits have SQLite look at each page in memory: to put split pages in
+    // order it numbers one as that at 1 GiB for a moment, and so believes that some lie beyond the end.
+    conn.pragma_update(None, "cache_size", -(8 * services).clamp(2_000, 8_000))?;
     // 4 to 160 MB of log, four rounds of checks, which a start after a crash reads once.
     let pages = (4 * services).clamp(1_000, 40_000);
     conn.pragma_update(None, "wal_autocheckpoint", pages)?;
@@ -191,7 +193,9 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     if version as usize == all.len() {
         return Ok(());
     }
-    if version > 0 {
+    // One that only adds leaves nothing to go back for if it fails: all of them are one transaction. A copy of years of
+    // results would keep the checks waiting for minutes.
+    if version > 0 && !all[version as usize..].iter().all(|(_, text)| only_adds(text)) {
         let copy = beside(path, &format!("before-{:02}", version + 1));
         // A copy that stands there already is of the same state: a migration that failed left it behind. Under its name
         // there is never half of one.
@@ -216,6 +220,18 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     }
     tx.commit()?;
     Ok(())
+}
+
+/// Whether a migration leaves all rows that are there as they are. What does not look like it does not.
+fn only_adds(migration: &str) -> bool {
+    let code: String =
+        migration.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    code.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>()).all(|words| {
+        matches!(
+            words[..],
+            [] | ["CREATE" | "PRAGMA", ..] | ["DROP", "VIEW", ..] | ["ALTER", "TABLE", _, "ADD", "COLUMN", ..]
+        )
+    })
 }
 
 /// Copies the history as it is before a migration.
@@ -254,6 +270,37 @@ pub(super) fn checksum(bytes: impl Iterator<Item = u8>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_migration_that_only_adds_is_known_and_any_other_is_not_taken_for_one() {
+        for (name, text) in embedded().iter().skip(1) {
+            assert!(only_adds(text), "{name} rewrites what is there: it is copied first, is that meant?");
+        }
+        for text in [
+            "UPDATE service SET name = ';CREATE'",
+            "CREATE TABLE t (a); INSERT INTO t SELECT at FROM check_result;",
+            "ALTER TABLE setting RENAME COLUMN a TO b;",
+            "DROP TABLE gap; CREATE TABLE gap (a);",
+            "-- CREATE TABLE\nDELETE FROM gap;",
+        ] {
+            assert!(!only_adds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_a_whole_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        let conn = open_writer(&path).unwrap();
+        conn.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
+        let copy = beside(&path, "before-99");
+        keep_copy(&conn, &copy).unwrap();
+        assert!(!beside(&copy, "part").exists());
+        let copy = Connection::open(&copy).unwrap();
+        let told: String = copy.query_row("SELECT value FROM fact WHERE name = 'told'", [], |row| row.get(0)).unwrap();
+        assert_eq!(told, "once");
+        identify(&copy, &path).unwrap();
+    }
 
     #[test]
     fn network_file_systems_are_known_and_local_ones_are_not_taken_for_them() {

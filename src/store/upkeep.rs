@@ -2,7 +2,7 @@
 //! smaller.
 
 use super::{
-    Keep, Overdue, Result, StoreError, forget, repair,
+    Keep, Overdue, Result, StoreError, forget, reasons, repair,
     retention::{self, Sweep},
     rows::{self, Walk, sealing},
     schema,
@@ -246,6 +246,14 @@ impl Upkeep {
     /// What the file takes.
     pub fn space(&self) -> Result<Space> {
         Space::of(&self.conn)
+    }
+
+    /// Deletes the reasons of results that have all gone; how many. It reads every result once.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written; nothing was deleted then.
+    pub fn prune_reasons(&mut self) -> Result<usize> {
+        reasons::prune(&mut self.conn)
     }
 
     /// Gives a piece of what holds nothing back to the file system; whether there is more.

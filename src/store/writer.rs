@@ -35,7 +35,7 @@ use tokio::{
 /// How long the first result of a commit waits for others.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often it is looked in that time whether there are enough, or whether the end has come.
-const LISTEN: Duration = Duration::from_millis(50);
+const LISTEN: Duration = Duration::from_millis(100);
 /// Results that are committed together at most.
 const BATCH: usize = 2_000;
 /// Results that may wait while the store fails.
@@ -287,7 +287,9 @@ impl Task {
     async fn flush(&mut self) {
         loop {
             let count = self.records.len().min(BATCH);
-            let records: Vec<Record> = self.records.drain(..count).collect();
+            let mut rest = self.records.split_off(count);
+            rest.reserve(count);
+            let records: Vec<Record> = std::mem::replace(&mut self.records, rest).into();
             let mut notes = std::mem::take(&mut self.notes);
             if let Some(lost) = locked(&self.shared.lost).take() {
                 note_lost(&mut notes, lost);
@@ -379,7 +381,8 @@ impl Task {
 
     /// Does a small piece of what keeps the newest rows in order.
     async fn tidy(&mut self) {
-        if locked(&self.shared.trouble).is_some() {
+        // To ask costs less than to wake a thread for nothing. Nobody else holds the core now.
+        if locked(&self.shared.trouble).is_some() || !locked(&self.core).is_untidy() {
             return;
         }
         let core = self.core.clone();

@@ -88,10 +88,9 @@ async fn a_history_of_any_older_version_is_brought_up_to_date_with_all_its_rows(
         while let Some(row) = rows.next().unwrap() {
             (0..columns).for_each(|i| drop(row.get::<_, Value>(i).unwrap()));
         }
-        if version < all.len() {
-            let copy = folder.path().join(format!("history.db.before-{:02}", version + 1));
-            assert!(copy.exists(), "no copy was kept of version {version}");
-        }
+        // No migration so far changes what is there: none is worth a wait for a copy.
+        let copy = folder.path().join(format!("history.db.before-{:02}", version + 1));
+        assert!(!copy.exists(), "a copy was made of version {version}");
     }
 }
 

@@ -7,6 +7,10 @@ use std::process::ExitCode;
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let mut upkeep = Upkeep::open(&config.storage.path)?;
     let before = upkeep.space()?;
+    let bar = progress::bar(None, "reading all check results");
+    bar.tick();
+    upkeep.prune_reasons()?;
+    bar.finish_and_clear();
     let bar = progress::bar(Some(before.free_bytes), "compacting {wide_bar} {bytes}/{total_bytes}");
     while upkeep.compact_some()? {
         bar.set_position(before.free_bytes.saturating_sub(upkeep.space()?.free_bytes));

@@ -87,6 +87,11 @@ impl Tail {
         Ok(())
     }
 
+    /// Whether it is time for [`Tail::tidy`].
+    pub(in crate::store) fn is_untidy(&self) -> bool {
+        self.full >= self.sizes.joined || self.rows >= self.sizes.rows_a_service * self.services.len()
+    }
+
     /// Joins small parts, or moves the rows of some services to where they stay, where it is time for it: one short
     /// transaction. On failure nothing is changed, neither in the file nor in mind.
     pub(in crate::store) fn tidy(&mut self, conn: &mut Connection) -> Result<()> {
