@@ -70,6 +70,7 @@ struct Content {
     changes: Vec<Change>,
     spans: Vec<Span>,
     rows: Vec<CheckRow>,
+    rows_seen: Vec<(usize, &'static str)>,
     rows_scale: String,
     with: Vec<With>,
     others_said: String,
@@ -228,6 +229,7 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         around_start.iter().skip(first_at.saturating_sub(ROWS / 2)).take(ROWS).cloned().collect();
     let longest = shown::longest_us(&near);
     let row = |c: &CheckResult| CheckRow::new(c, zone.exact(c.at, day), longest);
+    let rows: Vec<CheckRow> = near.iter().map(row).collect();
     let first = around_start.iter().find(|c| c.at == outage.started_at);
     let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
     let last_failed = last_failed(site, &service, &outage, now)?;
@@ -272,7 +274,8 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
             .take(50)
             .map(|c| Change { at: zone.exact(c.at, day), message: words::clipped(&c.reason.message, 200) })
             .collect(),
-        rows: near.iter().map(row).collect(),
+        rows_seen: shown::phases_seen(&rows),
+        rows,
         rows_scale: words::response_time(f64::from(longest)),
         with: with_it(view, &outage, &with),
         others_said: others_said(view, &outage, &with),
