@@ -1,7 +1,7 @@
 //! Through the past by keys, with a script and without one; along a chart by keys.
 
 use super::{demonstration, renewed};
-use crate::support::browser::{Browser, DESK, Screen};
+use crate::support::browser::{Browser, DESK, PHONE, Screen};
 use thirtyfour::prelude::*;
 
 const AT: &str = "return new URLSearchParams(location.search).get('at')";
@@ -87,6 +87,35 @@ async fn the_past_is_reached_without_a_script() {
     assert!(browser.text(".then").await.starts_with("What was known on"));
     browser.click("Back to now").await;
     assert_eq!(browser.count(".then").await, 0);
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_beginning_of_an_outage_is_found_in_the_past_on_a_phone_without_a_script() {
+    let running = demonstration().await;
+    let latest = running.get("/api/v1/incidents?limit=1&status=resolved").await["items"][0].clone();
+    let browser = Browser::open(Screen { script: false, ..PHONE }).await;
+    browser.go(&running.page("/dashboard")).await;
+    browser.click("Travel back").await;
+    browser.click("Previous incident").await;
+    assert!(browser.text("[data-live=open]").await.contains("open incident"));
+    assert_eq!(browser.overflow().await, 0);
+    browser.picture("phone-no-script-then").await;
+    // Before it all was well, an hour at a time; and forth again.
+    browser.click("− 1 h").await;
+    assert_eq!(browser.count("[data-live=open]").await, 0);
+    browser.click("Next incident").await;
+    browser.click("See how it began").await;
+    let shown = browser.find_all_times(".answer time").await;
+    let service = browser.text(".where a + a").await;
+    let of_it = running.get(&format!("/api/v1/incidents?service={service}&limit=500")).await;
+    let one = of_it["items"].as_array().unwrap().iter().find(|one| one["started_at"] == shown[1].as_str());
+    let one = one.unwrap_or_else(|| panic!("{shown:?} is no beginning of an incident of {service}"));
+    assert_eq!(one["last_ok_at"], shown[0].as_str());
+    assert!(one["started_at"].as_str() <= latest["started_at"].as_str());
+    assert_eq!(browser.overflow().await, 0);
+    browser.picture("phone-no-script-then-incident").await;
     browser.close().await;
     running.app.stop().await;
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 /// The picture is assumed to be as wide as this where words must not cover each other, on a desk and on a phone.
 const WIDE_PX: f64 = 850.0;
 const NARROW_PX: f64 = 290.0;
-const LETTER_PX: f64 = 6.3;
+const LETTER_PX: f64 = 6.0;
 /// Between a word and the next one at least.
-const APART_PX: f64 = 14.0;
+const APART_PX: f64 = 12.0;
 /// The rows, in pixels from the top.
 const OUTAGES_Y: f64 = 26.0;
 const OTHERS_Y: f64 = 12.0;
@@ -111,9 +111,10 @@ fn others(history: &History<'_>, axis: Axis) -> Vec<Wish> {
         let share = axis.share(from.max(window.from()));
         (ms * 200 > window.length_ms()).then(|| Wish { share, ms, text: text.to_owned(), kind })
     };
-    let gaps = history.gaps.iter().filter_map(|gap| {
-        wish(gap.from, gap.to.unwrap_or(history.now).since(gap.from), "not observed", "unknown")
-    });
+    let gaps = history
+        .gaps
+        .iter()
+        .filter_map(|gap| wish(gap.from, gap.to.unwrap_or(history.now).since(gap.from), "not observed", "unknown"));
     let maintenance = history.maintenance.inside(window);
     // Short as it may be: somebody planned it.
     let maintenance = maintenance.map(|w| Wish {

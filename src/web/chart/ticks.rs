@@ -18,6 +18,8 @@ pub(crate) struct Tick {
     pub(crate) label: String,
     /// Where the label begins too near the right edge to be read.
     pub(crate) at_edge: bool,
+    /// Where it does on a narrow screen.
+    pub(crate) late: bool,
     /// May be left out on a narrow screen.
     pub(crate) minor: bool,
 }
@@ -64,7 +66,7 @@ pub(super) fn ticks(window: Window, zone: Zone) -> Vec<Tick> {
             let crowded = at_edge && share - before < 0.14;
             before = share;
             let label = if crowded { String::new() } else { label };
-            Tick { x: axis.percent(at), label, at_edge, minor: i % 2 == 1 }
+            Tick { x: axis.percent(at), label, at_edge, late: share > 0.84, minor: i % 2 == 1 }
         })
         .collect()
 }

@@ -121,6 +121,8 @@ struct Normal {
 /// A stretch of checks, drawn.
 #[derive(Serialize)]
 struct Span {
+    /// Where the same checks are a list.
+    table_url: String,
     heading: String,
     note: String,
     chart: CheckChart,
@@ -204,7 +206,9 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         let gaps = view.gaps(reader.gaps(service.id, window, now)?);
         let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
+        let range = format!("from={}&to={}", window.from(), window.to());
         drawn.push(Span {
+            table_url: format!("{}#checks", view.service_url(&service.name, &range)),
             heading,
             note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
             said: format!("{failed} of {} checks failed in this time.", checks.len()),

@@ -43,8 +43,7 @@ impl PhasesShown {
         let columns = reader.phases(id, window, column_ms, SAMPLE)?;
         let Some(chart) = PhaseChart::new(window, &columns, zone) else { return Ok(None) };
         let happened = |i: usize| columns.iter().any(|(_, m)| phase_times(m)[i].is_some());
-        let seen: Vec<(usize, &str)> =
-            (0..PHASES.len()).filter(|i| happened(*i)).map(|i| (i + 1, PHASES[i])).collect();
+        let seen: Vec<(usize, &str)> = (0..PHASES.len()).filter(|i| happened(*i)).map(|i| (i + 1, PHASES[i])).collect();
         let row = |(column, medians): &(Window, PhaseMedians)| {
             let times = phase_times(medians);
             let began = match column_ms {
