@@ -24,6 +24,8 @@ pub(crate) struct Flag {
     /// `down`, `maintenance` or `unknown`.
     pub(crate) kind: &'static str,
     pub(crate) end: bool,
+    /// It does on a narrow screen.
+    pub(crate) late: bool,
     /// Left out on a narrow screen.
     pub(crate) minor: bool,
 }
@@ -68,9 +70,10 @@ fn lay(mut wishes: Vec<Wish>, y: f64) -> Vec<Flag> {
     for wish in wishes {
         let place = wish.place(WIDE_PX);
         if fits(&mut wide, place) {
-            let minor = !fits(&mut narrow, wish.place(NARROW_PX));
+            let small = wish.place(NARROW_PX);
+            let minor = !fits(&mut narrow, small);
             let x = super::percent(wish.share);
-            flags.push(Flag { x, y, text: wish.text, kind: wish.kind, end: place.2, minor });
+            flags.push(Flag { x, y, text: wish.text, kind: wish.kind, end: place.2, late: small.2, minor });
         }
     }
     flags
@@ -146,7 +149,11 @@ mod tests {
                 .map(|flag| {
                     let share = flag.x.trim_end_matches('%').parse::<f64>().unwrap() / 100.0;
                     let length = flag.text.chars().count() as f64 * LETTER_PX / width;
-                    if flag.end { (share - length, share) } else { (share, share + length) }
+                    if if narrow { flag.late } else { flag.end } {
+                        (share - length, share)
+                    } else {
+                        (share, share + length)
+                    }
                 })
                 .collect();
             assert!(places.len() > 2, "{} pixels", width);
