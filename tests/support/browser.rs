@@ -149,11 +149,8 @@ impl Browser {
 
     /// The moments that some `<time>` elements name.
     pub(crate) async fn find_all_times(&self, css: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        for element in self.driver.find_all(By::Css(css)).await.unwrap() {
-            found.push(element.attr("datetime").await.unwrap().unwrap());
-        }
-        found
+        let found = self.run(&format!("return [...document.querySelectorAll('{css}')].map(t => t.dateTime)")).await;
+        found.as_array().unwrap().iter().map(|time| time.as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) async fn count(&self, css: &str) -> usize {
