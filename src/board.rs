@@ -39,7 +39,7 @@ pub struct ServiceNow {
     pub since: Option<UnixMs>,
     /// The latest result.
     pub last: Option<CheckResult>,
-    /// The latest judged result: its time and outcome.
+    /// The latest judged result: its time and outcome. One that was made under other settings: see [`Self::judged_under`].
     pub judged: Option<(UnixMs, Outcome)>,
     /// The outage under way, confirmed or not.
     pub outage: Option<Arc<Outage>>,
@@ -58,6 +58,16 @@ impl ServiceNow {
             judged: self.judged,
             validity_ms: self.service.cadence.validity_ms(),
         }
+    }
+
+    /// The same, whose latest judged result was made under settings by which it speaks for `validity_ms`. A service that is
+    /// checked more often since a restart is not stale for it, nor is one that was stale fresh. What counts of `judged`
+    /// is when it ends, so it is moved to where it would lie had it been made under the settings of now.
+    #[must_use]
+    pub fn judged_under(mut self, validity_ms: i64) -> ServiceNow {
+        let longer_ms = validity_ms - self.service.cadence.validity_ms();
+        self.judged = self.judged.map(|(at, outcome)| (at.plus(longer_ms), outcome));
+        self
     }
 
     /// Its status at `now`.
@@ -128,20 +138,25 @@ pub struct Board {
     services: RwLock<Vec<Arc<ServiceNow>>>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<ServiceId, usize>,
+    /// The latest judged results of the runs before, and how long they speak by the settings of their time.
+    before: HashMap<ServiceId, (UnixMs, i64)>,
     wire: Mutex<Wire>,
     changes: AtomicU64,
 }
 
 impl Board {
-    /// A board with these services on it.
+    /// A board with these services on it, each with how long its latest judged result speaks, in milliseconds.
     ///
     /// `begun_at` is when this run began: news of this run have greater numbers than those of earlier ones.
-    pub fn new(services: Vec<ServiceNow>, begun_at: UnixMs) -> Board {
+    pub fn new(services: Vec<(ServiceNow, Option<i64>)>, begun_at: UnixMs) -> Board {
+        let earlier = services.iter().filter_map(|(s, validity_ms)| Some((s.id, (s.judged?.0, (*validity_ms)?))));
+        let before: HashMap<ServiceId, (UnixMs, i64)> = earlier.collect();
+        let services: Vec<ServiceNow> = services.into_iter().map(|(s, _)| under(&before, s)).collect();
         let by_name = services.iter().enumerate().map(|(i, s)| (s.service.name.clone(), i)).collect();
         let by_id = services.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
         let wire = Wire { next_id: begun_at.0.unsigned_abs() * 1000, ..Wire::default() };
         let services = RwLock::new(services.into_iter().map(Arc::new).collect());
-        Board { services, by_name, by_id, wire: Mutex::new(wire), changes: AtomicU64::new(0) }
+        Board { services, by_name, by_id, before, wire: Mutex::new(wire), changes: AtomicU64::new(0) }
     }
 
     /// How often a status or an incident has changed.
@@ -196,6 +211,7 @@ impl Board {
         {
             let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
             for now in news {
+                let now = under(&self.before, now);
                 if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
                     differences(slot, &now, &mut said);
                     *slot = Arc::new(now);
@@ -227,6 +243,14 @@ impl Board {
                 let _ = sender.send(news);
             }
         }
+    }
+}
+
+/// What is known of a service, whose latest judged result may be one of a run before.
+fn under(before: &HashMap<ServiceId, (UnixMs, i64)>, now: ServiceNow) -> ServiceNow {
+    match (before.get(&now.id), now.judged) {
+        (Some(&(at, validity_ms)), Some((judged_at, _))) if judged_at == at => now.judged_under(validity_ms),
+        _ => now,
     }
 }
 

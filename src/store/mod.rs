@@ -152,9 +152,10 @@ impl Store {
         for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
             let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
             positions.push(Position { id: resumed.id, health: resumed.health, last_at, timetable: timetable.clone() });
+            let judged_validity_ms = resumed.judged_validity_ms;
             let service = Arc::new(watched.configured.service);
             let track = commit::Track::new(resumed, service, watched.settings, timetable);
-            on_board.push(track.now().clone());
+            on_board.push((track.now().clone(), judged_validity_ms));
             tracks.insert(track.now().id, track);
         }
         let board = Arc::new(Board::new(on_board, now));

@@ -103,7 +103,7 @@ fn one(
     let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
     let ruled = today.and_then(|t| t.timetable.at(at));
     let announced = Overlay::new(noted.windows().iter().copied().chain(ruled));
-    Ok(Some(ServiceNow {
+    let then = ServiceNow {
         id,
         service: Arc::new(service_then(stored, setting, today)),
         settings: Arc::new(json!({
@@ -121,6 +121,10 @@ fn one(
         judged,
         outage,
         timetable: Arc::new(Timetable::new(announced, Overlay::NONE, UnixMs::MAX, Vec::new())),
+    };
+    Ok(Some(match judged {
+        Some((judged_at, _)) => then.judged_under(results::Validities::of(conn, id)?.at(judged_at)),
+        None => then,
     }))
 }
 
