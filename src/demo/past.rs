@@ -190,7 +190,7 @@ pub(super) fn of(name: &str, now: UnixMs) -> Past {
         "redis" => (past.base_ms, past.http, chances) = (0.8, false, 0),
         "mail" => (past.base_ms, past.http, chances, worst_ms) = (21.0, false, 11, 4 * MINUTE_MS),
         "backup-age" => {
-            (past.base_ms, past.http, chances) = (352.0, false, 0);
+            (past.base_ms, past.http, chances) = (5.2, false, 0);
             past.reserved = Some((now.plus(-2 * HOUR_MS), "the newest backup is 26 hours old"));
         }
         _ => {}

@@ -28,8 +28,8 @@ pub(super) async fn start() -> std::io::Result<Servers> {
         .route("/search", get(search))
         .with_state(Instant::now());
     tokio::spawn(async move { axum_serve(http, router).await });
-    tokio::spawn(greet(mail, b"220 mail.example ESMTP\r\n"));
-    tokio::spawn(greet(database, b""));
+    tokio::spawn(greet(mail, 19, b"220 mail.example ESMTP\r\n"));
+    tokio::spawn(greet(database, 0, b""));
     Ok(servers)
 }
 
@@ -45,9 +45,10 @@ async fn axum_serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn greet(listener: TcpListener, words: &'static [u8]) {
+async fn greet(listener: TcpListener, after_ms: u64, words: &'static [u8]) {
     while let Ok((mut stream, _)) = listener.accept().await {
         tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let _ = stream.write_all(words).await;
             // Long enough for the greeting to be read.
             tokio::time::sleep(Duration::from_millis(100)).await;
