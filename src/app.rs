@@ -89,6 +89,7 @@ impl App {
             Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
         let making = Arc::new(Backups::default());
         let site = Site {
+            attempts: Arc::default(),
             board: store.board.clone(),
             reader: store.reader.clone(),
             writer: store.writer.clone(),

@@ -41,6 +41,8 @@ pub struct ServiceNow {
     pub last: Option<CheckResult>,
     /// The latest judged result: its time and outcome.
     pub judged: Option<(UnixMs, Outcome)>,
+    /// How long it speaks by the settings that it was made under, in milliseconds.
+    pub judged_validity_ms: i64,
     /// The outage under way, confirmed or not.
     pub outage: Option<Arc<Outage>>,
     /// When the certificate last seen ends.
@@ -56,7 +58,7 @@ impl ServiceNow {
             maintenance: self.timetable.contains(now),
             confirmed: self.confirmed,
             judged: self.judged,
-            validity_ms: self.service.cadence.validity_ms(),
+            validity_ms: self.judged_validity_ms,
         }
     }
 
@@ -68,7 +70,7 @@ impl ServiceNow {
     /// Since when it has this status, where that is known.
     pub fn status_since(&self, now: UnixMs) -> Option<UnixMs> {
         match self.status(now) {
-            Status::Unknown => self.judged.map(|(at, _)| at.plus(self.service.cadence.validity_ms())),
+            Status::Unknown => self.judged.map(|(at, _)| at.plus(self.judged_validity_ms)),
             Status::Maintenance => self.timetable.at(now).map(|window| window.from()),
             Status::Pending | Status::Paused => None,
             Status::Up | Status::Degraded | Status::Down => self.since,

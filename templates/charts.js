@@ -134,7 +134,11 @@
         chart.setAttribute("aria-valuetext", text);
       }
     }
-    const lookBy = (part) => look("pointer", part, (all) => nearest(all, moment(chart, part)));
+    // A sign below the chart is wider than the moment that it stands for: that is what is meant.
+    const lookBy = (part, sign) => look("pointer", part, (all) => {
+      const meant = sign ? all.findLastIndex((step) => step.from <= Number(sign.dataset.note)) : -1;
+      return meant < 0 ? nearest(all, moment(chart, part)) : meant;
+    });
 
     // ---- By keyboard
     chart.id ||= `chart-${number}`;
@@ -191,7 +195,7 @@
         selection.setAttribute("x", `${100 * Math.min(start, part)}%`);
         selection.setAttribute("width", `${100 * Math.abs(part - start)}%`);
         selection.setAttribute("visibility", "visible");
-      } else if (event.pointerType === "mouse") lookBy(part);
+      } else if (event.pointerType === "mouse") lookBy(part, event.target.closest(".note-mark")?.querySelector("[data-note]"));
     });
     chart.addEventListener("pointerleave", () => {
       if (looked?.chart === chart && looked.by === "pointer" && start === null) forget();

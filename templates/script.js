@@ -58,6 +58,8 @@ const page = (() => {
   }
 
   function tick() {
+    const zone = body.dataset.zone ? { timeZone: body.dataset.zone } : {};
+    for (const clock of $$("[data-clock]")) clock.textContent = new Date(serverNow()).toLocaleTimeString("en-GB", { ...zone, hour: "2-digit", minute: "2-digit" });
     // What is over does not go on.
     if ("past" in body.dataset) return;
     for (const element of $$("time[data-since]")) {

@@ -114,6 +114,26 @@ async fn only_the_token_opens_the_door() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_guesses_the_token_waits_even_with_the_right_one() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    for guess in 0..5 {
+        let answer = patch(&site, 1, Some(&format!("Bearer guess-{guess}")), r#"{"note": "x"}"#).await;
+        assert_eq!(answer.status, 401);
+    }
+    let refused = write(&site, 1, "mine").await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    assert!((1..=61).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
+    let form = post(&site, 1, TOKEN, "mine").await;
+    assert_eq!(form.status, 429);
+    assert!(form.text().contains("Too many wrong tokens"), "{}", form.text());
+    assert!(form.text().contains(">mine<"), "what was written is not lost");
+    history.at(s(103 + 61));
+    assert_eq!(write(&site, 1, "mine").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_note_is_refused_in_words() {
     let history = two_incidents().await;
     let site = open_door(&history);

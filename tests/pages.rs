@@ -357,14 +357,35 @@ async fn the_log_pages_through_every_incident_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_the_past_log_is_as_long_as_any_other() {
+    let flappy = Service {
+        thresholds: healthcheck_dashboard::domain::service::Thresholds { failure: 1, success: 1 },
+        ..service("flappy")
+    };
+    let mut history = History::new(BEGIN, vec![flappy]);
+    history.checks("flappy", s(0), &format!("{}{}...", ".xx".repeat(60), ".x".repeat(60)));
+    history.committed().await;
+    history.at(s(3100));
+    // Of the latest 60 each lasted 10 s; those that were asked for come before them.
+    let path = format!("/dashboard/incidents?min_duration=15s&at={}", s(3050));
+    let first = get(&history.site(), &path).await;
+    let rows = |answer: &Answer| answer.text().matches("c-began").count();
+    assert_eq!(rows(&first), 50);
+    let older = first.text().split("href=\"").find(|link| link.contains("\">Older<")).unwrap();
+    let older = format!("/dashboard/incidents{}", older.split('"').next().unwrap().replace("&amp;", "&"));
+    assert_eq!(rows(&get(&history.site(), &older).await), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_wall_shows_what_is_wrong_large_and_the_rest_small() {
     let history = seen(&[("web", "..xxx"), ("api", "....."), ("db", "...~~")], s(43)).await;
     let answer = get(&history.site(), "/dashboard/wall").await;
     let said = words(&answer);
     assert!(said.contains("web has been down for 23 s: HTTP 503"), "{said}");
     assert!(answer.text().contains("data-theme=\"dark\""));
-    let bad = answer.text().split("tiles bad").nth(1).unwrap().split("</ul>").next().unwrap();
-    assert!(bad.contains(">web<") && bad.contains(">db<") && !bad.contains(">api<"), "{bad}");
+    let large: Vec<&str> = answer.text().split("<li class=").filter(|tile| tile.contains("large off")).collect();
+    let named = |name: &str| large.iter().any(|tile| tile.contains(&format!("{name}</b>")));
+    assert!(named("web") && named("db") && !named("api"), "{large:?}");
     assert!(!answer.text().contains("<nav"), "there is nothing to click");
 }
 
@@ -524,4 +545,50 @@ async fn few_services_are_shown_until_a_group_is_folded() {
     assert_eq!(listed(&site, "?fold=A").await, 3 + 2);
     assert_eq!(listed(&site, "?fold=A&fold=Other").await, 3 + 1);
     assert_eq!(listed(&site, "?open=A").await, 3 + 3);
+}
+
+/// The relative luminance of `#rrggbb` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+#[test]
+fn phases_that_can_stand_beside_each_other_differ_in_lightness() {
+    let style = include_str!("../templates/style.css");
+    for theme in [0, 1] {
+        let colour = |name: &str| {
+            let both = style.split(&format!("--{name}: light-dark(")).nth(1).unwrap().split(')').next().unwrap();
+            both.split(", ").nth(theme).unwrap().to_owned()
+        };
+        let contrast = |one: &str, other: &str| {
+            let (one, other) = (luminance(&colour(one)) + 0.05, luminance(&colour(other)) + 0.05);
+            one.max(other) / one.min(other)
+        };
+        // DNS, connect, TLS, first byte, the rest; without names there is no DNS, without TLS the first byte follows.
+        for (one, other) in [("p1", "p2"), ("p2", "p3"), ("p3", "p4"), ("p2", "p4"), ("p4", "p5")] {
+            assert!(contrast(one, other) >= 3.0, "{one} beside {other}: {}", contrast(one, other));
+        }
+        for seen in ["p1", "p2-edge", "p3", "p4", "p5-edge"] {
+            assert!(contrast(seen, "page") >= 3.0, "{seen} on the page: {}", contrast(seen, "page"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_chart_says_in_words_what_it_shows_and_has_a_table() {
+    let history = seen(&[("web", "...xxx.....xx"), ("api", "....")], s(143)).await;
+    let site = history.site();
+    for path in ["/dashboard/services/web?window=1h", "/dashboard/services/web?window=30d", "/dashboard/incidents/1"] {
+        let answer = get(&site, path).await;
+        for figure in answer.text().split("<figure").skip(1).map(|rest| rest.split("</figure>").next().unwrap()) {
+            let said = between(figure, "<figcaption class=\"vh\">", "</figcaption>");
+            assert!(said.len() > 30, "{path}: {figure}");
+            let elsewhere = figure.contains("The exact times follow") || figure.contains("as a list</a>");
+            assert!(figure.contains("<table") || elsewhere, "{path}: {figure}");
+        }
+    }
 }

@@ -8,7 +8,8 @@ use healthcheck_dashboard::{
         check::Outcome,
         health::{Confirmed, Health},
         maintenance::Overlay,
-        service::{Service, Thresholds},
+        service::{Cadence, Service, Thresholds},
+        status::Status,
         time::{HOUR_MS, MINUTE_MS, UnixMs},
     },
 };
@@ -73,4 +74,39 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_checked_more_often_since_a_restart_is_not_stale_until_its_first_check() {
+    let every = |interval_ms: i64| {
+        let usual = service("web");
+        Service { cadence: Cadence { interval_ms, ..usual.cadence }, ..usual }
+    };
+    let begin = UnixMs::parse(BEGIN).unwrap();
+    let mut history = History::new(BEGIN, vec![every(10 * MINUTE_MS)]);
+    history.check("web", result('.', begin));
+    history.at(begin.plus(5 * MINUTE_MS));
+    history.committed().await;
+    let mut history = history.restart(vec![every(10_000)]).await;
+    let status = |history: &History, at: UnixMs| history.store.board.get("web").unwrap().status(at);
+    // It speaks for two of its own intervals and the time of a check, whatever the interval is now.
+    let speaks_until = begin.plus(20 * MINUTE_MS + 5_000);
+    assert_eq!(status(&history, begin.plus(5 * MINUTE_MS)), Status::Up);
+    assert_eq!(status(&history, speaks_until.plus(-1)), Status::Up);
+    assert_eq!(status(&history, speaks_until), Status::Unknown);
+    let stale_since = history.store.board.get("web").unwrap().status_since(speaks_until.plus(MINUTE_MS));
+    assert_eq!(stale_since, Some(speaks_until));
+    // The first one that is made now speaks for as long as is set now; one that could not be judged changes nothing.
+    let now = begin.plus(6 * MINUTE_MS);
+    history.at(now);
+    history.check("web", result('?', now));
+    history.committed().await;
+    assert_eq!(status(&history, now.plus(MINUTE_MS)), Status::Up);
+    history.check("web", result('.', now.plus(10_000)));
+    history.committed().await;
+    assert_eq!(status(&history, now.plus(10_000 + 24_999)), Status::Up);
+    assert_eq!(status(&history, now.plus(10_000 + 25_000)), Status::Unknown);
+    // The past says the same.
+    let then = history.get(&format!("/health?at={}", begin.plus(5 * MINUTE_MS))).await;
+    assert_eq!(then.ok()["status"], "healthy");
 }

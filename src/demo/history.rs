@@ -11,8 +11,9 @@ use crate::{
         maintenance::Overlay,
         service::Cadence,
         time::{DAY_MS, UnixMs},
+        window::Window,
     },
-    store::{Backfill, Configured, Record, Watched},
+    store::{Backfill, Configured, Mark, Marking, Record, Watched},
 };
 use std::sync::Arc;
 
@@ -21,14 +22,11 @@ const BATCH: usize = 20_000;
 /// Between rechecks, in milliseconds.
 const RETRY_MS: i64 = 2_000;
 const TIMEOUT_MS: i64 = 2_000;
-/// Slower than this is degraded, for the service that has a limit.
-const LIMIT_MS: f64 = 500.0;
 
 /// Where the walk over one service's past stands.
 struct Walker {
     id: ServiceId,
     past: Past,
-    limited: bool,
     health: Health,
     endpoint: Endpoint,
     dice: Dice,
@@ -46,8 +44,15 @@ pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
     let (off_from, off_to) = past::off(now);
     let begin = now.plus(-super::DAYS * DAY_MS);
     let mut walkers: Vec<Walker> = Vec::new();
-    for (from, to) in [(begin, off_from), (off_to, now.plus(-1))] {
-        let watched = config.checks.endpoints.iter().map(|endpoint| watched(endpoint, now)).collect();
+    // Its settings were changed now and then, and to take them up the monitor was started again.
+    let changes = past::changes(now);
+    let mut starts = vec![begin];
+    starts.extend(changes);
+    let mut runs: Vec<(UnixMs, UnixMs)> = starts.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    runs.extend([(changes[changes.len() - 1], off_from), (off_to, now.plus(-1))]);
+    let last_run = runs.len() - 1;
+    for (number, (from, to)) in runs.into_iter().enumerate() {
+        let watched = config.checks.endpoints.iter().map(|endpoint| watched(endpoint, from, now)).collect();
         let mut backfill = Backfill::open(&config.storage.path, watched, from)?;
         if walkers.is_empty() {
             let all = config.checks.endpoints.iter().zip(&backfill.ids);
@@ -57,7 +62,7 @@ pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
             walker.at = walker.at.max(from.plus(walker.dice_offset()));
         }
         write(&mut backfill, &mut walkers, to, now)?;
-        if to == off_from {
+        if number < last_run {
             backfill.finish(to)?;
             continue;
         }
@@ -72,6 +77,15 @@ pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
         }
         write(&mut backfill, &mut walkers, done.plus(1), now)?;
         backfill.finish(done.plus(1))?;
+    }
+    let (window, services, reason) = past::maintenance(now);
+    let services = Some(services.map(str::to_owned).to_vec());
+    if let Some(window) = Window::new(window.0, window.1) {
+        Marking::open(&config.storage.path)?.add(
+            &Mark { window, services, reason: reason.to_owned() },
+            now,
+            |_, _| {},
+        )?;
     }
     Ok(())
 }
@@ -92,10 +106,13 @@ fn write(backfill: &mut Backfill, walkers: &mut [Walker], to: UnixMs, now: UnixM
 }
 
 /// An endpoint as it was checked then: less often than the demonstration checks it now.
-fn watched(endpoint: &Endpoint, now: UnixMs) -> Watched {
-    let interval_ms = past::of(&endpoint.service.name, now).interval_ms;
+fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> Watched {
     let mut service = endpoint.service.clone();
-    service.cadence = Cadence { interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
+    let past = past::of(&service.name, now);
+    let settings = past.settings(endpoint, at, now);
+    service.cadence =
+        Cadence { interval_ms: settings.interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
+    (service.thresholds, service.degraded_after_ms) = (settings.thresholds, settings.degraded_after_ms);
     Watched { configured: Configured { service, renamed_from: None }, settings: Arc::new(endpoint.shown.clone()) }
 }
 
@@ -104,7 +121,6 @@ impl Walker {
         let past = past::of(&endpoint.service.name, now);
         Walker {
             id,
-            limited: endpoint.service.degraded_after_ms.is_some(),
             health: Health::NEW,
             dice: Dice::of(&endpoint.service.name),
             at: past.since,
@@ -124,7 +140,8 @@ impl Walker {
         let (at, recheck) = (self.at, self.health.rechecking());
         self.last_at = at;
         let active = self.past.troubles.iter().rev().find(|t| t.from <= at && at < t.to).map(|t| t.fault);
-        let result = self.result(at, recheck, active);
+        let settings = self.past.settings(&self.endpoint, at, now);
+        let result = self.result(at, recheck, active, settings.degraded_after_ms);
         let excerpt = match active {
             Some(Fault::Status(503)) => {
                 Some("{\"error\":\"pool timed out while waiting for an open connection\"}".to_owned())
@@ -132,8 +149,8 @@ impl Walker {
             Some(Fault::Status(_)) => Some("<html><head><title>Bad gateway</title></head></html>".to_owned()),
             _ => None,
         };
-        let changes = self.health.observe(self.endpoint.service.thresholds, at, result.outcome, &Overlay::NONE);
-        let pace = if self.health.rechecking() { RETRY_MS } else { self.past.interval_ms };
+        let changes = self.health.observe(settings.thresholds, at, result.outcome, &Overlay::NONE);
+        let pace = if self.health.rechecking() { RETRY_MS } else { settings.interval_ms };
         // A check is seldom exactly in its slot.
         self.at = at.plus(pace + (self.dice.share() * 6.0) as i64);
         // What a trouble would fall between two checks, the demonstration meets all the same.
@@ -146,7 +163,7 @@ impl Walker {
         Record { service: self.id, result, excerpt, certificate_expires_at: None, changes, confirmed }
     }
 
-    fn result(&mut self, at: UnixMs, recheck: bool, active: Option<Fault>) -> CheckResult {
+    fn result(&mut self, at: UnixMs, recheck: bool, active: Option<Fault>, limit_ms: Option<i64>) -> CheckResult {
         let hour = (at.0.rem_euclid(DAY_MS)) as f64 / DAY_MS as f64;
         // Busier by day; now and then one answer is much slower.
         let busy = 1.0 + 0.22 * (std::f64::consts::TAU * (hour - 0.35)).sin();
@@ -165,7 +182,12 @@ impl Walker {
             _ => {}
         }
         let us = |ms: f64| (ms * 1000.0) as u32;
-        let (connect_ms, ttfb_ms) = (self.past.base_ms.min(4.0) * 0.3, total_ms - self.past.base_ms.min(4.0) * 0.35);
+        // What grows slower is the service, not the way to it.
+        let (connect_ms, rest_ms) = match self.past.http {
+            true => (self.past.base_ms * 0.14 * spread, self.past.base_ms * 0.07),
+            false => (self.past.base_ms.min(4.0) * 0.3, self.past.base_ms.min(4.0) * 0.05),
+        };
+        let ttfb_ms = total_ms - connect_ms - rest_ms;
         let phases = PhaseTimes {
             dns_us: None,
             connect_us: (!matches!(active, Some(Fault::Refused)) && self.past.reserved.is_none())
@@ -180,10 +202,10 @@ impl Walker {
                 Some((from, said)) if at >= from => {
                     (Outcome::Degraded, reason(Class::ExitCode, None, format!("exit code 75: {said}")))
                 }
-                _ if self.limited && total_ms > LIMIT_MS => {
-                    (Outcome::Degraded, reason(Class::Slow, None, format!("slower than {LIMIT_MS} ms")))
-                }
-                _ => (Outcome::Up, None),
+                _ => match limit_ms.filter(|limit| total_ms > *limit as f64) {
+                    Some(limit) => (Outcome::Degraded, reason(Class::Slow, None, format!("slower than {limit} ms"))),
+                    None => (Outcome::Up, None),
+                },
             },
         };
         let http_status = match active {

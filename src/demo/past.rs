@@ -1,8 +1,12 @@
 //! What happened to the services of the demonstration in the 90 days before it began. All times count back from now.
 
-use crate::domain::{
-    check::{Class, Phase},
-    time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
+use crate::{
+    config::Endpoint,
+    domain::{
+        check::{Class, Phase},
+        service::Thresholds,
+        time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
+    },
 };
 use chrono::{Datelike, Weekday};
 
@@ -91,6 +95,47 @@ pub(super) fn off(now: UnixMs) -> (UnixMs, UnixMs) {
     (from, from.plus(73 * MINUTE_MS))
 }
 
+/// When the settings of some services were changed: a limit on slowness, then a closer look at what customers use.
+pub(super) fn changes(now: UnixMs) -> [UnixMs; 2] {
+    let at = |days: i64, ms: i64| now.plus(-days * DAY_MS).floor(DAY_MS).plus(ms);
+    [at(37, 10 * HOUR_MS + 31 * MINUTE_MS), at(16, 14 * HOUR_MS + 5 * MINUTE_MS)]
+}
+
+/// Five days ago the database was brought up to date, by night and one replica after the other: from when to when, which
+/// services that made slow, and why.
+pub(super) fn maintenance(now: UnixMs) -> ((UnixMs, UnixMs), [&'static str; 3], &'static str) {
+    let from = now.plus(-5 * DAY_MS).floor(DAY_MS).plus(22 * HOUR_MS);
+    ((from, from.plus(40 * MINUTE_MS)), ["postgres-main", "checkout", "api"], "PostgreSQL 16 to 17")
+}
+
+/// How a service was checked at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) interval_ms: i64,
+    pub(super) thresholds: Thresholds,
+    pub(super) degraded_after_ms: Option<i64>,
+}
+
+impl Past {
+    /// How this service (which is `endpoint` now) was checked at a moment.
+    pub(super) fn settings(&self, endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> Settings {
+        let service = &endpoint.service;
+        let mut settings = Settings {
+            interval_ms: self.interval_ms,
+            thresholds: service.thresholds,
+            degraded_after_ms: service.degraded_after_ms,
+        };
+        let [limited, closer] = changes(now);
+        match &*service.name {
+            "search" if at < limited => settings.degraded_after_ms = Some(1000),
+            "api" | "web" if at < closer => settings.interval_ms *= 2,
+            "checkout" if at < closer => settings.thresholds.failure += 2,
+            _ => {}
+        }
+        settings
+    }
+}
+
 /// The past of the service of this name.
 pub(super) fn of(name: &str, now: UnixMs) -> Past {
     let begin = now.plus(-super::DAYS * DAY_MS);
@@ -145,7 +190,7 @@ pub(super) fn of(name: &str, now: UnixMs) -> Past {
         "redis" => (past.base_ms, past.http, chances) = (0.8, false, 0),
         "mail" => (past.base_ms, past.http, chances, worst_ms) = (21.0, false, 11, 4 * MINUTE_MS),
         "backup-age" => {
-            (past.base_ms, past.http, chances) = (352.0, false, 0);
+            (past.base_ms, past.http, chances) = (5.2, false, 0);
             past.reserved = Some((now.plus(-2 * HOUR_MS), "the newest backup is 26 hours old"));
         }
         _ => {}
@@ -163,6 +208,11 @@ pub(super) fn of(name: &str, now: UnixMs) -> Past {
         };
         // It does not matter whether a check is due just then: one that lasts is seen.
         past.troubles.push(Trouble { from, to: from.plus(length.max(past.interval_ms / 2)), fault });
+    }
+    let ((from, _), touched, _) = maintenance(now);
+    if touched.contains(&name) {
+        let (from, to) = (from.plus(4 * MINUTE_MS), from.plus(31 * MINUTE_MS));
+        past.troubles.push(Trouble { from, to, fault: Fault::Slow(1.9) });
     }
     past.troubles.sort_by_key(|t| t.from);
     past

@@ -20,16 +20,16 @@ pub(super) async fn start() -> std::io::Result<Servers> {
     let (http, mail, database) = (listen().await?, listen().await?, listen().await?);
     let servers = Servers { http: http.local_addr()?, mail: mail.local_addr()?, database: database.local_addr()? };
     let router = Router::new()
-        .route("/api/health", get(async || after(18, "{\"status\":\"ok\"}").await))
-        .route("/auth/ready", get(async || after(9, "ready").await))
-        .route("/webhooks", get(async || after(24, "ok").await))
-        .route("/shop", get(async || after(41, "Welcome to the shop").await))
+        .route("/api/health", get(async || after(78, "{\"status\":\"ok\"}").await))
+        .route("/auth/ready", get(async || after(43, "ready").await))
+        .route("/webhooks", get(async || after(55, "ok").await))
+        .route("/shop", get(async || after(138, "Welcome to the shop").await))
         .route("/checkout", get(checkout))
         .route("/search", get(search))
         .with_state(Instant::now());
     tokio::spawn(async move { axum_serve(http, router).await });
-    tokio::spawn(greet(mail, b"220 mail.example ESMTP\r\n"));
-    tokio::spawn(greet(database, b""));
+    tokio::spawn(greet(mail, 19, b"220 mail.example ESMTP\r\n"));
+    tokio::spawn(greet(database, 0, b""));
     Ok(servers)
 }
 
@@ -45,9 +45,10 @@ async fn axum_serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn greet(listener: TcpListener, words: &'static [u8]) {
+async fn greet(listener: TcpListener, after_ms: u64, words: &'static [u8]) {
     while let Ok((mut stream, _)) = listener.accept().await {
         tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let _ = stream.write_all(words).await;
             // Long enough for the greeting to be read.
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -68,13 +69,13 @@ async fn checkout(State(start): State<Instant>) -> (StatusCode, &'static str) {
             (StatusCode::SERVICE_UNAVAILABLE, after(12, "{\"error\":\"no healthy upstream\",\"retry_after\":30}").await)
         }
         180..184 => (StatusCode::BAD_GATEWAY, "bad gateway"),
-        _ => (StatusCode::OK, after(33, "ok").await),
+        _ => (StatusCode::OK, after(150, "ok").await),
     }
 }
 
 /// Grows slower for two minutes, then recovers.
 async fn search(State(start): State<Instant>) -> &'static str {
     let second = start.elapsed().as_secs() % 200;
-    let ms = if second < 120 { 60 + second * 6 } else { 60 };
+    let ms = if second < 120 { 340 + second * 3 } else { 340 };
     after(ms, "12 hits").await
 }

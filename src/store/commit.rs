@@ -93,6 +93,7 @@ impl Track {
                 since: resumed.since.answer(resumed.health.confirmed, down_since),
                 last: resumed.last,
                 judged: resumed.judged,
+                judged_validity_ms: resumed.judged_validity_ms,
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
                 timetable,
@@ -453,6 +454,7 @@ impl Context<'_> {
         let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
         if newest && judged.passed().is_some() {
             now.judged = Some((result.at, judged));
+            now.judged_validity_ms = now.service.cadence.validity_ms();
             track.since.judge(result.at, judged);
         }
         if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {

@@ -100,6 +100,10 @@ fn one(
     };
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
     // A window of this run that began a moment ago may be noted in a moment.
+    let judged_validity_ms = match judged {
+        Some((at, _)) => results::Validities::of(conn, id)?.at(at),
+        None => 0,
+    };
     let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
     let ruled = today.and_then(|t| t.timetable.at(at));
     let announced = Overlay::new(noted.windows().iter().copied().chain(ruled));
@@ -119,6 +123,7 @@ fn one(
         certificate_expires_at: certificate_then(conn, id, today, end)?,
         last,
         judged,
+        judged_validity_ms,
         outage,
         timetable: Arc::new(Timetable::new(announced, Overlay::NONE, UnixMs::MAX, Vec::new())),
     }))

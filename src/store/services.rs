@@ -153,6 +153,8 @@ pub(super) struct Resumed {
     pub(super) rolled_until: Option<UnixMs>,
     /// The validity of `last`, in milliseconds.
     pub(super) last_validity_ms: i64,
+    /// That of `judged`.
+    pub(super) judged_validity_ms: i64,
     /// Whether it was not watched until now, by intent.
     pub(super) was_paused: bool,
     /// Since when its settings are in force.
@@ -260,10 +262,8 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
     let last = results::newest(conn, id, end)?;
     let judged = results::last_judged(conn, id, end, Which::Announced)?;
     let outage = outages::open(conn, id)?;
-    let last_validity_ms = match &last {
-        Some(last) => results::Validities::of(conn, id)?.at(last.at),
-        None => 0,
-    };
+    let validities = results::Validities::of(conn, id)?;
+    let last_validity_ms = last.as_ref().map_or(0, |last| validities.at(last.at));
     let (rolled_until, certificate): (Option<i64>, Option<i64>) =
         conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -285,6 +285,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
         last_validity_ms,
+        judged_validity_ms: judged.map_or(0, |(at, _)| validities.at(at)),
         was_paused,
         settings_since: UnixMs(settings_since),
     })

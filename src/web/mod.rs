@@ -1,6 +1,7 @@
 //! The HTTP interface: what is known now, and what the history answers.
 
 mod api;
+pub mod attempts;
 mod badges;
 mod chart;
 pub mod figures;

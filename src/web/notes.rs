@@ -16,6 +16,8 @@ pub(super) enum Refused {
     Closed,
     /// No token was given, or a wrong one.
     WrongToken,
+    /// Too many wrong ones came from there: this one was not looked at. In how many seconds one is.
+    TooMany(i64),
     /// What is wrong with the note, in words.
     Text(String),
     /// There is no such incident.
@@ -31,10 +33,15 @@ pub(super) const CLOSED: &str =
 /// Whether notes may be written with this token. It takes as long for a wrong one as for the right one.
 pub(super) fn admit(site: &Site, token: Option<&str>, client: Option<IpAddr>) -> Result<(), Refused> {
     let Some(right) = &site.token else { return Err(Refused::Closed) };
+    let now = site.clock.now();
+    if let Some(wait_ms) = token.and_then(|_| site.attempts.wait_ms(client, now)) {
+        return Err(Refused::TooMany(wait_ms / 1000 + 1));
+    }
     match token {
         Some(given) if bool::from(given.as_bytes().ct_eq(right.expose().as_bytes())) => Ok(()),
         given => {
             if given.is_some() {
+                site.attempts.wrong(client, now);
                 let client = client.map_or("an unknown address".to_owned(), |address| address.to_string());
                 tracing::warn!(client, "a note was refused: its token is not the configured one");
             }

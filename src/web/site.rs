@@ -9,6 +9,7 @@ use crate::{
     scheduler::Pulse,
     store::{Reader, Writer},
     web::{
+        attempts::Attempts,
         figures::FigureCache,
         pages::{PageCache, Templates},
     },
@@ -45,6 +46,8 @@ pub struct Site {
     pub dashboard: bool,
     /// What opens the door to notes; `None`: none are taken.
     pub token: Option<Secret>,
+    /// Wrong ones that were tried.
+    pub attempts: Arc<Attempts>,
     /// Whose `X-Forwarded-…` headers are believed.
     pub trusted: Arc<[Network]>,
     /// When this run of the monitor began.

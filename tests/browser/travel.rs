@@ -1,7 +1,7 @@
 //! Through the past by keys, with a script and without one; along a chart by keys.
 
 use super::{demonstration, renewed};
-use crate::support::browser::{Browser, DESK, Screen};
+use crate::support::browser::{Browser, DESK, PHONE, Screen};
 use thirtyfour::prelude::*;
 
 const AT: &str = "return new URLSearchParams(location.search).get('at')";
@@ -92,6 +92,35 @@ async fn the_past_is_reached_without_a_script() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_beginning_of_an_outage_is_found_in_the_past_on_a_phone_without_a_script() {
+    let running = demonstration().await;
+    let latest = running.get("/api/v1/incidents?limit=1&status=resolved").await["items"][0].clone();
+    let browser = Browser::open(Screen { script: false, ..PHONE }).await;
+    browser.go(&running.page("/dashboard")).await;
+    browser.click("Travel back").await;
+    browser.click("Previous incident").await;
+    assert!(browser.text("[data-live=open]").await.contains("open incident"));
+    assert_eq!(browser.overflow().await, 0);
+    browser.picture("phone-no-script-then").await;
+    // Before it all was well, an hour at a time; and forth again.
+    browser.click("− 1 h").await;
+    assert_eq!(browser.count("[data-live=open]").await, 0);
+    browser.click("Next incident").await;
+    browser.click("See how it began").await;
+    let shown = browser.find_all_times(".answer time").await;
+    let service = browser.text(".where a + a").await;
+    let of_it = running.get(&format!("/api/v1/incidents?service={service}&limit=500")).await;
+    let one = of_it["items"].as_array().unwrap().iter().find(|one| one["started_at"] == shown[1].as_str());
+    let one = one.unwrap_or_else(|| panic!("{shown:?} is no beginning of an incident of {service}"));
+    assert_eq!(one["last_ok_at"], shown[0].as_str());
+    assert!(one["started_at"].as_str() <= latest["started_at"].as_str());
+    assert_eq!(browser.overflow().await, 0);
+    browser.picture("phone-no-script-then-incident").await;
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chart_is_walked_along_by_keys_and_looked_at_more_closely() {
     let running = demonstration().await;
     let browser = Browser::open(DESK).await;
@@ -114,6 +143,8 @@ async fn a_chart_is_walked_along_by_keys_and_looked_at_more_closely() {
             )
             .await;
     };
+    // A renewal between two keys would move the range, and with it the numbers of its steps.
+    browser.run("delete document.body.dataset.refresh; return null").await;
     step(Key::End, -1).await;
     browser.until("[data-readout]", "p50").await;
     step(Key::Left, -2).await;
@@ -123,6 +154,7 @@ async fn a_chart_is_walked_along_by_keys_and_looked_at_more_closely() {
     step(Key::PageUp, 10).await;
     step(Key::Right, 11).await;
     let said = browser.text("[data-readout]").await;
+    browser.run("document.body.dataset.refresh = 'always'; return null").await;
     // A renewal takes neither the focus nor the place away.
     renewed(&browser).await;
     assert_eq!(browser.run("return document.activeElement.dataset.chart").await, "history");

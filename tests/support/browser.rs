@@ -24,6 +24,7 @@ pub(crate) const PHONE: Screen = Screen { width: 390, height: 844, script: true,
 /// A browser and its driver; both end with it.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
+    screen: Screen,
     address: String,
     chromedriver: Child,
     _profile: TempDir,
@@ -73,7 +74,9 @@ impl Browser {
         caps.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
         if screen.width < 500 {
             // Windows are never narrower than 500 pixels; phones are.
-            let metrics = json!({"width": screen.width, "height": screen.height, "pixelRatio": 1.0, "touch": true});
+            // The driver's taps do not end on a page that may not run scripts: there it clicks.
+            let touch = screen.script;
+            let metrics = json!({"width": screen.width, "height": screen.height, "pixelRatio": 1.0, "touch": touch});
             caps.add_experimental_option("mobileEmulation", json!({"deviceMetrics": metrics})).unwrap();
         }
         if !screen.script {
@@ -92,7 +95,7 @@ impl Browser {
             }
         }
         let driver = driver.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let browser = Browser { driver, address, chromedriver, _profile: profile };
+        let browser = Browser { driver, screen, address, chromedriver, _profile: profile };
         if screen.dark {
             let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
             browser.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
@@ -142,6 +145,12 @@ impl Browser {
             Ok(element) => element,
             Err(error) => panic!("there is no {css} on {}: {error}", self.driver.current_url().await.unwrap()),
         }
+    }
+
+    /// The moments that some `<time>` elements name.
+    pub(crate) async fn find_all_times(&self, css: &str) -> Vec<String> {
+        let found = self.run(&format!("return [...document.querySelectorAll('{css}')].map(t => t.dateTime)")).await;
+        found.as_array().unwrap().iter().map(|time| time.as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) async fn count(&self, css: &str) -> usize {
@@ -225,11 +234,23 @@ impl Browser {
         wider.as_i64().unwrap()
     }
 
+    /// Gives the page a window of a size in pixels.
+    async fn measured(&self, width: u32, height: u32) {
+        let mobile = width < 500;
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
     /// Keeps a picture for people to look at.
     pub(crate) async fn picture(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pictures");
         std::fs::create_dir_all(&folder).unwrap();
+        // All of the page, or as much of it as somebody would scroll through.
+        let whole = self.run("return document.documentElement.scrollHeight").await.as_i64().unwrap().min(5000);
+        let Screen { width, height, .. } = self.screen;
+        self.measured(width, u32::try_from(whole).unwrap().max(height)).await;
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
+        self.measured(width, height).await;
     }
 
     pub(crate) async fn close(self) {

@@ -255,6 +255,7 @@ impl History {
 
     pub(crate) fn site(&self) -> Site {
         Site {
+            attempts: Arc::default(),
             board: self.store.board.clone(),
             reader: self.store.reader.clone(),
             writer: self.store.writer.clone(),

@@ -32,7 +32,7 @@ pub(super) enum Command {
     Compact,
     /// Make rows again of the days that are sealed, so that SQL can read them
     ///
-    /// Day by day, so that it can be broken off. Rows take about ten times as much room. Not while the service runs.
+    /// Day by day, so that it can be broken off. Rows take four to ten times as much room. Not while the service runs.
     Unseal(unseal::Args),
     /// Mark past time as maintenance, list what is marked, or take a mark back
     #[command(subcommand)]

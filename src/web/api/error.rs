@@ -17,11 +17,13 @@ pub(crate) struct ApiError {
     detail: String,
     /// The query parameter at fault.
     parameter: Option<String>,
+    /// In how many seconds it may be tried again.
+    after_s: Option<i64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, detail: impl Into<String>) -> ApiError {
-        ApiError { status, detail: detail.into(), parameter: None }
+        ApiError { status, detail: detail.into(), parameter: None, after_s: None }
     }
 
     /// 400: a parameter that makes no sense.
@@ -46,7 +48,7 @@ impl ApiError {
 
     /// 503: try again later.
     pub(super) fn busy(detail: impl Into<String>) -> ApiError {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        ApiError { after_s: Some(5), ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
     }
 
     /// 404 for a path that leads nowhere.
@@ -102,6 +104,13 @@ impl From<Refused> for ApiError {
                 StatusCode::UNAUTHORIZED,
                 "the token that is configured as [dashboard] token is needed: Authorization: Bearer …",
             ),
+            Refused::TooMany(seconds) => ApiError {
+                after_s: Some(seconds),
+                ..ApiError::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too many wrong tokens came from this address: wait a minute",
+                )
+            },
             Refused::Text(why) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, why),
             Refused::Missing => ApiError::not_found("there is no such incident"),
             Refused::Later(why) => ApiError::busy(why),
@@ -135,8 +144,9 @@ impl IntoResponse for ApiError {
             let scheme = header::HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        let after_s = self.after_s.or((self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5));
+        if let Some(seconds) = after_s {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         }
         response
     }

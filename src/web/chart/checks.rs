@@ -101,14 +101,17 @@ impl CheckChart {
         let mut flags = Vec::new();
         for outage in shown.iter().filter(|o| window.contains(o.started_at)) {
             let share = axis.share(outage.started_at);
+            let over = outage.ended_at.filter(|end| window.contains(*end));
+            // Where there is no room between the two, each stands on its own side, on a phone too.
+            let near = over.is_some_and(|end| axis.share(end) - share < 0.25) && share > 0.2;
             flags.push(Flag {
                 x: axis.percent(outage.started_at),
                 text: "began".into(),
                 kind: "down",
-                end: share > 0.9,
+                end: share > 0.9 || near,
             });
-            if let Some(end) = outage.ended_at.filter(|end| window.contains(*end))
-                && axis.share(end) - share > 0.08
+            if let Some(end) = over
+                && (near || axis.share(end) - share >= 0.25)
             {
                 let text = "well again".to_owned();
                 flags.push(Flag { x: axis.percent(end), text, kind: "up", end: axis.share(end) > 0.9 });

@@ -1,7 +1,9 @@
 //! Response times and states over a window, on one time axis.
 
 use super::{
-    Axis, Level, Stretch, WIDE, short,
+    Axis, Level, Stretch, WIDE,
+    flags::{self, Flag},
+    short,
     ticks::{self, Tick},
 };
 use crate::{
@@ -22,9 +24,6 @@ const TOP: f64 = 38.0;
 const SCALE: f64 = 200.0;
 const STRIP_TOP: f64 = TOP + SCALE + 12.0;
 const STRIP: f64 = 26.0;
-/// A picture this wide is assumed where labels must not cover each other.
-const ASSUMED_WIDTH_PX: f64 = 900.0;
-const LETTER_PX: f64 = 6.5;
 
 /// What is drawn.
 #[derive(Debug)]
@@ -76,19 +75,6 @@ pub(crate) struct Fall {
     pub(crate) continues: bool,
 }
 
-/// A word over the chart.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub(crate) struct Flag {
-    pub(crate) x: String,
-    pub(crate) y: f64,
-    pub(crate) text: String,
-    /// `down`, `maintenance` or `unknown`.
-    pub(crate) kind: &'static str,
-    pub(crate) end: bool,
-    /// Left out on a narrow screen.
-    pub(crate) minor: bool,
-}
-
 /// The strip of states.
 #[derive(Clone, PartialEq, Default, Debug, Serialize)]
 pub(crate) struct Strip {
@@ -128,7 +114,7 @@ impl HistoryChart {
             ticks: ticks::ticks(window, history.zone),
         };
         chart.trace(history.buckets, axis, max_ms, &y);
-        chart.flags = flags(history, axis);
+        chart.flags = flags::flags(history, axis);
         chart
     }
 
@@ -268,63 +254,4 @@ fn strip(buckets: &Buckets, axis: Axis) -> Strip {
         degraded: runs(12.0, &|tally| tally.degraded_ms > 0),
         unknown: runs(9.0, &|tally| tally.unknown_ms > 0),
     }
-}
-
-/// Words over outages and gaps: the longest first, as many as do not cover each other in two rows.
-fn flags(history: &History<'_>, axis: Axis) -> Vec<Flag> {
-    struct Wish {
-        at: UnixMs,
-        ms: i64,
-        text: String,
-        kind: &'static str,
-        minor: bool,
-    }
-    let window = axis.0;
-    let mut wishes: Vec<Wish> = Vec::new();
-    for outage in history.outages.iter().filter(|o| o.started_at < window.to()) {
-        let ms = outage.duration_ms(history.now);
-        let text = match outage.ended_at {
-            Some(_) => words::duration(ms),
-            None if outage.is_incident() => if history.past { "down then" } else { "down now" }.to_owned(),
-            None => continue,
-        };
-        // What lasts now is what the reader came for.
-        let ms = if outage.ended_at.is_none() { i64::MAX } else { ms };
-        wishes.push(Wish { at: outage.started_at.max(window.from()), ms, text, kind: "down", minor: outage.is_blip() });
-    }
-    for gap in history.gaps {
-        let ms = gap.to.unwrap_or(history.now).since(gap.from);
-        if ms * 200 > window.length_ms() {
-            let at = gap.from.max(window.from());
-            wishes.push(Wish { at, ms, text: "not observed".into(), kind: "unknown", minor: true });
-        }
-    }
-    for window in history.maintenance.inside(window) {
-        let (at, ms) = (window.from(), window.length_ms());
-        if ms * 200 > axis.0.length_ms() {
-            wishes.push(Wish { at, ms, text: "maintenance".into(), kind: "maintenance", minor: true });
-        }
-    }
-    wishes.sort_by_key(|wish| std::cmp::Reverse((wish.kind == "down", wish.ms)));
-    let mut taken: [Vec<(f64, f64)>; 2] = Default::default();
-    let mut flags = Vec::new();
-    for wish in wishes {
-        let width = (wish.text.chars().count() as f64 + 1.5) * LETTER_PX / ASSUMED_WIDTH_PX;
-        let share = axis.share(wish.at);
-        let end = share + width > 1.0;
-        let (left, right) = if end { (share - width, share) } else { (share, share + width) };
-        let free = |row: &Vec<(f64, f64)>| row.iter().all(|(l, r)| right < *l || left > *r);
-        if let Some(row) = taken.iter_mut().position(|row| free(row)) {
-            taken[row].push((left, right));
-            flags.push(Flag {
-                x: axis.percent(wish.at),
-                y: if row == 0 { 12.0 } else { 26.0 },
-                text: wish.text,
-                kind: wish.kind,
-                end,
-                minor: wish.minor,
-            });
-        }
-    }
-    flags
 }

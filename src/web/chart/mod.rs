@@ -7,6 +7,7 @@
 mod bounds;
 mod checks;
 mod days;
+mod flags;
 mod history;
 mod matrix;
 mod normal;
@@ -25,7 +26,7 @@ pub(crate) use matrix::{HourRow, TogetherRow, day_labels};
 pub(crate) use normal::{NormalAxis, NormalBar};
 pub(crate) use notes::{Note, NoteMark};
 pub(crate) use onset::OnsetChart;
-pub(crate) use phases::{PhaseBar, PhaseChart};
+pub(crate) use phases::{PHASES, PhaseBar, PhaseChart, phase_times};
 pub(crate) use spark::Spark;
 pub(crate) use travel::TravelChart;
 

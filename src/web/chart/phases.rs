@@ -14,6 +14,9 @@ use crate::{
 use serde::Serialize;
 use std::fmt::Write;
 
+/// What the phases are called, in the order they happen; what they leave of the whole comes last.
+pub(crate) const PHASES: [&str; 5] = ["DNS", "connect", "TLS", "first byte", "the rest"];
+
 /// The height of the stacked columns, in pixels, and the room above them.
 const HEIGHT: f64 = 96.0;
 const TOP: f64 = 8.0;
@@ -29,7 +32,8 @@ pub(crate) struct PhaseChart {
     pub(crate) ticks: Vec<Tick>,
 }
 
-fn parts(medians: &PhaseMedians) -> [Option<u32>; 5] {
+/// Their times, in microseconds, in the order of [`PHASES`].
+pub(crate) fn phase_times(medians: &PhaseMedians) -> [Option<u32>; 5] {
     let p = medians.phases;
     [p.dns_us, p.connect_us, p.tls_us, p.ttfb_us, medians.rest_us]
 }
@@ -37,9 +41,9 @@ fn parts(medians: &PhaseMedians) -> [Option<u32>; 5] {
 impl PhaseChart {
     /// Draws the columns of a window; `None` where there is nothing to stack: no checks, or nothing but their whole.
     pub(crate) fn new(window: Window, columns: &[(Window, PhaseMedians)], zone: Zone) -> Option<PhaseChart> {
-        columns.iter().find(|(_, m)| parts(m)[..4].iter().any(Option::is_some))?;
+        columns.iter().find(|(_, m)| phase_times(m)[..4].iter().any(Option::is_some))?;
         let axis = Axis(window);
-        let total = |m: &PhaseMedians| parts(m).into_iter().flatten().map(f64::from).sum::<f64>();
+        let total = |m: &PhaseMedians| phase_times(m).into_iter().flatten().map(f64::from).sum::<f64>();
         let highest = columns.iter().map(|(_, m)| total(m)).fold(0.0, f64::max) / 1000.0;
         let power = 10f64.powf(highest.max(0.01).log10().floor());
         let step = [0.5, 1.0, 2.0, 5.0].into_iter().map(|n| n * power).find(|step| highest / step <= 3.0)?;
@@ -51,7 +55,7 @@ impl PhaseChart {
             let left = axis.share(column.from()) * WIDE;
             let width = (axis.share(column.to()) * WIDE - left) * 0.9;
             let mut base = 0.0;
-            for (path, us) in paths.iter_mut().zip(parts(medians)) {
+            for (path, us) in paths.iter_mut().zip(phase_times(medians)) {
                 let Some(us) = us.filter(|us| *us > 0) else { continue };
                 let ms = f64::from(us) / 1000.0;
                 // A phase that took any time is seen.

@@ -18,6 +18,8 @@ pub(crate) struct Tick {
     pub(crate) label: String,
     /// Where the label begins too near the right edge to be read.
     pub(crate) at_edge: bool,
+    /// Where it does on a narrow screen.
+    pub(crate) late: bool,
     /// May be left out on a narrow screen.
     pub(crate) minor: bool,
 }
@@ -54,6 +56,7 @@ pub(super) fn ticks(window: Window, zone: Zone) -> Vec<Tick> {
     };
     let axis = Axis(window);
     let mut before = -1.0;
+    let mut wide_before = -1.0;
     labelled
         .into_iter()
         .enumerate()
@@ -64,7 +67,13 @@ pub(super) fn ticks(window: Window, zone: Zone) -> Vec<Tick> {
             let crowded = at_edge && share - before < 0.14;
             before = share;
             let label = if crowded { String::new() } else { label };
-            Tick { x: axis.percent(at), label, at_edge, minor: i % 2 == 1 }
+            // Every other one is left out on a narrow screen, and one that would end where another ends.
+            let late = share > 0.84;
+            let minor = i % 2 == 1 || late && share - wide_before < 0.32;
+            if !minor {
+                wide_before = share;
+            }
+            Tick { x: axis.percent(at), label, at_edge, late, minor }
         })
         .collect()
 }

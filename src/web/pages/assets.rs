@@ -33,6 +33,13 @@ const SCRIPT: Asset = Asset {
         "page?.start();\n",
     ),
 };
+/// That of the page for outsiders, which has nothing of the dashboard in it.
+const PUBLIC: Asset = Asset {
+    stem: "public",
+    extension: "js",
+    content_type: "text/javascript; charset=utf-8",
+    text: include_str!("../../../templates/public.js"),
+};
 const ICON: Asset = Asset {
     stem: "icon",
     extension: "svg",
@@ -60,18 +67,19 @@ pub(super) fn style() -> &'static str {
 pub(super) struct Names {
     pub(super) style: String,
     script: String,
+    pub(super) public: String,
     pub(super) icon: String,
 }
 
 impl Names {
     pub(super) fn new() -> Names {
-        Names { style: STYLE.name(), script: SCRIPT.name(), icon: ICON.name() }
+        Names { style: STYLE.name(), script: SCRIPT.name(), public: PUBLIC.name(), icon: ICON.name() }
     }
 }
 
 /// `GET /dashboard/assets/{name}`, and `/public/assets/{name}`
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
-    match [STYLE, SCRIPT, ICON].into_iter().find(|asset| asset.name() == name) {
+    match [STYLE, SCRIPT, PUBLIC, ICON].into_iter().find(|asset| asset.name() == name) {
         Some(asset) => {
             let headers = [
                 (header::CONTENT_TYPE, asset.content_type),

@@ -69,9 +69,9 @@ impl Templates {
         Templates { environment: Arc::new(environment), names: Arc::new(Names::new()) }
     }
 
-    /// The names of the style sheet and of the icon.
-    pub(super) fn files(&self) -> (String, String) {
-        (self.names.style.clone(), self.names.icon.clone())
+    /// The names of the files.
+    pub(super) fn files(&self) -> &Names {
+        &self.names
     }
 
     /// Renders what is no page of the dashboard.

@@ -1,5 +1,8 @@
 //! An incident: when it really began, why, check by check, and what failed with it.
 
+mod normal;
+
+use self::normal::{Normal, normal};
 use super::{
     Page, PageError,
     frame::{self, Framing, Live},
@@ -9,14 +12,14 @@ use super::{
 };
 use crate::{
     domain::{
-        check::{CheckResult, Usual},
+        check::CheckResult,
         incident::{Outage, services},
-        time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
+        time::{HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
     store::{OutageFilter, OutageKind, StoreError, StoredService},
     web::{
-        chart::{CheckChart, NormalAxis, NormalBar, OnsetChart},
+        chart::{CheckChart, OnsetChart},
         forwarded::{Here, Reached},
         site::Site,
         view::View,
@@ -70,6 +73,7 @@ struct Content {
     changes: Vec<Change>,
     spans: Vec<Span>,
     rows: Vec<CheckRow>,
+    rows_seen: Vec<(usize, &'static str)>,
     rows_scale: String,
     with: Vec<With>,
     others_said: String,
@@ -106,20 +110,11 @@ struct Change {
     message: String,
 }
 
-/// A phase of the first failed check against the day before.
-#[derive(Serialize)]
-struct Normal {
-    phase: &'static str,
-    this: Option<String>,
-    before: String,
-    bar: NormalBar,
-    verdict: String,
-    bad: bool,
-}
-
 /// A stretch of checks, drawn.
 #[derive(Serialize)]
 struct Span {
+    /// Where the same checks are a list.
+    table_url: String,
     heading: String,
     note: String,
     chart: CheckChart,
@@ -203,7 +198,9 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         let gaps = view.gaps(reader.gaps(service.id, window, now)?);
         let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
+        let range = format!("from={}&to={}", window.from(), window.to());
         drawn.push(Span {
+            table_url: format!("{}#checks", view.service_url(&service.name, &range)),
             heading,
             note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
             said: format!("{failed} of {} checks failed in this time.", checks.len()),
@@ -228,6 +225,7 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         around_start.iter().skip(first_at.saturating_sub(ROWS / 2)).take(ROWS).cloned().collect();
     let longest = shown::longest_us(&near);
     let row = |c: &CheckResult| CheckRow::new(c, zone.exact(c.at, day), longest);
+    let rows: Vec<CheckRow> = near.iter().map(row).collect();
     let first = around_start.iter().find(|c| c.at == outage.started_at);
     let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
     let last_failed = last_failed(site, &service, &outage, now)?;
@@ -272,7 +270,8 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
             .take(50)
             .map(|c| Change { at: zone.exact(c.at, day), message: words::clipped(&c.reason.message, 200) })
             .collect(),
-        rows: near.iter().map(row).collect(),
+        rows_seen: shown::phases_seen(&rows),
+        rows,
         rows_scale: words::response_time(f64::from(longest)),
         with: with_it(view, &outage, &with),
         others_said: others_said(view, &outage, &with),
@@ -448,41 +447,6 @@ fn others_said(view: &View, outage: &Outage, with: &[Outage]) -> String {
         (_, 1) => "The other one did not fail.".to_owned(),
         (_, others) => format!("The other {others} services did not fail."),
     }
-}
-
-/// The phases of the first failed check, and what was usual on the day before.
-fn normal(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Normal>, StoreError> {
-    let Some(window) = Window::new(outage.started_at.plus(-DAY_MS), outage.started_at) else { return Ok(Vec::new()) };
-    let usual = site.reader.usual(service.id, window)?;
-    let p = outage.cause.phases;
-    let rest = outage.cause.latency_us.map(|whole| u64::from(whole).saturating_sub(p.sum_us()) as u32);
-    // What is left of a check that broke is the phase that broke, not the body.
-    let body = rest.filter(|_| p.ttfb_us.is_some());
-    let these = [p.dns_us, p.connect_us, p.tls_us, p.ttfb_us, body];
-    let words = ["DNS", "Connect", "TLS", "First byte", "The rest"];
-    let times = usual.iter().flatten().flat_map(|u| [u.p5_us, u.p95_us]).chain(these.into_iter().flatten());
-    let axis = NormalAxis::new(times);
-    let said = |us: u32| words::response_time(f64::from(us));
-    let row = |((phase, usual), this): ((&'static str, &Option<Usual>), Option<u32>)| {
-        let usual = usual.as_ref()?;
-        let times = this.map(|us| f64::from(us) / f64::from(usual.p50_us.max(1)));
-        let (verdict, bad) = match (this, times) {
-            (Some(us), Some(times)) if us > usual.p95_us && times >= 2.0 => (format!("{times:.0} times"), true),
-            (Some(us), _) if us > usual.p95_us => ("slower than usual".to_owned(), false),
-            (Some(us), _) if us < usual.p5_us => ("faster than usual".to_owned(), false),
-            (Some(_), _) => ("normal".to_owned(), false),
-            (None, _) => ("did not happen".to_owned(), false),
-        };
-        Some(Normal {
-            phase,
-            this: this.map(said),
-            before: format!("{} to {}", said(usual.p5_us), said(usual.p95_us)),
-            bar: axis.bar(usual, this),
-            verdict,
-            bad,
-        })
-    };
-    Ok(words.into_iter().zip(&usual).zip(these).filter_map(row).collect())
 }
 
 /// Earlier incidents of the service that failed in the same way.

@@ -26,8 +26,9 @@ use crate::{
 };
 use serde::Serialize;
 
-/// Incidents on a page.
+/// Incidents on a page, and how often the history is asked at most to fill one.
 const PAGE: u32 = 50;
+const READS: usize = 40;
 
 /// Ranges of the log.
 const RANGES: [(&str, &str, i64); 4] =
@@ -151,19 +152,13 @@ fn content(
     };
     let cursor = query.get("cursor").and_then(Cursor::parse);
     let open = open(site, view, service)?;
-    let found = site.reader.outages(&filter, cursor, PAGE)?;
-    let older = found.last().filter(|_| found.len() == PAGE as usize).map(|last| {
-        let cursor = Cursor { started_at: last.started_at, id: last.id }.to_string();
-        query.with(&[("cursor", Some(&cursor))])
-    });
-    let mut outages = view.outages(found);
-    if view.past {
-        outages.retain(|outage| {
-            (kind == OutageKind::All || outage.is_incident())
+    let (outages, next) = read(site, view, &filter, cursor, |outage| {
+        !view.past
+            || (kind == OutageKind::All || outage.is_incident())
                 && state.is_none_or(|state| outage.state() == state)
                 && filters.hold(outage, view.at)
-        });
-    }
+    })?;
+    let older = next.map(|next| query.with(&[("cursor", Some(&next.to_string()))]));
     let down_ms = outages.iter().map(|o| shown::as_seen(o).duration_ms(view.at)).sum();
     let chosen = !filters.is_none() || show.0 == "left_open" || show.0 == "resolved" || show.0 == "open";
     let (mut truth, mut after) =
@@ -206,6 +201,33 @@ fn content(
         newest: cursor.map(|_| query.with(&[("cursor", None)])),
         window: current.map(str::to_owned),
     }))
+}
+
+/// A page of outages as they were known, and where the next one begins. What the history holds and the view does not know
+/// (yet) is passed over, so that a page of the past is as long as any other.
+fn read(
+    site: &Site,
+    view: &View,
+    filter: &OutageFilter,
+    mut cursor: Option<Cursor>,
+    holds: impl Fn(&Outage) -> bool,
+) -> Result<(Vec<Outage>, Option<Cursor>), StoreError> {
+    let mut shown = Vec::new();
+    for _ in 0..READS {
+        let found = site.reader.outages(filter, cursor, PAGE)?;
+        let more = found.len() == PAGE as usize;
+        for outage in found {
+            cursor = Some(Cursor { started_at: outage.started_at, id: outage.id });
+            shown.extend(view.outage(outage).filter(&holds));
+            if shown.len() == PAGE as usize {
+                return Ok((shown, cursor));
+            }
+        }
+        if !more {
+            return Ok((shown, None));
+        }
+    }
+    Ok((shown, cursor))
 }
 
 /// The incidents that last, of all services or of one.

@@ -13,6 +13,7 @@ mod query;
 pub(in crate::web) mod review;
 mod service;
 mod service_changes;
+mod service_phases;
 mod service_uptime;
 mod services;
 mod shown;

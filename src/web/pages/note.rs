@@ -71,9 +71,12 @@ fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Opti
         incident_url: view.incident_url(outage.id),
         text,
         longest: LONGEST_NOTE,
-        token_refused: refused == Some(&Refused::WrongToken),
+        token_refused: matches!(refused, Some(Refused::WrongToken | Refused::TooMany(_))),
         refused: refused.map(|refused| match refused {
             Refused::WrongToken => "This is not the token that is configured.".to_owned(),
+            Refused::TooMany(seconds) => {
+                format!("Too many wrong tokens came from there. The next one is looked at in {seconds} s.")
+            }
             Refused::Closed => notes::CLOSED.to_owned(),
             Refused::Missing => "There is no such incident any more.".to_owned(),
             Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
@@ -129,6 +132,10 @@ pub(super) async fn save(
             let scheme = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
             page.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
             StatusCode::UNAUTHORIZED
+        }
+        Refused::TooMany(seconds) => {
+            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            StatusCode::TOO_MANY_REQUESTS
         }
         Refused::Closed => StatusCode::FORBIDDEN,
         Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -42,6 +42,8 @@ struct Content {
     open: Option<Open>,
     list: List,
     months: Vec<(String, String)>,
+    /// The day at the end of the 90.
+    last_day: String,
 }
 
 /// A sentence of words and links.
@@ -74,6 +76,8 @@ struct OpenIncident {
     excerpt: Option<String>,
     note: Option<String>,
     chart: CheckChart,
+    /// Where the same checks are a list.
+    checks_url: String,
     chart_said: String,
     minutes: i64,
 }
@@ -138,6 +142,8 @@ fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, Stor
         open: open(&site.reader, view, &seen, query.zone)?,
         list,
         months: month_labels(90, at),
+        // Days are those of UTC.
+        last_day: Zone::UTC.local(at).format("%-d %b").to_string(),
     })
 }
 
@@ -166,10 +172,11 @@ fn latest_outage(site: &Site) -> Result<Option<Outage>, StoreError> {
     Ok(site.reader.outages(&all, None, 1)?.into_iter().next())
 }
 
-/// The sentence alone, for other pages that begin with it.
-pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<Truth, StoreError> {
+/// The sentence and the services, for other pages that begin with it.
+pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<(Truth, Vec<Seen>), StoreError> {
     let view = View::now(site.board.all(), now).linking(site.base_path.clone(), String::new());
-    Ok(say(&view, &seen(site, &view)?, latest_outage(site)?.as_ref(), zone).0)
+    let seen = seen(site, &view)?;
+    Ok((say(&view, &seen, latest_outage(site)?.as_ref(), zone).0, seen))
 }
 
 fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
@@ -182,6 +189,7 @@ fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreErro
         open: open(&site.reader, view, &seen, query.zone)?,
         list: list(view, &seen, query),
         months: month_labels(90, view.at),
+        last_day: "today".to_owned(),
     })
 }
 
@@ -416,6 +424,7 @@ fn open_incident(
         excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
         note: shown::note_line(outage),
         chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
+        checks_url: format!("{}#checks", view.service_url(name, "window=1h")),
         chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
         minutes,
     })

@@ -28,6 +28,7 @@ struct Content {
     title: String,
     base: String,
     style: String,
+    script: String,
     icon: String,
     theme: Option<&'static str>,
     zone: &'static str,
@@ -154,12 +155,13 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             words::counted(n, "service is down", "services are down")
         }
     };
-    let (style, icon) = site.templates.files();
+    let files = site.templates.files();
     Ok(Content {
         title: site.title.to_string(),
         base: site.base_path.to_string(),
-        style,
-        icon,
+        style: files.style.clone(),
+        script: files.public.clone(),
+        icon: files.icon.clone(),
         theme,
         zone: zone.name(),
         kind: worst,

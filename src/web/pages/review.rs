@@ -1,5 +1,9 @@
 //! The week: every service against the week before, what went wrong together, what lasted longest.
 
+mod markdown;
+
+pub(in crate::web) use markdown::markdown;
+
 use super::{
     Page, PageError,
     frame::{self, Framing, Live},
@@ -472,64 +476,6 @@ fn news(view: &View, review: &Review, zone: Zone) -> Vec<(String, String, String
     }
     news.truncate(8);
     news
-}
-
-/// The review as Markdown.
-pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
-    use std::fmt::Write;
-    let content = content(&View::now(Vec::new(), now), review, zone);
-    // What a cell holds must not end it.
-    let cell = |text: &str| text.replace('|', "\\|").replace(['\u{a0}', '\u{202f}'], " ");
-    let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), content.range);
-    let truth = &content.truth;
-    let _ = write!(text, "**{}**\n\n", cell(format!("{} {}{}", truth.before, truth.strong, truth.rest).trim()));
-    for sentence in &content.after {
-        let _ = writeln!(text, "{}", cell(sentence));
-    }
-    if !content.sums.is_empty() {
-        text.push('\n');
-    }
-    for sum in &content.sums {
-        let _ = writeln!(text, "- {}: **{}** ({})", sum.name, cell(&sum.figure), cell(&sum.note));
-    }
-    if !content.rows.is_empty() {
-        text.push_str("\n| Service | Uptime | Against before | Objective | Down | Incidents | Blips | Mean to repair | p95 | Coverage |\n");
-        text.push_str("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-    }
-    for row in &content.rows {
-        let objective = match (&row.objective, row.missed) {
-            (Some(o), true) => format!("{o} missed"),
-            (Some(o), false) => format!("{o} met"),
-            (None, _) => String::new(),
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} {} | {} |",
-            cell(&row.name),
-            cell(&row.uptime),
-            row.against,
-            cell(&objective),
-            cell(&row.down),
-            row.incidents,
-            row.blips,
-            cell(&row.mttr),
-            cell(&row.p95),
-            row.p95_against,
-            cell(&row.coverage)
-        );
-    }
-    if !content.longest.is_empty() {
-        text.push_str(
-            "\n## Longest outages\n\n| Service | Began | Lasted | Cause | Note |\n| --- | --- | ---: | --- | --- |\n",
-        );
-        for long in &content.longest {
-            let (began, lasted) = (&long.began.iso, cell(&long.lasted));
-            let (cause, note) = (cell(&long.cause), cell(long.note.as_deref().unwrap_or_default()));
-            let _ = writeln!(text, "| {} | {began} | {lasted} | {cause} | {note} |", cell(&long.service));
-        }
-    }
-    let _ = write!(text, "\n{}\n", content.generated);
-    text
 }
 
 /// The review as one file that needs nothing else, with its data inside.

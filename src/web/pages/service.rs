@@ -5,13 +5,14 @@ use super::{
     frame::{self, Framing, Live},
     query::{Query, RANGES},
     service_changes::{self, ChangeRow},
+    service_phases::PhasesShown,
     service_uptime::{UptimeShown, uptime_shown},
     shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
 };
 use crate::{
     board::{ServiceId, ServiceNow},
     domain::{
-        check::{Outcome, PhaseMedians},
+        check::Outcome,
         incident::Outage,
         status::Status,
         time::{DAY_MS, HOUR_MS, UnixMs},
@@ -21,7 +22,7 @@ use crate::{
     },
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError, StoredService},
     web::{
-        chart::{CheckChart, History, HistoryChart, NoteMark, PhaseChart, Said},
+        chart::{CheckChart, History, HistoryChart, NoteMark, Said},
         forwarded::Here,
         site::Site,
         view::View,
@@ -37,9 +38,6 @@ use std::sync::Arc;
 const STEPS: u32 = 336;
 /// Where a range has no more checks than this, each of them is drawn.
 const DOTS: u64 = 800;
-/// Columns of the phases, and checks that are looked at for each.
-const COLUMNS: i64 = 56;
-const SAMPLE: u32 = 400;
 /// Checks in the list, and outages.
 const CHECKS: u32 = 25;
 const OUTAGES: u32 = 100;
@@ -56,9 +54,7 @@ struct Content {
     dots: Option<CheckChart>,
     step: String,
     chart_said: String,
-    phases: Option<PhaseChart>,
-    phases_step: String,
-    phases_said: String,
+    phases: Option<PhasesShown>,
     table: Vec<TableRow>,
     table_unit: &'static str,
     uptime: UptimeShown,
@@ -125,6 +121,8 @@ struct MaintenanceRow {
 #[derive(Serialize)]
 struct Checks {
     rows: Vec<CheckRow>,
+    /// The phases in their bars: number from 1, and name.
+    seen: Vec<(usize, &'static str)>,
     scale: String,
     only_failed: bool,
     all_url: String,
@@ -221,8 +219,6 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
     };
     let unit = if window.length_ms() <= 2 * DAY_MS { HOUR_MS } else { DAY_MS };
     let table = reader.history_by(id, window, unit, now)?;
-    let column_ms = (window.length_ms() / COLUMNS).max(1);
-    let columns = reader.phases(id, window, column_ms, SAMPLE)?;
     let range = range(view, subject, query, window);
     let rows = outages.iter().map(|outage| outage_row(site, view, outage, zone)).collect::<Result<Vec<_>, _>>()?;
     let notes = service_changes::notes(site, view, subject, window)?;
@@ -242,9 +238,7 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
         history,
         dots,
         step,
-        phases: PhaseChart::new(window, &columns, zone),
-        phases_step: format!("Median of each phase, {} a column.", words::duration(column_ms)),
-        phases_said: phases_said(&columns),
+        phases: PhasesShown::read(reader, id, window, zone, now)?,
         chart_said: chart_said(&subject.stored.name, &range.name, &uptime),
         table: table_rows(&table, unit, zone, now),
         table_unit: if unit == HOUR_MS { "Hour" } else { "Day (UTC)" },
@@ -429,26 +423,6 @@ fn chart_said(name: &str, range: &str, uptime: &Uptime) -> String {
     )
 }
 
-/// What the phases took at the beginning of the range, and what at its end.
-fn phases_said(columns: &[(Window, PhaseMedians)]) -> String {
-    let (Some((_, first)), Some((_, last))) = (columns.first(), columns.last()) else { return String::new() };
-    let each = |m: &PhaseMedians| {
-        let p = m.phases;
-        [
-            ("DNS", p.dns_us),
-            ("connect", p.connect_us),
-            ("TLS", p.tls_us),
-            ("first byte", p.ttfb_us),
-            ("the rest", m.rest_us),
-        ]
-    };
-    let said = each(first).into_iter().zip(each(last)).filter_map(|((word, before), (_, after))| {
-        let time = |us: Option<u32>| us.map_or("nothing".to_owned(), |us| words::response_time(f64::from(us)));
-        (before.is_some() || after.is_some()).then(|| format!("{word} {} and {}", time(before), time(after)))
-    });
-    format!("At the beginning and at the end of the range: {}.", said.collect::<Vec<_>>().join(", "))
-}
-
 fn table_rows(buckets: &Buckets, unit: i64, zone: Zone, now: UnixMs) -> Vec<TableRow> {
     let time = |us: Option<f64>| us.map_or("–".to_owned(), words::response_time);
     buckets
@@ -506,8 +480,10 @@ fn checks(site: &Site, view: &View, subject: &Subject, query: &Query, window: Wi
         let before = last.at.0.to_string();
         query.with(&[("before", Some(&before))])
     });
+    let rows: Vec<_> = found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, view.at), longest)).collect();
     Ok(Checks {
-        rows: found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, view.at), longest)).collect(),
+        seen: shown::phases_seen(&rows),
+        rows,
         scale: words::response_time(f64::from(longest)),
         only_failed,
         all_url: query.with(&[("outcome", None), ("before", None)]),

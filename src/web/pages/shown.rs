@@ -8,7 +8,7 @@ use crate::{
         time::UnixMs,
     },
     web::{
-        chart::PhaseBar,
+        chart::{PHASES, PhaseBar},
         view::View,
         words,
         zone::{Moment, Zone},
@@ -248,6 +248,12 @@ pub(super) struct CheckRow {
 pub(super) fn longest_us(checks: &[CheckResult]) -> u32 {
     let longest = checks.iter().filter_map(|c| c.latency_us).max().unwrap_or(0);
     longest.max(1000)
+}
+
+/// The phases in the bars of some checks: number from 1, and name.
+pub(super) fn phases_seen(rows: &[CheckRow]) -> Vec<(usize, &'static str)> {
+    let seen = |number: usize| rows.iter().any(|row| row.phases.parts.iter().any(|part| part.0 == number));
+    PHASES.into_iter().enumerate().map(|(i, name)| (i + 1, name)).filter(|(number, _)| seen(*number)).collect()
 }
 
 impl CheckRow {
