@@ -376,7 +376,7 @@ async fn no_page_breaks_a_rule_of_accessibility() {
     // When an incident was open.
     let incident = &running.get("/api/v1/incidents?status=resolved").await["items"][0];
     let then = |page: &str| format!("{page}?at={}", incident["confirmed_at"].as_str().unwrap());
-    for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light")] {
+    for (screen, theme) in [(DESK, "light"), (DESK, "dark"), (PHONE, "light"), (PHONE, "dark")] {
         let browser = Browser::open(screen).await;
         for path in [
             "/dashboard",
@@ -392,7 +392,6 @@ async fn no_page_breaks_a_rule_of_accessibility() {
             "/dashboard/wall",
             "/dashboard/services/nothing",
             "/dashboard/services/checkout?window=7d",
-            "/public",
             "/public",
             &then("/dashboard"),
             &then("/dashboard/services/api"),

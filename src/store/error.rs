@@ -20,6 +20,12 @@ pub enum StoreError {
         path.display()
     )]
     Newer { path: PathBuf, version: i64, known: i64 },
+    /// It was written by an older version, and who only reads cannot bring it up to date.
+    #[error(
+        "{} was written by an older version of this program (schema {version}, this one has {known}): start the service once, or run `verify --repair`, which bring it up to date",
+        path.display()
+    )]
+    Older { path: PathBuf, version: i64, known: i64 },
     /// Another process has it.
     #[error(
         "the history {} is held by another process{}: only one may write it",

@@ -52,7 +52,7 @@ impl Reader {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        schema::identify(&schema::open_reader(path).map_err(|e| StoreError::open(path, e))?, path)?;
+        schema::identify_current(&schema::open_reader(path).map_err(|e| StoreError::open(path, e))?, path)?;
         // WAL readers write the shared index beside the file, so the file is opened for writing and forbidden to be.
         let manager = SqliteConnectionManager::file(path)
             .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)

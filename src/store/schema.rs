@@ -173,6 +173,19 @@ pub(super) fn identify(conn: &Connection, path: &Path) -> Result<()> {
     }
 }
 
+/// Refuses also what an older version left behind: who only reads cannot bring it up to date.
+///
+/// # Errors
+/// As said.
+pub(super) fn identify_current(conn: &Connection, path: &Path) -> Result<()> {
+    identify(conn, path)?;
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match embedded().len() as i64 {
+        known if version < known => Err(StoreError::Older { path: path.to_owned(), version, known }),
+        _ => Ok(()),
+    }
+}
+
 /// The embedded migrations, in order: name and text.
 fn embedded() -> Vec<(String, &'static str)> {
     let mut all: Vec<_> = MIGRATIONS

@@ -48,7 +48,7 @@ impl Examiner {
             return Err(StoreError::Missing(path.to_owned()));
         }
         let conn = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
-        schema::identify(&conn, path)?;
+        schema::identify_current(&conn, path)?;
         Ok(Examiner { conn })
     }
 

@@ -2,6 +2,7 @@
 //! `tests/data/migrations/`, and none of them may be lost on the way to the newest schema.
 
 use super::open;
+use healthcheck_dashboard::store::Reader;
 use rusqlite::{Connection, types::Value};
 use std::{
     collections::BTreeMap,
@@ -66,6 +67,10 @@ async fn a_history_of_any_older_version_is_brought_up_to_date_with_all_its_rows(
             assert!(*count > 0, "the rows of {} leave {table} empty", all[version - 1].0);
         }
         drop(conn);
+        if version < all.len() {
+            let said = Reader::open(&path).unwrap_err().to_string();
+            assert!(said.contains("an older version") && said.contains("verify --repair"), "{said}");
+        }
 
         open(&path).unwrap().stop().await;
 
