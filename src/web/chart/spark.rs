@@ -1,6 +1,6 @@
 //! A small line of response times, with strokes where something failed.
 
-use crate::domain::timeline::Buckets;
+use crate::{domain::timeline::Buckets, web::words};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -12,6 +12,8 @@ pub(crate) struct Spark {
     pub(crate) width: usize,
     pub(crate) line: String,
     pub(crate) down: String,
+    /// The same in words.
+    pub(crate) said: String,
 }
 
 impl Spark {
@@ -24,6 +26,16 @@ impl Spark {
         // A calm service is a calm line: what varies by less than a half is not blown up to the whole height.
         let (bottom, top) = (low * 0.5, high.max(low * 1.8));
         let mut spark = Spark { width: (points.len() * 2).saturating_sub(2).max(1), ..Spark::default() };
+        if !medians.is_empty() {
+            let (low, high) = (words::response_time(low), words::response_time(high));
+            spark.said = if low == high { low } else { format!("{low} to {high}") };
+            let _ = write!(spark.said, " in {} hours", points.len());
+        }
+        let failed = points.iter().filter(|(_, failed)| *failed).count();
+        if failed > 0 {
+            let comma = if spark.said.is_empty() { "" } else { ", " };
+            let _ = write!(spark.said, "{comma}something failed in {}", words::counted(failed as u64, "hour", "hours"));
+        }
         let mut pen_down = false;
         for (i, (p50, failed)) in points.iter().enumerate() {
             if *failed {
@@ -69,6 +81,7 @@ mod tests {
         assert_eq!(spark.line.matches('M').count(), 2);
         assert_eq!(spark.down, "M2 20v-20");
         assert_eq!(spark.width, 8);
-        assert_eq!(Spark::new(&Buckets::new(buckets.window(), HOUR_MS)).line, "");
+        assert_eq!(spark.said, "1.0\u{a0}ms in 5 hours, something failed in 1 hour");
+        assert_eq!(Spark::new(&Buckets::new(buckets.window(), HOUR_MS)).said, "");
     }
 }
