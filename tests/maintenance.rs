@@ -269,6 +269,17 @@ async fn the_past_can_be_marked_and_the_mark_taken_back() {
     assert_eq!((&shown["reason"], &shown["taken_back_at"]), (&json!("it was us"), &Value::Null));
     let other = history.get("/api/v1/export?from=2026-11-16&to=2026-11-17&service=api").await.ok();
     assert_eq!(other["maintenance"], json!([]));
+    let listed = history.get("/api/v1/maintenance?service=web&from=2026-11-16&to=2026-11-17").await.ok();
+    let one = &listed["items"][0];
+    assert_eq!(
+        (&one["services"], &one["source"], &one["reason"]),
+        (&json!(["web"]), &json!("hand"), &json!("it was us"))
+    );
+    assert_eq!(one["from"], "2026-11-16T09:59:00.000Z");
+    for empty in ["service=api", "from=2026-11-17&to=2026-11-18"] {
+        assert_eq!(history.get(&format!("/api/v1/maintenance?{empty}")).await.ok()["items"], json!([]), "{empty}");
+    }
+    assert_eq!(history.get("/api/v1/maintenance?service=nobody").await.status, 404);
     let (history, taken) = history
         .meanwhile(slow_pair(), |path| {
             let mut marking = Marking::open(path).unwrap();
@@ -282,6 +293,7 @@ async fn the_past_can_be_marked_and_the_mark_taken_back() {
     assert_eq!(history.get(DAY).await.ok(), before);
     let log = history.store.reader.maintenance_log(None).unwrap();
     assert_eq!((log.len(), log[0].taken_back_at), (1, Some(now)), "taken back, and not deleted");
+    assert_eq!(history.get("/api/v1/maintenance").await.ok()["items"], json!([]), "it does not count");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ mod view;
 pub(crate) mod words;
 mod zone;
 
+pub(crate) use api::maintenance;
 pub use api::{arrival, document};
 pub use pages::{PageCache, Templates};
 pub use router::router;

@@ -4,7 +4,8 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{time::UnixMs, window::Window},
-    store::{Maintenance, Mark, Marking, Reader, Source},
+    store::{Mark, Marking, Reader, Source},
+    web::maintenance,
 };
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
@@ -130,7 +131,7 @@ fn list(path: &Path, args: &List) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     if args.json {
         for one in &log {
-            writeln!(out, "{}", as_json(one))?;
+            writeln!(out, "{}", maintenance::as_json(one))?;
         }
         return Ok(());
     }
@@ -157,17 +158,4 @@ fn list(path: &Path, args: &List) -> anyhow::Result<()> {
     }
     writeln!(out, "{table}")?;
     Ok(())
-}
-
-fn as_json(one: &Maintenance) -> serde_json::Value {
-    serde_json::json!({
-        "id": one.id,
-        "from": one.window.from().to_string(),
-        "to": one.window.to().to_string(),
-        "services": one.services,
-        "source": one.source.as_str(),
-        "reason": one.reason,
-        "noted_at": one.noted_at.to_string(),
-        "taken_back_at": one.taken_back_at.map(|at| at.to_string()),
-    })
 }

@@ -11,6 +11,7 @@ mod history;
 mod incidents;
 mod json;
 mod line;
+pub(crate) mod maintenance;
 mod metrics;
 mod named;
 mod params;
@@ -52,6 +53,7 @@ pub(super) fn routes() -> Router<Site> {
             "/api/v1/incidents/{id}",
             get(incidents::one).patch(incidents::annotate).fallback(error::not_allowed_of_incidents),
         )
+        .route("/api/v1/maintenance", get(maintenance::list))
         .route("/api/v1/export", get(export::download))
         .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))
