@@ -130,6 +130,7 @@ fn sealed_days_take_little_room_and_become_rows_again() {
     let web = known["services"].as_array().unwrap().iter().find(|s| s["service"] == "web").unwrap();
     let (sealed, all) = (web["sealed_results"].as_u64().unwrap(), web["results"].as_u64().unwrap());
     assert!(sealed > all * 9 / 10 && sealed < all, "{web}");
+    assert!(stdout(&run(folder.path(), &["history", "services"])).contains(" sealed"));
     let bytes = number(&path, "SELECT sum(pgsize) FROM dbstat WHERE name = 'sealed_day'");
     let results = number(&path, "SELECT sum(results) FROM sealed_day");
     assert!(bytes < 10 * results, "{bytes} bytes for {results}");

@@ -59,7 +59,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             number(bytes(stock.bytes)),
             number(words::count(stock.incidents)),
             number(words::count(stock.blips)),
-            Cell::new(if stock.service.removed_at.is_some() { "not in the configuration" } else { "" }),
+            Cell::new(remarks(stock).join(", ")),
         ]);
     }
     println!("{table}");
@@ -70,4 +70,10 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         bytes(space.free_bytes)
     );
     Ok(ExitCode::SUCCESS)
+}
+
+fn remarks(stock: &Stock) -> Vec<String> {
+    let sealed = (stock.sealed > 0).then(|| format!("{} sealed", words::count(stock.sealed)));
+    let removed = stock.service.removed_at.map(|_| "not in the configuration".to_owned());
+    sealed.into_iter().chain(removed).collect()
 }
