@@ -1,7 +1,7 @@
 //! The history proved, mended, replayed, thinned out: the commands that look after it.
 
 use crate::support::{
-    binary::{Serving, document, run, stderr, stdout, wait_for},
+    binary::{Serving, document, program, run, stderr, stdout, wait_for},
     history::{History, KEEP, record, result, service, watched},
     past::{BEGIN, TABLES, begin, differences, folder, number, past, rows, sql, troubled, write},
     target::{Does, Target},
@@ -45,6 +45,23 @@ fn a_sound_history_is_proved_and_what_was_compared_is_said() {
     let output = run(folder.path(), &["verify", "--service", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("no service named “nobody”"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_fault() {
+    let folder = folder("");
+    troubled(&folder.path().join("history.db"));
+    for arguments in [&["verify", "--json"][..], &["history", "services"], &["replay", "--failure-threshold", "1"]] {
+        let mut child = program(folder.path())
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(141), ""), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -88,6 +88,9 @@ impl Cli {
         if matches!(command, Command::Demo) {
             return on_runtime(demo::run());
         }
+        if !matches!(command, Command::Serve) {
+            end_with_the_reader();
+        }
         let env = |name: &str| std::env::var(name).ok();
         let path = self.config.unwrap_or_else(|| config::locate(&env));
         let config = match config::load(&path, &env) {
@@ -99,6 +102,22 @@ impl Cli {
         };
         on_runtime(carry_out(command, config))
     }
+}
+
+/// What a program's end by SIGPIPE looks like to a shell.
+const NOBODY_READS: i32 = 141;
+
+/// Who reads what a command prints may have read enough (`… | head`). That is no fault to tell of: the command ends then, as
+/// other programs do.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(NOBODY_READS);
+        }
+        usual(panic);
+    }));
 }
 
 fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
