@@ -525,7 +525,7 @@ impl Write for Suspicious {
 
 #[test]
 fn a_reader_that_stops_reading_holds_nothing_up() {
-    let here = lived(7_000);
+    let here = lived(5_000);
     let path = database(&here);
     let reader = store::Reader::open(&path).unwrap();
     let to = UnixMs::parse(TO).unwrap();

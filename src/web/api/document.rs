@@ -21,9 +21,9 @@ use crate::{
 use serde::Serialize;
 use std::io::Write;
 
-/// Rows read in one transaction: about half a day of a service that is checked every 10 s, so that a sealed day is not read
-/// again for each of many pages.
-const PAGE: usize = 4_500;
+/// Rows read in one transaction. A sealed day is read again for each page that begins in it; what is written of a page is in
+/// memory as long as its reader takes.
+const PAGE: usize = 2_000;
 
 /// The form of an export.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
