@@ -2,16 +2,17 @@
 
 use crate::support::{
     binary::{Serving, cramped, document, run, stderr, stdout},
-    history::{History, record, result, seal, sealed_days, service},
+    history::{History, record, result, seal, sealed_days, service, watched},
     past::{BEGIN, RESULTS, begin, differences, folder, large, number, past, sql, troubled, write},
 };
 use healthcheck_dashboard::{
+    clock::Clock,
     domain::{
-        health::Changes,
+        health::{Changes, Confirmed},
         service::{Cadence, Service},
         time::{DAY_MS, HOUR_MS},
     },
-    store::{Keep, Upkeep},
+    store::{Keep, Store, Upkeep},
 };
 use serde_json::json;
 
@@ -253,7 +254,7 @@ fn a_bit_that_turns_one_result_into_another_does_not_become_the_truth() {
     // All of the day was up, and now it was degraded: as readable as before.
     let flip = "UPDATE sealed_day SET outcome = CAST(substr(outcome, 1, length(outcome) - 1) || x'02' AS BLOB) WHERE day = 1794787200000";
     sql(&path, flip);
-    for arguments in [&["verify"][..], &["verify", "--repair"], &["history", "unseal"]] {
+    for arguments in [&["verify"][..], &["verify", "--repair"], &["export"], &["history", "unseal"]] {
         assert_eq!(run(folder.path(), arguments).status.code(), Some(1), "{arguments:?}");
     }
     assert_eq!(number(&path, "SELECT count(*) FROM check_result WHERE outcome = 1"), 0);
@@ -264,7 +265,7 @@ fn a_bit_that_turns_one_result_into_another_does_not_become_the_truth() {
     assert!(stderr(&output).contains("2026-11-16 of “web”"), "{}", stderr(&output));
     let output = run(folder.path(), &["history", "unseal", "--drop-damaged"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("1440 results are gone"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("deleted: 2026-11-16 of “web”, 1440 results"), "{}", stderr(&output));
     assert_eq!(run(folder.path(), &["import", "whole.ndjson"]).status.code(), Some(0));
     assert_eq!(run(folder.path(), &["verify", "--repair"]).status.code(), Some(0));
     let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
@@ -297,6 +298,79 @@ async fn a_damaged_day_keeps_nobody_from_being_checked() {
     };
     assert_eq!(number(&history.path(), "SELECT count(*) FROM sealed_day WHERE service_id = 2"), 2);
     assert_eq!(history.meanwhile(Vec::new(), retired).await.1, 1);
+}
+
+/// What is said of a sealed day, and its columns, in ways that only a damaged file can have.
+const DAMAGE: [&str; 5] = [
+    "results = 0",
+    "day = day + 1",
+    "day = 9223372036854720000, first_at = 9223372036854720000, last_at = 9223372036854775807",
+    "outcomes = 300",
+    "latency_us = x''",
+];
+
+#[test]
+fn whatever_is_damaged_of_a_sealed_day_is_found_and_can_be_deleted_and_the_service_starts() {
+    for damage in DAMAGE {
+        let folder = folder("seal_after_days = 1\nkeep_checks_days = 30000");
+        let path = folder.path().join("history.db");
+        let all = || past(begin(), 60_000, &".".repeat(3_000));
+        write(&path, &[(service("web"), all()), (service("api"), all())], begin());
+        assert_eq!(seal(&path), 4);
+        sql(&path, &format!("PRAGMA ignore_check_constraints = ON; UPDATE sealed_day SET {damage} WHERE id = 1"));
+        let code = |arguments: &[&str]| {
+            let output = run(folder.path(), arguments);
+            assert!(!stderr(&output).contains("panicked"), "{damage}, {arguments:?}: {}", stderr(&output));
+            output.status.code()
+        };
+        assert_eq!(code(&["verify", "--quick"]), Some(1), "{damage}");
+        assert_eq!(code(&["history", "services"]), Some(0), "{damage}");
+        assert_eq!(code(&["history", "retention"]), Some(0), "{damage}");
+        let store = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        store.block_on(async {
+            let services = ["web", "api"].map(|name| watched(service(name))).into();
+            let clock = Clock::pinned(begin().plus(3 * DAY_MS));
+            Store::open(&path, services, Vec::new(), Vec::new(), Keep::FOREVER, clock).unwrap().stop().await;
+        });
+        assert_eq!(code(&["history", "unseal"]), Some(1), "{damage}");
+        assert_eq!(sealed_days(&path), 1, "{damage}");
+        assert_eq!(code(&["history", "unseal", "--drop-damaged"]), Some(1), "{damage}");
+        assert_eq!(code(&["history", "unseal"]), Some(0), "{damage}");
+        assert_eq!((sealed_days(&path), number(&path, RESULTS)), (0, 6_000 - 1_440), "{damage}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_go_on_being_written_after_a_day_that_cannot_be_read() {
+    let services = || vec![service("web"), service("api"), service("down")];
+    // The one was last checked just after midnight, so that its next hour is summed up with what was said the day before;
+    // the other has been down since that day.
+    let (mut history, ()) = History::new(BEGIN, services())
+        .meanwhile(services(), |path| {
+            let up = past(begin(), 60_000, &".".repeat(1_450));
+            let down = past(begin(), 60_000, &format!("{}{}", ".".repeat(1_400), "x".repeat(1_500)));
+            write(path, &[(service("web"), up.clone()), (service("api"), up), (service("down"), down)], begin());
+            assert_eq!(seal(path), 4);
+            sql(path, "UPDATE sealed_day SET outcome = x'ff' WHERE service_id IN (1, 3)");
+        })
+        .await;
+    let ids: Vec<_> = history.store.positions.iter().map(|position| position.id).collect();
+    let at = begin().plus(5 * DAY_MS);
+    history.at(at);
+    for name in ["web", "api", "down"] {
+        history.checks(name, at, "...");
+    }
+    history.committed().await;
+    assert_eq!(history.get("/health").await.ok()["status"], "healthy");
+    let path = history.path();
+    let new = format!("SELECT count(*) FROM check_result WHERE at >= {}", at.0);
+    assert_eq!(number(&path, &new), 9);
+    // One that comes late, of the damaged day, is lost, and it alone.
+    let late = record(ids[0], result('.', begin().plus(1)), Changes::default(), Confirmed::Up);
+    history.store.writer.record(late);
+    history.check("api", result('.', at.plus(60_000)));
+    history.committed().await;
+    assert_eq!((number(&path, &new), history.store.writer.figures().dropped), (10, 1));
 }
 
 #[test]

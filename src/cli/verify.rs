@@ -68,7 +68,12 @@ fn mend(upkeep: &mut Upkeep, args: &Args) -> anyhow::Result<Vec<Difference>> {
     let mut mended = Vec::new();
     for service in services {
         bar.set_message(service.name.clone());
-        mended.extend(upkeep.repair(service.id)?);
+        match upkeep.repair(service.id) {
+            Ok(differences) => mended.extend(differences),
+            // What is examined next says what is left of it.
+            Err(error @ StoreError::Content(_)) => eprintln!("{} could not be repaired: {error}", service.name),
+            Err(error) => return Err(error.into()),
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();

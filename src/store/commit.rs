@@ -1,7 +1,7 @@
 //! One transaction: the rows, the outages, the gaps, the settled hours and the outbox, all or nothing.
 
 use super::{
-    Result,
+    Result, StoreError,
     life::{self, Interruption},
     maintenance::{Plan, Which},
     notes, outages,
@@ -304,8 +304,14 @@ impl Context<'_> {
                 track.rolled_until = Some(hour);
             }
             Some(from) if from < hour && track.judged(result, Which::All).passed().is_some() => {
-                rollups::settle(self.conn, *id, from, hour)?;
-                track.rolled_until = Some(hour);
+                match rollups::settle(self.conn, *id, from, hour) {
+                    Ok(()) => track.rolled_until = Some(hour),
+                    // What an older day says cannot be read. The result counts all the same, and its hour can wait.
+                    Err(StoreError::Content(what)) => {
+                        tracing::error!(service = track.now.service.name, "an hour could not be summed up: {what}");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Some(_) => {}
         }

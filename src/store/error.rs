@@ -67,9 +67,19 @@ impl StoreError {
         StoreError::Open { path: path.to_owned(), reason: in_words(&error) }
     }
 
-    /// Whether trying the same again cannot help: the rows are at fault and not the disk.
-    pub(super) fn is_constraint(&self) -> bool {
-        matches!(self, StoreError::Sqlite(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation))
+    /// Whether trying the same again cannot help: it is what stands in the history, or should, that is at fault, and
+    /// neither the disk nor somebody else who uses it.
+    pub(super) fn is_of_data(&self) -> bool {
+        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, TypeMismatch};
+        match self {
+            StoreError::Content(_) => true,
+            StoreError::Sqlite(error) => match error.sqlite_error_code() {
+                Some(code) => matches!(code, ConstraintViolation | DatabaseCorrupt | TypeMismatch),
+                // A value that cannot be read.
+                None => true,
+            },
+            _ => false,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows are kept by time; what is older goes in transactions so small that no check waits for them.
 
 use super::{
-    Result, StoreError, forget, notes, outages,
+    Result, forget, notes, outages,
     rollups::Size,
     rows::{self, Stock, Walk, sealing},
     services::StoredService,
@@ -178,6 +178,15 @@ fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<
 /// Days sealed before it is looked again for what is too old.
 const SEALED_AT_ONCE: u32 = 2_000;
 
+/// What a step did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Did {
+    Nothing,
+    Deleted,
+    /// Days of this service that end by then.
+    Sealed(ServiceId, UnixMs),
+}
+
 /// Where the sweep over the services stands: first it deletes, then it seals. One piece at a time, each in a transaction of
 /// its own.
 #[derive(Clone, Default, Debug)]
@@ -212,54 +221,57 @@ impl Sweep {
             tx.commit()?;
             return Ok(self.next_round(keep, alerts > 0));
         };
-        let mut done = last.0;
+        let (mut done, mut did) = (last.0, Did::Nothing);
         for &(service, rolled_until, forgotten) in &services {
-            match self.piece(&tx, service, rolled_until, forgotten, keep, now) {
-                Ok(true) => {
-                    // There may be more of it.
-                    done = service.0 - 1;
-                    break;
-                }
-                Ok(false) => {}
-                Err(StoreError::Content(what)) => {
-                    tracing::error!("old results of a service stay as they are: {what}");
+            did = match self.piece(&tx, service, rolled_until, forgotten, keep, now) {
+                Ok(did) => did,
+                Err(error) if error.is_of_data() => {
+                    tracing::error!(service = service.0, "old results of a service stay as they are: {error}");
                     self.done = service.0;
                     return Ok(true);
                 }
                 Err(error) => return Err(error),
+            };
+            if did != Did::Nothing {
+                // There may be more of it.
+                done = service.0 - 1;
+                break;
             }
         }
         tx.commit()?;
         self.done = done;
+        match did {
+            Did::Nothing => {}
+            Did::Deleted => self.deleted = true,
+            Did::Sealed(service, until) => {
+                self.sealed_until.insert(service, until);
+                self.sealed += 1;
+            }
+        }
         Ok(true)
     }
 
-    /// Deletes or seals a piece of one service; whether there was one.
+    /// Deletes or seals a piece of one service.
     fn piece(
-        &mut self,
+        &self,
         conn: &Connection,
         service: ServiceId,
         rolled_until: Option<UnixMs>,
         forgotten: bool,
         keep: Keep,
         now: UnixMs,
-    ) -> Result<bool> {
-        if forgotten {
-            let deleted = !self.sealing && forget::some(conn, service, ROWS_AT_ONCE)? > 0;
-            self.deleted |= deleted;
-            return Ok(deleted);
-        }
+    ) -> Result<Did> {
         if !self.sealing {
-            let deleted = delete_some(conn, service, &Limits::of(conn, service, rolled_until, keep, now)?)? > 0;
-            self.deleted |= deleted;
-            return Ok(deleted);
+            let deleted = match forgotten {
+                true => forget::some(conn, service, ROWS_AT_ONCE)?,
+                false => delete_some(conn, service, &Limits::of(conn, service, rolled_until, keep, now)?)?,
+            };
+            return Ok(if deleted > 0 { Did::Deleted } else { Did::Nothing });
         }
-        let Some(until) = seal_until(rolled_until, keep, now) else { return Ok(false) };
+        let Some(until) = seal_until(rolled_until, keep, now).filter(|_| !forgotten) else { return Ok(Did::Nothing) };
         let from = self.sealed_until.get(&service).copied().unwrap_or(UnixMs::MIN);
-        let Some(sealed) = sealing::seal_next(conn, service, from, until)? else { return Ok(false) };
-        self.sealed_until.insert(service, sealed);
-        self.sealed += 1;
-        Ok(true)
+        let sealed = sealing::seal_next(conn, service, from, until)?;
+        Ok(sealed.map_or(Did::Nothing, |until| Did::Sealed(service, until)))
     }
 
     /// Every service was looked at: whether to go on, from the first one.

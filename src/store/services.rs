@@ -260,7 +260,10 @@ fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
 fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool) -> Result<Resumed> {
     let end = UnixMs(i64::MAX);
     let last = results::newest(conn, id, end)?;
-    let judged = results::last_judged(conn, id, end, Which::Announced)?;
+    let judged = match results::last_judged(conn, id, end, Which::Announced) {
+        Err(StoreError::Content(_)) => None,
+        known => known?,
+    };
     let outage = outages::open(conn, id)?;
     let validities = results::Validities::of(conn, id)?;
     let last_validity_ms = last.as_ref().map_or(0, |last| validities.at(last.at));
@@ -272,8 +275,15 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
         conn.query_row("SELECT max(since) FROM setting WHERE service_id = ?1", [id.0], |row| row.get(0))?;
     let last_at = last.as_ref().map(|last| last.at);
     let health = match (&outage, last_at) {
-        (Some(outage), Some(last_at)) => failing_health(conn, id, service.thresholds, outage, last_at)?,
-        _ => unfailing_health(conn, id, end)?,
+        (Some(outage), Some(last_at)) => failing_health(conn, id, service.thresholds, outage, last_at),
+        _ => unfailing_health(conn, id, end),
+    };
+    let health = match health {
+        Err(StoreError::Content(what)) => {
+            tracing::error!("how a service stood is told by its last results alone: {what}");
+            health_of_last(service.thresholds, outage.as_ref(), judged)
+        }
+        known => known?,
     };
     Ok(Resumed {
         id,
@@ -301,6 +311,22 @@ fn since_or_last(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outco
         }
         known => known,
     }
+}
+
+/// The health of a service whose older results cannot be read: of its open outage, or of its last judged result.
+fn health_of_last(thresholds: Thresholds, outage: Option<&Outage>, judged: Option<(UnixMs, Outcome)>) -> Health {
+    let passed = judged.filter(|(_, outcome)| outcome.passed() == Some(true)).map(|(at, _)| at);
+    let failing = outage.map(|outage| Failing {
+        started_at: outage.started_at,
+        in_a_row: if outage.is_incident() { thresholds.failure } else { outage.checks_failed as u32 },
+    });
+    let confirmed = match outage {
+        Some(outage) if outage.is_incident() => Confirmed::Down,
+        _ if judged.is_some() => Confirmed::Up,
+        _ => Confirmed::Pending,
+    };
+    let last_ok_at = passed.or(outage.and_then(|outage| outage.last_ok_at));
+    Health { confirmed, last_ok_at, failing, ..Health::NEW }
 }
 
 /// The health of a service without an outage, as the results before `end` say.

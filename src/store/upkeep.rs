@@ -224,6 +224,7 @@ impl Upkeep {
         let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let Some(day) = sealing::newest(&tx, service, before)? else { return Ok(None) };
         let results = match sealing::unseal(&tx, service, day) {
+            Ok(0) => Err(format!("{day} is said to be a sealed day, and is none")),
             Ok(results) => Ok(results as u64),
             Err(StoreError::Content(why)) => return Ok(Some(Unsealed { day, results: Err(why) })),
             Err(error) => return Err(error),
@@ -232,13 +233,13 @@ impl Upkeep {
         Ok(Some(Unsealed { day, results }))
     }
 
-    /// Deletes a sealed day, whatever is in it; how many results it had.
+    /// Deletes a sealed day that is damaged; how many results it had.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When it is not damaged, or the file cannot be written.
     pub fn drop_sealed(&mut self, service: ServiceId, day: UnixMs) -> Result<u64> {
         let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let results = sealing::drop_day(&tx, service, day)?;
+        let results = sealing::drop_damaged(&tx, service, day)?;
         tx.commit()?;
         Ok(results as u64)
     }

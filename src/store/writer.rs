@@ -318,7 +318,7 @@ impl Task {
             let mut core = locked(&core);
             match core.commit(&records, &notes, now) {
                 Ok(done) => (done, None),
-                Err(error) if error.is_constraint() => one_by_one(&mut core, records, notes, now),
+                Err(error) if error.is_of_data() => one_by_one(&mut core, records, notes, now),
                 Err(error) => (Committed::default(), Some(Rest { error, records, notes })),
             }
         })
@@ -465,7 +465,7 @@ fn one_by_one(core: &mut Core, records: Vec<Record>, notes: Vec<Note>, now: Unix
                 all.events |= done.events;
                 all.repeated += done.repeated;
             }
-            Err(error) if error.is_constraint() => {
+            Err(error) if error.is_of_data() => {
                 tracing::error!(service = record.service.0, at = %record.result.at, "a result was refused: {error}");
                 all.refused += 1;
             }

@@ -5,7 +5,7 @@ use crate::{
     cli::progress,
     config::Config,
     domain::time::UnixMs,
-    store::{Examiner, Unsealed, Upkeep},
+    store::{Examiner, StoreError, Unsealed, Upkeep},
     web::words,
 };
 use anyhow::bail;
@@ -16,7 +16,10 @@ pub(in crate::cli) struct Args {
     /// Only of this service; else of all
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Delete the days that are damaged, so that an import can bring them back; `verify --repair` afterwards
+    /// Delete the days that are damaged, so that an import can bring them back
+    ///
+    /// Only where there is such an import. What followed from the results (incidents, gaps, sums) stays; `verify --repair`
+    /// would delete it, too.
     #[arg(long)]
     drop_damaged: bool,
 }
@@ -48,11 +51,12 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
                     (days, results) = (days + 1, results + some);
                     bar.inc(some);
                 }
-                Err(_) if args.drop_damaged => {
-                    let gone = upkeep.drop_sealed(service.id, day)?;
-                    damaged.push(format!("{} of “{}” was damaged: {gone} results are gone", date(day), service.name));
-                }
-                Err(why) => damaged.push(why),
+                Err(_) if args.drop_damaged => match upkeep.drop_sealed(service.id, day) {
+                    Ok(gone) => damaged.push(format!("deleted: {} of “{}”, {gone} results", date(day), service.name)),
+                    Err(why @ StoreError::Content(_)) => damaged.push(format!("still sealed: {why}")),
+                    Err(error) => return Err(error.into()),
+                },
+                Err(why) => damaged.push(format!("still sealed: {why}")),
             }
         }
     }
@@ -75,12 +79,12 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for what in &damaged {
-        eprintln!("{}: {what}", if args.drop_damaged { "deleted" } else { "still sealed" });
+        eprintln!("{what}");
     }
     eprintln!(
         "{}",
         if args.drop_damaged {
-            "Import an export of a backup that has them, and run `verify --repair`."
+            "Import an export of a backup that has what was deleted. `verify --repair` without it would also delete what followed from it."
         } else {
             "A backup may have them whole: restore it, or export from it, delete them here with --drop-damaged, and import."
         }

@@ -1,9 +1,12 @@
-//! A column of a sealed day: numbers of which some may be missing, in few bytes.
+//! A column of a sealed day: numbers of which some may be missing, in few bytes, with a checksum of their own.
 //!
 //! What seldom changes is kept as runs; what always does, as what pco makes of it. A column that would be shorter the other
 //! way is kept that way.
 
-use crate::domain::leb128::{folded, put, take, unfolded};
+use crate::{
+    domain::leb128::{folded, put, take, unfolded},
+    store::schema,
+};
 use pco::{ChunkConfig, standalone};
 
 /// Runs: how many, whether they are missing, and how far the number is from that of the run before.
@@ -14,22 +17,42 @@ const PACKED: u8 = 2;
 /// Runs of so few bytes are not worth trying the other way.
 const SHORT: usize = 48;
 
+/// Whose column it is: a column in the place of another one is as bad as a damaged one.
+pub(super) type Owner = [i64; 4];
+
 /// The bytes of a column; `None` when all of it is missing.
-pub(super) fn encode(values: &[Option<i64>]) -> Option<Vec<u8>> {
+pub(super) fn encode(values: &[Option<i64>], owner: Owner) -> Option<Vec<u8>> {
     values.iter().any(Option::is_some).then(|| {
-        let runs = runs(values);
-        if runs.len() <= SHORT {
-            return runs;
-        }
-        match packed(values) {
-            Some(packed) if packed.len() < runs.len() => packed,
-            _ => runs,
-        }
+        let bytes = shorter(values);
+        let mut whole = checksum(&bytes, owner).to_vec();
+        whole.extend(bytes);
+        whole
     })
 }
 
-/// The numbers of a column of so many rows; `None` when these bytes are something else.
-pub(super) fn decode(bytes: &[u8], count: usize) -> Option<Vec<Option<i64>>> {
+fn shorter(values: &[Option<i64>]) -> Vec<u8> {
+    let runs = runs(values);
+    if runs.len() <= SHORT {
+        return runs;
+    }
+    match packed(values) {
+        Some(packed) if packed.len() < runs.len() => packed,
+        _ => runs,
+    }
+}
+
+/// The numbers of a column of so many rows; `None` when these bytes are something else, or are not whole.
+pub(super) fn decode(bytes: &[u8], count: usize, owner: Owner) -> Option<Vec<Option<i64>>> {
+    let (sum, bytes) = bytes.split_first_chunk()?;
+    (*sum == checksum(bytes, owner)).then(|| numbers(bytes, count)).flatten()
+}
+
+fn checksum(bytes: &[u8], owner: Owner) -> [u8; 4] {
+    let owner = owner.into_iter().flat_map(i64::to_le_bytes);
+    (schema::checksum(owner.chain(bytes.iter().copied())) as u32).to_le_bytes()
+}
+
+fn numbers(bytes: &[u8], count: usize) -> Option<Vec<Option<i64>>> {
     match bytes.split_first()? {
         (&RUNS, bytes) => from_runs(bytes, count),
         (&PACKED, bytes) => from_packed(bytes, count),
@@ -111,6 +134,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const OWNER: Owner = [1, 2, 3, 4];
+
     fn values() -> impl Strategy<Value = Vec<Option<i64>>> {
         let number = prop_oneof![Just(200_i64), 0..4_i64, 15_000..30_000_i64, any::<i64>()];
         let run = (proptest::option::weighted(0.8, number), 1..20_usize);
@@ -121,23 +146,26 @@ mod tests {
     proptest! {
         #[test]
         fn a_column_reads_back(values in values()) {
-            match encode(&values) {
-                Some(bytes) => prop_assert_eq!(decode(&bytes, values.len()), Some(values)),
+            match encode(&values, OWNER) {
+                Some(bytes) => {
+                    prop_assert_eq!(decode(&bytes, values.len(), [1, 2, 3, 5]), None, "that of another one");
+                    prop_assert_eq!(decode(&bytes, values.len(), OWNER), Some(values));
+                }
                 None => prop_assert!(values.iter().all(Option::is_none)),
             }
         }
 
         #[test]
         fn both_ways_of_keeping_a_column_read_back(values in values()) {
-            prop_assert_eq!(decode(&runs(&values), values.len()), Some(values.clone()));
-            prop_assert_eq!(decode(&packed(&values).unwrap(), values.len()), Some(values));
+            prop_assert_eq!(numbers(&runs(&values), values.len()), Some(values.clone()));
+            prop_assert_eq!(numbers(&packed(&values).unwrap(), values.len()), Some(values));
         }
 
         #[test]
         fn a_column_is_of_as_many_rows_as_it_was(values in values(), more in 1..5_usize) {
-            let bytes = encode(&values).unwrap_or(runs(&values));
-            prop_assert_eq!(decode(&bytes, values.len() + more), None);
-            prop_assert_eq!(decode(&bytes, values.len() - 1), None);
+            let bytes = shorter(&values);
+            prop_assert_eq!(numbers(&bytes, values.len() + more), None);
+            prop_assert_eq!(numbers(&bytes, values.len() - 1), None);
         }
 
         #[test]
@@ -149,7 +177,7 @@ mod tests {
                     let place = place.index(bytes.len());
                     bytes[place] = *byte;
                 }
-                if let Some(read) = decode(&bytes, values.len()) {
+                if let Some(read) = numbers(&bytes, values.len()) {
                     prop_assert_eq!(read.len(), values.len());
                 }
             }
@@ -157,14 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn a_single_bit_that_changed_is_noticed() {
+        let bytes = encode(&[Some(0); 100], OWNER).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&damaged, 100, OWNER), None, "bit {bit}");
+        }
+    }
+
+    #[test]
     fn what_never_changes_takes_next_to_nothing() {
-        assert!(encode(&vec![Some(200); 8640]).unwrap().len() < 8);
-        assert_eq!(encode(&[None; 100]), None);
+        assert!(encode(&vec![Some(200); 8640], OWNER).unwrap().len() < 12);
+        assert_eq!(encode(&[None; 100], OWNER), None);
     }
 
     #[test]
     fn what_changes_every_time_does_not_take_two_bytes_each() {
         let flapping: Vec<_> = (0..8640).map(|n| Some(n % 2)).collect();
-        assert!(encode(&flapping).unwrap().len() < 8640 / 4);
+        assert!(encode(&flapping, OWNER).unwrap().len() < 8640 / 4);
     }
 }

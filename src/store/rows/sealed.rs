@@ -15,7 +15,7 @@ use crate::{
     },
     store::{Result, StoreError},
 };
-use rusqlite::{Connection, OptionalExtension, types::Type};
+use rusqlite::{Connection, OptionalExtension};
 use std::ops::ControlFlow;
 
 /// Which way a walk goes.
@@ -39,33 +39,37 @@ pub(super) struct Place {
 
 pub(super) const PLACE: &str = "id, service_id, day, first_at, last_at, results, outcomes";
 
+/// What the table asks of its rows, too. A damaged file need not keep to it: what is no day is walked over as if it were
+/// not there, and `verify` says so.
+pub(super) const IS_DAY: &str = "day % 86400000 = 0 AND day BETWEEN -9000000000000000 AND 9000000000000000
+    AND first_at >= day AND last_at BETWEEN first_at AND day + 86399999
+    AND results BETWEEN 1 AND 1000000 AND outcomes BETWEEN 1 AND 15";
+
 /// Days with more results stay rows: what a file says must not fill the memory.
 pub(super) const MOST: usize = 1_000_000;
 
 impl Place {
     /// From the columns [`PLACE`].
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
-        let place = Place {
+        Ok(Place {
             id: row.get(0)?,
             service: ServiceId(row.get(1)?),
             day: UnixMs(row.get(2)?),
             first_at: UnixMs(row.get(3)?),
             last_at: UnixMs(row.get(4)?),
-            results: usize::try_from(row.get::<_, i64>(5)?).unwrap_or(usize::MAX),
+            results: row.get::<_, u32>(5)? as usize,
             outcomes: row.get(6)?,
-        };
-        // The table has the same conditions; a damaged file need not keep to them.
-        let is_day = place.day.floor(DAY_MS) == place.day && place.day.0 != i64::MIN;
-        if is_day && (1..=MOST).contains(&place.results) {
-            return Ok(place);
-        }
-        let what = format!("sealed day {} is none: `verify` says more", place.id);
-        Err(rusqlite::Error::FromSqlConversionFailure(2, Type::Integer, what.into()))
+        })
     }
 
     /// The first moment after it.
     pub(super) fn end(&self) -> UnixMs {
         self.day.plus(DAY_MS)
+    }
+
+    /// Of its columns, each by its place in [`needed`].
+    pub(super) fn owner(&self, column: usize) -> column::Owner {
+        [self.service.0, self.day.0, self.results as i64, column as i64]
     }
 
     pub(super) fn unreadable(&self, conn: &Connection) -> StoreError {
@@ -87,7 +91,7 @@ pub(super) fn next(conn: &Connection, walk: Walk, direction: Direction) -> Resul
     };
     let sql = format!(
         "SELECT {PLACE} FROM sealed_day WHERE service_id = ?1 AND day BETWEEN ?2 AND ?3
-           AND last_at >= ?4 AND first_at <= ?3 AND outcomes & ?5 ORDER BY day {order} LIMIT 1"
+           AND last_at >= ?4 AND first_at <= ?3 AND outcomes & ?5 AND {IS_DAY} ORDER BY day {order} LIMIT 1"
     );
     let arguments = [walk.service.0, day_of(walk.from), walk.to, walk.from, i64::from(walk.outcomes.0)];
     Ok(conn.prepare_cached(&sql)?.query_row(arguments, Place::read).optional()?)
@@ -189,15 +193,16 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 
 /// The rows of a sealed day, with the columns that are needed.
 pub(super) fn read(conn: &Connection, place: Place, need: Need) -> Result<Vec<Row>> {
-    let sql = format!("SELECT {} FROM sealed_day WHERE id = ?1", needed(need));
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(&format!("SELECT {} FROM sealed_day WHERE id = ?1", needed(need)))?;
     let columns = statement.column_count();
     let mut found = statement.query([place.id])?;
     let Some(found) = found.next()? else { return Err(place.unreadable(conn)) };
     let mut numbers = Vec::with_capacity(columns);
     for index in 0..columns {
         numbers.push(match found.get_ref(index)?.as_blob_or_null().map_err(|_| place.unreadable(conn))? {
-            Some(bytes) => column::decode(bytes, place.results).ok_or_else(|| place.unreadable(conn))?,
+            Some(bytes) => {
+                column::decode(bytes, place.results, place.owner(index)).ok_or_else(|| place.unreadable(conn))?
+            }
             None => Vec::new(),
         });
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Need, Outcomes, Row, Stock, Walk, column,
-    sealed::{self, Direction, MOST, PLACE, Place},
+    sealed::{self, Direction, IS_DAY, MOST, PLACE, Place},
     settled::{self, columns},
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(in crate::store) fn seal(conn: &Connection, service: ServiceId, day: UnixMs)
         Ok(ControlFlow::Continue(()))
     })?;
     let ([first, .., last], WORTH_SEALING..=MOST) = (&rows[..], rows.len()) else { return Ok(0) };
-    let columns = encoded(service, &rows);
+    let columns = encoded(service, day, &rows);
     let said = [day.0, first.at.0, last.at.0, rows.len() as i64, outcomes(&rows).into(), checksum(&columns), service.0];
     let values = said.map(Value::from).into_iter().chain(columns.into_iter().map(Value::from));
     conn.prepare_cached(concat!(
@@ -48,10 +48,15 @@ pub(in crate::store) fn seal(conn: &Connection, service: ServiceId, day: UnixMs)
     Ok(rows.len())
 }
 
+/// The place in [`super::settled::needed`] of each column in the order of `columns!`, but for the first, whose they are.
+const PLACES: [i64; 11] = [0, 1, 7, 2, 8, 3, 4, 5, 6, 9, 10];
+
 /// The columns of rows, but for whose they are.
-fn encoded(service: ServiceId, rows: &[Row]) -> Vec<Option<Vec<u8>>> {
+fn encoded(service: ServiceId, day: UnixMs, rows: &[Row]) -> Vec<Option<Vec<u8>>> {
     let values: Vec<_> = rows.iter().map(|row| row.values(service)).collect();
-    (1..12).map(|column| column::encode(&values.iter().map(|row| row[column]).collect::<Vec<_>>())).collect()
+    let column = |index: usize| values.iter().map(|row| row[index + 1]).collect::<Vec<_>>();
+    let owner = |index: usize| [service.0, day.0, rows.len() as i64, PLACES[index]];
+    (0..PLACES.len()).map(|index| column::encode(&column(index), owner(index))).collect()
 }
 
 fn outcomes(rows: &[Row]) -> u8 {
@@ -78,8 +83,8 @@ fn checksums(conn: &Connection, place: Place) -> Result<(i64, i64)> {
     let mut statement = conn.prepare_cached(sql)?;
     let count = statement.column_count();
     Ok(statement.query_row([place.id], |row| {
-        // Behind the checksum stands whose they are.
-        let columns = (2..count).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<_>>>()?;
+        // Behind the checksum stands whose they are. What is no column is as bad as none.
+        let columns: Vec<_> = (2..count).map(|column| row.get(column).unwrap_or_default()).collect();
         Ok((checksum(&columns), row.get(0)?))
     })?)
 }
@@ -98,7 +103,18 @@ pub(in crate::store) fn unseal(conn: &Connection, service: ServiceId, at: UnixMs
     let Some(place) = of_day(conn, service, at)? else { return Ok(0) };
     for row in read_whole(conn, place)? {
         if !settled::insert(conn, service, &row)? {
-            return Err(StoreError::Content(format!("two results of one moment ({}), of which one is sealed", row.at)));
+            let there = Walk::over(service).from(row.at).before(row.at.plus(1)).with(Need::Everything);
+            let mut same = false;
+            let _one = settled::walk(conn, there, Direction::Forward, &mut |there| {
+                same = there == row;
+                Ok(ControlFlow::Break(()))
+            })?;
+            if !same {
+                return Err(StoreError::Content(format!(
+                    "two results of one moment ({}), of which one is sealed",
+                    row.at
+                )));
+            }
         }
     }
     delete(conn, place)?;
@@ -111,7 +127,7 @@ pub(in crate::store) fn rows_of_day(conn: &Connection, service: ServiceId, at: U
 }
 
 fn of_day(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<Place>> {
-    let sql = format!("SELECT {PLACE} FROM sealed_day WHERE service_id = ?1 AND day = ?2");
+    let sql = format!("SELECT {PLACE} FROM sealed_day WHERE service_id = ?1 AND day = ?2 AND {IS_DAY}");
     let day = at.floor(DAY_MS);
     Ok(conn.prepare_cached(&sql)?.query_row([service.0, day.0], Place::read).optional()?)
 }
@@ -128,11 +144,20 @@ pub(super) fn delete(conn: &Connection, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a sealed day, whatever is in it; how many results there were.
-pub(in crate::store) fn drop_day(conn: &Connection, service: ServiceId, day: UnixMs) -> Result<usize> {
-    let Some(place) = of_day(conn, service, day)? else { return Ok(0) };
-    delete(conn, place)?;
-    Ok(place.results)
+/// Deletes a sealed day that is damaged; how many results it had, as it said.
+pub(in crate::store) fn drop_damaged(conn: &Connection, service: ServiceId, day: UnixMs) -> Result<usize> {
+    let place = of_day(conn, service, day)?;
+    if let Some(place) = place
+        && read_whole(conn, place).is_ok()
+    {
+        return Err(StoreError::Content(format!("{day} is sealed and not damaged: it is not deleted")));
+    }
+    conn.prepare_cached(
+        "DELETE FROM sealed_reason WHERE sealed_id IN (SELECT id FROM sealed_day WHERE service_id = ?1 AND day = ?2)",
+    )?
+    .execute([service.0, day.0])?;
+    conn.prepare_cached("DELETE FROM sealed_day WHERE service_id = ?1 AND day = ?2")?.execute([service.0, day.0])?;
+    Ok(place.map_or(0, |place| place.results))
 }
 
 /// Days that are looked at in one transaction for one that is worth sealing.
@@ -211,16 +236,16 @@ pub(in crate::store) struct Fault {
 
 /// Compares what is said of the sealed days of a service with their columns: the first thing that is wrong with each.
 pub(in crate::store) fn faults(conn: &Connection, service: ServiceId) -> Result<Vec<Fault>> {
-    let sql = format!("SELECT {PLACE} FROM sealed_day WHERE service_id = ?1 ORDER BY day");
+    let sql = format!("SELECT {PLACE}, coalesce({IS_DAY}, 0) FROM sealed_day WHERE service_id = ?1 ORDER BY day");
     let mut statement = conn.prepare_cached(&sql)?;
     let mut days = statement.query([service.0])?;
     let mut faults = Vec::new();
     while let Some(row) = days.next()? {
         faults.extend(match Place::read(row) {
-            Ok(place) => fault(conn, place)?,
-            Err(_) => Some(Fault {
+            Ok(place) if row.get(7)? => fault(conn, place)?,
+            _ => Some(Fault {
                 day: UnixMs(row.get(2)?),
-                what: "beginning or number of results",
+                what: "description",
                 stored: format!("{} of {} results", row.get::<_, i64>(2)?, row.get::<_, i64>(5)?),
                 recomputed: "a day".to_owned(),
                 readable: false,
@@ -414,7 +439,7 @@ mod tests {
             ("UPDATE sealed_day SET last_at = last_at - 1", "last result", true),
             ("UPDATE sealed_day SET outcomes = 4", "outcomes", true),
             ("UPDATE sealed_day SET checksum = checksum + 1", "checksum", false),
-            ("UPDATE sealed_day SET outcome = x'0164646464'", "checksum", false),
+            ("UPDATE sealed_day SET outcome = x'0000000001646464'", "checksum", false),
             ("UPDATE sealed_day SET results = 49", "results", false),
             (
                 "INSERT INTO reason VALUES (7, 'refused', '', 'x'); INSERT INTO sealed_reason VALUES (1, 7)",
