@@ -501,6 +501,9 @@ async fn many_services_are_folded_by_group_while_all_of_a_group_is_up() {
     let rows = |answer: &Answer| answer.text().matches("data-service=").count();
     assert_eq!(rows(&answer), 0, "both are folded");
     assert_eq!(answer.text().matches("aria-expanded=\"false\"").count(), 2);
+    // Its days are there all the same, the worst of all its services.
+    assert_eq!(answer.text().matches("class=\"d90\"").count(), 2);
+    assert!(said.contains("something failed on 0 of 1 days"), "{said}");
     // The address opens one, and the link there folds it again.
     let link = |answer: &Answer, name: &str| {
         let id = format!("id=\"group-{name}\" href=\"");

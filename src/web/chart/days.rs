@@ -43,6 +43,20 @@ enum Cell {
     None,
 }
 
+impl Cell {
+    /// The worse, the greater.
+    fn severity(self) -> f64 {
+        match self {
+            Cell::None => 0.0,
+            Cell::Up => 1.0,
+            Cell::Maintenance => 2.0,
+            Cell::Unknown => 3.0,
+            Cell::Degraded => 4.0,
+            Cell::Down(height) => 4.0 + height,
+        }
+    }
+}
+
 fn cell(day: Window, tally: &Tally) -> Cell {
     let gap_ms = tally.gap_ms(day.length_ms());
     if tally.down_ms > 0 || tally.failures > 0 {
@@ -63,7 +77,22 @@ fn cell(day: Window, tally: &Tally) -> Cell {
 impl Days {
     /// Draws the days of `buckets`.
     pub(crate) fn new(buckets: &Buckets) -> Days {
-        let cells: Vec<Cell> = buckets.iter().map(|(day, tally)| cell(day, tally)).collect();
+        Days::worst(std::iter::once(buckets))
+    }
+
+    /// Draws of each day what was worst among several.
+    pub(crate) fn worst<'a>(all: impl Iterator<Item = &'a Buckets>) -> Days {
+        let mut cells: Vec<Cell> = Vec::new();
+        for buckets in all {
+            for (i, (day, tally)) in buckets.iter().enumerate() {
+                let cell = cell(day, tally);
+                match cells.get_mut(i) {
+                    Some(worst) if worst.severity() < cell.severity() => *worst = cell,
+                    Some(_) => {}
+                    None => cells.push(cell),
+                }
+            }
+        }
         let bars = |height: &dyn Fn(Cell) -> Option<f64>| {
             let mut path = String::new();
             for (i, &cell) in cells.iter().enumerate() {
@@ -140,6 +169,23 @@ mod tests {
         assert_eq!(days.down, "M9.5 20v-9M13.5 20v-20");
         assert_eq!(days.unknown, "M17.5 20v-6");
         assert_eq!(days.width, 19);
+    }
+
+    #[test]
+    fn of_several_the_worst_of_each_day_is_drawn() {
+        let week = |tallies: [Tally; 3]| {
+            let mut buckets = Buckets::new(Window::new(UnixMs(0), UnixMs(3 * DAY_MS)).unwrap(), DAY_MS);
+            (0..).zip(&tallies).for_each(|(i, tally)| buckets.merge(UnixMs(i * DAY_MS), tally));
+            buckets
+        };
+        let failed = || day(|t| (t.up_ms, t.down_ms, t.failures) = (DAY_MS - 1000, 1000, 1));
+        let slow = || day(|t| (t.up_ms, t.degraded_ms) = (DAY_MS / 2, DAY_MS / 2));
+        let all = [week([Tally::default(), failed(), day(|_| {})]), week([day(|_| {}), slow(), slow()])];
+        let days = Days::worst(all.iter());
+        assert_eq!(
+            (days.up.as_str(), days.down.as_str(), days.degraded.as_str()),
+            ("M0 17h3", "M5.5 20v-9", "M9.5 20v-10")
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     shown::{self, Kind, Ticking},
 };
 use crate::{
-    domain::{status::Status, time::UnixMs},
+    domain::{status::Status, time::UnixMs, timeline::Buckets},
     web::{
         chart::{Days, Spark},
         figures::Share,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 /// The table of services and what chooses among them.
 #[derive(Serialize)]
@@ -52,6 +52,9 @@ struct Section {
     /// The address at which it is opened or folded; `None` where it cannot be folded: something in it is not up.
     fold_url: Option<String>,
     folded: bool,
+    /// The worst of each of 90 days, of a folded one.
+    days: Option<Days>,
+    days_said: String,
     /// None of a folded one.
     pub(super) rows: Vec<Row>,
 }
@@ -168,6 +171,8 @@ pub(super) fn list(view: &View, seen: &[Seen], query: &Query) -> List {
                 uptime: [0, 1, 2, 3].map(|i| cell(Share::together(all().map(|s| s.figures.shares[i])))),
                 fold_url: foldable.then(|| query.toggled(word, title)),
                 folded,
+                days: folded.then(|| Days::worst(all().map(|s| &s.figures.days))),
+                days_said: days_said(all().map(|s| &s.figures.days)),
                 rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(view, s)).collect() },
             };
             Some((worst, section))
@@ -233,8 +238,6 @@ fn row(view: &View, seen: &Seen) -> Row {
     let now = view.at;
     let service = &seen.now.service;
     let since = seen.now.status_since(now);
-    let bad_days = seen.figures.days.iter().filter(|(_, tally)| tally.failures > 0).count();
-    let watched = seen.figures.days.iter().filter(|(_, tally)| tally.spoken_ms() > 0).count();
     Row {
         kind: Kind::of(seen.status),
         word: shown::status_word(seen.status),
@@ -248,8 +251,18 @@ fn row(view: &View, seen: &Seen) -> Row {
         uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
         days: Days::new(&seen.figures.days),
         days_url: view.service_url(&service.name, "window=90d"),
-        days_said: format!("{}: something failed on {bad_days} of {watched} days", service.name),
+        days_said: format!("{}: {}", service.name, days_said(std::iter::once(&seen.figures.days))),
     }
+}
+
+/// On how many days something failed of those on which something was watched.
+fn days_said<'a>(all: impl Iterator<Item = &'a Buckets>) -> String {
+    let mut days: BTreeMap<UnixMs, bool> = BTreeMap::new();
+    for (day, tally) in all.flat_map(Buckets::iter).filter(|(_, tally)| tally.spoken_ms() > 0) {
+        *days.entry(day.from()).or_default() |= tally.failures > 0;
+    }
+    let bad = days.values().filter(|failed| **failed).count();
+    format!("something failed on {bad} of {} days", days.len())
 }
 
 fn cell(share: Share) -> Cell {
