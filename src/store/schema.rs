@@ -42,10 +42,15 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
         .truncate(false)
         .open(&lock_path)
         .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", lock_path.display())))?;
-    if !take(&file) {
+    if !take(&file, Duration::from_millis(200)) {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
-        return Err(StoreError::Held { path: path.to_owned(), pid: holder.trim().to_owned() });
+        let pid = holder.trim().to_owned();
+        // Where it was we who had it, it is such a command, on a machine that has much else to do.
+        let own = pid == std::process::id().to_string();
+        if !(own && take(&file, Duration::from_secs(3))) {
+            return Err(StoreError::Held { path: path.to_owned(), pid });
+        }
     }
     // The holder's id is for the message above only: a failure to write it harms nothing.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
@@ -54,10 +59,11 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
 
 /// Takes the lock. A process that has let go of it may have begun a command in that very moment, which has it for as long
 /// as it takes to become that command: so it is asked for more than once.
-fn take(file: &File) -> bool {
-    (0..10).any(|attempt| {
+fn take(file: &File, patience: Duration) -> bool {
+    let pause = Duration::from_millis(20);
+    (0..patience.as_millis() / pause.as_millis()).any(|attempt| {
         if attempt > 0 {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(pause);
         }
         rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
     })
