@@ -2,7 +2,10 @@
 //! `tests/data/migrations/`, and none of them may be lost on the way to the newest schema.
 
 use super::open;
-use healthcheck_dashboard::store::Reader;
+use healthcheck_dashboard::{
+    domain::{time::UnixMs, window::Window},
+    store::Reader,
+};
 use rusqlite::{Connection, types::Value};
 use std::{
     collections::BTreeMap,
@@ -86,6 +89,14 @@ async fn a_history_of_any_older_version_is_brought_up_to_date_with_all_its_rows(
             let left = after.get(table).copied().unwrap_or_else(|| panic!("{table} has gone since version {version}"));
             assert!(left >= *count, "{table} had {count} rows in version {version} and has {left}");
         }
+        // A sealed day can still be read.
+        let reader = Reader::open(&path).unwrap();
+        let web = reader.service("web").unwrap().unwrap();
+        let window = Window::new(UnixMs::MIN, UnixMs::MAX).unwrap();
+        let read = reader.checks(web.id, window, None, None, 1_000).unwrap().len() as i64;
+        let results = "SELECT (SELECT count(*) FROM check_result WHERE service_id = ?1)
+                         + (SELECT coalesce(sum(results), 0) FROM sealed_day WHERE service_id = ?1)";
+        assert_eq!(read, conn.query_row(results, [web.id.0], |row| row.get::<_, i64>(0)).unwrap());
         // What is there reads through the view for people, whatever the version it was written by.
         let mut statement = conn.prepare("SELECT * FROM history").unwrap();
         let columns = statement.column_count();

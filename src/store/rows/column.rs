@@ -4,7 +4,11 @@
 //! way is kept that way.
 
 use crate::{
-    domain::leb128::{folded, put, take, unfolded},
+    board::ServiceId,
+    domain::{
+        leb128::{folded, put, take, unfolded},
+        time::UnixMs,
+    },
     store::schema,
 };
 use pco::{ChunkConfig, standalone};
@@ -18,10 +22,15 @@ const PACKED: u8 = 2;
 const SHORT: usize = 48;
 
 /// Whose column it is: a column in the place of another one is as bad as a damaged one.
-pub(super) type Owner = [i64; 4];
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    pub(super) service: ServiceId,
+    pub(super) day: UnixMs,
+    pub(super) name: &'a str,
+}
 
 /// The bytes of a column; `None` when all of it is missing.
-pub(super) fn encode(values: &[Option<i64>], owner: Owner) -> Option<Vec<u8>> {
+pub(super) fn encode(values: &[Option<i64>], owner: Owner<'_>) -> Option<Vec<u8>> {
     values.iter().any(Option::is_some).then(|| {
         let bytes = shorter(values);
         let mut whole = checksum(&bytes, owner).to_vec();
@@ -42,13 +51,14 @@ fn shorter(values: &[Option<i64>]) -> Vec<u8> {
 }
 
 /// The numbers of a column of so many rows; `None` when these bytes are something else, or are not whole.
-pub(super) fn decode(bytes: &[u8], count: usize, owner: Owner) -> Option<Vec<Option<i64>>> {
+pub(super) fn decode(bytes: &[u8], count: usize, owner: Owner<'_>) -> Option<Vec<Option<i64>>> {
     let (sum, bytes) = bytes.split_first_chunk()?;
     (*sum == checksum(bytes, owner)).then(|| numbers(bytes, count)).flatten()
 }
 
-fn checksum(bytes: &[u8], owner: Owner) -> [u8; 4] {
-    let owner = owner.into_iter().flat_map(i64::to_le_bytes);
+fn checksum(bytes: &[u8], owner: Owner<'_>) -> [u8; 4] {
+    let Owner { service, day, name } = owner;
+    let owner = [service.0, day.0].into_iter().flat_map(i64::to_le_bytes).chain(name.bytes());
     (schema::checksum(owner.chain(bytes.iter().copied())) as u32).to_le_bytes()
 }
 
@@ -134,7 +144,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const OWNER: Owner = [1, 2, 3, 4];
+    const OWNER: Owner<'_> = Owner { service: ServiceId(1), day: UnixMs(0), name: "latency_us" };
 
     fn values() -> impl Strategy<Value = Vec<Option<i64>>> {
         let number = prop_oneof![Just(200_i64), 0..4_i64, 15_000..30_000_i64, any::<i64>()];
@@ -148,7 +158,7 @@ mod tests {
         fn a_column_reads_back(values in values()) {
             match encode(&values, OWNER) {
                 Some(bytes) => {
-                    prop_assert_eq!(decode(&bytes, values.len(), [1, 2, 3, 5]), None, "that of another one");
+                    prop_assert_eq!(decode(&bytes, values.len(), Owner { name: "dns_us", ..OWNER }), None, "that of another one");
                     prop_assert_eq!(decode(&bytes, values.len(), OWNER), Some(values));
                 }
                 None => prop_assert!(values.iter().all(Option::is_none)),

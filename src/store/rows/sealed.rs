@@ -4,7 +4,8 @@
 //! service. How days become sealed, and rows again: [`super::sealing`].
 
 use super::{
-    Need, Row, Walk, column,
+    Need, Row, Walk,
+    column::{self, Owner},
     settled::{self, needed},
 };
 use crate::{
@@ -65,11 +66,6 @@ impl Place {
     /// The first moment after it.
     pub(super) fn end(&self) -> UnixMs {
         self.day.plus(DAY_MS)
-    }
-
-    /// Of its columns, each by its place in [`needed`].
-    pub(super) fn owner(&self, column: usize) -> column::Owner {
-        [self.service.0, self.day.0, self.results as i64, column as i64]
     }
 
     pub(super) fn unreadable(&self, conn: &Connection) -> StoreError {
@@ -193,16 +189,15 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 
 /// The rows of a sealed day, with the columns that are needed.
 pub(super) fn read(conn: &Connection, place: Place, need: Need) -> Result<Vec<Row>> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {} FROM sealed_day WHERE id = ?1", needed(need)))?;
-    let columns = statement.column_count();
+    let names = needed(need);
+    let mut statement = conn.prepare_cached(&format!("SELECT {names} FROM sealed_day WHERE id = ?1"))?;
     let mut found = statement.query([place.id])?;
     let Some(found) = found.next()? else { return Err(place.unreadable(conn)) };
-    let mut numbers = Vec::with_capacity(columns);
-    for index in 0..columns {
+    let mut numbers = Vec::new();
+    for (index, name) in names.split(", ").enumerate() {
+        let owner = Owner { service: place.service, day: place.day, name };
         numbers.push(match found.get_ref(index)?.as_blob_or_null().map_err(|_| place.unreadable(conn))? {
-            Some(bytes) => {
-                column::decode(bytes, place.results, place.owner(index)).ok_or_else(|| place.unreadable(conn))?
-            }
+            Some(bytes) => column::decode(bytes, place.results, owner).ok_or_else(|| place.unreadable(conn))?,
             None => Vec::new(),
         });
     }

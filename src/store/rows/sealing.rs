@@ -1,7 +1,8 @@
 //! How days become [`sealed`], and rows again.
 
 use super::{
-    Need, Outcomes, Row, Stock, Walk, column,
+    Need, Outcomes, Row, Stock, Walk,
+    column::{self, Owner},
     sealed::{self, Direction, IS_DAY, MOST, PLACE, Place},
     settled::{self, columns},
 };
@@ -48,15 +49,14 @@ pub(in crate::store) fn seal(conn: &Connection, service: ServiceId, day: UnixMs)
     Ok(rows.len())
 }
 
-/// The place in [`super::settled::needed`] of each column in the order of `columns!`, but for the first, whose they are.
-const PLACES: [i64; 11] = [0, 1, 7, 2, 8, 3, 4, 5, 6, 9, 10];
-
 /// The columns of rows, but for whose they are.
 fn encoded(service: ServiceId, day: UnixMs, rows: &[Row]) -> Vec<Option<Vec<u8>>> {
     let values: Vec<_> = rows.iter().map(|row| row.values(service)).collect();
-    let column = |index: usize| values.iter().map(|row| row[index + 1]).collect::<Vec<_>>();
-    let owner = |index: usize| [service.0, day.0, rows.len() as i64, PLACES[index]];
-    (0..PLACES.len()).map(|index| column::encode(&column(index), owner(index))).collect()
+    let one = |(index, name): (usize, &str)| {
+        let column: Vec<_> = values.iter().map(|row| row[index]).collect();
+        column::encode(&column, Owner { service, day, name })
+    };
+    columns!().split(", ").enumerate().skip(1).map(one).collect()
 }
 
 fn outcomes(rows: &[Row]) -> u8 {
