@@ -1,6 +1,6 @@
 //! Histories that leave and arrive: random lives, exported, imported, merged.
 
-use crate::support::history::{seal, sealed_days, unseal, watched};
+use crate::support::history::{export, import, seal, sealed_days, unseal, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -9,13 +9,9 @@ use healthcheck_dashboard::{
         maintenance::Overlay,
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
-        window::Window,
     },
-    store::{Keep, Merge, OutageFilter, OutageKind, Reader, Record, Store},
-    web::{
-        arrival,
-        document::{self, Format, Order},
-    },
+    store::{Keep, OutageFilter, OutageKind, Record, Store},
+    web::document::Format,
 };
 use proptest::prelude::*;
 use rusqlite::{Connection, types::Value};
@@ -172,25 +168,6 @@ fn end() -> UnixMs {
     begin().plus(400 * DAY_MS)
 }
 
-fn export(path: &Path, format: Format) -> String {
-    let reader = Reader::open(path).unwrap();
-    let services = reader.services().unwrap();
-    let window = Window::new(UnixMs::MIN, end()).unwrap();
-    let order = Order { format, window, services, now: end() };
-    let mut bytes = Vec::new();
-    document::write(&reader, &order, &mut bytes, |_| ()).unwrap();
-    String::from_utf8(bytes).unwrap()
-}
-
-fn import(path: &Path, documents: &[&str]) {
-    let mut merge = Merge::open(path).unwrap();
-    for document in documents {
-        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
-        merge.end(|_| ()).unwrap();
-    }
-    merge.commit().unwrap();
-}
-
 /// Everything that is stored, in a form that does not depend on internal numbers.
 fn everything(path: &Path) -> Vec<String> {
     let conn = Connection::open(path).unwrap();
@@ -254,29 +231,29 @@ proptest! {
         let (here, there) = (folder.path().join("here.db"), folder.path().join("there.db"));
         block(live(&here, &life, begin()));
         for format in [Format::Ndjson, Format::Json] {
-            let left = export(&here, format);
+            let left = export(&here, format, end());
             let _ = std::fs::remove_file(&there);
             import(&there, &[&left]);
-            same_document(&left, &export(&there, format))?;
+            same_document(&left, &export(&there, format, end()))?;
         }
         // Not only what is shown of it: the sums, too, and every change of cause.
         if !life.retires {
             same("arrived", &everything(&here), &everything(&there))?;
         }
         // Sealed days leave and arrive like others, and stay sealed where what arrives is here already.
-        let left = export(&here, Format::Ndjson);
+        let left = export(&here, Format::Ndjson, end());
         let sealed = seal(&here);
-        same_document(&left, &export(&here, Format::Ndjson))?;
+        same_document(&left, &export(&here, Format::Ndjson, end()))?;
         std::fs::remove_file(&there).unwrap();
-        import(&there, &[&export(&here, Format::Ndjson)]);
-        same_document(&left, &export(&there, Format::Ndjson))?;
+        import(&there, &[&export(&here, Format::Ndjson, end())]);
+        same_document(&left, &export(&there, Format::Ndjson, end()))?;
         import(&here, &[&left]);
-        same_document(&left, &export(&here, Format::Ndjson))?;
+        same_document(&left, &export(&here, Format::Ndjson, end()))?;
         prop_assert_eq!(sealed_days(&here), sealed);
         // What is here already changes nothing.
-        let (before, left) = (everything(&here), export(&here, Format::Json));
+        let (before, left) = (everything(&here), export(&here, Format::Json, end()));
         import(&here, &[&left]);
-        same_document(&left, &export(&here, Format::Json))?;
+        same_document(&left, &export(&here, Format::Json, end()))?;
         if !life.retires {
             same("into itself", &before, &everything(&here))?;
         }
@@ -301,14 +278,14 @@ proptest! {
         if !a.exists() {
             drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(begin())).unwrap() }));
         }
-        let (of_a, of_b) = (export(&a, Format::Ndjson), export(&b, Format::Ndjson));
+        let (of_a, of_b) = (export(&a, Format::Ndjson, end()), export(&b, Format::Ndjson, end()));
         if sealed {
             seal(&a);
         }
         import(&a, &[&of_b]);
         import(&b, &[&of_a]);
-        let merged = export(&a, Format::Ndjson);
-        same_document(&merged, &export(&b, Format::Ndjson))?;
+        let merged = export(&a, Format::Ndjson, end());
+        same_document(&merged, &export(&b, Format::Ndjson, end()))?;
         if sealed {
             unseal(&a);
         }
@@ -320,14 +297,14 @@ proptest! {
         // Again, and all at once into nothing.
         let before = everything(&a);
         import(&a, &[&of_b, &of_a]);
-        same_document(&merged, &export(&a, Format::Ndjson))?;
+        same_document(&merged, &export(&a, Format::Ndjson, end()))?;
         if !retired {
             same("twice", &before, &everything(&a))?;
         }
         let (c, d) = (file("c.db"), file("d.db"));
         import(&c, &[&of_a, &of_b]);
         import(&d, &[&of_b, &of_a]);
-        same_document(&merged, &export(&c, Format::Ndjson))?;
-        same_document(&merged, &export(&d, Format::Ndjson))?;
+        same_document(&merged, &export(&c, Format::Ndjson, end()))?;
+        same_document(&merged, &export(&d, Format::Ndjson, end()))?;
     }
 }

@@ -1,16 +1,12 @@
 //! Notes of incidents: who may write them, where they are shown, and what they outlive.
 
-use crate::support::history::{Answer, History, ask, result, service};
+use crate::support::history::{Answer, History, ask, export, import, result, service};
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     config::Published,
     domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
     store::{IncidentNote, Merge, Reader, Source, Upkeep},
-    web::{
-        arrival,
-        document::{self, Format, Order},
-        site::Site,
-    },
+    web::{arrival, document::Format, site::Site},
 };
 use serde_json::json;
 use std::{path::Path, sync::Arc};
@@ -324,24 +320,6 @@ fn always() -> Window {
     Window::new(UnixMs::MIN, s(1_000_000)).unwrap()
 }
 
-fn export(path: &Path) -> String {
-    let reader = Reader::open(path).unwrap();
-    let services = reader.services().unwrap();
-    let order = Order { format: Format::Ndjson, window: always(), services, now: s(1_000_000) };
-    let mut bytes = Vec::new();
-    document::write(&reader, &order, &mut bytes, |_| ()).unwrap();
-    String::from_utf8(bytes).unwrap()
-}
-
-fn import(path: &Path, documents: &[&str]) {
-    let mut merge = Merge::open(path).unwrap();
-    for document in documents {
-        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
-        merge.end(|_| ()).unwrap();
-    }
-    merge.commit().unwrap();
-}
-
 fn notes(path: &Path) -> Vec<(i64, Option<String>, UnixMs)> {
     let reader = Reader::open(path).unwrap();
     let id = reader.service("web").unwrap().unwrap().id;
@@ -356,20 +334,20 @@ async fn of_two_notes_of_one_incident_the_later_one_stays_whichever_history_came
     write(&site, 1, "early").await.ok();
     write(&site, 2, "removed later").await.ok();
     let folder = tempfile::tempdir().unwrap();
-    let (early, late) = (export(&history.path()), {
+    let (early, late) = (export(&history.path(), Format::Ndjson, s(1_000_000)), {
         history.at(s(900));
         write(&site, 1, "late").await.ok();
         write(&site, 2, "").await.ok();
-        export(&history.path())
+        export(&history.path(), Format::Ndjson, s(1_000_000))
     });
     let mut results = Vec::new();
     for (name, order) in [("a", [&early, &late]), ("b", [&late, &early])] {
         let path = folder.path().join(name);
         import(&path, &[order[0], order[1]]);
         results.push(notes(&path));
-        let before = export(&path);
+        let before = export(&path, Format::Ndjson, s(1_000_000));
         import(&path, &[&early, &late]);
-        assert_eq!(export(&path), before, "twice is as good as once");
+        assert_eq!(export(&path, Format::Ndjson, s(1_000_000)), before, "twice is as good as once");
     }
     assert_eq!(results[0], results[1]);
     assert_eq!(results[0][0].1.as_deref(), Some("late"));
@@ -387,7 +365,7 @@ async fn of_two_notes_of_one_incident_the_later_one_stays_whichever_history_came
 async fn a_note_stays_with_its_incident_when_that_gets_another_number() {
     let history = two_incidents().await;
     write(&open_door(&history), 1, "about the first").await.ok();
-    let left = export(&history.path());
+    let left = export(&history.path(), Format::Ndjson, s(1_000_000));
     // There, other incidents have these numbers.
     let mut there = History::new(BEGIN, vec![service("other")]);
     there.checks("other", s(0), "..xxx...xxx..");
@@ -403,7 +381,7 @@ async fn a_note_stays_with_its_incident_when_that_gets_another_number() {
 async fn a_broken_note_in_an_export_is_refused_with_its_line() {
     let history = two_incidents().await;
     write(&open_door(&history), 1, "fine").await.ok();
-    let left = export(&history.path());
+    let left = export(&history.path(), Format::Ndjson, s(1_000_000));
     let folder = tempfile::tempdir().unwrap();
     for (from, to, said) in [
         (

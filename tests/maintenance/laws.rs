@@ -2,7 +2,7 @@
 //! monitor is off), and others that are marked afterwards and partly taken back. What the store answers is compared with a
 //! naive walk over the rows and the windows.
 
-use crate::support::history::{self, KEEP, bare_result, record};
+use crate::support::history::{self, KEEP, bare_result, export, import, record};
 use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     clock::Clock,
@@ -16,13 +16,9 @@ use healthcheck_dashboard::{
         window::Window,
     },
     store::{
-        Configured, Examiner, Maintenance, Mark, Marking, Merge, OutageFilter, OutageKind, Rules, Source, Store,
-        Watched,
+        Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Rules, Source, Store, Watched,
     },
-    web::{
-        arrival,
-        document::{self, Format, Order},
-    },
+    web::document::Format,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -395,34 +391,16 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
             );
         }
     }
-    let whole = export(path, now);
+    let whole = export(path, Format::Ndjson, now);
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other.db");
     import(&other, &[&whole]);
-    prop_assert_eq!(&whole, &export(&other, now));
+    prop_assert_eq!(&whole, &export(&other, Format::Ndjson, now));
     prop_assert_eq!(differences(&other), []);
     // What it knows already changes nothing.
     import(&other, &[&whole]);
-    prop_assert_eq!(&whole, &export(&other, now));
+    prop_assert_eq!(&whole, &export(&other, Format::Ndjson, now));
     Ok(())
-}
-
-fn export(path: &Path, now: UnixMs) -> String {
-    let reader = Reader::open(path).unwrap();
-    let services = reader.services().unwrap();
-    let window = Window::new(UnixMs::MIN, now.plus(400 * DAY_MS)).unwrap();
-    let mut bytes = Vec::new();
-    document::write(&reader, &Order { format: Format::Ndjson, window, services, now }, &mut bytes, |_| ()).unwrap();
-    String::from_utf8(bytes).unwrap()
-}
-
-fn import(path: &Path, documents: &[&str]) {
-    let mut merge = Merge::open(path).unwrap();
-    for document in documents {
-        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
-        merge.end(|_| ()).unwrap();
-    }
-    merge.commit().unwrap();
 }
 
 use healthcheck_dashboard::store::{Reader, StoredService};

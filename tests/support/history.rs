@@ -16,8 +16,13 @@ use healthcheck_dashboard::{
         window::Window,
     },
     scheduler::Pulse,
-    store::{Configured, Keep, Position, Record, Retiring, Store, Upkeep, Watched},
-    web::{self, figures::FigureCache, site::Site},
+    store::{Configured, Keep, Merge, Position, Reader, Record, Retiring, Store, Upkeep, Watched},
+    web::{
+        self, arrival,
+        document::{self, Format, Order},
+        figures::FigureCache,
+        site::Site,
+    },
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -100,6 +105,26 @@ pub(crate) fn bare_result(at: UnixMs, outcome: Outcome, latency_us: u32) -> Chec
 /// What the writer is told of a check result that left nothing else.
 pub(crate) fn record(service: ServiceId, result: CheckResult, changes: Changes, confirmed: Confirmed) -> Record {
     Record { service, result, excerpt: None, certificate_expires_at: None, changes, confirmed }
+}
+
+/// All of a history, as it was known at `now`.
+pub(crate) fn export(path: &Path, format: Format, now: UnixMs) -> String {
+    let reader = Reader::open(path).unwrap();
+    let services = reader.services().unwrap();
+    let window = Window::new(UnixMs::MIN, now.plus(400 * DAY_MS)).unwrap();
+    let mut bytes = Vec::new();
+    document::write(&reader, &Order { format, window, services, now }, &mut bytes, |_| ()).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Takes exports in, one after the other, all or none.
+pub(crate) fn import(path: &Path, documents: &[&str]) {
+    let mut merge = Merge::open(path).unwrap();
+    for document in documents {
+        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
+        merge.end(|_| ()).unwrap();
+    }
+    merge.commit().unwrap();
 }
 
 /// Seals every day of a history that can be; how many are sealed then.
