@@ -59,10 +59,17 @@ pub(crate) fn percent(value: Option<f64>, places: usize) -> String {
     }
 }
 
-/// A response time in microseconds: "0.8 ms", "31 ms", "1 212 ms".
+/// A response time in microseconds: "38 µs", "0.8 ms", "31 ms", "1 212 ms".
 pub(crate) fn response_time(us: f64) -> String {
     let ms = us / 1000.0;
-    if ms < 9.95 { format!("{ms:.1}{NBSP}ms") } else { format!("{}{NBSP}ms", count(ms.round() as u64)) }
+    if us < 99.5 {
+        // "0.0 ms" would read as if nothing had been measured.
+        format!("{us:.0}{NBSP}µs")
+    } else if ms < 9.95 {
+        format!("{ms:.1}{NBSP}ms")
+    } else {
+        format!("{}{NBSP}ms", count(ms.round() as u64))
+    }
 }
 
 /// A response time on an axis: "100 ms", "1 s".
@@ -169,6 +176,8 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(plain(response_time(1_212_400.0)), "1 212 ms");
         assert_eq!(plain(response_time(840.0)), "0.8 ms");
+        assert_eq!(plain(response_time(99.6)), "0.1 ms");
+        assert_eq!(plain(response_time(38.4)), "38 µs");
     }
 
     #[test]
