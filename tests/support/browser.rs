@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use std::{
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -27,6 +28,8 @@ pub(crate) struct Browser {
     screen: Screen,
     address: String,
     chromedriver: Child,
+    /// Open as long as the driver is, which might have something to say.
+    _said: BufReader<ChildStdout>,
     _profile: TempDir,
 }
 
@@ -43,17 +46,15 @@ impl Browser {
         // The driver's client wants one although it speaks plain HTTP. It fails where another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().unwrap();
-        let port = {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        };
-        let chromedriver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
+        // It takes a free port of its own: one that was found free here might be taken before it is there.
+        let mut chromedriver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is missing: tests/run installs it");
-        let address = format!("http://127.0.0.1:{port}");
+        let mut said = BufReader::new(chromedriver.stdout.take().unwrap());
+        let address = format!("http://127.0.0.1:{}", port_of(&mut said));
         let mut caps = DesiredCapabilities::chrome();
         for arg in [
             "--headless=new",
@@ -84,18 +85,16 @@ impl Browser {
             caps.add_experimental_option("prefs", prefs).unwrap();
         }
         caps.set("goog:loggingPrefs", json!({"browser": "ALL"})).unwrap();
+        // On a machine that is busy with other tests a browser may not be there in the time that its driver gives it.
         let mut driver = Err(String::new());
-        for _ in 0..300 {
-            driver = WebDriver::new(&address, caps.clone()).await.map_err(|e| e.to_string());
-            match &driver {
-                Err(error) if error.contains("onnect") || error.contains("error sending") => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                _ => break,
+        for _ in 0..3 {
+            driver = WebDriver::new(&address, caps.clone()).await.map_err(|error| error.to_string());
+            if driver.is_ok() {
+                break;
             }
         }
         let driver = driver.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let browser = Browser { driver, screen, address, chromedriver, _profile: profile };
+        let browser = Browser { driver, screen, address, chromedriver, _said: said, _profile: profile };
         if screen.dark {
             let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
             browser.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
@@ -179,6 +178,33 @@ impl Browser {
         panic!("{by:?} cannot be clicked: {last}");
     }
 
+    /// Waits until a text has become another one, half a minute at most.
+    pub(crate) async fn until_other(&self, css: &str, than: &str) {
+        for _ in 0..300 {
+            if let Ok(element) = self.driver.find(By::Css(css)).await
+                && let Ok(text) = element.text().await
+                && plain(&text) != than
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} still says “{than}”");
+    }
+
+    /// Waits until so many things match, half a minute at most.
+    pub(crate) async fn until_count(&self, css: &str, wanted: usize) {
+        let mut last = 0;
+        for _ in 0..300 {
+            last = self.driver.find_all(By::Css(css)).await.map_or(last, |found| found.len());
+            if last == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{last} × {css} instead of {wanted} on {}", self.driver.current_url().await.unwrap());
+    }
+
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
@@ -256,6 +282,17 @@ impl Browser {
     pub(crate) async fn close(self) {
         let _ = self.driver.clone().quit().await;
     }
+}
+
+/// The port that a driver says it listens at.
+fn port_of(driver: &mut impl BufRead) -> u16 {
+    let mut all = String::new();
+    while driver.read_line(&mut all).unwrap() > 0 {
+        if let Some((_, port)) = all.trim_end().rsplit_once("started successfully on port ") {
+            return port.trim_end_matches('.').parse().unwrap();
+        }
+    }
+    panic!("chromedriver did not start: {all}");
 }
 
 /// A text with ordinary spaces.
