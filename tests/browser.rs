@@ -1,5 +1,6 @@
 //! The dashboard in a real browser.
 
+mod screens;
 mod travel;
 
 use crate::support::{

@@ -1,0 +1,42 @@
+//! What a page makes of its screen: a phone, a large monitor, a wall.
+
+use super::demonstration;
+use crate::support::browser::{Browser, DESK, Screen};
+
+const FULL_HD: Screen = Screen { width: 1920, height: 1080, ..DESK };
+const WQHD: Screen = Screen { width: 2560, height: 1440, ..DESK };
+const UHD: Screen = Screen { width: 3840, height: 2160, ..DESK };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_screen_is_used_from_side_to_side() {
+    let running = demonstration().await;
+    for screen in [FULL_HD, WQHD, UHD] {
+        let browser = Browser::open(screen).await;
+        for (name, path) in [
+            ("now", "/dashboard"),
+            ("service", "/dashboard/services/api?window=7d"),
+            ("incident", "/dashboard/incidents/1"),
+            ("log", "/dashboard/incidents"),
+            ("review", "/dashboard/review"),
+        ] {
+            browser.go(&running.page(path)).await;
+            let here = format!("{path} at {} pixels", screen.width);
+            assert_eq!(browser.overflow().await, 0, "{here}");
+            let share = "return document.querySelector('main .bar').getBoundingClientRect().width / innerWidth";
+            let share = browser.run(share).await.as_f64().unwrap();
+            assert!(share > 0.8, "{here}: {share}");
+            browser.picture(&format!("{name}-{}", screen.width)).await;
+        }
+        // Pages that grow still know where the pointer is.
+        browser.go(&running.page("/dashboard/services/api?window=7d")).await;
+        browser.until_true("return document.querySelector('svg[data-chart]').getAttribute('role') === 'slider'").await;
+        let (x, y) = super::middle(&browser, "svg[data-chart=history]").await;
+        browser.driver.action_chain().move_to(x, y).perform().await.unwrap();
+        browser.until("[data-readout]", "p50").await;
+        let cursor = "return document.querySelector('[data-cursor]').getBoundingClientRect().x";
+        let cursor = browser.run(cursor).await.as_f64().unwrap();
+        assert!((cursor - x as f64).abs() < 12.0, "at {} pixels: {cursor} is not {x}", screen.width);
+        browser.close().await;
+    }
+    running.app.stop().await;
+}
