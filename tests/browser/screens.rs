@@ -1,7 +1,10 @@
 //! What a page makes of its screen: a phone, a large monitor, a wall.
 
-use super::demonstration;
-use crate::support::browser::{Browser, DESK, Screen};
+use super::{FAST, demonstration, watching};
+use crate::support::{
+    browser::{Browser, DESK, PHONE, Screen},
+    target::Does,
+};
 
 const FULL_HD: Screen = Screen { width: 1920, height: 1080, ..DESK };
 const WQHD: Screen = Screen { width: 2560, height: 1440, ..DESK };
@@ -36,6 +39,33 @@ async fn a_large_screen_is_used_from_side_to_side() {
         let cursor = "return document.querySelector('[data-cursor]').getBoundingClientRect().x";
         let cursor = browser.run(cursor).await.as_f64().unwrap();
         assert!((cursor - x as f64).abs() < 12.0, "at {} pixels: {cursor} is not {x}", screen.width);
+        browser.close().await;
+    }
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_moves_while_a_page_loads_with_and_without_the_stream_of_events() {
+    let (running, target) = watching(&format!(
+        "{FAST}\n[[checks.endpoints]]\nname = \"web\"\nurl = \"http://TARGET/web\"\n\
+         [[checks.endpoints]]\nname = \"api\"\nurl = \"http://TARGET/api\""
+    ))
+    .await;
+    target.set("/web", Does::Answer(200));
+    target.set("/api", Does::Answer(503));
+    for (screen, streams) in [(PHONE, true), (PHONE, false), (DESK, true), (DESK, false)] {
+        let browser = Browser::open(screen).await;
+        browser.go(&running.page("/dashboard")).await;
+        browser.until("h1", "api has been down for").await;
+        let incident = running.get("/api/v1/incidents").await["items"][0].clone();
+        let then = format!("/dashboard?at={}", incident["confirmed_at"].as_str().unwrap());
+        // So that a page is seen before its script has come.
+        browser.on_a_slow_line(if streams { &[] } else { &["*/api/v1/events*"] }).await;
+        for path in ["/dashboard", &then, "/dashboard/services/api", "/dashboard/incidents/1", "/dashboard/wall"] {
+            browser.go(&running.page(path)).await;
+            let moved = browser.moved().await;
+            assert!(moved < 0.01, "{path} at {} pixels, stream {streams}: {moved}", screen.width);
+        }
         browser.close().await;
     }
     running.app.stop().await;

@@ -260,6 +260,26 @@ impl Browser {
         wider.as_i64().unwrap()
     }
 
+    /// Has everything come as slowly as over a bad telephone line, and some addresses not at all.
+    pub(crate) async fn on_a_slow_line(&self, blocked: &[&str]) {
+        let line = json!({"offline": false, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 90_000});
+        self.devtools("Network.enable", json!({})).await;
+        self.devtools("Network.emulateNetworkConditions", line).await;
+        self.devtools("Network.setCacheDisabled", json!({"cacheDisabled": true})).await;
+        self.devtools("Network.setBlockedURLs", json!({ "urls": blocked })).await;
+    }
+
+    /// How much of what is seen has moved how far since the page was asked for, as browsers measure it.
+    pub(crate) async fn moved(&self) -> f64 {
+        let script = "const done = arguments[arguments.length - 1];
+            let sum = 0;
+            new PerformanceObserver(list => { for (const shift of list.getEntries()) sum += shift.value; })
+                .observe({ type: 'layout-shift', buffered: true });
+            setTimeout(() => done(sum), 1000);";
+        let sum = self.driver.execute_async(script, vec![]).await.unwrap();
+        sum.json().as_f64().unwrap()
+    }
+
     /// Gives the page a window of a size in pixels.
     async fn measured(&self, width: u32, height: u32) {
         let mobile = width < 500;
