@@ -10,6 +10,54 @@ const FULL_HD: Screen = Screen { width: 1920, height: 1080, ..DESK };
 const WQHD: Screen = Screen { width: 2560, height: 1440, ..DESK };
 const UHD: Screen = Screen { width: 3840, height: 2160, ..DESK };
 
+/// How far the page reaches below and beside the window, which tiles have words outside of them, and how much of the room
+/// for tiles has one.
+const WALL: &str = "
+    const page = document.documentElement, list = document.querySelector('.tiles');
+    const area = (part) => { const box = part.getBoundingClientRect(); return box.width * box.height; };
+    const outside = [...list.children].filter(tile => {
+        const box = tile.getBoundingClientRect();
+        const parts = [...tile.children].filter(part => !part.matches('.vh')).map(part => part.getBoundingClientRect());
+        return parts.some(part => part.height && (part.bottom > box.bottom + 1 || part.right > box.right + 1));
+    });
+    return {
+        scroll: [page.scrollWidth - page.clientWidth, page.scrollHeight - page.clientHeight],
+        outside: outside.map(tile => tile.innerText),
+        used: [...list.children].map(area).reduce((a, b) => a + b) / area(list),
+    };";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wall_shows_every_service_on_one_screen_and_leaves_no_hole() {
+    for count in [1, 4, 11, 61] {
+        // The last one is down.
+        let one = |i: usize| {
+            let fate = if i == count && count > 1 { "false" } else { "true" };
+            format!("{{ name = \"service-number-{i}\", command = \"{fate}\", interval_secs = 30 }}")
+        };
+        let endpoints: Vec<String> = (1..=count).map(one).collect();
+        let (running, _target) = watching(&format!(
+            "[checks]\ntimeout_secs = 5\nretry_interval_secs = 0.2\nendpoints = [{}]",
+            endpoints.join(", ")
+        ))
+        .await;
+        for screen in [FULL_HD, UHD] {
+            let browser = Browser::open(screen).await;
+            browser.go(&running.page("/dashboard/wall")).await;
+            browser.until("h1", if count > 1 { "has been down for" } else { "is up" }).await;
+            browser.until_true("return !document.querySelector('.tiles .pending')").await;
+            let said = browser.run(WALL).await;
+            let here = format!("{count} services at {} pixels: {said}", screen.width);
+            assert_eq!(browser.count(".tiles li").await, count, "{here}");
+            assert_eq!(said["scroll"], serde_json::json!([0, 0]), "{here}");
+            assert_eq!(said["outside"], serde_json::json!([]), "{here}");
+            assert!(said["used"].as_f64().unwrap() > 0.84, "{here}");
+            browser.picture(&format!("wall-{count}-{}", screen.width)).await;
+            browser.close().await;
+        }
+        running.app.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_screen_is_used_from_side_to_side() {
     let running = demonstration().await;

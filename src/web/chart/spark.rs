@@ -11,6 +11,8 @@ const HEIGHT: f64 = 20.0;
 pub(crate) struct Spark {
     pub(crate) width: usize,
     pub(crate) line: String,
+    /// What is below the line.
+    pub(crate) area: String,
     pub(crate) down: String,
     /// The same in words.
     pub(crate) said: String,
@@ -44,12 +46,19 @@ impl Spark {
             pen_down = match p50 {
                 Some(p50) => {
                     let y = HEIGHT - 1.0 - (HEIGHT - 2.0) * (p50 - bottom) / (top - bottom).max(1.0);
+                    let x = i * 2;
+                    let ends = points.get(i + 1).is_none_or(|(next, _)| next.is_none());
                     // A point between two gaps is a short stroke of its own.
-                    let lone = !pen_down && points.get(i + 1).is_none_or(|(next, _)| next.is_none());
-                    let _ = match (pen_down, lone) {
-                        (true, _) => write!(spark.line, "L{} {y:.1}", i * 2),
-                        (false, true) => write!(spark.line, "M{} {y:.1}h1", i * 2),
-                        (false, false) => write!(spark.line, "M{} {y:.1}", i * 2),
+                    let _ = match (pen_down, ends) {
+                        (true, _) => write!(spark.line, "L{x} {y:.1}"),
+                        (false, true) => write!(spark.line, "M{x} {y:.1}h1"),
+                        (false, false) => write!(spark.line, "M{x} {y:.1}"),
+                    };
+                    let _ = match (pen_down, ends) {
+                        (true, true) => write!(spark.area, "L{x} {y:.1}V20z"),
+                        (true, false) => write!(spark.area, "L{x} {y:.1}"),
+                        (false, true) => Ok(()),
+                        (false, false) => write!(spark.area, "M{x} 20V{y:.1}"),
                     };
                     true
                 }
@@ -79,6 +88,8 @@ mod tests {
         }
         let spark = Spark::new(&buckets);
         assert_eq!(spark.line.matches('M').count(), 2);
+        assert_eq!(spark.area.matches('M').count(), 1, "nothing is below a single point: {}", spark.area);
+        assert_eq!(spark.area.matches("V20z").count(), 1);
         assert_eq!(spark.down, "M2 20v-20");
         assert_eq!(spark.width, 8);
         assert_eq!(spark.said, "1.0\u{a0}ms in 5 hours, something failed in 1 hour");

@@ -25,8 +25,10 @@ const WIDTH: f64 = 1840.0;
 const HEIGHT: f64 = 760.0;
 /// A tile whose words are as large as they can be is so many times wider than high.
 const WIDER: f64 = 1.9;
-/// There are classes for so many columns.
+/// There are classes for so many columns,
 const MOST_COLUMNS: usize = 30;
+/// and for tiles that are so many columns wide.
+const WIDEST: usize = 6;
 
 #[derive(Serialize)]
 struct Content {
@@ -44,9 +46,15 @@ struct Tile {
     name: String,
     /// Twice as wide and high as others: what is wrong.
     large: bool,
+    /// How many columns it is wide, where the last row has fewer tiles than columns.
+    wide: usize,
     since: Option<Ticking>,
-    sub: String,
-    uptime: Option<String>,
+    /// What is wrong, or what there is of a group.
+    why: String,
+    /// How long the latest answer took.
+    took: Option<String>,
+    /// Windows and the uptime in them.
+    uptime: Vec<(&'static str, String)>,
     spark: Option<Spark>,
 }
 
@@ -71,12 +79,8 @@ async fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, sup
         let by_name = || a.now.service.name.cmp(&b.now.service.name);
         a.status.rank().cmp(&b.status.rank()).then_with(by_name)
     });
-    let (well, mut bad): (Vec<Seen>, Vec<Seen>) =
+    let (well, bad): (Vec<Seen>, Vec<Seen>) =
         seen.into_iter().partition(|s| matches!(s.status, Status::Up | Status::Paused | Status::Maintenance));
-    // The sentence above says all of it.
-    if bad.len() == 1 && truth.subject.is_some() {
-        bad.clear();
-    }
     let many = well.len() + bad.len() > SINGLE;
     let large = bad.len() <= LARGE;
     let mut tiles: Vec<Tile> = bad.iter().map(|s| tile(s, large, now)).collect();
@@ -85,31 +89,42 @@ async fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, sup
     } else {
         tiles.extend(well.iter().map(|s| tile(s, false, now)));
     }
-    let columns = columns(tiles.iter().map(|tile| if tile.large { 4 } else { 1 }).sum());
-    Ok(Content { truth, tiles, columns, day: zone.long_day(now, now) })
+    let large = tiles.iter().filter(|tile| tile.large).count();
+    let grid = Grid::new(large, tiles.len() - large);
+    for (tile, wide) in tiles.iter_mut().rev().zip(grid.last_row()) {
+        tile.wide = wide;
+    }
+    Ok(Content { truth, tiles, columns: grid.columns, day: zone.long_day(now, now) })
 }
 
 fn tile(seen: &Seen, large: bool, now: UnixMs) -> Tile {
-    let reason = seen.now.outage.as_ref().map(|o| words::short_reason(&o.cause.reason, o.cause.http_status));
-    let last = seen.now.last.as_ref();
-    let took = || last.and_then(|l| l.latency_us).map(|us| words::response_time(f64::from(us))).unwrap_or_default();
+    let (last, outage) = (seen.now.last.as_ref(), seen.now.outage.as_ref());
     let well = matches!(seen.status, Status::Up);
+    let paused = matches!(seen.status, Status::Paused);
+    let windows: &[(&str, usize)] = if large { &[("24 h", 0), ("7 d", 1)] } else { &[("7 d", 1)] };
+    let share = |&(name, window): &(&'static str, usize)| {
+        seen.figures.shares[window].uptime.map(|share| (name, words::percent(Some(share), 3)))
+    };
+    let spark = Spark::new(&seen.figures.hours);
     Tile {
         kind: Kind::of(seen.status),
         word: shown::status_word(seen.status),
         name: seen.now.service.name.clone(),
         large,
+        wide: 1,
         since: seen.now.status_since(now).filter(|_| !well).map(|since| Ticking::new(since, now)),
-        sub: match seen.status {
-            Status::Down => reason.unwrap_or_default(),
+        why: match seen.status {
+            Status::Down => {
+                outage.map(|o| words::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()
+            }
             Status::Degraded => {
                 last.and_then(|l| l.reason.as_ref()).map(|r| words::clipped(&r.message, 60)).unwrap_or_default()
             }
-            Status::Paused => String::new(),
-            _ => took(),
+            _ => String::new(),
         },
-        uptime: seen.figures.shares[1].uptime.filter(|_| well).map(|share| words::percent(Some(share), 3)),
-        spark: well.then(|| Spark::new(&seen.figures.hours)),
+        took: last.and_then(|l| l.latency_us).filter(|_| !paused).map(|us| words::response_time(f64::from(us))),
+        uptime: if paused { Vec::new() } else { windows.iter().filter_map(share).collect() },
+        spark: (!paused && !spark.said.is_empty()).then_some(spark),
     }
 }
 
@@ -129,22 +144,70 @@ fn groups(well: &[Seen]) -> Vec<Tile> {
         word: "",
         name: (*name).to_owned(),
         large: false,
+        wide: 1,
         since: None,
-        sub: said(states),
-        uptime: None,
+        why: said(states),
+        took: None,
+        uptime: Vec::new(),
         spark: None,
     };
     counts.iter().map(tile).collect()
 }
 
-/// In how many columns so many tiles are largest, with as few places left empty as possible.
-fn columns(tiles: usize) -> usize {
-    let size = |columns: usize| {
-        let rows = tiles.div_ceil(columns).max(1);
-        let full = tiles as f64 / (columns * rows) as f64;
-        (WIDTH / columns as f64 / WIDER).min(HEIGHT / rows as f64) * full * full
-    };
-    (1..=MOST_COLUMNS).max_by(|a, b| size(*a).total_cmp(&size(*b))).unwrap_or(1)
+/// Places in rows and columns. Large tiles take two by two of them and come first; the others fill what is left.
+#[derive(Clone, Copy, Debug)]
+struct Grid {
+    columns: usize,
+    rows: usize,
+    /// How many tiles stand below the large ones and what is beside them.
+    below: usize,
+    /// Places that stay empty: beside large tiles, or in a last row that would have to be stretched too far.
+    empty: usize,
+    /// Places that have a tile.
+    taken: usize,
+}
+
+impl Grid {
+    /// In as many columns as make the tiles largest.
+    fn new(large: usize, small: usize) -> Grid {
+        let least = if large > 0 { 2 } else { 1 };
+        let all = (least..=MOST_COLUMNS).map(|columns| Grid::of(columns, large, small));
+        all.max_by(|a, b| a.score().total_cmp(&b.score())).unwrap_or_else(|| Grid::of(least, large, small))
+    }
+
+    fn of(columns: usize, large: usize, small: usize) -> Grid {
+        let above = if large > 0 { 2 * large.div_ceil(columns / 2) } else { 0 };
+        let beside = above * columns - 4 * large;
+        let below = small.saturating_sub(beside);
+        let mut grid = Grid {
+            columns,
+            rows: (above + below.div_ceil(columns)).max(1),
+            below,
+            empty: beside.saturating_sub(small),
+            taken: 4 * large + small,
+        };
+        if grid.last_row().is_empty() && !below.is_multiple_of(columns) {
+            grid.empty += columns - below % columns;
+        }
+        grid
+    }
+
+    /// Large tiles are good, wide ones less so, and holes are worst.
+    fn score(self) -> f64 {
+        let size = (WIDTH / self.columns as f64 / WIDER).min(HEIGHT / self.rows as f64);
+        let places = (self.columns * self.rows) as f64;
+        size * (self.taken as f64 / places).powi(2) * (1.0 - self.empty as f64 / places).powi(2)
+    }
+
+    /// How wide the tiles of the last row are, from the last one backwards, so that they fill it. The last ones are those
+    /// of which there is least to see.
+    fn last_row(self) -> Vec<usize> {
+        let tiles = self.below % self.columns;
+        if tiles == 0 || self.columns.div_ceil(tiles) > WIDEST {
+            return Vec::new();
+        }
+        (0..tiles).map(|i| self.columns / tiles + usize::from(i >= tiles - self.columns % tiles)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -154,13 +217,27 @@ mod tests {
     #[test]
     fn tiles_fill_the_screen_however_many_there_are() {
         for tiles in 1..=600 {
-            let columns = columns(tiles);
-            let rows = tiles.div_ceil(columns);
-            let full = tiles as f64 / (columns * rows) as f64;
-            assert!(full > 0.7, "{tiles} in {columns} columns");
-            let (width, height) = (WIDTH / columns as f64, HEIGHT / rows as f64);
-            assert!(width > 55.0 && height > 20.0, "{tiles} in {columns} columns: {width} × {height}");
+            let grid = Grid::new(0, tiles);
+            let full = tiles as f64 / (grid.columns * grid.rows) as f64;
+            assert!(full > 0.7, "{tiles}: {grid:?}");
+            let (width, height) = (WIDTH / grid.columns as f64, HEIGHT / grid.rows as f64);
+            assert!(width > 55.0 && height > 20.0, "{tiles}: {grid:?} {width} × {height}");
+            let last: usize = grid.last_row().iter().sum();
+            assert!(last == grid.columns || tiles % grid.columns == 0, "{tiles}: {grid:?} {last}");
         }
-        assert_eq!([1, 3, 11, 100].map(columns), [1, 3, 4, 10]);
+        assert_eq!([1, 3, 11, 100].map(|tiles| Grid::new(0, tiles).columns), [1, 3, 4, 10]);
+    }
+
+    #[test]
+    fn the_small_tiles_fill_what_the_large_ones_leave() {
+        for large in 1..=LARGE {
+            for small in 0..=SINGLE {
+                let grid = Grid::new(large, small);
+                let places = grid.columns * grid.rows;
+                let stretched: usize = grid.last_row().iter().map(|wide| wide - 1).sum();
+                assert_eq!(grid.taken + stretched + grid.empty, places, "{large} large, {small} small: {grid:?}");
+                assert!(grid.empty * 4 <= places, "{large} large, {small} small: {grid:?}");
+            }
+        }
     }
 }
