@@ -118,3 +118,20 @@ async fn nothing_moves_while_a_page_loads_with_and_without_the_stream_of_events(
     }
     running.app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_a_chart_has_two_lines_at_most_on_a_phone() {
+    let running = demonstration().await;
+    let browser = Browser::open(PHONE).await;
+    let lines = "return Math.max(...[...document.querySelectorAll('.legend')].map(key =>
+        new Set([...key.children].map(part => Math.round(part.getBoundingClientRect().y / 8))).size))";
+    for service in ["api", "search", "webhooks"] {
+        for window in ["1h", "24h", "7d", "90d"] {
+            browser.go(&running.page(&format!("/dashboard/services/{service}?window={window}"))).await;
+            let lines = browser.run(lines).await.as_i64().unwrap();
+            assert!((1..=2).contains(&lines), "{service}, {window}: {lines} lines");
+        }
+    }
+    browser.close().await;
+    running.app.stop().await;
+}
