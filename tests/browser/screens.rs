@@ -135,3 +135,25 @@ async fn the_key_of_a_chart_has_two_lines_at_most_on_a_phone() {
     browser.close().await;
     running.app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_of_the_review_in_which_nothing_failed_has_three_lines_at_most_on_a_phone() {
+    let running = demonstration().await;
+    let browser = Browser::open(PHONE).await;
+    browser.go(&running.page("/dashboard/review")).await;
+    let of = |rows: &str| {
+        format!(
+            "return [...document.querySelectorAll('{rows}')].map(row => new Set([...row.children]
+                .map(cell => cell.getBoundingClientRect()).filter(box => box.height)
+                .map(box => Math.round(box.bottom / 12))).size)"
+        )
+    };
+    let calm = browser.run(&of(".week tbody tr.calm")).await;
+    assert!(calm.as_array().unwrap().iter().all(|lines| lines.as_i64() <= Some(3)), "{calm}");
+    // Figures stand below each other from row to row.
+    let left = "return new Set([...document.querySelectorAll('.week tr:not(.calm) .c-mttr')]
+        .map(cell => cell.getBoundingClientRect().x).filter(x => x)).size";
+    assert_eq!(browser.run(left).await, 1);
+    browser.close().await;
+    running.app.stop().await;
+}

@@ -99,6 +99,10 @@ struct Row {
     p95_against: String,
     p95_worse: bool,
     coverage: String,
+    /// Nothing failed.
+    calm: bool,
+    /// Nothing was missed.
+    covered: bool,
     hours: HourRow,
     said: String,
 }
@@ -398,6 +402,8 @@ fn row(view: &View, window: Window, service: &Reviewed) -> Row {
         }),
         p95_worse: change.is_some_and(|c| c > 10.0),
         coverage: words::percent(now.coverage, 2),
+        calm: now.down_ms == 0 && now.incidents == 0 && now.blips == 0,
+        covered: now.coverage.is_some_and(|share| share >= 100.0),
         hours: HourRow::new(window, &service.hours),
         said: match now.down_ms {
             0 => "no failure".to_owned(),
