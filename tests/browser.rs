@@ -207,6 +207,12 @@ async fn a_name_that_is_one_long_word_makes_no_page_wider() {
             browser.go(&running.page(&path)).await;
             assert_eq!(browser.overflow().await, 0, "{path} at {} pixels", screen.width);
         }
+        // In the log two lines of it, and all of it for whoever asks.
+        browser.go(&running.page("/dashboard/incidents")).await;
+        let cut = "const link = document.querySelector('.log .c-service a'), line = parseFloat(getComputedStyle(link).lineHeight);
+            return [link.title, Math.round(link.getBoundingClientRect().height / line)]";
+        let cut = browser.run(cut).await;
+        assert!(names.iter().any(|name| *name == cut[0]) && cut[1] == 2, "{cut} at {} pixels", screen.width);
         browser.close().await;
     }
     running.app.stop().await;

