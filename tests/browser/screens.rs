@@ -176,3 +176,20 @@ async fn a_service_of_the_review_in_which_nothing_failed_has_three_lines_at_most
     browser.close().await;
     running.app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_cut_off_is_no_wider_than_a_phone_and_its_head_no_higher() {
+    let (running, target) =
+        watching(&format!("{FAST}\nendpoints = [{{ name = \"web\", url = \"http://TARGET/web\" }}]")).await;
+    target.set("/web", Does::Answer(200));
+    let browser = Browser::open(PHONE).await;
+    browser.go(&running.page("/dashboard")).await;
+    browser.until("h1", "web is up").await;
+    let head = "return document.querySelector('.top').getBoundingClientRect().height";
+    let live = browser.run(head).await;
+    running.app.stop().await;
+    browser.until("[data-live=connection]", "Not live since").await;
+    assert_eq!(browser.overflow().await, 0);
+    assert_eq!(browser.run(head).await, live);
+    browser.close().await;
+}
