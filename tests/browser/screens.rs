@@ -10,7 +10,7 @@ const FULL_HD: Screen = Screen { width: 1920, height: 1080, ..DESK };
 const WQHD: Screen = Screen { width: 2560, height: 1440, ..DESK };
 const UHD: Screen = Screen { width: 3840, height: 2160, ..DESK };
 
-/// How far the page reaches below and beside the window, which tiles have words outside of them, and how much of the room
+/// How far the page reaches below and beside the window, which tiles have words outside of them, which names are cut short, and how much of the room
 /// for tiles has one.
 const WALL: &str = "
     const page = document.documentElement, list = document.querySelector('.tiles');
@@ -23,6 +23,8 @@ const WALL: &str = "
     return {
         scroll: [page.scrollWidth - page.clientWidth, page.scrollHeight - page.clientHeight],
         outside: outside.map(tile => tile.innerText),
+        cut: [...list.querySelectorAll('b')].filter(name => name.scrollWidth > name.clientWidth + 1
+            || name.scrollHeight > name.clientHeight + 2).map(name => name.innerText),
         used: [...list.children].map(area).reduce((a, b) => a + b) / area(list),
     };";
 
@@ -50,6 +52,7 @@ async fn the_wall_shows_every_service_on_one_screen_and_leaves_no_hole() {
             assert_eq!(browser.count(".tiles li").await, count, "{here}");
             assert_eq!(said["scroll"], serde_json::json!([0, 0]), "{here}");
             assert_eq!(said["outside"], serde_json::json!([]), "{here}");
+            assert_eq!(said["cut"], serde_json::json!([]), "{here}");
             assert!(said["used"].as_f64().unwrap() > 0.84, "{here}");
             browser.picture(&format!("wall-{count}-{}", screen.width)).await;
             browser.close().await;
