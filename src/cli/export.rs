@@ -1,6 +1,7 @@
 //! `export`: the history as a file, the same bytes as the API gives. It reads beside a running service.
 
 use super::{
+    output,
     pack::{Packer, Packing},
     progress,
 };
@@ -17,7 +18,6 @@ use crate::{
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use std::{
-    ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -55,11 +55,12 @@ fn time(text: &str) -> Result<UnixMs, &'static str> {
 
 pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {
     let (path, now) = (config.storage.path.clone(), Clock::system().now());
-    tokio::task::spawn_blocking(move || write(&Reader::open(&path)?, args, now)).await??;
+    tokio::task::spawn_blocking(move || write(&path, args, now)).await??;
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
+fn write(history: &Path, args: Args, now: UnixMs) -> anyhow::Result<()> {
+    let reader = &Reader::open(history)?;
     let window = match args.window {
         Some(length) => Window::ending(now, length),
         None => {
@@ -90,7 +91,7 @@ fn write(reader: &Reader, args: Args, now: UnixMs) -> anyhow::Result<()> {
             let sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
             finish(pack(reader, &order, packing, sink, &bar).map(drop))
         }
-        Some(path) => to_file(path, |file| {
+        Some(path) => output::to_file(history, path, |file| -> Result<File, ExportError> {
             let sink = BufWriter::with_capacity(1 << 16, file);
             let sink = pack(reader, &order, packing, sink, &bar)?;
             Ok(sink.into_inner().map_err(io::IntoInnerError::into_error)?)
@@ -111,21 +112,6 @@ fn pack<W: Write>(
     let mut sink = packer.finish()?;
     sink.flush()?;
     Ok(sink)
-}
-
-/// Writes a file beside its place and puts it there when it is whole, so that a broken one is never taken for it.
-fn to_file(path: &Path, write: impl FnOnce(File) -> Result<File, ExportError>) -> anyhow::Result<()> {
-    let mut part = OsString::from(path);
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let cannot = || format!("{} cannot be written", path.display());
-    let file = File::create(&part).with_context(cannot)?;
-    let written = write(file).and_then(|file| Ok(file.sync_all()?)).and_then(|()| Ok(std::fs::rename(&part, path)?));
-    if written.is_err() {
-        // What is wrong is said below; a part that stays harms nothing.
-        let _ = std::fs::remove_file(&part);
-    }
-    written.with_context(cannot)
 }
 
 /// A reader that has had enough (`| head`) is no error.

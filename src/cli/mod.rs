@@ -7,6 +7,7 @@ mod export;
 mod healthcheck;
 mod history;
 mod import;
+mod output;
 mod pack;
 mod progress;
 mod replay;

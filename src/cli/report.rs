@@ -1,5 +1,6 @@
 //! `report`: a week, a month or any stretch as a file: HTML that needs nothing else, Markdown or JSON.
 
+use super::output;
 use crate::{
     clock::Clock,
     config::Config,
@@ -8,7 +9,7 @@ use crate::{
     web::report::{self, Form, Period, Zone},
 };
 use anyhow::{Context, bail};
-use std::{collections::HashMap, path::PathBuf, process::ExitCode};
+use std::{collections::HashMap, io::Write, path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -41,6 +42,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let by_name = args.out.as_deref().and_then(|p| p.extension()?.to_str().and_then(Form::parse));
     let form = args.format.or(by_name).unwrap_or(Form::Markdown);
     let (path, title) = (config.storage.path.clone(), config.dashboard.title.clone());
+    let history = path.clone();
     let objectives: HashMap<String, f64> =
         config.checks.endpoints.iter().filter_map(|e| Some((e.service.name.clone(), e.service.objective?))).collect();
     let text = tokio::task::spawn_blocking(move || {
@@ -51,7 +53,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     .await??;
     let Some(text) = text else { bail!("this time has not come yet: it is {now}") };
     match &args.out {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?,
+        Some(path) => output::to_file(&history, path, |mut file| file.write_all(text.as_bytes()).map(|()| file))?,
         None => print!("{text}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -5,14 +5,13 @@
 //! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
 //! far it has come.
 
-use super::{Result, StoreError, rows, schema};
+use super::{Result, StoreError, files, rows, schema};
 use crate::domain::time::UnixMs;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension,
     backup::{Backup, StepResult},
 };
 use std::{
-    ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     time::Duration,
@@ -53,12 +52,13 @@ pub struct Verified {
 /// it is and says whether to go on.
 ///
 /// # Errors
-/// When there is no history, `target` is there and not to be `replaced`, it cannot be written, or is not what it
+/// When there is no history, `target` is the history itself, or is there and not to be `replaced`, it cannot be written, or is not what it
 /// should be. Nothing is left of a copy that failed.
 pub fn backup(path: &Path, target: &Path, replace: bool, mut step: impl FnMut(Copied) -> bool) -> Result<Verified> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
+    files::refuse_own(path, target)?;
     refuse_present(target, replace)?;
     let source = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
     schema::identify(&source, path)?;
@@ -176,7 +176,7 @@ pub struct Restored {
 /// When another process holds the history, or the copy is none or damaged: the history is as it was then.
 pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copied) -> bool) -> Result<Restored> {
     let _lock = schema::lock(path)?;
-    if same_file(path, from) {
+    if files::same(path, from) {
         return Err(StoreError::Place(format!("{} is the history itself", from.display())));
     }
     examine(from)?;
@@ -194,32 +194,22 @@ pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copie
     Ok(Restored { verified, before })
 }
 
-fn same_file(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-}
-
 /// Moves a history and its log aside, under a name with the time.
 fn set_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
-    let stem = with(path, &format!(".replaced-{}", now.utc().format("%Y%m%dT%H%M%SZ")));
+    let stem = files::with(path, &format!(".replaced-{}", now.utc().format("%Y%m%dT%H%M%SZ")));
     let aside = (0..1000)
-        .map(|n| if n == 0 { stem.clone() } else { with(&stem, &format!("-{n}")) })
+        .map(|n| if n == 0 { stem.clone() } else { files::with(&stem, &format!("-{n}")) })
         .find(|name| !name.exists())
         .ok_or_else(|| StoreError::Place(format!("{} is there already", stem.display())))?;
     let cannot = |e: std::io::Error| StoreError::Place(format!("{} cannot be moved aside: {e}", path.display()));
     // The log first: with it gone and the file still there, nothing but the log would be lost, and it is not gone.
     for suffix in ["-wal", "-shm"] {
-        if with(path, suffix).exists() {
-            std::fs::rename(with(path, suffix), with(&aside, suffix)).map_err(cannot)?;
+        if files::with(path, suffix).exists() {
+            std::fs::rename(files::with(path, suffix), files::with(&aside, suffix)).map_err(cannot)?;
         }
     }
     std::fs::rename(path, &aside).map_err(cannot)?;
     Ok(aside)
-}
-
-fn with(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// A file in the making, which is removed unless it becomes one.
@@ -229,14 +219,14 @@ struct Part {
 
 impl Part {
     fn beside(target: &Path) -> Part {
-        let part = Part { path: with(target, ".part") };
+        let part = Part { path: files::with(target, ".part") };
         part.remove();
         part
     }
 
     fn remove(&self) {
         for suffix in ["", "-journal", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(with(&self.path, suffix));
+            let _ = std::fs::remove_file(files::with(&self.path, suffix));
         }
     }
 

@@ -1,13 +1,13 @@
 //! The file itself: where it may lie, who may have it, and what is in it.
 
-use super::{Result, StoreError, rows::tail};
+use super::{Result, StoreError, files, rows::tail};
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
     std::fs::create_dir_all(folder)
         .map_err(|e| StoreError::Place(format!("the folder {} cannot be made: {e}", folder.display())))?;
     refuse_network(folder)?;
-    let lock_path = beside(path, "lock");
+    let lock_path = files::with(path, ".lock");
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -67,14 +67,6 @@ fn take(file: &File, patience: Duration) -> bool {
         }
         rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
     })
-}
-
-/// `history.db` and `lock` make `history.db.lock`.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
 }
 
 /// SQLite's write-ahead log needs shared memory between processes, which network file systems do not have: it corrupts.
@@ -215,7 +207,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     // One that only adds leaves nothing to go back for if it fails: all of them are one transaction. A copy of years of
     // results would keep the checks waiting for minutes.
     if version > 0 && !all[version as usize..].iter().all(|(_, text)| only_adds(text)) {
-        let copy = beside(path, &format!("before-{:02}", version + 1));
+        let copy = files::with(path, &format!(".before-{:02}", version + 1));
         // A copy that stands there already is of the same state: a migration that failed left it behind. Under its name
         // there is never half of one.
         if !copy.exists() {
@@ -259,7 +251,7 @@ fn only_adds(migration: &str) -> bool {
 
 /// Copies the history as it is before a migration.
 fn keep_copy(conn: &Connection, copy: &Path) -> Result<()> {
-    let part = beside(copy, "part");
+    let part = files::with(copy, ".part");
     let _ = std::fs::remove_file(&part);
     let cannot = |why: String| {
         let _ = std::fs::remove_file(&part);
@@ -318,9 +310,9 @@ mod tests {
         let path = folder.path().join("history.db");
         let conn = open_writer(&path).unwrap();
         conn.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
-        let copy = beside(&path, "before-99");
+        let copy = files::with(&path, ".before-99");
         keep_copy(&conn, &copy).unwrap();
-        assert!(!beside(&copy, "part").exists());
+        assert!(!files::with(&copy, ".part").exists());
         let copy = Connection::open(&copy).unwrap();
         let told: String = copy.query_row("SELECT value FROM fact WHERE name = 'told'", [], |row| row.get(0)).unwrap();
         assert_eq!(told, "once");

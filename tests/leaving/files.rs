@@ -312,6 +312,59 @@ fn a_backup_replaces_nothing_unasked_and_what_is_restored_leaves_what_was_there(
 }
 
 #[test]
+fn nothing_is_written_in_the_place_of_a_history_that_is_in_use() {
+    let here = lived(0);
+    std::os::unix::fs::symlink("data/history.db", here.path().join("link.db")).unwrap();
+    fs::hard_link(database(&here), here.path().join("twin.db")).unwrap();
+    let serving = Serving::start(here.path());
+    let all = || names(&here.path().join("data"));
+    let there = all();
+    let absolute = database(&here).to_str().unwrap().to_owned();
+    for target in [
+        "data/history.db",
+        "./data/../data/history.db",
+        &absolute,
+        "link.db",
+        "twin.db",
+        "data/history.db-wal",
+        "data/history.db-shm",
+        "data/history.db-journal",
+        "data/history.db.lock",
+    ] {
+        for arguments in [&["backup", "--force", target][..], &["export", "-o", target], &["report", "--out", target]] {
+            let output = run(here.path(), arguments);
+            let said = refused(&output);
+            assert!(said.contains("the history") && said.contains("name another file"), "{arguments:?}: {said}");
+        }
+    }
+    assert_eq!(all(), there);
+    drop(serving);
+    let output = run(here.path(), &["backup", "copy.db"]);
+    assert!(fine(&output).contains("16 check results"), "{}", stdout(&output));
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+    let here = lived(0);
+    let whole = export(&here, &["--format", "ndjson"]);
+    let pipe = here.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reading = pipe.clone();
+    let from = std::thread::spawn(move || fs::read(reading).unwrap());
+    fine(&run(here.path(), &["export", "-o", pipe.to_str().unwrap(), "--to", TO, "--format", "ndjson"]));
+    let read = String::from_utf8(from.join().unwrap()).unwrap();
+    assert!(read.lines().skip(1).eq(whole.lines().skip(1)));
+    let kind = fs::metadata(&pipe).unwrap().file_type();
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&kind));
+    // A link is followed.
+    fs::write(here.path().join("week.md"), "old").unwrap();
+    std::os::unix::fs::symlink("week.md", here.path().join("latest.md")).unwrap();
+    fine(&run(here.path(), &["report", "--out", "latest.md", "--week", "2026-W47"]));
+    assert!(fs::read_to_string(here.path().join("week.md")).unwrap().contains("2026"));
+    assert!(fs::symlink_metadata(here.path().join("latest.md")).unwrap().is_symlink());
+}
+
+#[test]
 fn what_is_no_whole_history_is_neither_restored_nor_taken_for_a_backup() {
     let here = lived(5_000);
     fine(&run(here.path(), &["backup", "copy.db"]));
