@@ -4,12 +4,13 @@ use crate::{
     alerts,
     backups::{self, Backups},
     clock::Clock,
-    config::Config,
+    config::{Config, Endpoint},
+    domain::time::UnixMs,
     notify::{Channel, Webhook},
     probe,
     scheduler::{Scheduler, Task, Witnesses},
     shutdown::{self, Trigger},
-    store::{Configured, Keep, Store, Watched},
+    store::{Configured, Keep, Position, Store, Watched},
     web::{
         self, Templates,
         figures::{self, FigureCache},
@@ -72,9 +73,7 @@ impl App {
         if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }
-        if let Some(newest) = store.positions.iter().filter_map(|p| p.last_at).max().filter(|at| *at > clock.now()) {
-            tracing::warn!(%newest, "the history holds results from the future: is this machine's clock right?");
-        }
+        warn_of_the_future(&config.checks.endpoints, &store.positions, clock.now());
         store.writer.state_notes(config.notes);
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();
@@ -166,6 +165,21 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     let loopback: std::net::IpAddr =
         if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
     SocketAddr::new(loopback, address.port())
+}
+
+/// Results follow one another: until the time of the latest has come, each new one is kept right after it.
+fn warn_of_the_future(endpoints: &[Endpoint], positions: &[Position], now: UnixMs) {
+    let latest = endpoints.iter().zip(positions).map(|(endpoint, position)| (position.last_at, &endpoint.service.name));
+    let ahead: Vec<_> = latest.filter(|(at, _)| at.is_some_and(|at| at > now)).collect();
+    if let Some((Some(newest), service)) = ahead.iter().max() {
+        tracing::warn!(
+            service,
+            %newest,
+            services = ahead.len(),
+            "the history holds results from the future; until then new ones are kept right after them. Is this machine's \
+             clock right? If it is, they can be taken out: see “Results from the future” in the README"
+        );
+    }
 }
 
 fn channels(config: &Config, shared: &probe::Shared) -> anyhow::Result<Vec<Channel>> {

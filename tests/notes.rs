@@ -396,7 +396,7 @@ async fn a_broken_note_in_an_export_is_refused_with_its_line() {
         let broken = left.replace(from, to);
         assert_ne!(broken, left, "{from}");
         let mut merge = Merge::open(&folder.path().join(format!("{}.db", said))).unwrap();
-        let error = arrival::read(&mut broken.as_bytes(), &mut merge).unwrap_err().to_string();
+        let error = arrival::read(&mut broken.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap_err().to_string();
         assert!(error.contains(said) && error.starts_with("line "), "{error}");
     }
 }

@@ -4,13 +4,16 @@ use super::{pack, progress};
 use crate::{
     clock::Clock,
     config::Config,
-    domain::time::DAY_MS,
+    domain::time::{DAY_MS, MINUTE_MS},
     store::{Merge, Merged},
     web::arrival,
 };
 use anyhow::Context;
 use indicatif::ProgressBar;
 use std::{fs::File, io, path::PathBuf, process::ExitCode};
+
+/// The clocks of two machines may differ by so much.
+const AHEAD_MS: i64 = MINUTE_MS;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -47,7 +50,7 @@ fn take_in(merge: &mut Merge, file: &PathBuf) -> anyhow::Result<()> {
 }
 
 fn read(merge: &mut Merge, source: impl io::Read, bar: &ProgressBar) -> anyhow::Result<()> {
-    arrival::read(&mut pack::unpack(source)?, merge)?;
+    arrival::read(&mut pack::unpack(source)?, merge, Clock::system().now().plus(AHEAD_MS))?;
     bar.finish_and_clear();
     let services = progress::bar(None, "{spinner} outages, gaps and sums of {msg}");
     merge.end(|name| {

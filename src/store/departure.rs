@@ -27,11 +27,18 @@ use rusqlite::{Connection, OptionalExtension};
 use std::ops::ControlFlow;
 
 impl Reader {
-    /// What an export of these services begins with.
-    pub fn head(&self, services: &[StoredService]) -> Result<Head> {
+    /// What an export of these services begins with that ends before a moment. Settings of later say nothing of what is in
+    /// it.
+    pub fn head(&self, services: &[StoredService], before: UnixMs) -> Result<Head> {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
-        let services = services.iter().map(|service| service_head(&tx, service)).collect::<Result<_>>()?;
+        let mut services: Vec<ServiceHead> =
+            services.iter().map(|service| service_head(&tx, service)).collect::<Result<_>>()?;
+        for service in &mut services {
+            let known = service.settings.partition_point(|setting| setting.since < before);
+            // It is never without any.
+            service.settings.truncate(known.max(1));
+        }
         Ok(Head { services, runs: runs(&tx)?, interruptions: interruptions(&tx)? })
     }
 

@@ -365,6 +365,38 @@ fn what_is_no_file_is_written_to_and_stays_what_it_is() {
 }
 
 #[test]
+fn a_check_of_the_future_is_refused_and_one_that_is_there_can_be_taken_out() {
+    let here = lived(0);
+    let lines = export(&here, &["--format", "ndjson"]);
+    let first = "\"service\":\"web\",\"at\":\"2026-11-16T00:00:00.000Z\"";
+    let line = 1 + lines.lines().position(|line| line.contains(first)).unwrap();
+    let broken = lines.replacen(first, "\"service\":\"web\",\"at\":\"2099-01-01T00:00:00.000Z\"", 1);
+    fs::write(here.path().join("broken.ndjson"), &broken).unwrap();
+    let output = run(here.path(), &["import", "broken.ndjson"]);
+    let said = refused(&output);
+    assert!(said.contains(&format!("line {line}: a check of 2099-01-01")), "{said}");
+    assert!(export(&here, &["--format", "ndjson"]) == lines);
+
+    // However it came there, it is said, and can be taken out.
+    crate::support::history::import(&database(&here), &[&broken]);
+    let started = || {
+        let _ = fs::remove_file(here.path().join("log"));
+        Serving::start(here.path()).log()
+    };
+    fs::write(here.path().join("config.toml"), CONFIG.replace("other", "web")).unwrap();
+    let log = started();
+    assert!(log.contains("results from the future") && log.contains("service=\"web\""), "{log}");
+    fine(&run(here.path(), &["export", "-o", "web.ndjson", "--service", "web", "--to", "2026-11-18"]));
+    fine(&run(here.path(), &["history", "forget", "web", "--yes"]));
+    fine(&run(here.path(), &["import", "web.ndjson"]));
+    let log = started();
+    assert!(!log.contains("future"), "{log}");
+    fine(&run(here.path(), &["verify"]));
+    let checks = |text: &str| text.matches("{\"type\":\"check\",\"service\":\"web\"").count();
+    assert_eq!(checks(&export(&here, &["--format", "ndjson"])), checks(&lines));
+}
+
+#[test]
 fn what_is_no_whole_history_is_neither_restored_nor_taken_for_a_backup() {
     let here = lived(5_000);
     fine(&run(here.path(), &["backup", "copy.db"]));

@@ -121,7 +121,7 @@ pub(crate) fn export(path: &Path, format: Format, now: UnixMs) -> String {
 pub(crate) fn import(path: &Path, documents: &[&str]) {
     let mut merge = Merge::open(path).unwrap();
     for document in documents {
-        arrival::read(&mut document.as_bytes(), &mut merge).unwrap();
+        arrival::read(&mut document.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap();
         merge.end(|_| ()).unwrap();
     }
     merge.commit().unwrap();

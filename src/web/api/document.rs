@@ -99,7 +99,7 @@ pub fn write(
     let mut end = EndJson::default();
     match order.format {
         Format::Json | Format::Ndjson => {
-            let head = reader.head(&order.services)?;
+            let head = reader.head(&order.services, order.window.to())?;
             out.head(&HeaderJson::new(order, &head))?;
         }
         Format::Csv => out.sink.write_all(CSV_HEADER.as_bytes())?,

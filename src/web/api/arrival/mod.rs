@@ -15,7 +15,7 @@ use crate::{
         check::{CheckResult, Outcome, PhaseTimes},
         histogram::Histogram,
         incident::{self, Gap},
-        time::{DAY_MS, HOUR_MS},
+        time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Tally,
         window::Window,
     },
@@ -46,13 +46,14 @@ pub enum ImportError {
     Read { line: usize, error: std::io::Error },
 }
 
-/// Reads one document, `json` or `ndjson`, to its end.
+/// Reads one document, `json` or `ndjson`, to its end. No check of it may have begun after `latest`: results follow one
+/// another, and until one of the future has come, every new one would have to be kept right after it.
 ///
 /// # Errors
 /// When it cannot be read, is wrong, or the history cannot be written.
-pub fn read(input: &mut impl BufRead, merge: &mut Merge) -> Result<(), ImportError> {
+pub fn read(input: &mut impl BufRead, merge: &mut Merge, latest: UnixMs) -> Result<(), ImportError> {
     let begin = beginning(input)?;
-    let mut arrival = Arrival { merge, begun: false, came: EndIn::default(), ended: false };
+    let mut arrival = Arrival { merge, latest, begun: false, came: EndIn::default(), ended: false };
     let first = begin.split_once('{').map(|(before, rest)| (before.trim(), rest.trim_start()));
     match first {
         Some(("", rest)) if rest.starts_with("\"type\"") => lines(input, &mut arrival),
@@ -159,6 +160,8 @@ impl From<serde_json::Error> for Wrong {
 /// Takes the objects of one document in, whichever form they come in.
 struct Arrival<'m> {
     merge: &'m mut Merge,
+    /// The latest beginning of a check that is believed.
+    latest: UnixMs,
     begun: bool,
     came: EndIn,
     ended: bool,
@@ -222,6 +225,13 @@ impl Arrival<'_> {
 
     fn check(&mut self, check: CheckIn<'_>) -> Result<(), Wrong> {
         self.of(&check.service)?;
+        if check.at.0 > self.latest {
+            return Err(Wrong::said(format!(
+                "a check of {}, which is still to come: a clock was wrong, this machine's or the one that made it; `export --to` \
+                 leaves such checks out",
+                check.at.0
+            )));
+        }
         let outcome = check.outcome.0;
         let reason = match outcome {
             Outcome::Degraded => check.note.or(check.failure),
