@@ -7,6 +7,7 @@ use crate::{
     clock::Clock,
     domain::{
         incident::Outage,
+        plain::{LONGEST_MESSAGE, one_line},
         time::{DAY_MS, UnixMs},
     },
     notify::{Channel, Notice},
@@ -164,7 +165,7 @@ fn notice(event: &DueEvent) -> Notice {
 }
 
 fn sentence(outage: &Outage, resolved_at: Option<UnixMs>) -> String {
-    let (service, why) = (&outage.service, &outage.cause.reason.message);
+    let (service, why) = (&outage.service, one_line(&outage.cause.reason.message, LONGEST_MESSAGE));
     let began = outage.started_at.utc().format("%Y-%m-%d %H:%M:%S UTC");
     match resolved_at {
         None => format!("{service} is down since {began}: {why}"),

@@ -268,3 +268,19 @@ async fn nobody_is_told_of_what_happened_while_alerts_were_off() {
     world.until("the end", |w| w.target.count(HOOK) == 1).await;
     assert_eq!(told(&world), ["web incident.resolved"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_many_lines_from_an_earlier_version_is_told_in_one_sentence() {
+    let world = World::start(CONFIG).await;
+    world.pass(12.0).await;
+    fail(&world, "/web").await;
+    world.until("the first alert", |w| w.target.count(HOOK) == 1).await;
+    let long = format!("exit code 3: a\n\nb\u{1b}[2J\r\n{}", "c".repeat(4000));
+    world.sql().execute("UPDATE reason SET message = ?1 WHERE message LIKE 'HTTP 503%'", [long]).unwrap();
+    world.target.set("/web", Does::Answer(200));
+    world.until("the second alert", |w| w.target.count(HOOK) == 2).await;
+    let text = body(&world.target.seen(HOOK)[1])["text"].as_str().unwrap().to_owned();
+    let (_, why) = text.split_once(" UTC: ").unwrap();
+    assert!(why.starts_with("exit code 3: a · b · ccc") && why.ends_with("c…"), "{text}");
+    assert_eq!(why.chars().count(), 200);
+}

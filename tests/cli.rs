@@ -97,7 +97,10 @@ async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
     let outcomes: Vec<_> =
         lines.iter().map(|l| (l["service"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
     assert_eq!(outcomes, [("web", "up"), ("bad", "down"), ("job", "degraded")]);
-    assert!(lines[2]["message"].as_str().unwrap().ends_with("1000"), "all of it is here: {}", lines[2]);
+    let message = lines[2]["message"].as_str().unwrap();
+    assert!(message.starts_with("exit code 1: late · 1 · 2 · 3") && message.chars().count() <= 200, "{message}");
+    assert!(lines[1]["excerpt"].as_str().unwrap().starts_with("HTTP/1.1 503"), "{}", lines[1]);
+    assert_eq!(lines[0]["excerpt"], Value::Null);
     assert_eq!((&lines[1]["http_status"], lines[0]["response_time_ms"].is_number()), (&json!(503), true));
 
     assert_eq!(run_beside(folder.path(), &["check", "web", "job"]).await.status.code(), Some(0));
@@ -383,4 +386,37 @@ async fn no_credential_gets_into_a_log_a_row_or_an_answer() {
         }
     }
     assert!(said[0].contains("could not be told"), "{}", said[0]);
+}
+
+/// A command whose output would pass for a line of the log, and would colour a terminal.
+const FORGER: &str = r#"
+[checks]
+interval_secs = 1
+retry_interval_secs = 0.1
+[[checks.endpoints]]
+name = "db"
+command = '''printf "x\n2026-01-01T00:00:00Z  INFO up again service=db\n\033[2Jred\n"; yes x | head -c 50000; exit 3'''
+"#;
+
+#[test]
+fn the_output_of_a_failed_command_is_one_short_line_in_the_log() {
+    let folder = folder(FORGER);
+    let serving = Serving::start(folder.path());
+    wait_for("the outage", || serving.log().contains("down: ").then_some(()));
+    let log = serving.log();
+    let down: Vec<&str> = log.lines().filter(|line| line.contains("down: ")).collect();
+    assert_eq!(down.len(), 1, "{log}");
+    assert!(down[0].contains("down: exit code 3: x · 2026-01-01T00:00:00Z  INFO up again service="), "{log}");
+    assert!(down[0].len() < 300, "{log}");
+    assert!(log.lines().all(|line| !line.starts_with("2026-01-01") && !line.starts_with('x')), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+}
+
+#[test]
+fn the_output_of_a_failed_command_does_not_reach_the_terminal_as_it_is() {
+    let folder = folder(FORGER);
+    let checked = run(folder.path(), &["check"]);
+    let said = stdout(&checked);
+    assert!(!said.contains('\u{1b}') && said.lines().all(|line| line.chars().count() < 160), "{said}");
+    assert_eq!(said.lines().filter(|line| line.contains("2026-01-01")).count(), 1, "{said}");
 }

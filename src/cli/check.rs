@@ -56,7 +56,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         if args.json {
             let line = serde_json::json!({
                 "service": service.name, "outcome": word, "response_time_ms": f64::from(report.latency_us) / 1000.0,
-                "http_status": report.http_status, "message": said,
+                "http_status": report.http_status, "message": said, "excerpt": report.excerpt,
             });
             println!("{line}");
         } else {
@@ -64,7 +64,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
                 Cell::new(word),
                 Cell::new(&service.name),
                 Cell::new(took).set_alignment(CellAlignment::Right),
-                // One long line would make every row as wide; all of it is in `--json`.
+                // One long line would make every row as wide; more of it is in `--json`.
                 Cell::new(words::clipped(&said, 100)),
             ]);
         }

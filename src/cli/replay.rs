@@ -188,7 +188,7 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
     for (service, replayed) in all {
         for (had, would) in pairs(replayed) {
             let start = had.or(would).map_or(String::new(), |o| o.started_at.to_string());
-            table.add_row([service.name.clone(), start, in_words(had), in_words(would)]);
+            table.add_row([words::clipped(&service.name, 200), start, in_words(had), in_words(would)]);
             rows += 1;
         }
     }

@@ -10,6 +10,7 @@ pub mod incident;
 pub(crate) mod leb128;
 pub mod maintenance;
 pub mod network;
+pub mod plain;
 pub mod retell;
 pub mod secret;
 pub mod service;

@@ -7,15 +7,19 @@
 use super::{
     ProbeError, fault,
     spec::CommandSpec,
-    text::seconds,
+    text::{Scrubber, seconds},
     trace::{Fault, Trace},
 };
-use crate::domain::check::{Class, Phase, Reason};
+use crate::domain::{
+    check::{Class, Phase, Reason},
+    plain::{LONGEST_MESSAGE, one_line},
+};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -32,14 +36,15 @@ const OUTPUT_BYTES: usize = 4 * 1024;
 #[derive(Debug)]
 pub(super) struct Command {
     spec: CommandSpec,
+    scrubber: Arc<Scrubber>,
 }
 
 impl Command {
-    pub(super) fn new(spec: &CommandSpec) -> Result<Command, ProbeError> {
+    pub(super) fn new(spec: &CommandSpec, scrubber: Arc<Scrubber>) -> Result<Command, ProbeError> {
         if spec.argv.is_empty() {
             return Err(ProbeError::EmptyCommand);
         }
-        Ok(Command { spec: spec.clone() })
+        Ok(Command { spec: spec.clone(), scrubber })
     }
 
     pub(super) async fn run(&self, trace: &Trace) -> Result<Option<Reason>, Fault> {
@@ -63,7 +68,7 @@ impl Command {
         {
             keep(&mut text, &buffer[..got]);
         }
-        self.judge(status, &String::from_utf8_lossy(&text))
+        self.judge(status, &String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES)
     }
 
     fn start(&self) -> io::Result<(Group, pipe::Receiver)> {
@@ -93,21 +98,30 @@ impl Command {
         Fault::new(Class::ExitCode, Some(Phase::Body), message)
     }
 
-    fn judge(&self, status: ExitStatus, output: &str) -> Result<Option<Reason>, Fault> {
+    /// `complete` is false where there may have been more output than was kept.
+    fn judge(&self, status: ExitStatus, output: &str, complete: bool) -> Result<Option<Reason>, Fault> {
         let end = match (status.code(), status.signal()) {
             (Some(0), _) => return Ok(None),
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(signal)) => format!("ended by signal {}", signal_name(signal)),
             (None, None) => "ended without an exit code".to_owned(),
         };
-        let message = match output.trim() {
-            "" => end,
-            output => format!("{end}: {output}"),
+        let output = self.scrubber.excerpt(output, complete);
+        let message = match &output {
+            None => end,
+            Some(output) => {
+                // A last line that was cut is none of its own.
+                let whole = output.strip_suffix('…').and_then(|cut| cut.rsplit_once('\n'));
+                let said = one_line(whole.map_or(output, |(whole, _)| whole), LONGEST_MESSAGE);
+                one_line(&format!("{end}: {said}"), LONGEST_MESSAGE)
+            }
         };
         if status.code().is_some_and(|code| self.spec.degraded_exit_codes.contains(&code)) {
             return Ok(Some(Reason { class: Class::ExitCode, phase: Some(Phase::Body), message }));
         }
-        Err(Fault::new(Class::ExitCode, Some(Phase::Body), message))
+        // Kept where the message, which is one short line, does not have all of it.
+        let rest = output.filter(|output| !message.ends_with(output.as_str()));
+        Err(Fault::new(Class::ExitCode, Some(Phase::Body), message).with_excerpt(rest))
     }
 }
 

@@ -127,7 +127,7 @@ impl Probe {
             Spec::Postgres(spec) => {
                 Kind::Postgres(Box::new(postgres::Postgres::new(spec, Arc::clone(&scrubber), shared)?))
             }
-            Spec::Command(spec) => Kind::Command(command::Command::new(spec)?),
+            Spec::Command(spec) => Kind::Command(command::Command::new(spec, Arc::clone(&scrubber))?),
         };
         Ok(Probe { kind, scrubber })
     }

@@ -1,11 +1,12 @@
 //! What leaves a probe as text: without secrets, without control characters, not too long.
 
-use crate::domain::secret::{Secret, scrub};
+use crate::domain::{
+    plain::{LONGEST_MESSAGE, clean, one_line},
+    secret::{Secret, scrub},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
 
-/// The most bytes of a message.
-const MESSAGE_BYTES: usize = 4 * 1024;
 /// The most bytes of an excerpt.
 const EXCERPT_BYTES: usize = 2 * 1024;
 /// How much of an answer is kept for its excerpt: more than is shown, because scrubbing comes before cutting and the
@@ -50,9 +51,9 @@ impl Scrubber {
         Scrubber { forms: forms.into_iter().map(Secret::new).collect() }
     }
 
-    /// A failure's sentence: scrubbed, on as few lines as it has, at most 4 KiB.
+    /// A failure's sentence: scrubbed, on one line, clipped.
     pub(super) fn message(&self, text: &str) -> String {
-        cut(clean(&scrub(text, &self.forms)).trim(), MESSAGE_BYTES)
+        one_line(&scrub(text, &self.forms), LONGEST_MESSAGE)
     }
 
     /// The beginning of an answer: scrubbed, at most 2 KiB. `None` where nothing is left.
@@ -74,28 +75,6 @@ impl Scrubber {
         }
         &text[..end]
     }
-}
-
-/// Text from outside without what a terminal or a page could trip over: control characters, terminal sequences and
-/// marks that turn the direction of writing are dropped; line breaks and tabs stay.
-fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            // A terminal sequence: ESC [ parameters letter.
-            '\u{1b}' if chars.peek() == Some(&'[') => {
-                chars.next();
-                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-                chars.next_if(|c| matches!(c, '@'..='~'));
-            }
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {}
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// `text`, or its beginning and a mark where it is longer than `bytes`.
@@ -193,11 +172,6 @@ mod tests {
     fn a_secret_cut_in_half_by_the_end_of_the_excerpt_is_dropped() {
         assert_eq!(scrubber().excerpt("you sent to/ken", false).as_deref(), Some("you sent"));
         assert_eq!(scrubber().excerpt("you sent to/ken", true).as_deref(), Some("you sent to/ken"));
-    }
-
-    #[test]
-    fn terminal_sequences_and_control_characters_do_not_get_through() {
-        assert_eq!(clean("\u{1b}[1;31mred\u{1b}[0m\r\n\u{7}\u{202e}bell\0"), "red\nbell");
     }
 
     #[test]

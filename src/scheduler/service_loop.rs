@@ -6,6 +6,7 @@ use crate::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
         health::Health,
         maintenance::Overlay,
+        plain::{LONGEST_MESSAGE, one_line},
         service::Service,
         time::UnixMs,
         window::Window,
@@ -140,14 +141,16 @@ impl ServiceLoop {
     }
 
     fn log(&self, result: &CheckResult, confirmed: bool, resolved: Option<UnixMs>) {
-        let (service, message) = (&self.service.name, result.reason.as_ref().map_or("", |r| r.message.as_str()));
+        let service = &self.service.name;
+        // One result, one line; twice a message, for one that quotes another.
+        let message = || result.reason.as_ref().map_or(String::new(), |r| one_line(&r.message, 2 * LONGEST_MESSAGE));
         if confirmed {
             let since = self.health.failing.map_or(result.at, |f| f.started_at);
-            tracing::warn!(service, %since, "down: {message}");
+            tracing::warn!(service, %since, "down: {}", message());
         } else if let Some(at) = resolved.filter(|_| self.health.failing.is_none()) {
             tracing::info!(service, since = %at, "up again");
         } else {
-            tracing::debug!(service, outcome = result.outcome.as_str(), "{message}");
+            tracing::debug!(service, outcome = result.outcome.as_str(), "{}", message());
         }
     }
 }

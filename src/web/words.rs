@@ -1,6 +1,7 @@
 //! Numbers in words. A number and its unit are joined by a no-break space, thousands by a narrow one.
 
 use crate::domain::check::{Class, Reason};
+pub(crate) use crate::domain::plain::one_line as clipped;
 
 const NBSP: char = '\u{a0}';
 
@@ -114,16 +115,6 @@ pub(crate) fn listed(items: &[String]) -> String {
     }
 }
 
-/// The beginning of a text, up to `max` characters.
-pub(crate) fn clipped(text: &str, max: usize) -> String {
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
-    if line.chars().count() <= max {
-        return line.to_owned();
-    }
-    let cut: String = line.chars().take(max.saturating_sub(1)).collect();
-    format!("{}…", cut.trim_end())
-}
-
 /// A reason in a few words, for a heading.
 pub(crate) fn short_reason(reason: &Reason, http_status: Option<u16>) -> String {
     match (reason.class, http_status) {
@@ -178,11 +169,5 @@ mod tests {
         assert_eq!(plain(response_time(840.0)), "0.8 ms");
         assert_eq!(plain(response_time(99.6)), "0.1 ms");
         assert_eq!(plain(response_time(38.4)), "38 µs");
-    }
-
-    #[test]
-    fn a_long_text_is_clipped_to_its_first_line() {
-        assert_eq!(clipped("\n  one two  \nthree", 20), "one two");
-        assert_eq!(clipped("äöüäöü", 4), "äöü…");
     }
 }

@@ -39,7 +39,7 @@ async fn exit_code_0_passes() {
 #[tokio::test]
 async fn what_it_says_is_why_it_failed_from_both_of_its_outputs() {
     let report = sh("echo DISK CRITICAL; echo 2% free >&2; exit 2").run(AMPLE).await;
-    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: DISK CRITICAL\n2% free");
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: DISK CRITICAL · 2% free");
     assert_failed(&sh("exit 3").run(AMPLE).await, Class::ExitCode, Phase::Body, "exit code 3");
 }
 
@@ -81,13 +81,45 @@ async fn it_reads_nothing() {
 async fn a_mebibyte_of_output_neither_stops_it_nor_is_kept() {
     let report = sh("head -c 1048576 /dev/zero | tr '\\0' x; exit 2").run(AMPLE).await;
     let message = &failure(&report).message;
-    assert!(message.starts_with("exit code 2: xxx") && message.len() <= 4096, "{} bytes", message.len());
+    assert!(message.starts_with("exit code 2: xxx") && message.ends_with('…'), "{message}");
+    assert_eq!(message.chars().count(), 200);
+    assert_eq!(report.excerpt.as_ref().map(String::len), Some(2048), "the beginning of the output");
+}
+
+#[tokio::test]
+async fn its_lines_become_one_and_the_output_as_it_was_is_kept_beside_it() {
+    let report = sh("echo; echo a; echo a; printf 'b\\r\\tc\\n'; exit 2").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: a · b · c");
+    assert_eq!(report.excerpt.as_deref(), Some("a\na\nb\n\tc"));
+    let report = sh("yes x | head -c 1000000; exit 3").run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 3: x");
+    assert!(report.excerpt.unwrap().starts_with("x\nx\nx\n"));
+}
+
+#[tokio::test]
+async fn output_that_the_message_has_whole_is_not_kept_twice() {
+    assert_eq!(sh("echo DISK CRITICAL; exit 2").run(AMPLE).await.excerpt, None);
+    assert_eq!(sh("exit 2").run(AMPLE).await.excerpt, None);
+}
+
+#[tokio::test]
+async fn a_secret_is_not_cut_in_half_where_the_kept_output_ends() {
+    let spec = CommandSpec {
+        argv: ["sh", "-c", "head -c 4090 /dev/zero | tr '\\0' '\\n'; echo tok-123456; exit 2"]
+            .map(str::to_owned)
+            .into(),
+        degraded_exit_codes: Vec::new(),
+    };
+    let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
+    let report = probe.run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2");
+    assert_eq!(report.excerpt, None);
 }
 
 #[tokio::test]
 async fn what_a_terminal_would_show_in_colour_is_plain() {
     let report = sh("printf '\\033[31mbad\\033[0m\\a\\r\\n\\377'; exit 2").run(AMPLE).await;
-    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: bad\n\u{fffd}");
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: bad · \u{fffd}");
 }
 
 #[tokio::test]

@@ -217,3 +217,10 @@ async fn a_closed_port_refuses() {
     let report = run(PostgresSpec { port: address.port(), ..spec() }).await;
     assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {address}"));
 }
+
+#[tokio::test]
+async fn what_the_server_says_in_several_lines_is_one() {
+    let query = "do $$ begin raise exception E'first\\n\\x1b[31msecond\\r\\n\\tthird'; end $$".to_owned();
+    let report = run(PostgresSpec { query, ..spec() }).await;
+    assert_failed(&report, Class::Query, Phase::Body, "the query failed: first · second · third");
+}

@@ -52,7 +52,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         let second =
             |at: Option<UnixMs>| at.map_or("none".to_owned(), |at| at.utc().format("%Y-%m-%d %H:%M").to_string());
         table.add_row([
-            Cell::new(&stock.service.name),
+            Cell::new(words::clipped(&stock.service.name, 200)),
             Cell::new(second(stock.first_at)),
             Cell::new(second(stock.last_at)),
             number(words::count(stock.results)),

@@ -29,7 +29,7 @@ fn lines(outage: &Outage, zone: Zone, then: Option<UnixMs>) -> Vec<(&'static str
 
 /// As plain text; `here` is the address of the incident's page.
 pub(super) fn text(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>) -> String {
-    let mut said = format!("{} was down: {}\n", outage.service, outage.cause.reason.message);
+    let mut said = format!("{} was down: {}\n", outage.service, words::clipped(&outage.cause.reason.message, 200));
     for (name, value) in lines(outage, zone, then) {
         match name {
             "" => said += &format!("{value}\n"),
@@ -44,7 +44,8 @@ pub(super) fn text(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>
 
 /// As Markdown.
 pub(super) fn markdown(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>) -> String {
-    let mut said = format!("### {} was down: {}\n\n", plain(&outage.service), plain(&outage.cause.reason.message));
+    let why = words::clipped(&outage.cause.reason.message, 200);
+    let mut said = format!("### {} was down: {}\n\n", plain(&outage.service), plain(&why));
     for (name, value) in lines(outage, zone, then) {
         match name {
             "" => said += &format!("- {value}\n"),
