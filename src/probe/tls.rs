@@ -11,19 +11,21 @@ use crate::domain::{
     time::UnixMs,
 };
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, OtherError, RootCertStore,
     SignatureScheme,
     client::{
         ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 use std::sync::Arc;
 use x509_cert::{
-    der::Decode,
-    ext::pkix::{SubjectAltName, name::GeneralName},
+    der::{Decode, oid::db::rfc5280::ID_KP_SERVER_AUTH},
+    ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName, name::GeneralName},
 };
 
 /// What all probes of a process share: the cryptography and the trusted roots.
@@ -85,6 +87,8 @@ pub(super) struct Tls {
 #[derive(Debug)]
 struct Trust {
     judge: Judge,
+    /// The certificates of `tls.ca`: a server that shows one of them itself is trusted, too.
+    named: Box<[CertificateDer<'static>]>,
     own: Option<Arc<WebPkiServerVerifier>>,
     system: Arc<WebPkiServerVerifier>,
 }
@@ -112,7 +116,8 @@ impl Tls {
                 .map_err(ProbeError::ClientCertificate)?,
         };
         let judge = if spec.skip_verify { Judge::Nothing } else { judge };
-        Ok(Tls { base, trust: Arc::new(Trust { judge, own, system: Arc::clone(&roots.system) }) })
+        let named = spec.ca.clone().into();
+        Ok(Tls { base, trust: Arc::new(Trust { judge, named, own, system: Arc::clone(&roots.system) }) })
     }
 
     /// Whether a certificate that is not valid is refused.
@@ -144,6 +149,9 @@ impl Trust {
         if self.judge == Judge::Nothing {
             return Ok(ServerCertVerified::assertion());
         }
+        if self.named.iter().any(|named| named == leaf) {
+            return self.verify_named(leaf, name, now);
+        }
         let verify = |verifier: &WebPkiServerVerifier| {
             let result = verifier.verify_server_cert(leaf, chain, name, ocsp, now);
             match &result {
@@ -161,6 +169,35 @@ impl Trust {
             Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => verify(&self.system),
             other => other,
         }
+    }
+
+    /// The server's own certificate is one of those in `tls.ca`, byte for byte: nobody has to have signed it, and it may
+    /// be an authority's (which is what `openssl req -x509` makes). All else has to be in order.
+    fn verify_named(
+        &self,
+        leaf: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // It refuses what it does not know and must not pass over, such as a critical extension.
+        let certificate = ParsedCertificate::try_from(leaf)?;
+        let tbs = x509_cert::Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?.tbs_certificate;
+        let (from, to) = (tbs.validity.not_before.to_unix_duration(), tbs.validity.not_after.to_unix_duration());
+        if now.as_secs() < from.as_secs() {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now.as_secs() > to.as_secs() {
+            return Err(CertificateError::Expired.into());
+        }
+        let purposes = tbs.get::<ExtendedKeyUsage>().map_err(|_| CertificateError::BadEncoding)?;
+        if purposes.is_some_and(|(_, purposes)| !purposes.0.contains(&ID_KP_SERVER_AUTH)) {
+            return Err(CertificateError::InvalidPurpose.into());
+        }
+        match verify_server_name(&certificate, name) {
+            Err(error) if self.judge == Judge::Chain && is_other_name(&error) => {}
+            result => result?,
+        }
+        Ok(ServerCertVerified::assertion())
     }
 }
 
@@ -271,6 +308,7 @@ fn refusal(
 ) -> String {
     use CertificateError as E;
     let tbs = &certificate.tbs_certificate;
+    let is_authority = matches!(tbs.get::<BasicConstraints>(), Ok(Some((_, BasicConstraints { ca: true, .. }))));
     match error {
         E::Expired | E::ExpiredContext { .. } => {
             let ended = tbs.validity.not_after.to_unix_duration().as_secs();
@@ -287,13 +325,35 @@ fn refusal(
         E::NotValidForName | E::NotValidForNameContext { .. } => {
             format!("certificate is for {}, not for {}", names(certificate), name.to_str())
         }
-        E::UnknownIssuer if tbs.issuer == tbs.subject => "certificate is self-signed, and not trusted".to_owned(),
+        // Of those that are an authority's as well the issuer is not even looked for.
+        E::UnknownIssuer | E::Other(_) if tbs.issuer == tbs.subject && (*error == E::UnknownIssuer || is_authority) => {
+            "certificate is self-signed, and not trusted: to trust it, name it in `tls.ca`".to_owned()
+        }
+        E::Other(_) if is_authority => {
+            "certificate is an authority's, not a server's: to trust it all the same, name it in `tls.ca`".to_owned()
+        }
         E::UnknownIssuer => format!("certificate is signed by an authority that is not trusted: {}", tbs.issuer),
         E::Revoked => "certificate is revoked".to_owned(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "certificate is not one for servers".to_owned(),
         E::BadSignature => "certificate's signature is wrong".to_owned(),
-        other => format!("certificate is not accepted: {other}"),
+        other => not_accepted(other),
     }
+}
+
+/// What is left has no words of its own but the names of its types: those, as words.
+fn not_accepted(error: &CertificateError) -> String {
+    let name = match error {
+        CertificateError::Other(OtherError(error)) => error.to_string(),
+        error => format!("{error:?}"),
+    };
+    let mut words = String::new();
+    for c in name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == ' ') {
+        if c.is_ascii_uppercase() && !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    format!("certificate is not accepted: {}", words.trim_end())
 }
 
 /// The hosts that a certificate is for, the first few of them.
@@ -302,7 +362,8 @@ fn names(certificate: &x509_cert::Certificate) -> String {
     let alternatives = tbs.get::<SubjectAltName>().ok().flatten();
     let mut names: Vec<String> = alternatives.iter().flat_map(|(_, names)| &names.0).filter_map(name_of).collect();
     if names.is_empty() {
-        return format!("no host at all ({})", tbs.subject);
+        // Whoever made it thinks that it is for the host in there.
+        return format!("no host at all (it has no subjectAltName, only the subject {})", tbs.subject);
     }
     if names.len() > 5 {
         names.truncate(5);
@@ -327,9 +388,7 @@ fn name_of(name: &GeneralName) -> Option<String> {
 pub(super) fn fault(error: &rustls::Error, trace: &Trace) -> Fault {
     use AlertDescription as A;
     let message = match error {
-        rustls::Error::InvalidCertificate(error) => {
-            trace.refused_certificate().unwrap_or_else(|| format!("certificate is not accepted: {error}"))
-        }
+        rustls::Error::InvalidCertificate(error) => trace.refused_certificate().unwrap_or_else(|| not_accepted(error)),
         rustls::Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
         rustls::Error::AlertReceived(A::CertificateRequired) => "the server requires a client certificate".to_owned(),
         rustls::Error::AlertReceived(

@@ -4,7 +4,8 @@ use crate::support::{
     tls::{Authority, Identity, acceptor, https},
 };
 use healthcheck_dashboard::probe::spec::{HttpSpec, IpVersion, TlsSpec};
-use std::net::SocketAddr;
+use rcgen::ExtendedKeyUsagePurpose;
+use std::{net::SocketAddr, sync::Arc};
 
 fn trusting(authority: &Authority) -> TlsSpec {
     TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() }
@@ -92,6 +93,83 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
     assert_eq!(failure(&report).class, Class::Tls);
 }
 
+/// Trusts the certificate that this server shows.
+fn naming(identity: &Identity) -> TlsSpec {
+    TlsSpec { ca: vec![identity.der()], ..TlsSpec::default() }
+}
+
+const SELF_SIGNED: &str = "certificate is self-signed, and not trusted: to trust it, name it in `tls.ca`";
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_accepted_where_it_is_named_and_nowhere_else() {
+    let identity = Identity::self_signed(&["localhost"], -1, 90);
+    let address = https(&identity, None).await;
+    assert_passed(&run(to(address, naming(&identity))).await);
+    assert_refused(&run(to(address, TlsSpec::default())).await, SELF_SIGNED);
+    // Of the same subject, for the same host, but another one.
+    let other = Identity::self_signed(&["localhost"], -1, 90);
+    assert_refused(&run(to(address, naming(&other))).await, SELF_SIGNED);
+}
+
+#[tokio::test]
+async fn a_named_certificate_has_to_be_for_the_host_and_valid_now_and_for_servers() {
+    for (identity, message) in [
+        (
+            Identity::self_signed(&["other.example.com", "10.0.0.7"], -1, 90),
+            "certificate is for other.example.com, 10.0.0.7, not for localhost",
+        ),
+        (
+            Identity::self_signed(&[], -1, 90),
+            "certificate is for no host at all (it has no subjectAltName, only the subject CN=rcgen self signed cert), \
+             not for localhost",
+        ),
+        (Identity::self_signed(&["localhost"], -100, -4), "certificate expired 3 days ago"),
+        (
+            Identity::self_signed_for(&["localhost"], -1, 90, &[ExtendedKeyUsagePurpose::ClientAuth]),
+            "certificate is not one for servers",
+        ),
+    ] {
+        assert_refused(&run(to(https(&identity, None).await, naming(&identity))).await, message);
+    }
+    let identity = Identity::self_signed(&["localhost"], 2, 90);
+    let report = run(to(https(&identity, None).await, naming(&identity))).await;
+    assert!(failure(&report).message.starts_with("certificate is not valid before "), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_named_certificate_of_an_authority_that_is_not_named_trusts_no_other_of_it() {
+    let authority = Authority::new();
+    let (named, sibling) = (authority.issue(&["localhost"], 90), authority.issue(&["localhost"], 90));
+    assert_passed(&run(to(https(&named, None).await, naming(&named))).await);
+    let report = run(to(https(&sibling, None).await, naming(&named))).await;
+    let message = "certificate is signed by an authority that is not trusted: CN=Test Authority";
+    assert_refused(&report, message);
+}
+
+#[tokio::test]
+async fn who_shows_a_named_certificate_without_having_its_key_is_refused() {
+    let (named, thief) = (Identity::self_signed(&["localhost"], -1, 90), Identity::self_signed(&["localhost"], -1, 90));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider.key_provider.load_private_key(thief.key.clone_key()).unwrap();
+    let shown =
+        Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(named.chain.clone(), key)));
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(shown.clone());
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let address = serve(move |stream| {
+            let accepting = acceptor.accept(stream);
+            async move { drop(accepting.await) }
+        })
+        .await;
+        let report = run(to(address, naming(&named))).await;
+        assert_failed(&report, Class::Tls, Phase::Tls, "certificate is not accepted: bad signature");
+    }
+}
+
 #[tokio::test]
 async fn without_verification_an_expired_certificate_passes_but_not_unseen() {
     let address = https(&Authority::new().issue(&["other.example.com"], -4), None).await;
@@ -144,7 +222,7 @@ async fn http_2_is_spoken_where_the_server_does() {
     let acceptor = acceptor(&authority.issue(&["localhost"], 90), None);
     let mut config = rustls::ServerConfig::clone(acceptor.config());
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let address = serve(move |stream| {
         let acceptor = acceptor.clone();
         async move {

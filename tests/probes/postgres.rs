@@ -224,3 +224,13 @@ async fn what_the_server_says_in_several_lines_is_one() {
     let report = run(PostgresSpec { query, ..spec() }).await;
     assert_failed(&report, Class::Query, Phase::Body, "the query failed: first · second · third");
 }
+
+#[tokio::test]
+async fn the_servers_own_certificate_can_be_the_one_that_is_trusted() {
+    let tls = TlsSpec { ca: vec![postgres().certificate.clone()], ..TlsSpec::default() };
+    let of = |sslmode, host: &str| PostgresSpec { sslmode, tls: tls.clone(), host: host.to_owned(), ..spec() };
+    assert_passed(&run(of(SslMode::VerifyFull, "localhost")).await);
+    assert_passed(&run(of(SslMode::VerifyCa, "127.0.0.1")).await);
+    let report = run(of(SslMode::VerifyFull, "127.0.0.1")).await;
+    assert_failed(&report, Class::Tls, Phase::Tls, "certificate is for localhost, not for 127.0.0.1");
+}

@@ -41,6 +41,7 @@ pub(crate) struct Postgres {
     pub(crate) port: u16,
     /// Whose certificate it shows, for `localhost`.
     pub(crate) ca: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     /// With its end of the pipe, which is open for as long as the tests run.
     _keeper: Child,
 }
@@ -127,7 +128,7 @@ fn start() -> Postgres {
     let mut said = String::new();
     BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut said).unwrap();
     assert_eq!(said, "ready\n", "PostgreSQL did not start; its log is {}", log.display());
-    Postgres { port, ca: authority.der(), _keeper: keeper }
+    Postgres { port, ca: authority.der(), certificate: identity.der(), _keeper: keeper }
 }
 
 /// Where the server's programs are: Debian keeps them out of the path.

@@ -2,7 +2,8 @@
 
 use super::net::{http, read_head, serve};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -42,16 +43,15 @@ impl Authority {
 
     /// A certificate for these hosts (or, as a client's, of this name), that ends in so many days; negative: ended.
     pub(crate) fn issue(&self, hosts: &[&str], days: i32) -> Identity {
-        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        let mut params = CertificateParams::new(hosts).unwrap();
-        // An hour more than whole days: "9 days left" for as long as the test runs.
-        let now = date_time_ymd(1970, 1, 1) + since_1970();
-        let end = now + Duration::from_secs(3600);
-        params.not_before = now - 100 * DAY;
-        params.not_after = if days < 0 { end - DAY * days.unsigned_abs() } else { end + DAY * days.unsigned_abs() };
+        let mut params = params(hosts, -100, days);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity::of(&params.signed_by(&key, &self.issuer).unwrap(), &key)
+    }
+}
+
+impl Identity {
+    fn of(certificate: &Certificate, key: &KeyPair) -> Identity {
         Identity {
             chain: vec![certificate.der().clone()],
             key: Arc::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()))),
@@ -59,6 +59,39 @@ impl Authority {
             key_pem: key.serialize_pem(),
         }
     }
+
+    /// As `openssl req -x509` makes it: signed by its own key, and an authority's. Valid from so many days to so many.
+    pub(crate) fn self_signed(hosts: &[&str], from: i32, to: i32) -> Identity {
+        Identity::self_signed_for(hosts, from, to, &[])
+    }
+
+    /// The same, for these purposes only.
+    pub(crate) fn self_signed_for(
+        hosts: &[&str],
+        from: i32,
+        to: i32,
+        purposes: &[ExtendedKeyUsagePurpose],
+    ) -> Identity {
+        let mut params = params(hosts, from, to);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.extended_key_usages = purposes.to_vec();
+        let key = KeyPair::generate().unwrap();
+        Identity::of(&params.self_signed(&key).unwrap(), &key)
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.chain[0].clone()
+    }
+}
+
+/// A certificate for these hosts, valid from so many days to so many. An hour more than whole days: "9 days left" for as
+/// long as the test runs.
+fn params(hosts: &[&str], from: i32, to: i32) -> CertificateParams {
+    let mut params = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    let now = date_time_ymd(1970, 1, 1) + since_1970() + Duration::from_secs(3600);
+    let day = |days: i32| if days < 0 { now - DAY * days.unsigned_abs() } else { now + DAY * days.unsigned_abs() };
+    (params.not_before, params.not_after) = (day(from), day(to));
+    params
 }
 
 #[expect(clippy::disallowed_methods, reason = "a certificate's dates are those of the real clock")]
