@@ -279,6 +279,7 @@ fn exchange_fault(error: &reqwest::Error, trace: &Trace, deadline: Duration) -> 
     let before = if phase == Some(Phase::Body) { "before the answer was complete" } else { "before the answer" };
     let message = match fault::find::<hyper::Error>(error) {
         Some(error) if error.is_incomplete_message() || error.is_closed() => format!("connection closed {before}"),
+        Some(error) if error.is_parse_too_large() => "the answer's headers are too large, or too many".to_owned(),
         Some(error) if error.is_parse() => "the answer is not HTTP".to_owned(),
         Some(error) => format!("the HTTP exchange broke off: {}", innermost(error)),
         None if error.is_decode() => "the answer's compression is broken".to_owned(),

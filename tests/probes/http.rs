@@ -187,6 +187,16 @@ async fn bytes_that_are_no_http_are_said_to_be_none() {
 }
 
 #[tokio::test]
+async fn headers_that_no_client_would_take_are_said_to_be_too_large() {
+    let large = format!("HTTP/1.1 200 OK\r\nx-large: {}\r\n\r\nok", "x".repeat(1 << 20));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\nok", "x-many: x\r\n".repeat(1000));
+    for text in [large, many] {
+        let report = run(to(answer(text).await), AMPLE).await;
+        assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's headers are too large, or too many");
+    }
+}
+
+#[tokio::test]
 async fn what_an_answer_repeats_of_our_credentials_is_scrubbed() {
     let said = "token tok-123456 and YWxpY2U6aHVudGVyMg== and hunter2 and tok%2D123456";
     let address = answer(http("503 Service Unavailable", &["content-type: text/plain"], said)).await;
