@@ -117,6 +117,20 @@ fn an_empty_file_watches_nothing_with_every_default() {
 }
 
 #[test]
+fn what_is_wrong_with_an_address_is_said_beside_a_wrong_type() {
+    let error = read("[checks]\nendpoints = [{ name = 1, url = 2, type = 3 }]").unwrap_err();
+    let said = error.to_string();
+    for key in ["name", "url", "type"] {
+        assert!(said.contains(&format!("`{key}` has to be a string")), "{said}");
+    }
+    assert_eq!(error.count(), 3, "{said}");
+    let error = read("[checks]\nendpoints = [{ name = \"web\", url = \"\", type = \"htttp\" }]").unwrap_err();
+    assert_eq!(error.count(), 2, "{error}");
+    let error = read("[checks]\nendpoints = [{ name = \"web\", url = 2 }]").unwrap_err();
+    assert_eq!(error.count(), 1, "{error}");
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     let error = read(
         r#"[checks]

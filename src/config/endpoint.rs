@@ -148,11 +148,16 @@ fn identity(table: &Table<'_>, key: &'static str) -> Option<Text> {
 /// be told.
 fn kind(table: &Table<'_>) -> Option<Kind> {
     if let Some(value) = table.get("type") {
-        let word = value.filled()?;
-        return Kind::parse(&word.value).or_else(|| {
-            report_unknown_kind(&value, &word);
-            None
-        });
+        let word = value.filled();
+        let kind = word.as_ref().and_then(|word| Kind::parse(&word.value));
+        if kind.is_none() {
+            if let Some(word) = word {
+                report_unknown_kind(&value, &word);
+            }
+            // No kind will read it: what is wrong with it whatever the kind is said here, with all else.
+            let _ = table.filled("url");
+        }
+        return kind;
     }
     if table.peek("command").is_some() {
         return Some(Kind::Command);
