@@ -22,7 +22,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -143,6 +143,9 @@ fn services_that_the_configuration_does_not_have_arrive_too_and_are_answered_for
     assert_eq!(serving.items("/api/v1/services/api/checks?from=2026-11-16&to=2026-11-17").len(), 4);
 }
 
+/// Longer than anybody wants to read.
+static LONG: LazyLock<String> = LazyLock::new(|| format!("\"outcome\":\"{}", "x".repeat(5000)));
+
 #[test]
 fn a_broken_file_is_said_where_and_changes_nothing() {
     let here = lived(0);
@@ -178,6 +181,12 @@ fn a_broken_file_is_said_where_and_changes_nothing() {
         (with(&lines, 1, &|_| String::new()), &["line 1", "header"]),
         (with(&lines, 1, &replaced("\"version\":1", "\"version\":2")), &["line 1", "version 2"]),
         (with(&lines, 1, &replaced("\"interval_ms\":10000", "\"interval_ms\":0")), &["line 1", "interval"]),
+        (
+            with(&lines, 3, &replaced("\"response_time_ms\":", "\"response_time_ms\":1e300,\"was\":")),
+            &["line 3", "10000000000", "…0000", "no time that a check can take"],
+        ),
+        (with(&lines, 4, &replaced("\"outcome\":\"", "\"outcome\":\"\\u001b[2J\\n")), &["line 4", "is no outcome"]),
+        (with(&lines, 4, &replaced("\"outcome\":\"", &LONG)), &["line 4", "“xxxxxxxxxx", "xxx…xxx", "is no outcome"]),
         (with(&lines, count, &|_| String::new()), &["the end is missing", "cut off"]),
         (lines[..cut].to_owned(), &["line", "cut off"]),
         (format!("{lines}{}", lines.lines().nth(1).unwrap()), &["something follows the end"]),
@@ -197,6 +206,7 @@ fn a_broken_file_is_said_where_and_changes_nothing() {
             let known = if before.is_empty() { String::new() } else { export(&there, &[]) };
             let output = run(there.path(), &["import", file.to_str().unwrap()]);
             let said = refused(&output);
+            assert!(said.chars().count() < 600 && !said.contains('\u{1b}'), "{said}");
             for part in says {
                 assert!(said.contains(part), "“{part}” is not in: {said}");
             }

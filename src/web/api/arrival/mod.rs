@@ -15,6 +15,7 @@ use crate::{
         check::{CheckResult, Outcome, PhaseTimes},
         histogram::Histogram,
         incident::{self, Gap},
+        plain::{clean, one_line},
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Tally,
         window::Window,
@@ -29,6 +30,9 @@ use std::{
 
 /// The longest line. The header of a history of ten thousand services is a hundredth of it.
 const LONGEST_LINE: u64 = 256 << 20;
+
+/// The most characters that are said of what is wrong: it quotes what was found, which may be long.
+const LONGEST_COMPLAINT: usize = 300;
 
 /// Why nothing was taken in.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +134,7 @@ impl Wrong {
 
     fn at(self, line: usize) -> ImportError {
         match self {
-            Wrong::Said(what) => ImportError::Line { line, what },
+            Wrong::Said(what) => ImportError::Line { line, what: in_short(&what) },
             Wrong::Store(error) => ImportError::Store(error),
             Wrong::Json(error) => {
                 let text = error.to_string();
@@ -139,10 +143,25 @@ impl Wrong {
                     true => format!("it ends in the middle of something, it was cut off: {what}"),
                     false => format!("{what} (column {})", error.column()),
                 };
-                ImportError::Line { line: if line == 0 { error.line() } else { line }, what }
+                ImportError::Line { line: if line == 0 { error.line() } else { line }, what: in_short(&what) }
             }
         }
     }
+}
+
+/// A complaint on one line, short even where it quotes what was found in full: a text without an end, or 1e300 with all
+/// of its digits.
+fn in_short(what: &str) -> String {
+    const LONGEST_WORD: usize = 60;
+    let short = |word: &str| {
+        let count = word.chars().count();
+        if count <= LONGEST_WORD {
+            return word.to_owned();
+        }
+        let (start, end) = (word.chars().take(LONGEST_WORD / 2), word.chars().skip(count - LONGEST_WORD / 4));
+        start.chain(['…']).chain(end).collect()
+    };
+    one_line(&clean(what).split(' ').map(short).collect::<Vec<_>>().join(" "), LONGEST_COMPLAINT)
 }
 
 impl From<StoreError> for Wrong {
