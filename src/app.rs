@@ -74,6 +74,14 @@ impl App {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }
         warn_of_the_future(&config.checks.endpoints, &store.positions, clock.now());
+        if config.checks.endpoints.iter().all(|endpoint| !endpoint.service.enabled) {
+            let why = if config.checks.endpoints.is_empty() {
+                "the configuration names no service below [checks]"
+            } else {
+                "every service of the configuration is paused (enabled = false)"
+            };
+            tracing::warn!("nothing is watched: {why}");
+        }
         store.writer.state_notes(config.notes);
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();

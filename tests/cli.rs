@@ -420,3 +420,33 @@ fn the_output_of_a_failed_command_does_not_reach_the_terminal_as_it_is() {
     assert!(!said.contains('\u{1b}') && said.lines().all(|line| line.chars().count() < 160), "{said}");
     assert_eq!(said.lines().filter(|line| line.contains("2026-01-01")).count(), 1, "{said}");
 }
+
+#[test]
+fn that_nothing_is_watched_is_said_and_is_no_mistake() {
+    for config in ["", "[checks]\n", "[checks]\nendpoints = []\n"] {
+        let empty = folder(config);
+        let output = run(empty.path(), &["validate"]);
+        assert_eq!(output.status.code(), Some(0));
+        let said = stdout(&output);
+        assert!(said.contains("nothing is watched"), "{said}");
+        // What it says is to be written there is in order.
+        let (_, example) = said.split_once("\n\n").unwrap();
+        let output = run(folder(example).path(), &["validate"]);
+        assert!(stdout(&output).contains("is in order: 1 service\n"), "{}{}", stdout(&output), stderr(&output));
+    }
+    let empty = folder("[checks]\nendpoints = []\n");
+    let serving = Serving::start(empty.path());
+    assert!(serving.log().lines().any(|l| l.contains("WARN") && l.contains("nothing is watched")), "{}", serving.log());
+    // Of no service none is down, pending or degraded.
+    let (status, health) = serving.get("/health");
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((status, &health["status"], &health["services"]), (200, &json!("healthy"), &json!({})));
+    assert_eq!(serving.get("/dashboard").0, 200);
+}
+
+#[test]
+fn that_every_service_is_paused_is_said() {
+    let folder = folder("[[checks.endpoints]]\nname = \"web\"\ncommand = [\"true\"]\nenabled = false\n");
+    let serving = Serving::start(folder.path());
+    assert!(serving.log().contains("nothing is watched: every service of the configuration is paused"));
+}

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> ExitCode {
     let count = config.checks.endpoints.len();
+    if count == 0 {
+        println!("{} is in order, but nothing is watched: it names no service. For example:", config.path.display());
+        println!("\n[checks]\nendpoints = [{{ name = \"web\", url = \"https://example.com/\" }}]");
+        return ExitCode::SUCCESS;
+    }
     let noun = if count == 1 { "service" } else { "services" };
     println!("{} is in order: {count} {noun}", config.path.display());
     for endpoint in &config.checks.endpoints {
