@@ -473,6 +473,11 @@ async fn the_command_line_marks_lists_and_takes_back_while_nobody_else_writes() 
         let removed = command(&["remove", "1"]);
         assert_eq!(stdout(&removed), format!("maintenance 1 is taken back: {from} to {to}, web\n"));
         assert!(stdout(&command(&["list"])).contains("taken back"));
+        // What somebody wrote does not paint the terminal, nor add lines to the table.
+        let added = command(&["add", "--from", &from, "--to", &to, "--reason", "two\u{1b}[2J\nlines"]);
+        assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
+        let listed = command(&["list"]);
+        assert!(stdout(&listed).contains("two · lines") && !stdout(&listed).contains('\u{1b}'), "{}", stdout(&listed));
         assert_eq!(command(&["add", "--from", "soon"]).status.code(), Some(2));
     });
     done.await.unwrap();

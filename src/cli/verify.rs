@@ -157,8 +157,8 @@ fn say(differences: &[Difference], all: bool) {
     for difference in differences.iter().take(shown) {
         let service = difference.service.as_deref().unwrap_or("the file");
         println!("  {service}, {}", difference.what);
-        println!("    stored:     {}", difference.stored);
-        println!("    recomputed: {}", difference.recomputed);
+        println!("    stored:     {}", words::clipped(&difference.stored, 2000));
+        println!("    recomputed: {}", words::clipped(&difference.recomputed, 2000));
     }
     if let Some(more @ 1..) = differences.len().checked_sub(shown) {
         println!("  and {} more (--all shows them)", words::count(more as u64));

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     domain::{time::UnixMs, window::Window},
     store::{Mark, Marking, Reader, Source},
-    web::maintenance,
+    web::{maintenance, words},
 };
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
@@ -151,9 +151,9 @@ fn list(path: &Path, args: &List) -> anyhow::Result<()> {
             one.id.to_string(),
             one.window.from().to_string(),
             one.window.to().to_string(),
-            of(one.services.as_deref()),
+            words::clipped(&of(one.services.as_deref()), 1000),
             by,
-            one.reason.clone(),
+            words::clipped(&one.reason, 1000),
         ]);
     }
     writeln!(out, "{table}")?;
