@@ -53,14 +53,20 @@ impl Scrubber {
 
     /// A failure's sentence: scrubbed, on one line, clipped.
     pub(super) fn message(&self, text: &str) -> String {
-        one_line(&scrub(text, &self.forms), LONGEST_MESSAGE)
+        one_line(&self.scrubbed(text), LONGEST_MESSAGE)
     }
 
     /// The beginning of an answer: scrubbed, at most 2 KiB. `None` where nothing is left.
     pub(super) fn excerpt(&self, answer: &str, complete: bool) -> Option<String> {
         let answer = if complete { answer } else { self.without_half_a_secret(answer) };
-        let text = cut(clean(&scrub(answer, &self.forms)).trim(), EXCERPT_BYTES);
+        let text = cut(self.scrubbed(answer).trim(), EXCERPT_BYTES);
         (!text.is_empty()).then_some(text)
+    }
+
+    /// Cleaned, and without secrets: without those that have control characters of their own, and without those that a
+    /// colour in their middle kept from being seen.
+    fn scrubbed(&self, text: &str) -> String {
+        scrub(&clean(&scrub(text, &self.forms)), &self.forms)
     }
 
     /// `text` was cut somewhere: drops the beginning of a secret that it may end with.

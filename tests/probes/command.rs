@@ -133,6 +133,18 @@ async fn a_secret_in_its_output_is_scrubbed() {
 }
 
 #[tokio::test]
+async fn a_secret_with_colour_in_its_middle_is_scrubbed_too() {
+    let spec = CommandSpec {
+        argv: ["sh", "-c", "printf 'key tok-\\033[31m123\\033[0m456\\nmore\\n'; exit 2"].map(str::to_owned).into(),
+        degraded_exit_codes: Vec::new(),
+    };
+    let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
+    let report = probe.run(AMPLE).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: key ••• · more");
+    assert_eq!(report.excerpt.as_deref(), Some("key •••\nmore"));
+}
+
+#[tokio::test]
 async fn at_the_deadline_the_whole_group_is_killed_and_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let pids = dir.path().join("pids");
