@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     domain::{
         service::{Service, Thresholds},
-        time::UnixMs,
+        time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
     store::{Mark, Marking},
@@ -315,9 +315,46 @@ async fn a_moment_that_cannot_be_told_is_refused_with_the_reason() {
     assert!(problem["detail"].as_str().unwrap().contains("lies in the future"), "{problem}");
     let problem = history.get("/health?at=soon").await.json();
     assert_eq!(problem["parameter"], "at");
-    // Before anything was watched nobody was.
-    let before = history.get("/health?at=2026-11-15").await;
-    assert_eq!((before.status.as_u16(), &before.json()["services"]), (200, &json!({})));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_before_the_history_is_not_told_to_have_been_well() {
+    let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web")]);
+    history.checks("web", s(0), "..");
+    history.at(s(30));
+    history.committed().await;
+    // Watched one day later, and the only one from then on.
+    let history = history.restart(Vec::new()).await;
+    history.at(s(0).plus(DAY_MS));
+    let history = history.restart(vec![service("late")]).await;
+    history.at(s(0).plus(DAY_MS + HOUR_MS));
+    for path in ["/health", "/health/web", "/health/nobody", "/api/v1/services", "/api/v1/services/web"] {
+        let answer = history.get(&format!("{path}?at=2026-11-15T23:59:59.999Z")).await;
+        assert_eq!(answer.status, 422, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("begins with 2026-11-16T00:00:00.000Z"), "{path}: {detail}");
+    }
+    // Within the history a service may be missing, and all of them: that is what was said then.
+    assert_eq!(history.get("/health?at=2026-11-16T00:00:00Z").await.json()["status"], "unknown");
+    assert_eq!(history.get("/health/late?at=2026-11-16T00:00:20Z").await.status, 404);
+    let none = history.get("/health?at=2026-11-16T12:00:00Z").await.ok();
+    assert_eq!((&none["status"], &none["services"]), (&json!("healthy"), &json!({})));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_in_which_nothing_was_watched_yet_has_no_past() {
+    let history = History::new("2026-11-16T00:00:00Z", Vec::new());
+    history.at(s(60));
+    for path in ["/health", "/health/web", "/api/v1/services", "/dashboard"] {
+        let answer = history.get(&format!("{path}?at=2026-11-16T00:00:30Z")).await;
+        assert_eq!(answer.status, 422, "{path}: {}", answer.text());
+        assert!(answer.text().to_lowercase().contains("nothing has been watched yet"), "{path}: {}", answer.text());
+    }
+    // The first service comes in later: still nothing is said of the time before it.
+    let history = history.restart(vec![service("web")]).await;
+    assert_eq!(history.get("/health?at=2026-11-16T00:00:30Z").await.status, 422);
+    assert_eq!(history.get("/health?at=2026-11-16T00:01:00Z").await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]

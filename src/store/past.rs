@@ -37,6 +37,8 @@ pub enum Then {
     Known(Vec<Arc<ServiceNow>>),
     /// Single results are kept from this moment on, and the one asked for lies before it.
     Retired(UnixMs),
+    /// It lies before anything was watched, which began at this moment; `None`: nothing ever was.
+    Before(Option<UnixMs>),
 }
 
 /// The settings of one service over time.
@@ -57,6 +59,10 @@ impl Settings {
 /// How the services that were watched at `at` stood then. `today` are those that are watched now.
 pub(super) fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
     let mut watched: Vec<StoredService> = services::all(conn)?;
+    let first = watched.iter().map(|s| s.added_at).min();
+    if first.is_none_or(|first| at < first) {
+        return Ok(Then::Before(first));
+    }
     watched.retain(|s| s.added_at <= at && s.removed_at.is_none_or(|removed| at < removed));
     let mut retired = None;
     for service in &watched {

@@ -67,6 +67,13 @@ async fn then(site: &Site, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
         Then::Retired(from) => Err(ApiError::window(format!(
             "single checks are kept from {from} on, so what was known at {at} can no longer be told"
         ))),
+        // Nobody said anything of it then: neither that it was well nor that it was not.
+        Then::Before(Some(first)) => Err(ApiError::window(format!(
+            "{at} lies before the history, which begins with {first}: nothing was watched before"
+        ))),
+        Then::Before(None) => {
+            Err(ApiError::window("nothing has been watched yet, so there is no history to tell from"))
+        }
     }
 }
 

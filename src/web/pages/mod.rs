@@ -105,25 +105,24 @@ async fn view(site: &Site, query: &Query) -> Result<View, PageError> {
     let day = |at| query.zone.dated(at, now).text;
     let show =
         |at: crate::domain::time::UnixMs| (format!("Show {}", day(at)), query.with(&[("at", Some(&at.to_string()))]));
-    match (reach, then) {
-        (Some((first, told)), _) if at < first => Err(PageError::unprocessable(
+    let told = reach.map(|(_, told)| told);
+    match then {
+        Then::Before(Some(first)) => Err(PageError::unprocessable(
             "This moment lies before the history",
             format!("It begins with {}; nothing was watched before.", day(first)),
-            Some(show(told)),
+            Some(show(told.unwrap_or(first))),
         )),
-        (None, _) => Err(PageError::unprocessable(
+        Then::Before(None) => Err(PageError::unprocessable(
             "This moment lies before the history",
             "Nothing has been watched yet.",
             Some(("Back to now".to_owned(), query.with(&[("at", None)]))),
         )),
-        (_, Then::Retired(from)) => Err(PageError::unprocessable(
+        Then::Retired(from) => Err(PageError::unprocessable(
             "What was known then can no longer be told",
             format!("This is about {}, and single checks are kept from {} on.", day(at), day(from)),
             Some(show(from)),
         )),
-        (_, Then::Known(services)) => {
-            Ok(View::then(services, at).linking(site.base_path.clone(), query.carried(Some(at))))
-        }
+        Then::Known(services) => Ok(View::then(services, at).linking(site.base_path.clone(), query.carried(Some(at)))),
     }
 }
 
