@@ -158,3 +158,48 @@ async fn a_missed_objective_comes_first_and_a_budget_says_what_is_left() {
     assert!(page.contains("30 s of 4 min 19 s spent, <b>3 min 49 s left</b>"), "{page}");
     assert!(!history.get("/dashboard/services/none").await.text().contains("Objective"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_review_speaks_of_every_gap_that_was_the_monitors_own_doing() {
+    // On the Tuesday of week 47 web was not checked for an hour, after a few seconds of the same; then the day went on.
+    let mut history = History::new(BEGIN, vec![service("web")]);
+    history.checks("web", at(8 * DAY_MS), ".");
+    history.checks("web", at(8 * DAY_MS + 40_000), ".");
+    history.checks("web", at(8 * DAY_MS + HOUR_MS + 65_000), ".");
+    history.committed().await;
+    history.at(at(8 * DAY_MS + HOUR_MS + 70_000));
+    let day = "from=2026-11-17&to=2026-11-18";
+    let gaps = history.get(&format!("/api/v1/review?{day}")).await.ok()["monitor_gaps"].clone();
+    assert_eq!(
+        gaps,
+        serde_json::json!([{"from": "2026-11-17T00:01:05.000Z", "to": "2026-11-17T01:01:05.000Z", "reason": "stalled"}]),
+        "of those that began together the longest"
+    );
+    let said = |text: &str| plain(text);
+    let page = said(history.get(&format!("/dashboard/review?{day}")).await.text());
+    assert!(page.contains("Tue 00:01: 1 h not observed") && !page.contains("no gap of the monitor"), "{page}");
+    assert!(page.contains("On Tuesday at 00:01 no check was made for 1 h."), "{page}");
+    let file = said(history.get(&format!("/api/v1/review?format=markdown&{day}")).await.text());
+    assert!(!file.contains("no gap of the monitor"), "{file}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_no_gap_of_the_monitor() {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    let minutes = ".".repeat(30);
+    for name in ["web", "api"] {
+        history.checks(name, at(0), &minutes);
+    }
+    history.at(at(300_000));
+    history.committed().await;
+    let paused = Service { enabled: false, ..service("api") };
+    let mut history = history.restart(vec![service("web"), paused]).await;
+    history.checks("web", at(300_000), &minutes);
+    history.at(at(600_000));
+    history.committed().await;
+    let query = "from=2026-11-09T00:00:00Z&to=2026-11-09T00:10:00Z";
+    let review = history.get(&format!("/api/v1/review?{query}")).await.ok();
+    assert_eq!(review["monitor_gaps"], serde_json::json!([]));
+    let page = history.get("/dashboard/review?from=2026-11-09T00:00&to=2026-11-09T00:10").await;
+    assert!(plain(page.text()).contains("no gap of the monitor"));
+}

@@ -225,6 +225,11 @@ impl GapReason {
         }
     }
 
+    /// Whether it is the monitor's own doing that nothing was observed; else nobody wanted it to be.
+    pub fn is_monitors(self) -> bool {
+        self != GapReason::Paused
+    }
+
     /// The reason that a word names.
     pub fn parse(word: &str) -> Option<GapReason> {
         GapReason::ALL.into_iter().find(|r| r.as_str() == word)

@@ -5,8 +5,8 @@ use super::{site::Site, view::View, zone::Zone};
 use crate::{
     board::ServiceId,
     domain::{
-        incident::{Gap, GapReason, Outage},
-        time::{DAY_MS, HOUR_MS, UnixMs},
+        incident::{Gap, Outage},
+        time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         timeline::Buckets,
         uptime::Uptime,
         window::Window,
@@ -186,10 +186,17 @@ impl Review {
                 continue;
             }
             for gap in view.gaps(reader.gaps(stored.id, window, now)?) {
-                if matches!(gap.why, GapReason::Off | GapReason::Suspended | GapReason::ClockStep)
-                    && !unobserved.iter().any(|known| (known.from.since(gap.from)).abs() < 10 * 60_000)
-                {
-                    unobserved.push(gap);
+                // Of a gap that maintenance divides, a part may lie elsewhere.
+                let within = window.clip(gap.from, gap.to.unwrap_or(now)).is_some();
+                if !gap.why.is_monitors() || !within {
+                    continue;
+                }
+                let length = |gap: &Gap| gap.to.unwrap_or(now).since(gap.from);
+                let same = |known: &&mut Gap| known.from.since(gap.from).abs() < 10 * MINUTE_MS;
+                match unobserved.iter_mut().find(same) {
+                    Some(known) if length(known) >= length(&gap) => {}
+                    Some(known) => *known = gap,
+                    None => unobserved.push(gap),
                 }
             }
             services.push(Reviewed {
