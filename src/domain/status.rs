@@ -142,6 +142,17 @@ impl Overall {
         matches!(self, Overall::Healthy | Overall::Degraded)
     }
 
+    /// What is said of one service that is asked for by its name: whoever asks wants to know of this one, whether it is
+    /// critical or not. Nobody can say that one that is paused, or in maintenance, is there.
+    pub fn of_one(status: Status) -> Overall {
+        match status {
+            Status::Up => Overall::Healthy,
+            Status::Degraded => Overall::Degraded,
+            Status::Pending | Status::Unknown | Status::Maintenance | Status::Paused => Overall::Unknown,
+            Status::Down => Overall::Unhealthy,
+        }
+    }
+
     /// What services with these statuses add up to; each with whether it is critical. Paused ones and
     /// those in maintenance do not count.
     pub fn of(services: impl IntoIterator<Item = (Status, bool)>) -> Overall {

@@ -3,7 +3,15 @@
 use super::{ODD, begin, five_minutes, time};
 use crate::support::history::{History, ask, get, result, service};
 use axum::{body::Body, http::Request};
-use healthcheck_dashboard::domain::service::Service;
+use healthcheck_dashboard::{
+    calendar::{Planned, Rule, When},
+    domain::{
+        service::Service,
+        time::{DAY_MS, UnixMs},
+        window::Window,
+    },
+};
+use std::sync::Arc;
 
 #[tokio::test(start_paused = true)]
 async fn the_body_is_the_requests_shape_to_the_byte() {
@@ -118,6 +126,56 @@ async fn one_service_is_found_by_its_percent_encoded_name() {
     assert_eq!(answer.status, 404);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert!(answer.json()["detail"].as_str().unwrap().contains("nothing"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_service_that_is_asked_for_by_name_is_answered_200_exactly_while_it_is_ok() {
+    let lesser = Service { critical: false, ..service("lesser") };
+    let idle = Service { critical: false, ..service("idle") };
+    let off = Service { enabled: false, ..service("off") };
+    let whole_day = UnixMs::parse(super::BEGIN).unwrap();
+    let cared_for = Planned {
+        rule: Arc::new(Rule::new(When::Once(Window::new(whole_day, whole_day.plus(DAY_MS)).unwrap()))),
+        services: Some(vec!["cared for".into()]),
+        reason: "new disks".into(),
+    };
+    let services = vec![service("web"), service("slow"), service("down"), lesser, idle, off, service("cared for")];
+    let mut history = History::announced(super::BEGIN, services, vec![cared_for]);
+    for (name, letters) in
+        [("web", "....."), ("slow", "....~"), ("down", "..xxx"), ("lesser", "..xxx"), ("cared for", ".....")]
+    {
+        history.checks(name, begin(), letters);
+    }
+    history.at(begin().plus(50_000));
+    history.committed().await;
+    for (name, code, word, status, draft) in [
+        ("web", 200, "healthy", "up", "pass"),
+        ("slow", 200, "degraded", "degraded", "warn"),
+        ("down", 503, "unhealthy", "down", "fail"),
+        ("lesser", 503, "unhealthy", "down", "fail"),
+        ("idle", 503, "unknown", "pending", "fail"),
+        ("off", 503, "unknown", "paused", "fail"),
+        ("cared%20for", 503, "unknown", "maintenance", "fail"),
+    ] {
+        for at in ["", "&at=2026-11-16T00:00:50Z"] {
+            let answer = history.get(&format!("/health/{name}?verbose=1{at}")).await;
+            let body = answer.json();
+            let of_it = body["services"].as_object().unwrap().values().next().unwrap();
+            assert_eq!((answer.status.as_u16(), &body["status"]), (code, &word.into()), "{name}: {body}");
+            assert_eq!((&of_it["status"], &of_it["ok"]), (&status.into(), &(code == 200).into()), "{name}: {body}");
+        }
+        let request = Request::get(format!("/health/{name}")).header("accept", "application/health+json");
+        let answer = ask(&history.site(), request.body(Body::empty()).unwrap()).await;
+        let body = answer.json();
+        let check = &body["checks"].as_object().unwrap().values().next().unwrap()[0];
+        assert_eq!((answer.status.as_u16(), &body["status"], &check["status"]), (code, &draft.into(), &draft.into()));
+    }
+    // The body is of the same form as that of all, with this service alone.
+    let body = history.get("/health/off").await;
+    assert_eq!(
+        body.text(),
+        r#"{"timestamp":"2026-11-16T00:00:50Z","status":"unknown","services":{"off":{"ok":false,"response_time_ms":null}}}"#
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,12 +77,12 @@ pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Pa
     params.only(&KNOWN)?;
     let now = site.clock.now();
     match params.at(now)? {
-        Some(at) => answer(&super::then(&site, at).await?, at, &headers, &params),
-        None => answer(&site.board.all(), now, &headers, &params),
+        Some(at) => answer(Asked::All(super::then(&site, at).await?), at, &headers, &params),
+        None => answer(Asked::All(site.board.all()), now, &headers, &params),
     }
 }
 
-/// `GET /health/{service}`
+/// `GET /health/{service}`: 200 exactly while its `ok` is true.
 pub(super) async fn one(
     State(site): State<Site>,
     Named(name): Named,
@@ -95,10 +95,10 @@ pub(super) async fn one(
         let services = super::then(&site, at).await?;
         let service = services.into_iter().find(|s| s.service.name == name);
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
-        return answer(&[service.ok_or_else(missing)?], at, &headers, &params);
+        return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);
     }
     match site.board.get(&name) {
-        Some(service) => answer(&[service], now, &headers, &params),
+        Some(service) => answer(Asked::One([service]), now, &headers, &params),
         None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
     }
 }
@@ -106,9 +106,18 @@ pub(super) async fn one(
 /// What these paths take.
 const KNOWN: [&str; 2] = ["verbose", "at"];
 
-fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params: &Params) -> Answer<Response> {
+/// Of whom something is asked.
+enum Asked {
+    All(Vec<Arc<ServiceNow>>),
+    One([Arc<ServiceNow>; 1]),
+}
+
+fn answer(asked: Asked, now: UnixMs, headers: &HeaderMap, params: &Params) -> Answer<Response> {
     let is_verbose = is_verbose(params)?;
-    let overall = Overall::of(services.iter().map(|s| (s.status(now), s.service.critical)));
+    let (overall, services) = match &asked {
+        Asked::All(all) => (Overall::of(all.iter().map(|s| (s.status(now), s.service.critical))), all.as_slice()),
+        Asked::One([one]) => (Overall::of_one(one.status(now)), std::slice::from_ref(one)),
+    };
     let draft = headers
         .get_all(header::ACCEPT)
         .iter()
@@ -116,7 +125,7 @@ fn answer(services: &[Arc<ServiceNow>], now: UnixMs, headers: &HeaderMap, params
     let timestamp = now.utc().to_rfc3339_opts(SecondsFormat::Secs, true);
     let status = overall.as_str();
     let (content_type, body) = if draft {
-        ("application/health+json", health_json(services, overall, now).to_string())
+        ("application/health+json", health_json(&asked, services, overall, now).to_string())
     } else if is_verbose {
         let services = services.iter().map(|s| (s.service.name.as_str(), verbose(s, now))).collect();
         ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
@@ -134,7 +143,9 @@ fn to_json(value: &impl Serialize) -> Answer<String> {
 }
 
 /// The health+json draft's form (draft-inadarei-api-health-check).
-fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> serde_json::Value {
+fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> serde_json::Value {
+    // Among all, those that nobody is to mind do not fail.
+    let minds_none = |status| matches!((asked, status), (Asked::All(_), Status::Paused | Status::Maintenance));
     let word = |ok: bool, warn: bool| {
         if !ok {
             "fail"
@@ -151,7 +162,7 @@ fn health_json(services: &[Arc<ServiceNow>], overall: Overall, now: UnixMs) -> s
             let mut check = json!({
                 "componentType": "system",
                 "status": word(
-                    status.is_ok() || matches!(status, Status::Paused | Status::Maintenance),
+                    status.is_ok() || minds_none(status),
                     matches!(status, Status::Degraded | Status::Maintenance),
                 ),
             });
