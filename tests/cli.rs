@@ -450,3 +450,63 @@ fn that_every_service_is_paused_is_said() {
     let serving = Serving::start(folder.path());
     assert!(serving.log().contains("nothing is watched: every service of the configuration is paused"));
 }
+
+#[test]
+fn two_histories_that_a_rename_cannot_join_are_told_of_and_joined_as_the_readme_says() {
+    let config = |entry: &str| {
+        format!(
+            "[dashboard]\nbind = \"127.0.0.1\"\n[[checks.endpoints]]\ncommand = [\"true\"]\ninterval_secs = 1\ntimeout_secs = 1\n{entry}\n"
+        )
+    };
+    let folder = folder("");
+    let set = |entry: &str| std::fs::write(folder.path().join("config.toml"), config(entry)).unwrap();
+    let checked = |name: &str, least: u64| {
+        let serving = Serving::start(folder.path());
+        wait_for("its checks", || {
+            let (_, body) = get(serving.port, &format!("/api/v1/services/{name}/uptime?window=1h"))?;
+            let checks = serde_json::from_str::<Value>(&body).ok()?["checks"].as_u64()?;
+            (checks >= least).then_some(())
+        });
+        let log = serving.log();
+        serving.signal(Signal::TERM);
+        log
+    };
+    let done = |arguments: &[&str]| {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output).to_owned()
+    };
+    let results = |name: &str| {
+        let csv = done(&["export", "--service", name, "--format", "csv"]);
+        csv.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    set("name = \"old\"");
+    assert!(!checked("old", 1).contains("renamed_from"));
+    let old = results("old");
+    set("name = \"new\"");
+    checked("new", 1);
+    let new = results("new");
+    let renamed = "name = \"new\"\nrenamed_from = \"old\"";
+    set(renamed);
+    let log = checked("new", new.len() as u64);
+    let warning = log.lines().find(|line| line.contains("renamed_from")).unwrap_or_else(|| panic!("{log}"));
+    assert!(warning.contains("WARN") && warning.contains("“old” and “new” have a history each"), "{warning}");
+    assert!(warning.contains("changed nothing") && warning.contains("`history forget`"), "{warning}");
+    assert_eq!(results("old"), old, "nothing was changed");
+
+    done(&["export", "--service", "new", "-o", "new.ndjson"]);
+    let new = results("new");
+    set(&format!("{renamed}\nenabled = false"));
+    done(&["history", "forget", "new", "--yes"]);
+    set(renamed);
+    let told = |log: String| log.matches("have a history each").count();
+    assert_eq!(told(checked("new", 1)), 1, "it was told once, by the start before");
+    done(&["import", "new.ndjson"]);
+    let joined = results("new");
+    let at = |row: &String| row.split(',').find(|field| field.starts_with("20")).unwrap().to_owned();
+    for row in old.iter().chain(&new) {
+        assert!(joined.iter().any(|one| at(one) == at(row)), "{row} is not in {joined:?}");
+    }
+    done(&["verify"]);
+    assert!(!done(&["history", "services"]).contains("old"));
+}

@@ -167,11 +167,7 @@ pub(super) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -
     let mut present = HashSet::new();
     for Configured { service, renamed_from } in configured {
         if let Some(old) = renamed_from {
-            // Only when the new name has no history yet: a rename that stays in the file is done once.
-            conn.execute(
-                "UPDATE service SET name = ?2 WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM service WHERE name = ?2)",
-                [old, &service.name],
-            )?;
+            carry_on(conn, old, &service.name)?;
         }
         let (id, absent) = upsert(conn, service, now)?;
         present.insert(id);
@@ -185,6 +181,22 @@ pub(super) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -
         }
     }
     Ok(resumed)
+}
+
+/// Gives the history of a name to another one that has none yet: a rename that stays in the file is done once.
+fn carry_on(conn: &Connection, old: &str, new: &str) -> Result<()> {
+    match (by_name(conn, old)?, by_name(conn, new)?) {
+        (Some(_), None) => {
+            conn.execute("UPDATE service SET name = ?2 WHERE name = ?1", [old, new])?;
+        }
+        (Some(_), Some(_)) => tracing::warn!(
+            "“{old}” and “{new}” have a history each, so renamed_from = “{old}” changed nothing. To keep them apart, \
+             remove it. To make them one: stop, `export --service` what “{new}” has, set enabled = false there, \
+             `history forget` it, set it enabled again, start and stop, and `import` what was exported"
+        ),
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 /// The service's number, and whether it had left the configuration before.
