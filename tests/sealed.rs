@@ -123,7 +123,7 @@ fn sealed_days_take_little_room_and_become_rows_again() {
     let to_be_sealed = dry()["rows"].as_i64().unwrap();
     let output = run(folder.path(), &["history", "retention"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("were sealed, from "), "{}", stdout(&output));
+    assert!(stdout(&output).contains("check results older than 1 day were sealed, from "), "{}", stdout(&output));
     assert!(sealed_days(&path) >= 48, "{}", sealed_days(&path));
     assert_eq!(number(&path, "SELECT sum(results) FROM sealed_day"), to_be_sealed);
     assert_eq!(dry()["rows"], json!(0));

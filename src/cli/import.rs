@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::time::{DAY_MS, MINUTE_MS},
     store::{Merge, Merged},
-    web::arrival,
+    web::{arrival, words},
 };
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -78,8 +78,9 @@ fn say(config: &Config, merged: &Merged) {
         && oldest < from
     {
         println!(
-            "the oldest is of {oldest}: results older than {days} days will be retired when the service runs, and only \
-             their sums will stay; set keep_checks_days in [storage] to keep them"
+            "the oldest is of {oldest}: results older than {} will be retired when the service runs, and only \
+             their sums will stay; set keep_checks_days in [storage] to keep them",
+            words::counted(days.into(), "day", "days")
         );
     }
 }

@@ -56,7 +56,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         println!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
         return Ok(ExitCode::SUCCESS);
     }
-    let days = |days: Option<u32>| days.map_or("for ever".to_owned(), |days| format!("{days} days"));
+    let counted = |days: u32| words::counted(days.into(), "day", "days");
+    let days = |days: Option<u32>| days.map_or("for ever".to_owned(), counted);
     println!(
         "kept: check results {}, hour sums {}, day sums, incidents and gaps {}",
         days(keep.checks),
@@ -80,8 +81,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     println!("\n{table}");
     if let (Some(after), Some(unsealed)) = (keep.rows, unsealed) {
         println!(
-            "\n{} check results older than {after} days {}{}",
+            "\n{} check results older than {} {}{}",
             words::count(unsealed.rows),
+            counted(after),
             if args.dry_run { "would be sealed" } else { "were sealed" },
             match unsealed.rows {
                 0 => String::new(),
