@@ -105,9 +105,12 @@ async fn check_runs_every_probe_once_and_fails_when_one_is_down() {
 
     assert_eq!(run_beside(folder.path(), &["check", "web", "job"]).await.status.code(), Some(0));
     assert_eq!(run_beside(folder.path(), &["check", "off"]).await.status.code(), Some(0));
-    let output = run_beside(folder.path(), &["check", "wbe"]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no service named “wbe”"));
+    // 1 says that a service is down: a name that is none is a mistake of who asks.
+    for names in [&["check", "wbe"][..], &["check", "bad", "wbe"]] {
+        let output = run_beside(folder.path(), names).await;
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+        assert!(stderr(&output).starts_with("error: there is no service named “wbe”"), "{}", stderr(&output));
+    }
     // It leaves nothing behind.
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["config.toml"]);

@@ -6,7 +6,6 @@ use crate::{
     probe::{Probe, Shared},
     web::words,
 };
-use anyhow::bail;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures_util::{StreamExt, stream};
 use std::{process::ExitCode, time::Duration};
@@ -27,7 +26,9 @@ const AT_ONCE: usize = 64;
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     for name in &args.names {
         if !config.checks.endpoints.iter().any(|e| &e.service.name == name) {
-            bail!("there is no service named “{name}” in {}", config.path.display());
+            // 1 would say that a service is down.
+            eprintln!("error: there is no service named “{name}” in {}", config.path.display());
+            return Ok(ExitCode::from(2));
         }
     }
     let chosen = config.checks.endpoints.into_iter().filter(|e| match args.names.is_empty() {

@@ -38,7 +38,7 @@ pub struct Cli {
 enum Command {
     /// Watch the services and answer for them (the default)
     Serve,
-    /// Run every probe once, now, and show what they say; exit code 1 if a service is down
+    /// Run every probe once, now, and show what they say; exit code 1 if a service is down, 2 if one is unknown
     Check(check::Args),
     /// Show the dashboard alive: built-in services that misbehave, and 90 days of made-up history; no configuration
     Demo,
