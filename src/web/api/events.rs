@@ -70,13 +70,19 @@ impl Wanted {
 pub(super) async fn stream(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
     let permit = STREAMS.try_acquire().map_err(|_| ApiError::busy("too many streams at once: try again later"))?;
-    let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.trim().parse().ok());
-    let listening = site.board.listen(last_id);
+    let listening = site.board.listen(last_id(&headers));
     let stream = events(listening, wanted, site.clone(), permit);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).text("here"));
     // A proxy that gathers an answer before it passes it on would make a stream of it that never comes.
     let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
     Ok((headers, sse).into_response())
+}
+
+/// The last event that a client has. An id that none of ours ever was is like one of long ago: something was missed, as
+/// far as anybody can know. An empty one is what a client sends that has none.
+fn last_id(headers: &HeaderMap) -> Option<u64> {
+    let id = headers.get("last-event-id").filter(|id| !id.as_bytes().trim_ascii().is_empty())?;
+    Some(id.to_str().ok().and_then(|id| id.trim().parse().ok()).unwrap_or(u64::MAX))
 }
 
 type Sent = Result<Event, Infallible>;
