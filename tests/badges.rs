@@ -36,7 +36,14 @@ async fn a_badge_says_the_status_or_the_uptime() {
         assert_eq!(answer.header("content-type"), "image/svg+xml");
         assert!(plain(answer.text()).contains(&format!("<title>{said}</title>")), "{path}: {}", answer.text());
     }
-    assert_eq!(history.get("/badge/nothing/status.svg").await.status, 404);
+    for path in ["/badge/nothing/status.svg", "/badge/%ff/status.svg", "/badge/%ff/uptime.svg"] {
+        let answer = history.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (404, "application/problem+json"),
+            "{path}"
+        );
+    }
     assert_eq!(history.get("/badge/web/uptime.svg?window=x").await.json()["parameter"], "window");
 }
 

@@ -267,6 +267,10 @@ async fn an_address_that_makes_no_sense_is_answered_with_what_to_do() {
         ("/dashboard/services/a%2Fb", 404, "There is no service named “a/b”"),
         ("/dashboard/incidents/999", 404, "There is no incident 999 Show the incident log"),
         ("/dashboard/incidents/x", 404, "There is no incident x"),
+        // What is no UTF-8 is the name of nothing.
+        ("/dashboard/services/%ff", 404, "There is nothing at this address"),
+        ("/dashboard/incidents/%ff", 404, "There is nothing at this address"),
+        ("/dashboard/incidents/%ff/note", 404, "There is nothing at this address"),
         ("/dashboard/incidents?service=zzz", 404, "There is no service named “zzz”"),
         ("/dashboard/services/api?window=7", 400, "“7” is no length of time"),
         ("/dashboard/services/api?from=yesterday", 400, "“yesterday” is no time"),
@@ -280,6 +284,7 @@ async fn an_address_that_makes_no_sense_is_answered_with_what_to_do() {
         assert!(answer.header("content-type").starts_with("text/html"), "{path}");
         assert!(words(&answer).contains(wanted), "{path}: {}", words(&answer));
     }
+    assert_eq!(get(&site, "/dashboard/assets/%ff").await.status, 404);
     let nowhere = Request::get("/dashbord").header("accept", "text/html,*/*").body(Body::empty()).unwrap();
     let answer = ask(&site, nowhere).await;
     assert_eq!(answer.status, 404);

@@ -1,7 +1,7 @@
 //! Badges: a status or an uptime as a small picture, for a README or another page.
 
 use super::{
-    api::{ApiError, Params},
+    api::{ApiError, Named, Params},
     site::Site,
     words,
 };
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -30,7 +30,7 @@ const RED: &str = "#b3221a";
 const GREY: &str = "#5b606b";
 
 /// `GET /badge/{service}/status.svg`
-async fn status(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Result<Response, ApiError> {
+async fn status(State(site): State<Site>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label"])?;
     let service = site.board.get(&name).ok_or_else(|| missing(&name))?;
     let (said, colour) = match service.status(site.clock.now()) {
@@ -46,7 +46,7 @@ async fn status(State(site): State<Site>, Path(name): Path<String>, params: Para
 }
 
 /// `GET /badge/{service}/uptime.svg?window=30d`
-async fn uptime(State(site): State<Site>, Path(name): Path<String>, params: Params) -> Result<Response, ApiError> {
+async fn uptime(State(site): State<Site>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label", "window"])?;
     let takes = "takes a number of hours, days or weeks, such as 24h, 7d or 2w";
     let length = params.word("window", takes, parse_length)?.unwrap_or(30 * DAY_MS);

@@ -29,6 +29,7 @@ use axum::{Router, routing::get};
 use std::sync::Arc;
 
 pub(crate) use error::{ApiError, as_problem};
+pub(super) use named::Named;
 pub(super) use params::Params;
 
 /// A result of a handler.

@@ -8,7 +8,7 @@ use axum::{
 
 /// The decoded part of the path. What does not decode to UTF-8 names nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Named(pub(super) String);
+pub(in crate::web) struct Named(pub(in crate::web) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;

@@ -1,7 +1,7 @@
 //! The style sheet and the script: embedded, compressed by the way they are sent, under names that change with them.
 
+use super::{Named, PageError};
 use axum::{
-    extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -78,8 +78,9 @@ impl Names {
 }
 
 /// `GET /dashboard/assets/{name}`, and `/public/assets/{name}`
-pub(super) async fn asset(Path(name): Path<String>) -> Response {
-    match [STYLE, SCRIPT, PUBLIC, ICON].into_iter().find(|asset| asset.name() == name) {
+pub(super) async fn asset(named: Result<Named, PageError>) -> Response {
+    let named = |asset: &Asset| named.as_ref().is_ok_and(|Named(name)| *name == asset.name());
+    match [STYLE, SCRIPT, PUBLIC, ICON].into_iter().find(named) {
         Some(asset) => {
             let headers = [
                 (header::CONTENT_TYPE, asset.content_type),
@@ -87,7 +88,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
             ];
             (headers, asset.text).into_response()
         }
-        // A page of another version asks for what this one does not have.
+        // A page of another version asks for what this one does not have. Outsiders may be told no more.
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -4,7 +4,7 @@ mod normal;
 
 use self::normal::{Normal, normal};
 use super::{
-    Page, PageError,
+    Named, Page, PageError,
     frame::{self, Framing, Live},
     query::Query,
     shown::{self, CheckRow, Kind, Ticking, Truth},
@@ -27,7 +27,6 @@ use crate::{
         zone::{Moment, Zone},
     },
 };
-use axum::extract::Path;
 use serde::Serialize;
 
 /// Shown before and after each end.
@@ -140,7 +139,7 @@ struct Before {
 }
 
 /// `GET /dashboard/incidents/{id}`
-pub(super) async fn page(Here(site): Here, reached: Reached, Path(id): Path<String>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, query: Query) -> Page {
     let view = super::view(&site, &query).await?;
     let missing = || missing(&view, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;

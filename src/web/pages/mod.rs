@@ -25,8 +25,8 @@ use super::{forwarded::Here, site::Site, view::View};
 use crate::store::{StoreError, Then};
 use axum::{
     Router,
-    extract::Request,
-    http::{StatusCode, header},
+    extract::{FromRequestParts, Path, Request},
+    http::{StatusCode, header, request::Parts},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
     routing::get,
@@ -66,6 +66,20 @@ pub(super) fn routes(site: &Site) -> Router<Site> {
 /// The base path with a slash at its end.
 pub(super) fn front(site: &Site) -> Router<Site> {
     Router::new().route(&format!("{}/", site.base_path), get(home))
+}
+
+/// What a part of the path names, decoded. What does not decode to UTF-8 names nothing, as a path that leads nowhere.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, PageError> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Named(name)),
+            Err(_) => Err(PageError::nothing_here()),
+        }
+    }
 }
 
 /// Makes the page of an error: only here are the site and the reader's wishes at hand.

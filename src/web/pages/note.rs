@@ -3,7 +3,7 @@
 //! The token in the form is the login: no cookie opens this door, so no other site can have a browser go through it.
 
 use super::{
-    Page, PageError,
+    Named, Page, PageError,
     frame::{self, Framing, Live},
     incident::missing,
     query::Query,
@@ -22,7 +22,6 @@ use crate::{
 };
 use axum::{
     body::Bytes,
-    extract::Path,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect},
 };
@@ -96,20 +95,14 @@ fn capital(text: &str) -> String {
 }
 
 /// `GET /dashboard/incidents/{id}/note`
-pub(super) async fn page(Here(site): Here, Path(id): Path<String>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, Named(id): Named, query: Query) -> Page {
     let outage = incident(&site, &query, &id).await?;
     let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
     form(&site, &query, &outage, text, None)
 }
 
 /// `POST /dashboard/incidents/{id}/note`
-pub(super) async fn save(
-    Here(site): Here,
-    reached: Reached,
-    Path(id): Path<String>,
-    query: Query,
-    body: Bytes,
-) -> Page {
+pub(super) async fn save(Here(site): Here, reached: Reached, Named(id): Named, query: Query, body: Bytes) -> Page {
     let outage = incident(&site, &query, &id).await?;
     let (mut token, mut text) = (None, String::new());
     for (name, value) in url::form_urlencoded::parse(&body) {

@@ -1,7 +1,7 @@
 //! A service over any range: response times and states on one axis, uptime with its doubt, outages, checks.
 
 use super::{
-    Page, PageError,
+    Named, Page, PageError,
     frame::{self, Framing, Live},
     query::{Query, RANGES},
     service_changes::{self, ChangeRow},
@@ -30,7 +30,6 @@ use crate::{
         zone::{Moment, Zone},
     },
 };
-use axum::extract::Path;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -151,7 +150,7 @@ impl Subject {
 }
 
 /// `GET /dashboard/services/{name}`
-pub(super) async fn page(Here(site): Here, Path(name): Path<String>, query: Query) -> Page {
+pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> Page {
     let view = super::view(&site, &query).await?;
     let window = query.window(view.at, 7 * DAY_MS)?;
     let asked = name.clone();
