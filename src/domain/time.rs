@@ -47,18 +47,26 @@ impl UnixMs {
     /// Reads RFC 3339 (any offset), or a date, which means its midnight UTC. `None` for anything else and for years
     /// outside 1970 to 9999.
     pub fn parse(text: &str) -> Option<UnixMs> {
-        let moment = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            Ok(date) => date.and_hms_opt(0, 0, 0)?.and_utc(),
-            Err(_) => DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc),
-        };
-        let ms = UnixMs(moment.timestamp_millis());
-        (UnixMs::MIN..=UnixMs::MAX).contains(&ms).then_some(ms)
+        read(text).filter(|ms| (UnixMs::MIN..=UnixMs::MAX).contains(ms))
+    }
+
+    /// Whether this is a time that [`UnixMs::parse`] refuses only because of its year.
+    pub fn is_beyond(text: &str) -> bool {
+        read(text).is_some() && UnixMs::parse(text).is_none()
     }
 
     /// The same moment as a chrono type, for calendars and formats.
     pub fn utc(self) -> DateTime<Utc> {
         Utc.timestamp_millis_opt(self.0.clamp(UnixMs::MIN.0, UnixMs::MAX.0)).single().unwrap_or_default()
     }
+}
+
+fn read(text: &str) -> Option<UnixMs> {
+    let moment = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        Ok(date) => date.and_hms_opt(0, 0, 0)?.and_utc(),
+        Err(_) => DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc),
+    };
+    Some(UnixMs(moment.timestamp_millis()))
 }
 
 impl From<DateTime<Utc>> for UnixMs {

@@ -48,15 +48,26 @@ impl Window {
 
 /// Reads a length such as `24h`, `7d` or `2w`: whole hours, days or weeks, up to 100 years. The length in milliseconds.
 pub fn parse_length(text: &str) -> Option<i64> {
+    let (count, size) = length(text)?;
+    count.parse::<i64>().ok()?.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
+}
+
+/// Whether this is a length that [`parse_length`] refuses only because it is nothing or longer than 100 years.
+pub fn is_length_beyond(text: &str) -> bool {
+    length(text).is_some() && parse_length(text).is_none()
+}
+
+/// A number, of any length, and what it counts.
+fn length(text: &str) -> Option<(&str, i64)> {
     let unit = text.chars().last()?;
-    let count: i64 = text.strip_suffix(unit).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    let count = text.strip_suffix(unit).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))?;
     let size = match unit {
         'h' => HOUR_MS,
         'd' => DAY_MS,
         'w' => 7 * DAY_MS,
         _ => return None,
     };
-    count.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
+    Some((count, size))
 }
 
 /// Reads a duration such as `45s`, `5m`, `1h 30m` or `2d`: whole numbers with their units, above zero. In milliseconds.

@@ -5,11 +5,7 @@ use super::{
     site::Site,
     words,
 };
-use crate::domain::{
-    status::Status,
-    time::DAY_MS,
-    window::{Window, parse_length},
-};
+use crate::domain::{status::Status, time::DAY_MS, window::Window};
 use axum::{
     Router,
     extract::State,
@@ -48,8 +44,7 @@ async fn status(State(site): State<Site>, Named(name): Named, params: Params) ->
 /// `GET /badge/{service}/uptime.svg?window=30d`
 async fn uptime(State(site): State<Site>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label", "window"])?;
-    let takes = "takes a number of hours, days or weeks, such as 24h, 7d or 2w";
-    let length = params.word("window", takes, parse_length)?.unwrap_or(30 * DAY_MS);
+    let length = params.length()?.unwrap_or(30 * DAY_MS);
     let word = params.get("window").unwrap_or("30d").to_owned();
     let service = site.board.get(&name).ok_or_else(|| missing(&name))?;
     let now = site.clock.now();

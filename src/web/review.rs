@@ -53,6 +53,17 @@ fn between(zone: Zone, from: NaiveDate, to: NaiveDate) -> Option<Window> {
     Window::new(midnight(zone, from)?, midnight(zone, to)?)
 }
 
+fn monday(text: &str) -> Option<NaiveDate> {
+    let (year, week) = text.split_once("-W").or_else(|| text.split_once("-w"))?;
+    let digits = year.len() == 4 && week.len() == 2 && week.bytes().all(|b| b.is_ascii_digit());
+    let (year, week) = (year.parse().ok()?, week.parse().ok().filter(|_| digits)?);
+    NaiveDate::from_isoywd_opt(year, week, Weekday::Mon)
+}
+
+fn first_of_month(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok().filter(|_| text.len() == 7)
+}
+
 impl Period {
     /// The week that begins on this Monday.
     fn of_week(monday: NaiveDate, zone: Zone) -> Option<Period> {
@@ -66,15 +77,12 @@ impl Period {
 
     /// Reads `2026-W47`.
     pub fn week(text: &str, zone: Zone) -> Option<Period> {
-        let (year, week) = text.split_once("-W").or_else(|| text.split_once("-w"))?;
-        let digits = year.len() == 4 && week.len() == 2 && week.bytes().all(|b| b.is_ascii_digit());
-        let (year, week) = (year.parse().ok()?, week.parse().ok().filter(|_| digits)?);
-        Period::of_week(NaiveDate::from_isoywd_opt(year, week, Weekday::Mon)?, zone)
+        Period::of_week(monday(text)?, zone)
     }
 
     /// Reads `2026-11`.
     pub fn month(text: &str, zone: Zone) -> Option<Period> {
-        let first = NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").ok().filter(|_| text.len() == 7)?;
+        let first = first_of_month(text)?;
         let next = first.checked_add_months(chrono::Months::new(1))?;
         let last = first.checked_sub_months(chrono::Months::new(1))?;
         Some(Period {
@@ -82,6 +90,12 @@ impl Period {
             before: between(zone, last, first)?,
             kind: PeriodKind::Month { year: first.year(), month: first.month() },
         })
+    }
+
+    /// Whether this names a week or a month, and only lies, with the one before it, where no time can be told.
+    pub(crate) fn is_beyond(text: &str, zone: Zone) -> bool {
+        (monday(text).is_some() && Period::week(text, zone).is_none())
+            || (first_of_month(text).is_some() && Period::month(text, zone).is_none())
     }
 
     /// Any stretch; the one before is as long.

@@ -107,6 +107,48 @@ async fn a_window_that_ends_before_it_begins_cannot_be_processed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_parameter_is_what_is_said() {
+    let history = five_minutes().await;
+    history.at(begin().plus(3_600_000));
+    for (path, status, parameter, said) in [
+        ("/api/v1/incidents/1?window=7d", 400, "window", "this path takes no parameters"),
+        ("/api/v1/services/web?window=7d", 400, "window", "there is no such parameter here, only at"),
+        // Well-formed, and out of range.
+        ("/health?at=1969-12-31T23:59:59Z", 400, "at", "is out of range: from 1970"),
+        ("/api/v1/uptime?from=1969-12-31", 400, "from", "is out of range: from 1970"),
+        ("/api/v1/uptime?from=2026-11-16&to=%2B10000-01-01", 400, "to", "is out of range: from 1970"),
+        ("/api/v1/uptime?window=999999d", 400, "window", "is out of range: from 1h to 36525d"),
+        ("/api/v1/uptime?window=0h", 400, "window", "is out of range: from 1h"),
+        ("/api/v1/uptime?window=99999999999999999999999w", 400, "window", "is out of range: from 1h"),
+        ("/badge/web/uptime.svg?window=999999d", 400, "window", "is out of range: from 1h"),
+        ("/api/v1/review?week=1970-W01", 400, "week", "is out of range: it and the one before it"),
+        ("/api/v1/review?month=1970-01", 400, "month", "is out of range: it and the one before it"),
+        ("/api/v1/review?week=1970-W54", 400, "week", "takes an ISO week"),
+        ("/api/v1/uptime?window=d", 400, "window", "takes a number of hours"),
+        ("/api/v1/uptime?from=2026-11-31", 400, "from", "takes an RFC 3339 time"),
+        // Of two values nobody knows which is meant.
+        ("/api/v1/uptime?window=7d&window=8d", 400, "window", "is given more than once"),
+        ("/api/v1/incidents?service=web&service=web", 400, "service", "is given more than once"),
+        ("/health?verbose=1&verbose=1", 400, "verbose", "is given more than once"),
+        ("/badge/web/status.svg?label=a&label=b", 400, "label", "is given more than once"),
+        ("/api/v1/events?events=check&events=status", 400, "events", "is given more than once"),
+        ("/api/v1/uptime?from=2026-11-16&to=2026-11-16", 422, "", "this window is empty"),
+        ("/api/v1/uptime?from=2026-11-16&to=2026-11-15", 422, "", "ends before it begins"),
+        ("/api/v1/uptime?from=2026-11-17", 422, "", "lies in the future"),
+    ] {
+        let answer = history.get(path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text());
+        let problem = answer.json();
+        assert_eq!(problem["parameter"].as_str().unwrap_or_default(), parameter, "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{path}: {problem}");
+    }
+    // Where several are meant, they may be named one by one.
+    let two = history.get("/api/v1/uptime?service=web&service=flap%20b&window=1h").await.ok();
+    assert_eq!(two["services"].as_object().unwrap().len(), 2);
+    assert_eq!(history.get("/api/v1/export?service=web&service=flap%20b").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_there_is_a_problem_too() {
     let history = five_minutes().await;
     for path in [

@@ -42,7 +42,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(params: &Params) -> Answer<Wanted> {
-        params.only(&["events", "service"])?;
+        params.only_and_several(&["events"], &["service"])?;
         let services = params.all("service").into_iter().map(str::to_owned).collect();
         let mut wanted = Wanted { check: false, status: false, incident: false, services };
         for word in params.get("events").unwrap_or("check,status,incident").split(',') {

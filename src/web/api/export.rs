@@ -35,7 +35,7 @@ static DOWNLOADS: Semaphore = Semaphore::const_new(8);
 
 /// `GET /api/v1/export`
 pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer<Response> {
-    params.only(&["window", "from", "to", "service", "format"])?;
+    params.only_and_several(&["window", "from", "to", "format"], &["service"])?;
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
     let now = site.clock.now();
     let window = params.window(now)?;

@@ -3,7 +3,7 @@
 use super::{Answer, ApiError};
 use crate::domain::{
     time::{DAY_MS, UnixMs},
-    window::{Window, parse_length},
+    window::{Window, is_length_beyond, parse_length},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::convert::Infallible;
@@ -22,20 +22,38 @@ impl<S: Sync> FromRequestParts<S> for Params {
 }
 
 const TIME: &str = "takes an RFC 3339 time such as 2026-11-20T03:00:00Z (a + in it written as %2B), or a date";
+const YEARS: &str = "is out of range: from 1970 to the end of 9999, in UTC";
+const LENGTHS: &str = "is out of range: from 1h to 36525d (100 years)";
 const LENGTH: &str = "takes a number of hours, days or weeks, such as 24h, 7d or 2w";
 
 impl Params {
-    /// Refuses what is not among `known`: a misspelt parameter must not be taken for none.
+    /// Refuses what is not among `known`: a misspelt parameter must not be taken for none, and of two values neither for
+    /// the one that was meant.
     pub(in crate::web) fn only(&self, known: &[&str]) -> Answer<()> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => {
-                Err(ApiError::parameter(name, format!("there is no such parameter here, only {}", known.join(", "))))
-            }
-            None => Ok(()),
-        }
+        self.only_and_several(known, &[])
     }
 
-    /// The last value of a parameter.
+    /// The same; those of `several` may come more than once.
+    pub(in crate::web) fn only_and_several(&self, known: &[&str], several: &[&str]) -> Answer<()> {
+        let is_in = |names: &[&str], name: &str| names.contains(&name);
+        for (i, (name, _)) in self.0.iter().enumerate() {
+            if !is_in(known, name) && !is_in(several, name) {
+                return Err(ApiError::parameter(
+                    name,
+                    match [known, several].concat() {
+                        none if none.is_empty() => "this path takes no parameters".to_owned(),
+                        all => format!("there is no such parameter here, only {}", all.join(", ")),
+                    },
+                ));
+            }
+            if !is_in(several, name) && self.0[..i].iter().any(|(before, _)| before == name) {
+                return Err(ApiError::parameter(name, "is given more than once: give it one value"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a parameter.
     pub(in crate::web) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -63,7 +81,14 @@ impl Params {
     }
 
     fn time(&self, name: &str) -> Answer<Option<UnixMs>> {
-        self.word(name, TIME, UnixMs::parse)
+        let takes = if self.get(name).is_some_and(UnixMs::is_beyond) { YEARS } else { TIME };
+        self.word(name, takes, UnixMs::parse)
+    }
+
+    /// `window=…`: a length of time.
+    pub(in crate::web) fn length(&self) -> Answer<Option<i64>> {
+        let takes = if self.get("window").is_some_and(is_length_beyond) { LENGTHS } else { LENGTH };
+        self.word("window", takes, parse_length)
     }
 
     /// `at=…`: a moment of the past.
@@ -81,7 +106,7 @@ impl Params {
 
     /// The same, where no window is as good an answer. A window never reaches beyond `now`.
     pub(in crate::web) fn window_or_none(&self, now: UnixMs) -> Answer<Option<Window>> {
-        let length = self.word("window", LENGTH, parse_length)?;
+        let length = self.length()?;
         match (length, self.time("from")?, self.time("to")?) {
             (Some(_), Some(_), _) => Err(ApiError::parameter("from", "goes without window: give one or the other")),
             (Some(_), _, Some(_)) => Err(ApiError::parameter("to", "goes without window: give one or the other")),
@@ -90,7 +115,11 @@ impl Params {
             (None, None, None) => Ok(None),
             (None, Some(from), to) => {
                 let asked = to.unwrap_or(now);
-                if asked <= from {
+                if asked == from && to.is_some() {
+                    return Err(ApiError::window(format!("this window is empty: it begins and ends at {from}")));
+                }
+                // Without an end it would end now.
+                if to.is_some() && asked < from {
                     return Err(ApiError::window(format!("this window ends before it begins: from {from} to {asked}")));
                 }
                 match Window::new(from, asked.min(now)) {

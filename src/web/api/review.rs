@@ -43,6 +43,9 @@ impl Form {
     }
 }
 
+/// A week or month of years that cannot be told.
+const BEYOND: &str = "is out of range: it and the one before it have to lie within the years 1970 to 9999";
+
 /// `GET /api/v1/review`: the last full week without a parameter.
 pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<Response> {
     params.only(&["week", "month", "window", "from", "to", "tz", "format"])?;
@@ -50,8 +53,14 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
     let takes = "takes a name of the IANA database, such as Europe/Berlin or UTC";
     let zone = params.word("tz", takes, Zone::parse)?.unwrap_or(Zone::UTC);
     let form = params.word("format", "takes json, markdown or html", Form::parse)?.unwrap_or(Form::Json);
-    let week = params.word("week", "takes an ISO week such as 2026-W47", |text| Period::week(text, zone))?;
-    let month = params.word("month", "takes a month such as 2026-11", |text| Period::month(text, zone))?;
+    let takes = |name: &str, takes| match params.get(name) {
+        Some(text) if Period::is_beyond(text, zone) => BEYOND,
+        _ => takes,
+    };
+    let of_week = takes("week", "takes an ISO week such as 2026-W47");
+    let of_month = takes("month", "takes a month such as 2026-11");
+    let week = params.word("week", of_week, |text| Period::week(text, zone))?;
+    let month = params.word("month", of_month, |text| Period::month(text, zone))?;
     let free = params.window_or_none(now)?.map(Period::free);
     if [week.is_some(), month.is_some(), free.is_some()].into_iter().filter(|given| *given).count() > 1 {
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));

@@ -20,7 +20,7 @@ pub(super) struct All {
 
 /// `GET /api/v1/uptime`: of the watched services, or of those that are named.
 pub(super) async fn all(State(site): State<Site>, params: Params) -> Answer<Json<All>> {
-    params.only(&["window", "from", "to", "service"])?;
+    params.only_and_several(&["window", "from", "to"], &["service"])?;
     let now = site.clock.now();
     let window = params.window(now)?;
     let mut asked = Vec::new();
