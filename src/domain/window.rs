@@ -49,7 +49,8 @@ impl Window {
 /// Reads a length such as `24h`, `7d` or `2w`: whole hours, days or weeks, up to 100 years. The length in milliseconds.
 pub fn parse_length(text: &str) -> Option<i64> {
     let (count, size) = length(text)?;
-    count.parse::<i64>().ok()?.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
+    let count: i64 = count.parse().ok()?;
+    count.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
 }
 
 /// Whether this is a length that [`parse_length`] refuses only because it is nothing or longer than 100 years.
