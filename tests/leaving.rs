@@ -216,9 +216,9 @@ fn same(what: &str, one: &[String], other: &[String]) -> Result<(), TestCaseErro
 }
 
 /// Says the first lines that differ.
-fn same_document(one: &str, other: &str) -> Result<(), TestCaseError> {
+fn same_document(what: &str, one: &str, other: &str) -> Result<(), TestCaseError> {
     let differ = one.lines().zip(other.lines()).find(|(one, other)| one != other);
-    prop_assert!(one == other, "\n- {}\n+ {}", differ.map_or("", |d| d.0), differ.map_or("", |d| d.1));
+    prop_assert!(one == other, "{what}:\n- {}\n+ {}", differ.map_or("", |d| d.0), differ.map_or("", |d| d.1));
     Ok(())
 }
 
@@ -234,7 +234,7 @@ proptest! {
             let left = export(&here, format, end());
             let _ = std::fs::remove_file(&there);
             import(&there, &[&left]);
-            same_document(&left, &export(&there, format, end()))?;
+            same_document("from here", &left, &export(&there, format, end()))?;
         }
         // Not only what is shown of it: the sums, too, and every change of cause.
         if !life.retires {
@@ -243,17 +243,17 @@ proptest! {
         // Sealed days leave and arrive like others, and stay sealed where what arrives is here already.
         let left = export(&here, Format::Ndjson, end());
         let sealed = seal(&here);
-        same_document(&left, &export(&here, Format::Ndjson, end()))?;
+        same_document("from here", &left, &export(&here, Format::Ndjson, end()))?;
         std::fs::remove_file(&there).unwrap();
         import(&there, &[&export(&here, Format::Ndjson, end())]);
-        same_document(&left, &export(&there, Format::Ndjson, end()))?;
+        same_document("from here", &left, &export(&there, Format::Ndjson, end()))?;
         import(&here, &[&left]);
-        same_document(&left, &export(&here, Format::Ndjson, end()))?;
+        same_document("from here", &left, &export(&here, Format::Ndjson, end()))?;
         prop_assert_eq!(sealed_days(&here), sealed);
         // What is here already changes nothing.
         let (before, left) = (everything(&here), export(&here, Format::Json, end()));
         import(&here, &[&left]);
-        same_document(&left, &export(&here, Format::Json, end()))?;
+        same_document("from here", &left, &export(&here, Format::Json, end()))?;
         if !life.retires {
             same("into itself", &before, &everything(&here))?;
         }
@@ -285,7 +285,7 @@ proptest! {
         import(&a, &[&of_b]);
         import(&b, &[&of_a]);
         let merged = export(&a, Format::Ndjson, end());
-        same_document(&merged, &export(&b, Format::Ndjson, end()))?;
+        same_document("either order", &merged, &export(&b, Format::Ndjson, end()))?;
         if sealed {
             unseal(&a);
         }
@@ -297,14 +297,14 @@ proptest! {
         // Again, and all at once into nothing.
         let before = everything(&a);
         import(&a, &[&of_b, &of_a]);
-        same_document(&merged, &export(&a, Format::Ndjson, end()))?;
+        same_document("twice", &merged, &export(&a, Format::Ndjson, end()))?;
         if !retired {
             same("twice", &before, &everything(&a))?;
         }
         let (c, d) = (file("c.db"), file("d.db"));
         import(&c, &[&of_a, &of_b]);
         import(&d, &[&of_b, &of_a]);
-        same_document(&merged, &export(&c, Format::Ndjson, end()))?;
-        same_document(&merged, &export(&d, Format::Ndjson, end()))?;
+        same_document("into nothing", &merged, &export(&c, Format::Ndjson, end()))?;
+        same_document("into nothing, in the other order", &merged, &export(&d, Format::Ndjson, end()))?;
     }
 }

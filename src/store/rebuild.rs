@@ -363,13 +363,16 @@ fn write(conn: &Connection, service: ServiceId, outage: &Written) -> Result<()> 
     Ok(())
 }
 
-/// Notes which outage may have which numbers: those that it had in the histories that it came from.
+/// Notes which outage may have which numbers: those that it had in the histories that it came from. Of two that began
+/// together it is the one that ended as it did there.
 fn claims(conn: &Connection, service: ServiceId) -> Result<()> {
     let mut statement = conn.prepare_cached(
         "INSERT OR IGNORE INTO claim
          SELECT coalesce(
              (SELECT o.id FROM outage o WHERE o.service_id = ?1 AND o.started_at <= i.started_at
-                AND (o.ended_at IS NULL OR o.ended_at > i.started_at) ORDER BY o.started_at DESC LIMIT 1),
+                AND (o.ended_at IS NULL OR o.ended_at > i.started_at)
+                ORDER BY o.started_at DESC, o.ended_at IS i.ended_at DESC, o.down_ms IS i.down_ms DESC,
+                  o.ended_at DESC, o.down_ms DESC LIMIT 1),
              (SELECT o.id FROM outage o WHERE o.service_id = ?1 AND o.started_at > i.started_at
                 AND (i.ended_at IS NULL OR o.started_at < i.ended_at) ORDER BY o.started_at LIMIT 1),
              0), i.id, i.file
@@ -381,7 +384,8 @@ fn claims(conn: &Connection, service: ServiceId) -> Result<()> {
 
 /// Gives every outage its number: the smallest of those it had that is still free, and where none is, a new one. The
 /// later outage is asked first, incidents before blips: the numbers that people have lately been told of are those that
-/// stay. Gives how many incidents have lost the number that they had here.
+/// stay. Two that began together, as where two histories contradict each other about time of which neither has its rows
+/// any more, are asked in an order that follows from what they are, so that it is the same one next time. Gives how many incidents have lost the number that they had here.
 pub(super) fn number(conn: &Connection) -> Result<u64> {
     let highest: i64 = conn.query_row(
         "SELECT max(coalesce((SELECT max(claimed) FROM claim), 0), coalesce((SELECT max(id) FROM outage), 0))",
@@ -399,7 +403,8 @@ pub(super) fn number(conn: &Connection) -> Result<u64> {
     let mut without = Vec::new();
     let mut outages = conn.prepare(
         "SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
-         ORDER BY o.confirmed_at IS NULL, o.started_at DESC, s.name DESC",
+         ORDER BY o.confirmed_at IS NULL, o.started_at DESC, s.name DESC, o.ended_at DESC, o.down_ms DESC,
+           o.checks_failed DESC, o.latency_us DESC",
     )?;
     let mut rows = outages.query([])?;
     while let Some(row) = rows.next()? {
