@@ -68,6 +68,14 @@ const ROWS_THAT_OVERLAP: &str = "
         .filter(row => edge(row.previousElementSibling, 'bottom', Math.max) > edge(row, 'top', Math.min) + 2)
         .map(row => row.innerText);";
 
+/// The words beside the line of an outage's beginning that cover each other, or stand outside of the page.
+const WORDS_OF_THE_BEGINNING: &str = "
+    const words = [...document.querySelectorAll('svg.onset text')].map(text => [text.textContent, text.getBoundingClientRect()]);
+    if (words.length < 5) return ['there are ' + words.length];
+    const cover = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+    return words.filter(([, box], i) => box.left < 0 || box.right > document.documentElement.clientWidth
+        || words.some(([, other], j) => i !== j && cover(box, other))).map(([said]) => said);";
+
 /// The outage of `api` on the last Tuesday, as the interface has it.
 async fn tuesdays_outage(running: &Running) -> Value {
     let incidents = running.get("/api/v1/incidents?service=api&limit=500").await;
@@ -88,6 +96,7 @@ async fn find_tuesdays_outage(running: &Running, browser: &Browser, name: &str) 
     let times: Vec<&str> = ["last_ok_at", "started_at"].iter().map(|key| tuesday[key].as_str().unwrap()).collect();
     let shown = browser.find_all_times(".answer time").await;
     assert_eq!(shown, times, "between which checks it began is what one sees");
+    assert_eq!(browser.run(WORDS_OF_THE_BEGINNING).await, serde_json::json!([]));
     browser.picture(&format!("{name}-incident")).await;
 }
 
