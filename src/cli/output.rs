@@ -3,10 +3,9 @@
 use crate::store;
 use anyhow::Context;
 use std::{
-    ffi::OsString,
     fs::{File, OpenOptions},
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// Writes a file beside its place and puts it there when it is whole, so that a broken one is never taken for it. What is
@@ -26,9 +25,7 @@ where
     }
     // Where a link leads to, and not in its place.
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut part = OsString::from(&place);
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = store::part(&place);
     let file = File::create(&part).with_context(cannot)?;
     let written = write(file).and_then(|file| Ok(file.sync_all()?)).and_then(|()| Ok(std::fs::rename(&part, &place)?));
     if written.is_err() {

@@ -219,7 +219,7 @@ struct Part {
 
 impl Part {
     fn beside(target: &Path) -> Part {
-        let part = Part { path: files::with(target, ".part") };
+        let part = Part { path: files::part(target) };
         part.remove();
         part
     }

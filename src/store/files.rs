@@ -17,6 +17,11 @@ pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Where a file is put together before it takes its place: a broken one is never taken for it.
+pub fn part(path: &Path) -> PathBuf {
+    with(path, ".part")
+}
+
 /// Refuses to have something else written in the place of a history or of what lies beside it: whoever uses it would go on
 /// with a file that nobody finds any more.
 ///
@@ -26,8 +31,7 @@ pub fn refuse_own(history: &Path, target: &Path) -> Result<()> {
     if same(history, target) {
         return Err(StoreError::Place(format!("{} is the history itself: name another file", target.display())));
     }
-    // What is written is put together beside its place first.
-    let part = with(target, ".part");
+    let part = part(target);
     let beside = BESIDE.map(|suffix| with(history, suffix));
     if same(history, &part) || beside.iter().any(|file| same(file, target) || same(file, &part)) {
         return Err(StoreError::Place(format!("{} belongs to the history: name another file", target.display())));

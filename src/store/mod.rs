@@ -52,7 +52,7 @@ pub use backup::{Copied, Restored, Verified, backup, restore, verify};
 pub use changes::{Setting, SettingChange};
 pub use commit::Record;
 pub use error::{Result, StoreError};
-pub use files::refuse_own;
+pub use files::{part, refuse_own};
 pub use glance::Glance;
 pub use life::{Interruption, Run};
 pub use maintenance::{Maintenance, Source};

@@ -251,7 +251,7 @@ fn only_adds(migration: &str) -> bool {
 
 /// Copies the history as it is before a migration.
 fn keep_copy(conn: &Connection, copy: &Path) -> Result<()> {
-    let part = files::with(copy, ".part");
+    let part = files::part(copy);
     let _ = std::fs::remove_file(&part);
     let cannot = |why: String| {
         let _ = std::fs::remove_file(&part);
@@ -312,7 +312,7 @@ mod tests {
         conn.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
         let copy = files::with(&path, ".before-99");
         keep_copy(&conn, &copy).unwrap();
-        assert!(!files::with(&copy, ".part").exists());
+        assert!(!files::part(&copy).exists());
         let copy = Connection::open(&copy).unwrap();
         let told: String = copy.query_row("SELECT value FROM fact WHERE name = 'told'", [], |row| row.get(0)).unwrap();
         assert_eq!(told, "once");
