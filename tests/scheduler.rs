@@ -79,6 +79,22 @@ async fn checks_of_one_service_never_overlap_and_a_hanging_one_delays_no_other()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_for_as_long_as_its_interval_stays_down_and_keeps_its_pace() {
+    let world = World::start(&one("interval_secs = 5\ntimeout_secs = 5")).await;
+    world.target.set("/web", Does::Hang);
+    // The first check had passed; those at 5, 10 and 15 s hang, and the last of them confirms.
+    world.pass(21.5).await;
+    for _ in 0..600 {
+        world.pass(0.1).await;
+        let web = world.get("/health?verbose=1").await.json()["services"]["web"].clone();
+        assert_eq!((&web["status"], &web["since"]), (&json!("down"), &json!(time(5.0))), "at {}", world.now());
+    }
+    let times = seconds(&world.target.times("/web"));
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 5.2), "{times:?}");
+    assert_eq!(gaps(&world).await, Vec::<Value>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_confirmed_by_rechecks_and_starts_at_its_first_failure() {
     let world = World::start(&one("interval_secs = 10")).await;
     world.pass(25.0).await;

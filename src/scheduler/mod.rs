@@ -1,6 +1,7 @@
 //! When checks happen: one loop per service, in shared slots, never two of one service at once.
 
 mod judge;
+mod pace;
 mod service_loop;
 mod watch;
 mod witness;

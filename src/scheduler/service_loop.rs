@@ -1,6 +1,6 @@
 //! The loop of one service: wait for the slot, check, judge, hand over, and see when the next check is due.
 
-use super::{Common, judge};
+use super::{Common, judge, pace::Pace};
 use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
@@ -41,8 +41,9 @@ impl ServiceLoop {
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
-    pub(super) async fn run(mut self, first: Instant, mut slot: Instant, mut shutdown: Shutdown) {
+    pub(super) async fn run(mut self, first: Instant, slot: Instant, mut shutdown: Shutdown) {
         let interval = ms(self.service.cadence.interval_ms);
+        let mut pace = Pace::new(interval, ms(self.service.cadence.retry_interval_ms), slot);
         // The next check: in its slot, or a recheck before it.
         let (mut due, mut recheck) = (first, false);
         loop {
@@ -67,13 +68,7 @@ impl ServiceLoop {
                 self.check(recheck).await;
                 drop(permit);
             }
-            let now = Instant::now();
-            while slot <= now.max(started) {
-                slot += interval;
-            }
-            let retry = (started + ms(self.service.cadence.retry_interval_ms)).max(now);
-            recheck = self.health.rechecking() && retry < slot;
-            due = if recheck { retry } else { slot };
+            (due, recheck) = pace.next(started, Instant::now(), self.health.rechecking());
         }
     }
 
