@@ -2,10 +2,11 @@
 
 use super::{
     Result, Watched,
-    commit::{Core, Record, Track},
+    commit::Core,
     life,
     maintenance::Plan,
     schema, services,
+    track::{Record, Track},
 };
 use crate::{board::ServiceId, domain::time::UnixMs};
 use std::{collections::HashMap, path::Path, sync::Arc};

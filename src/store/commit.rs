@@ -5,41 +5,20 @@ use super::{
     life::{self, Interruption},
     maintenance::{Plan, Which},
     notes, outages,
-    outbox::{self, Attempt, Event},
+    outbox::{self, Attempt},
     results, rollups,
     rows::{self, Row, Walk, tail::Tail},
-    services::Resumed,
+    track::{Record, Step, Track},
 };
 use crate::{
     board::{ServiceId, ServiceNow},
-    calendar::Timetable,
     domain::{
-        check::{CheckResult, Outcome},
-        health::{Began, Changes, Confirmed},
-        incident::{Cause, GapReason, Outage, StatedNote},
-        service::Service,
-        status::Since,
+        incident::{GapReason, Outage, StatedNote},
         time::{HOUR_MS, UnixMs},
-        timeline::failed_until,
-        window::Window,
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
 use std::{collections::HashMap, sync::Arc};
-
-/// A check result on its way into the history, with what it changed.
-#[derive(Clone, Debug)]
-pub struct Record {
-    pub service: ServiceId,
-    pub result: CheckResult,
-    /// The beginning of the failing answer.
-    pub excerpt: Option<String>,
-    pub certificate_expires_at: Option<UnixMs>,
-    /// What the state machine made of it,
-    pub changes: Changes,
-    /// and what it says after it.
-    pub confirmed: Confirmed,
-}
 
 /// Something small that is written beside the records.
 #[derive(Clone, Debug)]
@@ -61,72 +40,6 @@ pub(super) enum Note {
 
 /// Interruptions that the reasons of gaps are looked for in.
 const INTERRUPTIONS_IN_MIND: usize = 100;
-
-/// What the writer keeps in mind of one service.
-#[derive(Clone, Debug)]
-pub(super) struct Track {
-    /// The board has the same.
-    now: Arc<ServiceNow>,
-    since: Since,
-    rolled_until: Option<UnixMs>,
-    /// The validity of the last result, in milliseconds.
-    last_validity_ms: i64,
-    /// Not watched until this run, by intent.
-    was_paused: bool,
-}
-
-impl Track {
-    /// Where a service stands at the beginning of a run.
-    pub(super) fn new(
-        resumed: Resumed,
-        service: Arc<Service>,
-        settings: Arc<serde_json::Value>,
-        timetable: Arc<Timetable>,
-    ) -> Track {
-        let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
-        Track {
-            now: Arc::new(ServiceNow {
-                id: resumed.id,
-                service,
-                settings,
-                confirmed: resumed.health.confirmed,
-                since: resumed.since.answer(resumed.health.confirmed, down_since),
-                last: resumed.last,
-                judged: resumed.judged,
-                judged_validity_ms: resumed.judged_validity_ms,
-                outage: resumed.outage.map(Arc::new),
-                certificate_expires_at: resumed.certificate_expires_at,
-                timetable,
-            }),
-            since: resumed.since,
-            rolled_until: resumed.rolled_until,
-            last_validity_ms: resumed.last_validity_ms,
-            was_paused: resumed.was_paused,
-        }
-    }
-
-    pub(super) fn now(&self) -> &Arc<ServiceNow> {
-        &self.now
-    }
-
-    /// What a result counts as once maintenance is considered: for the state of the service, or for figures.
-    fn judged(&self, result: &CheckResult, which: Which) -> Outcome {
-        if result.outcome != Outcome::Down {
-            return result.outcome;
-        }
-        let Some(moment) = Window::new(result.at, result.at.plus(1)) else { return result.outcome };
-        let overlay = match which {
-            Which::Announced => self.now.timetable.announced(moment),
-            Which::All => self.now.timetable.all(moment),
-        };
-        overlay.judged(result.at, result.outcome)
-    }
-
-    /// Whether `at` lies in maintenance that was announced, in which the state machine stands still.
-    fn is_announced(&self, at: UnixMs) -> bool {
-        self.now.timetable.contains(at)
-    }
-}
 
 /// The writing side: the connection, and where every service stands as of the last commit.
 #[derive(Debug)]
@@ -294,9 +207,16 @@ impl Context<'_> {
         if !self.write(track, tail, *id, &Row::of(result, reason))? {
             return Ok(Applied::Repeated);
         }
-        self.end_speech(track, result.at)?;
-        let event = self.outage(track, record, reason)?;
-        self.note_state(track, record)?;
+        if let Some((from, to)) = track.silence_before(result.at) {
+            life::note_gap(self.conn, *id, from, to, self.why(track, from, to))?;
+        }
+        let step = track.step(record, || outages::next_id(self.conn))?;
+        let event = self.outage(record, reason, &step)?;
+        if let Some(end) = step.certificate {
+            self.conn
+                .prepare_cached("UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1")?
+                .execute([id.0, end.0])?;
+        }
         let hour = result.at.floor(HOUR_MS);
         match track.rolled_until {
             None => {
@@ -338,28 +258,6 @@ impl Context<'_> {
         rows::insert(self.conn, id, row)
     }
 
-    /// The next result is there: now it is known how long the last one spoke.
-    fn end_speech(&self, track: &mut Track, next_at: UnixMs) -> Result<()> {
-        let Some((last_at, outcome)) = track.now.last.as_ref().map(|last| (last.at, last.outcome)) else {
-            return Ok(());
-        };
-        let silent_from = last_at.plus(track.last_validity_ms);
-        let spoken_until = next_at.min(silent_from);
-        if outcome == Outcome::Down
-            && track.now.outage.is_some()
-            && let Some(spoken) = Window::new(last_at, spoken_until)
-        {
-            let failed_until = failed_until(last_at, spoken_until, &track.now.timetable.all(spoken));
-            if let Some(outage) = &mut Arc::make_mut(&mut track.now).outage {
-                Arc::make_mut(outage).down_ms += failed_until.since(last_at);
-            }
-        }
-        if silent_from < next_at {
-            life::note_gap(self.conn, track.now.id, silent_from, next_at, self.why(track, silent_from, next_at))?;
-        }
-        Ok(())
-    }
-
     /// Why nothing was observed between two results.
     fn why(&self, track: &Track, from: UnixMs, to: UnixMs) -> GapReason {
         let off = if track.was_paused { GapReason::Paused } else { GapReason::Off };
@@ -378,111 +276,25 @@ impl Context<'_> {
         longest.map_or(if first { off } else { GapReason::Stalled }, |i| i.why)
     }
 
-    /// Keeps the book of the outage under way; whether somebody is to be told.
-    fn outage(&self, track: &mut Track, record: &Record, reason: Option<i64>) -> Result<bool> {
-        let Record { service: id, result, changes, confirmed, excerpt, .. } = record;
-        let judged = track.judged(result, Which::Announced);
-        let failed = judged == Outcome::Down;
-        if let Some(at) = changes.broken_off
-            && let Some(outage) = Arc::make_mut(&mut track.now).outage.take_if(|outage| !outage.is_incident())
-        {
-            // It was not confirmed when maintenance began: what comes after that is another one.
-            outages::update(self.conn, &Outage { ended_at: Some(at), ..Outage::clone(&outage) })?;
+    /// Keeps the book of the outages; whether somebody is to be told.
+    fn outage(&self, record: &Record, reason: Option<i64>, step: &Step) -> Result<bool> {
+        let Record { service: id, result, excerpt, .. } = record;
+        let excerpt = excerpt.as_deref();
+        if let Some(outage) = &step.broken_off {
+            outages::update(self.conn, outage)?;
         }
-        // Should the record of a change ever have been lost (refused, or in a commit that broke), the next one makes up
-        // for it: no outage stays unknown, and none stays open. In maintenance none begins and none ends.
-        let began = changes.began.or_else(|| {
-            let last_ok_at = track.now.judged.filter(|(_, o)| o.passed() == Some(true)).map(|(at, _)| at);
-            (failed && track.now.outage.is_none()).then_some(Began { last_ok_at })
-        });
-        let up_again = judged.passed() == Some(true) && *confirmed == Confirmed::Up && !track.is_announced(result.at);
-        let ended = changes.ended.or(up_again.then_some(result.at));
-        if let (Some(began), Some(why), Some(reason_id)) = (began, &result.reason, reason) {
-            let excerpt = excerpt.as_deref();
-            let number = outages::begin(self.conn, *id, began.last_ok_at, result, reason_id, excerpt)?;
-            let now = Arc::make_mut(&mut track.now);
-            now.outage = Some(Arc::new(Outage {
-                id: number,
-                service: now.service.name.clone(),
-                last_ok_at: began.last_ok_at,
-                started_at: result.at,
-                confirmed_at: None,
-                ended_at: None,
-                down_ms: 0,
-                checks_failed: 0,
-                cause: Cause {
-                    reason: why.clone(),
-                    http_status: result.http_status,
-                    latency_us: result.latency_us,
-                    phases: result.phases,
-                    excerpt: excerpt.map(str::to_owned),
-                },
-                left_open: false,
-                note: None,
-            }));
+        let Some(outage) = &step.outage else { return Ok(false) };
+        if let (true, Some(reason)) = (step.began, reason) {
+            outages::begin(self.conn, *id, outage, reason)?;
         }
-        if track.now.outage.is_none() {
-            return Ok(false);
-        }
-        let now = Arc::make_mut(&mut track.now);
-        let Some(outage) = now.outage.as_mut().map(Arc::make_mut) else { return Ok(false) };
-        if failed {
-            outage.checks_failed += 1;
-            if let Some(reason) = reason {
-                outages::note_cause(self.conn, outage.id, result, reason, excerpt.as_deref())?;
-            }
-        }
-        let mut event = None;
-        if *confirmed == Confirmed::Down && outage.confirmed_at.is_none() {
-            outage.confirmed_at = Some(known_at(result));
-            event = Some(Event::Confirmed);
-        }
-        if let Some(ended_at) = ended {
-            outage.ended_at = Some(ended_at);
-            event = outage.is_incident().then_some(Event::Resolved);
+        if let (true, Some(reason)) = (step.failed, reason) {
+            outages::note_cause(self.conn, outage.id, result, reason, excerpt)?;
         }
         // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
         outages::update(self.conn, outage)?;
-        if let Some(event) = event {
+        if let Some(event) = step.event {
             outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
         }
-        if ended.is_some() {
-            now.outage = None;
-        }
-        Ok(event.is_some() && !self.channels.is_empty())
+        Ok(step.event.is_some() && !self.channels.is_empty())
     }
-
-    fn note_state(&self, track: &mut Track, record: &Record) -> Result<()> {
-        let Record { service: id, result, changes, confirmed, certificate_expires_at, .. } = record;
-        let judged = track.judged(result, Which::Announced);
-        let now = Arc::make_mut(&mut track.now);
-        // One that comes late says nothing of now.
-        let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
-        if newest && judged.passed().is_some() {
-            now.judged = Some((result.at, judged));
-            now.judged_validity_ms = now.service.cadence.validity_ms();
-            track.since.judge(result.at, judged);
-        }
-        if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {
-            track.since.recovered = changes.ended.or(Some(result.at));
-        }
-        now.confirmed = *confirmed;
-        now.since = track.since.answer(*confirmed, now.outage.as_ref().map(|o| o.started_at));
-        if newest {
-            now.last = Some(result.clone());
-            track.last_validity_ms = now.service.cadence.validity_ms();
-        }
-        if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {
-            now.certificate_expires_at = *certificate_expires_at;
-            self.conn
-                .prepare_cached("UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1")?
-                .execute([id.0, certificate_expires_at.map_or(0, |t| t.0)])?;
-        }
-        Ok(())
-    }
-}
-
-/// When a result was known: its start and what it took.
-pub(super) fn known_at(result: &CheckResult) -> UnixMs {
-    result.known_at()
 }

@@ -233,16 +233,9 @@ pub(super) fn failed_with(conn: &Connection, outage: &Outage) -> Result<Vec<Outa
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Writes the beginning of an outage; its number.
-pub(super) fn begin(
-    conn: &Connection,
-    service: ServiceId,
-    last_ok_at: Option<UnixMs>,
-    first: &CheckResult,
-    reason: i64,
-    excerpt: Option<&str>,
-) -> Result<i64> {
-    let phases = &first.phases;
+/// Writes the beginning of an outage, under the number that it has.
+pub(super) fn begin(conn: &Connection, service: ServiceId, outage: &Outage, reason: i64) -> Result<()> {
+    let Cause { http_status, latency_us, phases, excerpt, .. } = &outage.cause;
     conn.prepare_cached(
         "INSERT INTO outage (id, service_id, last_ok_at, started_at, down_ms, checks_failed, reason_id, http_status,
            latency_us, dns_us, connect_us, tls_us, ttfb_us, excerpt, last_reason_id, last_http_status)
@@ -250,19 +243,19 @@ pub(super) fn begin(
     )?
     .execute(params![
         service.0,
-        last_ok_at.map(|t| t.0),
-        first.at.0,
+        outage.last_ok_at.map(|t| t.0),
+        outage.started_at.0,
         reason,
-        first.http_status,
-        first.latency_us,
+        http_status,
+        latency_us,
         phases.dns_us,
         phases.connect_us,
         phases.tls_us,
         phases.ttfb_us,
         excerpt,
-        next_id(conn)?,
+        outage.id,
     ])?;
-    Ok(conn.last_insert_rowid())
+    Ok(())
 }
 
 /// The number of the next outage. None is ever given twice, whatever has been deleted: they are in links and alerts.

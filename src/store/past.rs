@@ -6,11 +6,11 @@
 use super::{
     Result,
     changes::{self, Setting},
-    commit::known_at,
     maintenance::{self, Which},
     outages, results, retention,
     rows::{Need, Walk},
     services::{self, StoredService},
+    track::known_at,
 };
 use crate::{
     board::{ServiceId, ServiceNow},

@@ -2,10 +2,11 @@
 
 use super::{
     StoreError,
-    commit::{Committed, Core, Note, Record},
+    commit::{Committed, Core, Note},
     life::Interruption,
     outbox::Attempt,
     retention::{Keep, Sweep},
+    track::Record,
 };
 use crate::{
     board::Board,
