@@ -1,7 +1,7 @@
 //! `/health`, and whether the monitor itself is well.
 
 use super::{ODD, begin, five_minutes, time};
-use crate::support::history::{History, ask, get, result, service};
+use crate::support::history::{Answer, History, ask, get, result, service};
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
@@ -11,7 +11,11 @@ use healthcheck_dashboard::{
         window::Window,
     },
 };
-use std::sync::Arc;
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_body_is_the_requests_shape_to_the_byte() {
@@ -212,31 +216,72 @@ async fn livez_and_readyz_speak_of_the_monitor_and_not_of_its_targets() {
     assert_eq!(get(&site, "/readyz").await.status, 200);
 }
 
+/// What `/metrics` answers to a scraper with this `Accept`.
+async fn scraped(history: &History, accept: Option<&str>) -> Answer {
+    let request = Request::get("/metrics");
+    let request = accept.map_or(Request::get("/metrics"), |accept| request.header("accept", accept));
+    ask(&history.site(), request.body(Body::empty()).unwrap()).await
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_metrics_are_in_the_form_that_they_say() {
+async fn the_metrics_are_in_the_format_that_the_scraper_asks_for() {
     let mut history = History::new(super::BEGIN, vec![service("a\"b\\c"), service("web")]);
     history.checks("a\"b\\c", begin(), ".x");
     history.committed().await;
-    let answer = history.get("/metrics").await;
-    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let text = answer.text();
-    assert!(text.ends_with("# EOF\n"));
     let sample = regex::Regex::new(
-        r#"^[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(,[a-z_]+="(?:[^"\\\n]|\\[\\"n])*")*\})? -?[0-9.e+-]+$"#,
+        r#"^([a-z_]+)(\{[a-z_]+="(?:[^"\\\n]|\\[\\"n])*"(,[a-z_]+="(?:[^"\\\n]|\\[\\"n])*")*\})? -?[0-9.e+-]+$"#,
     )
     .unwrap();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        assert!(sample.is_match(line), "{line}");
+    let (plain, open) =
+        ("text/plain; version=0.0.4; charset=utf-8", "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    for (accept, content_type) in [
+        (None, plain),
+        (Some("*/*"), plain),
+        (Some("text/plain"), plain),
+        (Some("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), open),
+    ] {
+        let answer = scraped(&history, accept).await;
+        assert_eq!((answer.header("content-type"), answer.header("vary")), (content_type, "accept"), "{accept:?}");
+        let text = answer.text();
+        assert_eq!(text.ends_with("# EOF\n"), content_type == open);
+        assert_eq!(text.contains("# UNIT "), content_type == open);
+        // Each sample follows the lines that describe it, by the name that the format gives its family.
+        let (mut helped, mut typed) = (String::new(), String::new());
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, sentence) = help.split_once(' ').unwrap();
+                assert!(sentence.len() > 3 && sentence.ends_with('.'), "{line}");
+                helped = name.to_owned();
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                typed = kind.to_owned();
+            } else if !line.starts_with('#') {
+                let found = sample.captures(line).unwrap_or_else(|| panic!("{line}"));
+                let name = &found[1];
+                let (family, kind) = typed.split_once(' ').unwrap();
+                assert_eq!(family, helped, "{line}");
+                let end = if kind == "counter" && content_type == open { "_total" } else { "" };
+                assert_eq!(name, format!("{family}{end}"), "{line}");
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            }
+        }
+        assert!(text.contains("{service=\"a\\\"b\\\\c\"} 1\n"), "{text}");
+        for sample in
+            ["healthcheck_results_stored_total 2", "healthcheck_results_lost_total 0", "healthcheck_store_failing 0.0"]
+        {
+            assert!(text.lines().any(|line| line == sample), "{sample} is not in\n{text}");
+        }
     }
-    assert!(text.contains("{service=\"a\\\"b\\\\c\"} 1\n"), "{text}");
-    let samples: Vec<&str> = text.lines().collect();
-    for sample in
-        ["healthcheck_results_stored_total 2", "healthcheck_results_lost_total 0", "healthcheck_store_failing 0.0"]
-    {
-        assert!(
-            samples.contains(&sample),
-            "{sample} is not in
-{text}"
-        );
-    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn promtool_has_no_objection_to_the_metrics() {
+    let history = History::new(super::BEGIN, vec![service("web")]);
+    let text = scraped(&history, None).await.text().to_owned();
+    let promtool =
+        Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    // It comes with Prometheus, which is much to install for one test: the test above knows the same rules.
+    let Ok(mut promtool) = promtool else { return };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
