@@ -130,6 +130,42 @@ async fn whoever_guesses_the_token_waits_even_with_the_right_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_another_site_can_neither_write_notes_nor_lock_their_writer_out() {
+    let history = two_incidents().await;
+    let site = open_door(&history);
+    let sent = async |token: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::post("/dashboard/incidents/1/note")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("host", "status.example:9100");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        ask(&site, request.body(Body::from(format!("token={token}&note=theirs"))).unwrap()).await.status.as_u16()
+    };
+    for foreign in [
+        &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")][..],
+        &[("sec-fetch-site", "same-site"), ("origin", "https://other.example")],
+        &[("origin", "http://evil.example")],
+        &[("origin", "http://status.example:9101")],
+        &[("origin", "null")],
+    ] {
+        for token in ["wrong", "wrong", "wrong", TOKEN] {
+            assert_eq!(sent(token, foreign).await, 403, "{foreign:?}");
+        }
+    }
+    assert_eq!(history.get("/api/v1/incidents/1").await.ok()["note"], json!(null));
+    // None of them was counted: its owner is let in, from our own page and from what is no browser.
+    for own in [
+        &[("sec-fetch-site", "same-origin"), ("origin", "https://what.the.proxy.calls.us")][..],
+        &[("origin", "http://status.example:9100")],
+        &[("origin", "https://Status.example:9100")],
+        &[],
+    ] {
+        assert_eq!(sent(TOKEN, own).await, 303, "{own:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_note_is_refused_in_words() {
     let history = two_incidents().await;
     let site = open_door(&history);

@@ -30,6 +30,9 @@ pub(super) struct Reached {
     pub(super) base: Arc<str>,
     /// Who asks, where that is known.
     pub(super) client: Option<IpAddr>,
+    /// Whom the client says that it asks for (the last address of `X-Forwarded-For`), where it is no trusted proxy. It may
+    /// be one all the same, and then this is true; or else anything.
+    pub(super) claimed: Option<IpAddr>,
 }
 
 /// The site as a page has to show it to whoever asks: its base path is the one that a trusted proxy says.
@@ -70,7 +73,9 @@ impl Reached {
                 }
             }
         }
-        Reached { origin: format!("{scheme}://{}", host.unwrap_or("localhost")), base, client }
+        let last_hop = || values(headers, "x-forwarded-for").last()?.parse::<IpAddr>().ok();
+        let claimed = if believed { None } else { last_hop().map(|address| address.to_canonical()) };
+        Reached { origin: format!("{scheme}://{}", host.unwrap_or("localhost")), base, client, claimed }
     }
 }
 

@@ -100,6 +100,7 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> ApiError {
         match refused {
             Refused::Closed => ApiError::new(StatusCode::FORBIDDEN, notes::CLOSED),
+            Refused::OtherSite => ApiError::new(StatusCode::FORBIDDEN, notes::OTHER_SITE),
             Refused::WrongToken => ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "the token that is configured as [dashboard] token is needed: Authorization: Bearer …",

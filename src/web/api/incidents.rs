@@ -110,7 +110,7 @@ pub(super) async fn annotate(
     body: Bytes,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    notes::admit(&site, bearer(&headers), reached.client)?;
+    notes::admit(&site, bearer(&headers), &headers, &reached)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {

@@ -1,6 +1,7 @@
 //! The form in which a note of an incident is written. It is a page of its own: nothing renews it while one types.
 //!
-//! The token in the form is the login: no cookie opens this door, so no other site can have a browser go through it.
+//! The token in the form is the login: no cookie opens this door, so no other site can have a browser go through it. What
+//! a form of another site sends is refused before its token is looked at.
 
 use super::{
     Named, Page, PageError,
@@ -22,7 +23,7 @@ use crate::{
 };
 use axum::{
     body::Bytes,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect},
 };
 use serde::Serialize;
@@ -77,6 +78,7 @@ fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Opti
                 format!("Too many wrong tokens came from there. The next one is looked at in {seconds} s.")
             }
             Refused::Closed => notes::CLOSED.to_owned(),
+            Refused::OtherSite => capital(notes::OTHER_SITE) + ".",
             Refused::Missing => "There is no such incident any more.".to_owned(),
             Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
         }),
@@ -102,7 +104,14 @@ pub(super) async fn page(Here(site): Here, Named(id): Named, query: Query) -> Pa
 }
 
 /// `POST /dashboard/incidents/{id}/note`
-pub(super) async fn save(Here(site): Here, reached: Reached, Named(id): Named, query: Query, body: Bytes) -> Page {
+pub(super) async fn save(
+    Here(site): Here,
+    reached: Reached,
+    Named(id): Named,
+    query: Query,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Page {
     let outage = incident(&site, &query, &id).await?;
     let (mut token, mut text) = (None, String::new());
     for (name, value) in url::form_urlencoded::parse(&body) {
@@ -112,7 +121,7 @@ pub(super) async fn save(Here(site): Here, reached: Reached, Named(id): Named, q
             _ => {}
         }
     }
-    let written = match notes::admit(&site, token.as_deref(), reached.client) {
+    let written = match notes::admit(&site, token.as_deref(), &headers, &reached) {
         Ok(()) => notes::write(&site, outage.id, &text).await,
         Err(refused) => Err(refused),
     };
@@ -130,7 +139,7 @@ pub(super) async fn save(Here(site): Here, reached: Reached, Named(id): Named, q
             page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             StatusCode::TOO_MANY_REQUESTS
         }
-        Refused::Closed => StatusCode::FORBIDDEN,
+        Refused::Closed | Refused::OtherSite => StatusCode::FORBIDDEN,
         Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refused::Missing => StatusCode::NOT_FOUND,
         Refused::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
