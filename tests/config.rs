@@ -319,7 +319,7 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ("url = \"postgres://u:p%@db/x\"", "percent-encoded"),
         ("url = \"postgres://u:p@db/x?sslmode=verify_full\"", "did you mean \"verify-full\"?"),
         ("url = \"postgres://u:p@db/x?connect_timeout=3\"", "`timeout_secs` is the deadline of the whole check"),
-        ("url = \"postgres://u:p@db/x?foo=3\"", "unknown parameter `foo`"),
+        ("url = \"postgres://u:p@db/x?foo=3\"", "unknown parameter in this URL"),
         ("url = \"postgres://u:p@db/x?sslmode=require\"\nsslmode = \"disable\"", "say it once"),
         ("url = \"postgres://u:p@db/x\"\nsslmode = \"on\"", "unknown sslmode `on`"),
         ("url = \"postgres://u:p@db/x\"\nsslmode = \"disable\"\ntls = {}", "`tls` has no effect"),

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod container;
 mod crash;
+mod credentials;
 mod export_cut;
 mod forwarded;
 mod gap_reason;

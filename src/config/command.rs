@@ -2,7 +2,7 @@
 
 use super::{
     endpoint::Built,
-    masking::announces_a_credential,
+    masking::{announces_a_credential, assigned_by_an_argument},
     reader::{Table, Value},
     text::Text,
 };
@@ -70,10 +70,16 @@ fn arguments(value: &Value<'_>) -> Option<Arguments> {
     let mut announced = false;
     for text in texts {
         arguments.secrets.extend(text.secrets());
+        let assigned = assigned_by_an_argument(&text.value);
+        arguments.shown.push(match &assigned {
+            _ if announced => REDACTED.to_owned(),
+            Some(value) => format!("{}{REDACTED}", &text.value[..value.start]),
+            None => text.shown(),
+        });
         if announced {
             arguments.secrets.push(Secret::new(&text.value));
         }
-        arguments.shown.push(if announced { REDACTED.to_owned() } else { text.shown() });
+        arguments.secrets.extend(assigned.map(|value| Secret::new(&text.value[value])));
         announced = announces_a_credential(&text.value);
         arguments.argv.push(text.value);
     }

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, all of it, where it stands and what would be right.
 
-use super::masking::{Masked, credentials_in, redact};
+use super::masking::{Masked, credentials_in_word, redact};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::{fmt, ops::Range};
 
@@ -126,7 +126,7 @@ impl std::error::Error for ConfigError {}
 /// credential is dots: it may be here because it was written in the wrong place.
 pub(super) fn quoted(word: &str) -> String {
     const LONGEST: usize = 60;
-    let word = redact(word, credentials_in(word));
+    let word = redact(word, credentials_in_word(word));
     let mut shown: String = word.chars().take(LONGEST).flat_map(escaped).collect();
     if word.chars().nth(LONGEST).is_some() {
         shown.push('…');

@@ -4,7 +4,7 @@ use super::{
     endpoint::{self, Built, both},
     error::{Mistake, Span},
     expect,
-    masking::{credentials_in, names_a_credential},
+    masking::{credentials_in_whole, names_a_credential},
     nearest::nearest,
     reader::Table,
     text::Text,
@@ -149,7 +149,7 @@ fn is_guarded(name: &HeaderName, text: &Text) -> bool {
 
 fn headers_shown(headers: &[(HeaderName, Text)]) -> Json {
     let shown = |(name, text): &(HeaderName, Text)| {
-        let hidden = is_guarded(name, text) || !credentials_in(&text.value).is_empty();
+        let hidden = is_guarded(name, text) || !credentials_in_whole(&text.value).is_empty();
         (name.to_string(), if hidden { json!(REDACTED) } else { json!(text.value) })
     };
     if headers.is_empty() { Json::Null } else { Json::Object(headers.iter().map(shown).collect()) }

@@ -1,5 +1,6 @@
 //! What must not be seen: credentials in a line that a report shows, in a target, in the settings of the API.
 
+use super::{address::host_and_port, url_credentials};
 use crate::domain::secret::REDACTED;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
@@ -53,6 +54,8 @@ static ASSIGNMENT: LazyLock<Regex> =
     LazyLock::new(|| constant(r#"(--?)?([A-Za-z0-9][A-Za-z0-9_-]*)(?:\\?["'])?[ \t]*[=:][ \t]*"#));
 /// The credential of an `Authorization` header, wherever one stands.
 static BEARER: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\bbearer[ \t]+([A-Za-z0-9+/=._~-]+)"));
+/// A flag of a command line, before its value.
+static FLAG: LazyLock<Regex> = LazyLock::new(|| constant(r#"(?:^|[\s"'`])(--?[A-Za-z][A-Za-z0-9_-]*)[ \t]+"#));
 /// A URL up to where its user information, or its host, begins.
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9+.-]*)://"));
 
@@ -60,8 +63,32 @@ static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}"));
 
 /// A pattern of this file. Each of them is read by the tests, so that it can be relied on.
-fn constant(pattern: &str) -> Regex {
+pub(super) fn constant(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern, which the tests have read")
+}
+
+/// The credentials in a string that is known from its first character to its last: those that can be told by the look
+/// of it, and whatever may be one where the whole of it is a URL (or ends with one: `--url=http://…`).
+pub(super) fn credentials_in_whole(text: &str) -> Vec<Range<usize>> {
+    let mut found = credentials_in(text);
+    if let Some(m) = SCHEME.captures(text) {
+        let (before, start) = (&text[..m.get_match().start()], m.get_match().end());
+        if !before.trim_start().contains(char::is_whitespace) {
+            let rest = text[start..].trim_end();
+            let range = url_credentials::in_whole(&m[1], rest);
+            found.extend(range.map(|range| start + range.start..start + range.end));
+        }
+    }
+    found
+}
+
+/// The same of a word that is quoted because it is wrong: a URL may have lost its scheme as well.
+pub(super) fn credentials_in_word(word: &str) -> Vec<Range<usize>> {
+    let mut found = credentials_in_whole(word);
+    if let Some((colon, at)) = word.find(':').zip(word.rfind('@')).filter(|(colon, at)| colon < at) {
+        found.push(colon + 1..at);
+    }
+    found
 }
 
 /// The credentials that can be told by the look of `text`: the user information of URLs, what is assigned to a name
@@ -72,23 +99,65 @@ pub(super) fn credentials_in(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for m in SCHEME.captures_iter(text) {
         let (whole, scheme) = (m.get_match(), &m[1]);
-        let token = until(text, whole.end(), |c| c.is_whitespace() || "\"'`<>".contains(c));
-        if let Some(range) = user_information(&text[token.clone()], scheme) {
-            found.push(token.start + range.start..token.start + range.end);
+        let token = token(text, whole.range());
+        let Some(range) = user_information(&text[token.clone()], scheme) else { continue };
+        let mut range = token.start + range.start..token.start + range.end;
+        if !text[token.clone()].contains('@') {
+            // Something that is no port, and no `@` in sight: the white space or the quote belongs to a password.
+            range.end = later_at(text, token.end).unwrap_or(range.end);
         }
+        found.push(range);
     }
     for m in ASSIGNMENT.captures_iter(text) {
         if names_a_credential(&m[2]) {
-            found.extend(assigned(text, m.get_match().end(), &m[2]));
+            let whole = m.get_match();
+            // `"X-Api-Key: a b"`, `"--password=a b"`: the quote before the name ends the value. In `"key": "value"` it
+            // ends the name, and `"PASSWORD=a program"` is a line of a shell.
+            let whole_word = m.get(1).is_some() || m[0].trim_end().ends_with(':');
+            let own_quotes = m[0].contains(['"', '\'']);
+            let around = quote_before(text, whole.start()).filter(|_| whole_word && !own_quotes);
+            let quoted = around.map(|quote| whole.end()..whole.end() + closing(&text[whole.end()..], quote));
+            found.extend(quoted);
+            found.extend(assigned(text, whole.end(), &m[2]));
+        }
+    }
+    for m in FLAG.captures_iter(text) {
+        if announces_a_credential(&m[1]) {
+            found.extend(assigned(text, m.get_match().end(), &m[1]));
         }
     }
     found.extend(BEARER.captures_iter(text).filter_map(|m| m.get(1)).map(|token| token.range()));
     found
 }
 
+/// The quote right before a place.
+fn quote_before(text: &str, at: usize) -> Option<&'static str> {
+    ["\\\"", "\"", "'", "`"].into_iter().find(|quote| text[..at].ends_with(quote))
+}
+
+/// From the end of a `scheme://` to the end of the URL: to the quote that closes it, where one opened right before it;
+/// otherwise to the first white space.
+fn token(text: &str, scheme: Range<usize>) -> Range<usize> {
+    if let Some(quote) = quote_before(text, scheme.start) {
+        let rest = &text[scheme.end..];
+        let end = closing(rest, quote);
+        if rest[end..].starts_with(quote) {
+            return scheme.end..scheme.end + end;
+        }
+    }
+    until(text, scheme.end, |c| c.is_whitespace() || "\"'`<>".contains(c))
+}
+
+/// The last `@` of the line, before the next URL.
+fn later_at(text: &str, start: usize) -> Option<usize> {
+    let line = &text[until(text, start, |c| c == '\n')];
+    let line = SCHEME.find(line).map_or(line, |next| &line[..next.start()]);
+    line.rfind('@').map(|at| start + at)
+}
+
 /// The part of `rest` (what follows `scheme://`) that is a password, or a token in the place of a user.
 fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
-    let postgres = scheme.starts_with("postgres");
+    let postgres = url_credentials::is_postgres(scheme);
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
     let Some(end) = rest.rfind('@') else {
@@ -113,21 +182,40 @@ fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
 /// The value that begins at `start`, after `name =` or `name:`.
 fn assigned(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
     let rest = &text[start..];
-    // `\"` is a quote within a quoted string; it is closed by another of its kind.
-    for quote in ["\"\"\"", "'''", "\\\"", "\"", "'"] {
-        if rest.starts_with(quote) {
-            let inside = start + quote.len();
-            return Some(inside..inside + closing(&text[inside..], quote));
-        }
-    }
     if rest.starts_with(['{', '[']) {
         return None;
     }
     // A header's value may have spaces in it; that of an option or of a query parameter ends at the first.
     let header = ["authorization", "cookie"].iter().any(|h| name.to_lowercase().ends_with(h));
-    let value =
-        until(text, start, |c| "\"'`\n".contains(c) || (!header && (c.is_whitespace() || "&,;|)}]".contains(c))));
-    (!value.is_empty()).then_some(value)
+    let ends = |c: char| c == '\n' || !header && (c.is_whitespace() || "&,;|)}]".contains(c));
+    // `\"` is a quote within a quoted string; it is closed by another of its kind.
+    const QUOTES: [&str; 6] = ["\"\"\"", "'''", "\\\"", "\"", "'", "`"];
+    let (mut at, mut pieces, mut first) = (start, 0, None);
+    while let Some(c) = text[at..].chars().next().filter(|c| !ends(*c)) {
+        let quote = QUOTES.into_iter().find(|quote| text[at..].starts_with(quote) && *quote != "`");
+        if let Some(quote) = quote {
+            let inside = at + quote.len();
+            let end = inside + closing(&text[inside..], quote);
+            if at > start && !text[end..].starts_with(quote) {
+                // It closes what is around all this.
+                break;
+            }
+            first.get_or_insert(inside..end);
+            at = (end + quote.len()).min(text.len());
+        } else if c == '`' {
+            break;
+        } else {
+            // To a shell, a backslash makes the next character a part of the word.
+            at += c.len_utf8();
+            at += text[at..].chars().next().filter(|next| c == '\\' && *next != '\n').map_or(0, char::len_utf8);
+        }
+        pieces += 1;
+    }
+    match first {
+        // One piece in quotes is a value in quotes.
+        Some(inside) if pieces == 1 => Some(inside),
+        _ => (at > start).then_some(start..at),
+    }
 }
 
 /// How far it is to the closing quote; to the end of the line where none follows (of the text, for a long string).
@@ -172,10 +260,7 @@ pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<
             for (key, value) in table.iter() {
                 let name = key.get_ref().as_ref();
                 let own_table = names_a_credential(name) && value.get_ref().is_table();
-                // A URL without its scheme has its user information all the same, only nothing tells where.
-                let bare = |url: &str| name == "url" && url.contains('@') && !url.contains("://");
-                let bare = value.get_ref().as_str().is_some_and(bare);
-                if bare || holds_a_credential(name) && !own_table {
+                if is_bare(name, value.get_ref()) || holds_a_credential(name) && !own_table {
                     scalars(value.span(), value.get_ref(), found);
                 }
                 hidden_by_place(source, value.span(), value.get_ref(), found);
@@ -187,15 +272,39 @@ pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<
                 if flagged {
                     scalars(value.span(), value.get_ref(), found);
                 }
-                flagged = value.get_ref().as_str().is_some_and(announces_a_credential);
+                let argument = value.get_ref().as_str();
+                if argument.and_then(assigned_by_an_argument).is_some() {
+                    scalars(value.span(), value.get_ref(), found);
+                }
+                flagged = argument.is_some_and(announces_a_credential);
                 hidden_by_place(source, value.span(), value.get_ref(), found);
             }
         }
-        // Written with escapes, a credential does not look like one to `credentials_in`.
-        DeValue::String(text) if source[span.clone()].contains('\\') && !credentials_in(text).is_empty() => {
-            found.push(span);
+        DeValue::String(text) => {
+            let credentials = credentials_in_whole(text);
+            match source[span.clone()].find(text.as_ref()) {
+                Some(at) => {
+                    found.extend(credentials.iter().map(|r| span.start + at + r.start..span.start + at + r.end))
+                }
+                // Written with escapes, it has other places.
+                None if !credentials.is_empty() => found.push(span),
+                None => {}
+            }
         }
         _ => {}
+    }
+}
+
+/// Whether this is an address that lost its scheme, with its user information all the same, only nothing tells where.
+fn is_bare(key: &str, value: &DeValue<'_>) -> bool {
+    let bare = |text: &str| {
+        let scheme = SCHEME.find(text).is_some_and(|m| text[..m.start()].trim_start().is_empty());
+        !scheme && (text.contains('@') || host_and_port(text, Some(1)).is_err())
+    };
+    match value {
+        DeValue::String(text) => ["url", "witness", "bind", "trusted_proxies"].contains(&key) && bare(text),
+        DeValue::Array(values) => values.iter().any(|value| is_bare(key, value.get_ref())),
+        _ => false,
     }
 }
 
@@ -207,6 +316,18 @@ pub(super) fn holds_a_credential(key: &str) -> bool {
 /// Whether a command line's next argument is a credential: `--password`.
 pub(super) fn announces_a_credential(argument: &str) -> bool {
     argument.strip_prefix('-').is_some_and(|flag| !flag.contains(['=', ' ']) && names_a_credential(flag))
+}
+
+/// The value in an argument of a command line that is `--password=…`, `PASSWORD=…` or `X-Api-Key: …` to its end.
+pub(super) fn assigned_by_an_argument(argument: &str) -> Option<Range<usize>> {
+    let m = ASSIGNMENT.captures(argument).filter(|m| m.get_match().start() == 0 && names_a_credential(&m[2]))?;
+    Some(m.get_match().end()..argument.len())
+}
+
+/// What a protocol of plain words takes for a credential: `AUTH …`, `PASS …`.
+pub(super) fn sent_credentials(text: &str) -> Vec<Range<usize>> {
+    static LOGIN: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\b(?:auth|pass|login)\b[ \t]+([^\r\n]+)"));
+    LOGIN.captures_iter(text).filter_map(|m| m.get(1)).map(|words| words.range()).collect()
 }
 
 /// The ranges of everything at or below a value that is neither a table nor a list.
@@ -311,6 +432,12 @@ mod tests {
             ("password = 12345, user = 1", "password = •••, user = 1"),
             ("curl -H 'Authorization: Bearer abc def' x", "curl -H 'Authorization: •••' x"),
             ("PGPASSWORD=abc psql", "PGPASSWORD=••• psql"),
+            ("PGPASSWORD=a\\ b'c d'\\''e' psql", "PGPASSWORD=••• psql"),
+            ("psql 'postgres://u:p q@h/x' -c x", "psql 'postgres://u:•••@h/x' -c x"),
+            ("psql postgres://u:p q@h/x", "psql postgres://u:•••@h/x"),
+            ("curl -H 'X-Api-Key: a b' x", "curl -H 'X-Api-Key: •••' x"),
+            ("check --password abc --verbose", "check --password ••• --verbose"),
+            ("check '--password=a b' -v", "check '--password=•••' -v"),
             ("{\"password\": \"abc\"}", "{\"password\": \"•••\"}"),
             ("{\\\"password\\\":\\\"abc\\\"}", "{\\\"password\\\":\\\"•••\\\"}"),
             ("basic_auth = { user = \"u\", password = \"p\" }", "basic_auth = { user = \"u\", password = \"•••\" }"),

@@ -28,6 +28,7 @@ mod tcp;
 mod text;
 mod tls;
 mod types;
+mod url_credentials;
 mod weburl;
 
 pub use error::ConfigError;

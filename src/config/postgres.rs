@@ -8,6 +8,7 @@ use super::{
     reader::{Table, Value},
     text::{Text, place_of},
     tls,
+    url_credentials::{Parts, is_postgres_parameter},
 };
 use crate::{
     domain::{secret::Secret, service::Kind},
@@ -101,13 +102,9 @@ const HELP: &str = "a URL looks like `postgres://user:password@host:5432/databas
 fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
     let value = text.value.trim();
     let (_, rest) = value.split_once("://")?;
-    let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user_information, address) = match authority.rsplit_once('@') {
-        Some((user_information, address)) => (Some(user_information), address),
-        None => (None, authority),
-    };
-    let (sslmode, parameters_are_right) = read_parameters(table, text, parameters);
+    let Parts { user_information, address, tail } = Parts::of(rest);
+    let (path, parameters) = tail.split_once('?').unwrap_or((tail, ""));
+    let database = path.strip_prefix('/').unwrap_or(path);
     let report = |why: &str| {
         let mistake = Mistake::at(text.span.clone(), "this is no PostgreSQL URL").label(why);
         table.source.report(mistake.help(HELP));
@@ -116,11 +113,12 @@ fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
         Some(both) => both.split_once(':').map_or((both, None), |(user, password)| (user, Some(password))),
         None => ("", None),
     };
+    if tail.contains('@') {
+        report("a `/`, `?` or `#` before the `@` has to be percent-encoded");
+        return None;
+    }
     if user.is_empty() {
-        report(match user_information.is_none() && value.contains('@') {
-            true => "a `/`, `?` or `#` before the `@` has to be percent-encoded",
-            false => "the user is missing",
-        });
+        report("the user is missing");
         return None;
     }
     let address = match address::host_and_port(address, Some(5432)) {
@@ -147,6 +145,8 @@ fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
         Some(Ok(plain)) => Some(plain),
         None => None,
     };
+    // Last: while anything else is wrong, what looks like a parameter may be a part of the password.
+    let (sslmode, parameters_are_right) = read_parameters(table, text, parameters);
     let spelled = user_information.and_then(|both| both.split_once(':')).map(|(_, password)| Secret::new(password));
     parameters_are_right.then(|| Connection {
         host: address.0,
@@ -173,8 +173,9 @@ fn read_parameters(table: &Table<'_>, text: &Text, parameters: &str) -> (Option<
     let raw = &table.source.text[text.span.clone()];
     for pair in parameters.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        // A parameter from the environment is not in the file, and is not shown either.
-        let written = text.written.contains(key);
+        // A parameter from the environment is not in the file, and is not shown either; nor is a name that libpq does
+        // not know: it may be the tail of a password.
+        let written = is_postgres_parameter(key) && text.written.contains(key);
         let place = if written { place_of(key, raw, &text.span) } else { text.span.clone() };
         if key == "sslmode" {
             mode = ssl_mode(value);
@@ -192,8 +193,11 @@ fn read_parameters(table: &Table<'_>, text: &Text, parameters: &str) -> (Option<
             "host" | "port" | "user" | "password" | "dbname" => "it belongs before the `?`",
             _ => "`sslmode` is the only one that a URL can have here",
         };
-        let name = if written { format!(" {}", quoted(key)) } else { String::new() };
-        table.source.report(Mistake::at(place, format!("unknown parameter{name}")).label(label));
+        let title = match written {
+            true => format!("the parameter {} is not supported", quoted(key)),
+            false => "unknown parameter in this URL".to_owned(),
+        };
+        table.source.report(Mistake::at(place, title).label(label));
     }
     (mode, right)
 }

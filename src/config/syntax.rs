@@ -135,7 +135,7 @@ fn owners_words(text: &str, line: Range<usize>) -> Vec<Span> {
     let key = content.split(['=', '{']).next().unwrap_or("").trim();
     // In a command with a quote missing, the credential is no longer the argument that follows its flag.
     let harmless = key != "command" && !holds_a_credential(key);
-    let plain = WORDS.contains(&key) && harmless && !content.contains(['{', '@']);
+    let plain = WORDS.contains(&key) && harmless && !content.contains(['{', '@']) && !content.contains("://");
     let header = content.trim_start().starts_with('[') && !content.contains('=');
     if plain || header {
         return Vec::new();

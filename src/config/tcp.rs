@@ -3,11 +3,12 @@
 use super::{
     address,
     endpoint::{self, Built},
+    masking::sent_credentials,
     reader::Table,
     text::Text,
 };
 use crate::{
-    domain::service::Kind,
+    domain::{secret::Secret, service::Kind},
     probe::spec::{Spec, TcpSpec},
 };
 use serde_json::{Map, json};
@@ -32,10 +33,16 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
 
     let (host, port) = address?;
     let target = format!("tcp://{}", address::joined(&host, port));
-    let secrets = send.iter().chain(&expect).flat_map(Text::secrets).collect();
+    let mut secrets: Vec<Secret> = send.iter().chain(&expect).flat_map(Text::secrets).collect();
+    let login = send.as_ref().map_or_else(Vec::new, |text| sent_credentials(&text.value));
+    if let Some(text) = &send {
+        // An answer may repeat the password without the user's name, which stands before it.
+        let words = login.iter().flat_map(|range| text.value[range.clone()].split(' '));
+        secrets.extend(words.chain(login.iter().map(|range| &text.value[range.clone()])).map(Secret::new));
+    }
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(target));
-    shown.insert("send".to_owned(), json!(send.as_ref().map(Text::shown)));
+    shown.insert("send".to_owned(), json!(send.as_ref().map(|text| text.shown_without(login))));
     shown.insert("expect".to_owned(), json!(expect.as_ref().map(Text::shown)));
     shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
     let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));

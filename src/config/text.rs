@@ -6,7 +6,7 @@
 
 use super::{
     error::{Mistake, Span, quoted},
-    masking::{credentials_in, names_a_credential, redact},
+    masking::{credentials_in_whole, names_a_credential, redact},
 };
 use crate::domain::secret::{REDACTED, Secret};
 use std::ops::Range;
@@ -54,7 +54,13 @@ impl Text {
 
     /// The string for everyone's eyes: what came from the environment is dots, and so is what looks like a credential.
     pub(super) fn shown(&self) -> String {
-        redact(&self.value, self.guarded())
+        self.shown_without(Vec::new())
+    }
+
+    /// The same, with more of it hidden.
+    pub(super) fn shown_without(&self, mut hidden: Vec<Range<usize>>) -> String {
+        hidden.extend(self.guarded());
+        redact(&self.value, hidden)
     }
 
     /// The parts that [`Text::shown`] hides.
@@ -69,7 +75,7 @@ impl Text {
 
     fn guarded(&self) -> Vec<Range<usize>> {
         let filled = self.fills.iter().filter(|f| f.is_guarded()).map(|f| f.range.clone());
-        filled.chain(credentials_in(&self.value)).collect()
+        filled.chain(credentials_in_whole(&self.value)).collect()
     }
 
     /// What a library says about this string, if that may be shown: it may quote the string, and so it may not when

@@ -3,7 +3,7 @@
 
 use super::{
     error::Mistake,
-    masking::{credentials_in, redact},
+    masking::{credentials_in_whole, redact},
     reader::{Table, Value},
     text::Text,
 };
@@ -95,7 +95,7 @@ fn file(value: &Value<'_>) -> Option<(String, Vec<u8>)> {
     match std::fs::read(&path) {
         Ok(bytes) => Some((text.shown(), bytes)),
         Err(error) => {
-            let place = value.source.folder.join(redact(&text.written, credentials_in(&text.written)));
+            let place = value.source.folder.join(redact(&text.written, credentials_in_whole(&text.written)));
             let mistake = value.mistake(format!("{} cannot be read", text.quoted())).label(error.to_string());
             value.source.report(mistake.help(format!(
                 "looked for {}: paths are relative to the folder of the configuration",

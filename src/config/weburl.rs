@@ -1,6 +1,6 @@
 //! HTTP URLs: taken apart so that credentials are kept, and kept from sight.
 
-use super::{masking::names_a_credential, reader::Table, text::Text};
+use super::{masking::names_a_credential, reader::Table, text::Text, url_credentials::Parts};
 use crate::domain::secret::{REDACTED, Secret, scrub};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
@@ -17,6 +17,10 @@ pub(super) struct WebUrl {
 
 /// Reads an `http` or `https` URL. A mistake in it is reported.
 pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
+    if let Some(why) = doubt(text.value.trim()) {
+        report(table, text, why.to_owned());
+        return None;
+    }
     let mut url = match Url::parse(text.value.trim()) {
         Ok(url) if url.has_host() => url,
         Ok(_) => {
@@ -53,6 +57,23 @@ pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
     secrets.extend(placed);
     secrets.extend(user_information.iter().map(|(_, password)| password.clone()));
     Some(WebUrl { url, target, user_information, secrets })
+}
+
+/// What makes it doubtful where the user information ends. Every browser would make something of such a URL, and show a
+/// part of the password as the path.
+fn doubt(url: &str) -> Option<&'static str> {
+    let (_, rest) = url.split_once("://")?;
+    let parts = Parts::of(rest);
+    let authority = rest.strip_suffix(parts.tail).unwrap_or(rest);
+    if parts.are_doubtful() {
+        Some("a `/`, `?` or `#` before the `@` has to be percent-encoded")
+    } else if authority.contains('\\') {
+        Some("a `\\` before the path has to be percent-encoded: %5C")
+    } else if url.contains(['\t', '\r', '\n']) {
+        Some("no line break and no tab: %0A, %0D and %09")
+    } else {
+        None
+    }
 }
 
 fn report(table: &Table<'_>, text: &Text, label: String) {
