@@ -1,7 +1,8 @@
 //! What is known now: the state of every service in memory, as of the last commit.
 //!
-//! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit
-//! and never before: what is shown is what is stored. Whoever wants to be told of changes listens to it.
+//! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit. Only
+//! while it cannot commit it posts what the checks see all the same, marked with the number of results that wait: the
+//! trouble of the monitor is not that of its services. Whoever wants to be told of changes listens to it.
 
 use crate::{
     calendar::Timetable,
@@ -49,9 +50,17 @@ pub struct ServiceNow {
     pub certificate_expires_at: Option<UnixMs>,
     /// When it is in maintenance.
     pub timetable: Arc<Timetable>,
+    /// Results that this takes in and that are not stored yet. Only while the history cannot be written.
+    pub pending_store: u64,
 }
 
 impl ServiceNow {
+    /// The incident under way of this number, where it is seen and may not be stored yet.
+    pub fn waiting_incident(&self, id: i64) -> Option<&Outage> {
+        let outage = self.outage.as_deref().filter(|_| self.pending_store > 0)?;
+        (outage.id == id && outage.is_incident()).then_some(outage)
+    }
+
     fn known(&self, now: UnixMs) -> Known {
         Known {
             enabled: self.service.enabled,
@@ -84,6 +93,8 @@ pub struct News {
     /// Grows with time, also across restarts.
     pub id: u64,
     pub what: What,
+    /// It is not stored yet.
+    pub pending_store: bool,
 }
 
 /// What has become known.
@@ -195,30 +206,34 @@ impl Board {
     /// Replaces what is known of some services, all at once, and tells those who listen.
     pub fn post(&self, news: impl IntoIterator<Item = Arc<ServiceNow>>) {
         let mut said = Vec::new();
+        let mut pending = Vec::new();
         {
             let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
             for now in news {
                 if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
                     differences(slot, &now, &mut said);
+                    pending.resize(said.len(), now.pending_store > 0);
                     *slot = now;
                 }
             }
         }
-        self.tell(said);
+        self.tell(said.into_iter().zip(pending).collect());
     }
 
     /// Tells those who listen that the notes of some outages are other ones.
     pub fn noted(&self, outages: Vec<Outage>) {
         let told = outages.into_iter().filter(Outage::is_incident);
-        self.tell(told.map(|o| What::Incident { resolved_at: o.ended_at, outage: Arc::new(o) }).collect());
+        let news = told.map(|o| What::Incident { resolved_at: o.ended_at, outage: Arc::new(o) });
+        self.tell(news.map(|what| (what, false)).collect());
     }
 
-    fn tell(&self, said: Vec<What>) {
-        let changes = said.iter().filter(|what| !matches!(what, What::Check { .. })).count();
+    /// Tells those who listen of news, each with whether it is not stored yet.
+    fn tell(&self, said: Vec<(What, bool)>) {
+        let changes = said.iter().filter(|(what, _)| !matches!(what, What::Check { .. })).count();
         self.changes.fetch_add(changes as u64, Relaxed);
         let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-        for what in said {
-            let news = Arc::new(News { id: wire.next_id, what });
+        for (what, pending_store) in said {
+            let news = Arc::new(News { id: wire.next_id, what, pending_store });
             wire.next_id += 1;
             if wire.kept.len() == KEPT {
                 wire.kept.pop_front();
@@ -235,7 +250,8 @@ impl Board {
 /// What is new of a service.
 fn differences(before: &ServiceNow, now: &ServiceNow, said: &mut Vec<What>) {
     let Some(last) = &now.last else { return };
-    if before.last.as_ref().is_none_or(|b| b.at != last.at) {
+    // What was seen and then refused by the store leaves an older one as the latest: no news.
+    if before.last.as_ref().is_none_or(|b| b.at < last.at) {
         said.push(What::Check { service: now.service.clone(), result: last.clone() });
     }
     let (was, is) = (before.status(last.at), now.status(last.at));

@@ -32,8 +32,9 @@
 //! A loop of the [`scheduler`] wakes in its slot; [`probe::Probe::run`] finds a `Report` by its deadline; it is judged
 //! into a `CheckResult`; [`domain::health::Health::observe`] (pure) says what it changes; [`store::Writer::record`] takes
 //! both in. The writer gathers what comes within a moment and commits it in one transaction: the row, the outage, the
-//! gap before it, hours that are settled by it, the alert in the outbox. After the commit, and only then, it posts to
-//! the [`board::Board`], which `/health` and the pages read, and rings for [`alerts`].
+//! gap before it, hours that are settled by it, the alert in the outbox. After the commit it posts to the
+//! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
+//! the same step in memory (`store::seen`), and the board shows that, marked.
 //!
 //! Reading: a handler asks the [`store::Reader`] for a window; it adds up rollups for whole days and hours and rows for
 //! the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it; the handler says
@@ -41,7 +42,9 @@
 //!
 //! # What holds
 //!
-//! - What is shown is what is stored: nothing is announced before its commit.
+//! - What is counted is what is stored. What is shown as now is ahead of the store only while the store fails, and is
+//!   marked (`pending_store`); once it is written the board says the same, and no event comes twice. Alerts wait for their
+//!   commit.
 //! - A result is shown to the state machine only if there is room to store it, so states and rows never disagree.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.

@@ -108,7 +108,7 @@ async fn what_is_told_is_committed_first() {
     world.target.set("/web", Does::Answer(503));
     world.pass(60.0).await;
     assert_eq!(told(&world), Vec::<String>::new());
-    assert_eq!(world.get("/health").await.json()["services"]["web"]["ok"], false, "stale, and not down");
+    assert_eq!(world.get("/health").await.json()["services"]["web"]["ok"], false, "down, as it is seen");
     assert!(incidents(&world).is_empty());
     world.sql().execute_batch("ALTER TABLE gone RENAME TO run").unwrap();
     world.until("the alert", |w| w.target.count(HOOK) == 1).await;

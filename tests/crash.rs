@@ -274,6 +274,12 @@ async fn full_disk(bytes: u64, level: &str) -> String {
     // Checking goes on meanwhile, and an outage happens.
     target.set("/3", Does::Answer(503));
     let asked: Vec<usize> = (0..SERVICES).map(|i| target.count(&format!("/{i}"))).collect();
+    let seen = |name: &str| serving.json("/health?verbose=1")["services"][name].clone();
+    wait_for("the outage to be seen", || (seen("s3")["status"] == "down").then_some(()));
+    wait_for("the others to be well", || {
+        let s0 = seen("s0");
+        (s0["ok"] == true && s0["pending_store"].as_u64() > Some(20)).then_some(())
+    });
     wait_for("more checks", || (0..SERVICES).all(|i| target.count(&format!("/{i}")) > asked[i] + 20).then_some(()));
     assert_eq!(serving.get("/readyz").0, 503);
     limit(None);

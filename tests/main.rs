@@ -20,6 +20,7 @@ mod maintenance;
 mod notes;
 mod pages;
 mod past;
+mod pending;
 mod probes;
 mod proof;
 mod resume;

@@ -5,7 +5,8 @@ use super::{
     commit::Core,
     life,
     maintenance::Plan,
-    schema, services,
+    numbers::Numbers,
+    outages, schema, services,
     track::{Record, Track},
 };
 use crate::{board::ServiceId, domain::time::UnixMs};
@@ -32,6 +33,7 @@ impl Backfill {
         let run = life::begin_run(&tx, began_at)?;
         let configured: Vec<_> = watched.iter().map(|w| w.configured.clone()).collect();
         let resumed = services::enter(&tx, &configured, began_at)?;
+        let numbers = Numbers::from(outages::next_id(&tx)?);
         tx.commit()?;
         let ids = resumed.iter().map(|r| r.id).collect();
         let tracks: HashMap<_, _> = resumed
@@ -48,6 +50,7 @@ impl Backfill {
             run_started_at: began_at,
             tracks,
             channels,
+            numbers,
             interruptions,
             plan: Plan::none(),
             tail: None,
@@ -62,6 +65,7 @@ impl Backfill {
     pub fn write(&mut self, records: &[Record]) -> Result<()> {
         if let Some(last) = records.iter().map(|r| r.result.at).max() {
             self.core.commit(records, &[], last)?;
+            self.core.numbers.all_written();
         }
         Ok(())
     }

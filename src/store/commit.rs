@@ -4,14 +4,16 @@ use super::{
     Result, StoreError,
     life::{self, Interruption},
     maintenance::{Plan, Which},
-    notes, outages,
+    notes,
+    numbers::Numbers,
+    outages,
     outbox::{self, Attempt},
     results, rollups,
     rows::{self, Row, Walk, tail::Tail},
     track::{Record, Step, Track},
 };
 use crate::{
-    board::{ServiceId, ServiceNow},
+    board::ServiceId,
     domain::{
         incident::{GapReason, Outage, StatedNote},
         time::{HOUR_MS, UnixMs},
@@ -50,6 +52,8 @@ pub(super) struct Core {
     pub(super) tracks: HashMap<ServiceId, Track>,
     /// Who is told of incidents.
     pub(super) channels: Vec<&'static str>,
+    /// What numbers its outages.
+    pub(super) numbers: Numbers,
     /// What interrupted this run, for the reasons of gaps.
     pub(super) interruptions: Vec<Interruption>,
     /// The maintenance that is announced.
@@ -61,8 +65,8 @@ pub(super) struct Core {
 /// What a commit made of its records.
 #[derive(Default, Debug)]
 pub(super) struct Committed {
-    /// The services that changed.
-    pub(super) news: Vec<Arc<ServiceNow>>,
+    /// The services that changed, as they stand.
+    pub(super) tracks: Vec<Track>,
     /// Whether somebody is to be told.
     pub(super) events: bool,
     /// Records that stood in the history already.
@@ -119,6 +123,7 @@ impl Core {
         let context = Context {
             conn: &tx,
             channels: &self.channels,
+            numbers: &self.numbers,
             interruptions: &interruptions,
             run_started_at: self.run_started_at,
             now,
@@ -155,8 +160,8 @@ impl Core {
         tx.commit()?;
         self.tail = tail;
         self.plan.noted(noted);
-        done.news = touched.iter().map(|track| track.now.clone()).collect();
-        self.tracks.extend(touched.into_iter().map(|track| (track.now.id, track)));
+        self.tracks.extend(touched.iter().map(|track| (track.now.id, track.clone())));
+        done.tracks = touched;
         // Old ones bear on no gap that is still to come.
         let excess = interruptions.len().saturating_sub(INTERRUPTIONS_IN_MIND);
         interruptions.drain(..excess);
@@ -195,6 +200,7 @@ enum Applied {
 struct Context<'a> {
     conn: &'a Connection,
     channels: &'a [&'static str],
+    numbers: &'a Numbers,
     interruptions: &'a [Interruption],
     run_started_at: UnixMs,
     now: UnixMs,
@@ -210,7 +216,7 @@ impl Context<'_> {
         if let Some((from, to)) = track.silence_before(result.at) {
             life::note_gap(self.conn, *id, from, to, self.why(track, from, to))?;
         }
-        let step = track.step(record, || outages::next_id(self.conn))?;
+        let step = track.step(record, || self.numbers.of(*id, result.at));
         let event = self.outage(record, reason, &step)?;
         if let Some(end) = step.certificate {
             self.conn

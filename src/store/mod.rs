@@ -16,6 +16,7 @@ mod maintenance;
 mod marking;
 mod merge;
 mod notes;
+mod numbers;
 mod outages;
 mod outbox;
 mod past;
@@ -30,6 +31,7 @@ mod retention;
 mod rollups;
 mod rows;
 mod schema;
+mod seen;
 mod services;
 mod size;
 mod told;
@@ -148,6 +150,7 @@ impl Store {
             .iter()
             .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
             .collect::<Result<Vec<_>>>()?;
+        let numbers = numbers::Numbers::from(outages::next_id(&tx)?);
         tx.commit()?;
         let reader = Reader::open(path)?;
         let mut positions = Vec::new();
@@ -163,8 +166,17 @@ impl Store {
         }
         let board = Arc::new(Board::new(on_board, now));
         let tail = rows::tail::Tail::over(tracks.keys().copied());
-        let core =
-            commit::Core { conn, run, run_started_at: now, tracks, channels, interruptions: Vec::new(), plan, tail };
+        let core = commit::Core {
+            conn,
+            run,
+            run_started_at: now,
+            tracks,
+            channels,
+            numbers,
+            interruptions: Vec::new(),
+            plan,
+            tail,
+        };
         let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
         Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
     }

@@ -115,6 +115,7 @@ fn one(
     let announced = Overlay::new(noted.windows().iter().copied().chain(ruled));
     Ok(Some(ServiceNow {
         id,
+        pending_store: 0,
         service: Arc::new(service_then(stored, setting, today)),
         settings: Arc::new(json!({
             "enabled": setting.enabled,

@@ -67,6 +67,7 @@ impl Track {
                 outage: resumed.outage.map(Arc::new),
                 certificate_expires_at: resumed.certificate_expires_at,
                 timetable,
+                pending_store: 0,
             }),
             since: resumed.since,
             rolled_until: resumed.rolled_until,
@@ -99,10 +100,7 @@ impl Track {
     }
 
     /// Takes the next result in and says what it changed. `number` gives an outage that begins with it its number.
-    ///
-    /// # Errors
-    /// What `number` gives; nothing has been changed then that a clone would not have.
-    pub(super) fn step<E>(&mut self, record: &Record, number: impl FnOnce() -> Result<i64, E>) -> Result<Step, E> {
+    pub(super) fn step(&mut self, record: &Record, number: impl FnOnce() -> i64) -> Step {
         let Record { result, changes, confirmed, certificate_expires_at, .. } = record;
         self.end_speech(result.at);
         let judged = self.judged(result, Which::Announced);
@@ -125,7 +123,7 @@ impl Track {
         if let (Some(began), Some(why)) = (began, &result.reason) {
             step.began = true;
             now.outage = Some(Arc::new(Outage {
-                id: number()?,
+                id: number(),
                 service: now.service.name.clone(),
                 last_ok_at: began.last_ok_at,
                 started_at: result.at,
@@ -166,7 +164,7 @@ impl Track {
             step.certificate = *certificate_expires_at;
         }
         self.note_state(record, judged);
-        Ok(step)
+        step
     }
 
     /// The next result is there: now it is known how long the last one spoke.

@@ -1,15 +1,18 @@
-//! The one writer: gathers what comes in a moment, commits it together, and only then says so.
+//! The one writer: gathers what comes in a moment, commits it together, and then says so. While it cannot commit, what
+//! waits is shown as it will be, marked as not stored.
 
 use super::{
     StoreError,
     commit::{Committed, Core, Note},
     life::Interruption,
+    numbers::Numbers,
     outbox::Attempt,
     retention::{Keep, Sweep},
-    track::Record,
+    seen::Seen,
+    track::{Record, Track},
 };
 use crate::{
-    board::Board,
+    board::{Board, ServiceId},
     clock::Clock,
     domain::{
         incident::{GapReason, StatedNote},
@@ -17,7 +20,7 @@ use crate::{
     },
 };
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -196,6 +199,9 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
     let (sender, receiver) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::default());
     let task = Task {
+        tracks: core.tracks.clone(),
+        seen: None,
+        numbers: core.numbers.clone(),
         core: Arc::new(Mutex::new(core)),
         receiver,
         shared: shared.clone(),
@@ -214,6 +220,11 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
 
 struct Task {
     core: Arc<Mutex<Core>>,
+    /// Where every service stands as of the last commit. The core has the same, and may be held by a commit.
+    tracks: HashMap<ServiceId, Track>,
+    /// Where they stand with what waits, while the store fails.
+    seen: Option<Seen>,
+    numbers: Numbers,
     receiver: mpsc::UnboundedReceiver<Message>,
     shared: Arc<Shared>,
     board: Arc<Board>,
@@ -251,7 +262,12 @@ impl Task {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Record(record) => self.records.push_back(*record),
+            Message::Record(record) => {
+                if let Some(seen) = &mut self.seen {
+                    seen.take(&record, &self.tracks, &self.numbers);
+                }
+                self.records.push_back(*record);
+            }
             Message::Note(note) => self.notes.push(note),
             Message::Awaited(note, done) => {
                 self.notes.push(note);
@@ -266,16 +282,7 @@ impl Task {
     async fn gather(&mut self) {
         let until = Instant::now() + GATHER;
         loop {
-            loop {
-                match self.receiver.try_recv() {
-                    Ok(message) => self.take(message),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => {
-                        self.stopping = true;
-                        break;
-                    }
-                }
-            }
+            self.take_all();
             let now = Instant::now();
             if self.stopping || self.records.len() >= BATCH || now >= until {
                 return;
@@ -284,7 +291,21 @@ impl Task {
         }
     }
 
-    /// Commits all that waits; while the store fails, keeps what waits and tries again at the next turn.
+    /// Takes in what has come.
+    fn take_all(&mut self) {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Commits all that waits; while the store fails, keeps what waits, shows it, and tries again at the next turn.
     async fn flush(&mut self) {
         loop {
             let count = self.records.len().min(BATCH);
@@ -295,35 +316,106 @@ impl Task {
             if let Some(lost) = locked(&self.shared.lost).take() {
                 note_lost(&mut notes, lost);
             }
-            match self.commit(records, notes).await {
-                None if self.records.is_empty() => return,
-                None => {}
-                Some(rest) => {
-                    self.note_trouble(&rest.error);
-                    rest.records.into_iter().rev().for_each(|record| self.records.push_front(record));
-                    self.notes = rest.notes;
-                    if !self.stopping {
-                        sleep(RETRY).await;
-                    }
-                    return;
-                }
+            let (mut done, rest) = self.commit(records, notes).await;
+            let failed = rest.is_some();
+            if let Some(rest) = rest {
+                self.note_trouble(&rest.error);
+                rest.records.into_iter().rev().for_each(|record| self.records.push_front(record));
+                self.notes = rest.notes;
+            }
+            let noted = std::mem::take(&mut done.noted);
+            self.show(done, failed);
+            self.board.noted(noted);
+            if failed {
+                self.look_ahead().await;
+                return;
+            }
+            if self.records.is_empty() {
+                self.numbers.all_written();
+                return;
             }
         }
     }
 
-    /// Commits the records and says so; gives back what could not be committed.
-    async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> Option<Rest> {
+    /// Shows where the services stand after a commit. What has been seen of them beyond it stays shown until it is written,
+    /// so that nothing runs backwards; then the history says the same, and nothing is told again.
+    fn show(&mut self, done: Committed, failed: bool) {
+        let refused = done.refused + done.repeated > 0;
+        let in_part = failed && !done.tracks.is_empty();
+        let committed: HashSet<ServiceId> = done.tracks.iter().map(|track| track.now().id).collect();
+        self.tracks.extend(done.tracks.into_iter().map(|track| (track.now().id, track)));
+        let Some(seen) = self.seen.take() else {
+            return self.post(committed);
+        };
+        if self.records.is_empty() {
+            self.post(seen.services().chain(committed).collect());
+        } else if refused || in_part {
+            // What was shown is stored now, or never will be: the truth is what is stored, and what waits.
+            self.see();
+            let waits: HashSet<ServiceId> = self.seen.iter().flat_map(Seen::services).collect();
+            self.post(seen.services().filter(|id| !waits.contains(id)).collect());
+        } else {
+            self.seen = Some(seen);
+        }
+    }
+
+    /// Posts services as they stand in the history.
+    fn post(&self, services: HashSet<ServiceId>) {
+        self.board.post(services.iter().filter_map(|id| self.tracks.get(id)).map(|track| track.now().clone()));
+    }
+
+    /// Sees where the services stand with all that waits.
+    fn see(&mut self) {
+        let mut seen = Seen::default();
+        self.records.iter().for_each(|record| seen.take(record, &self.tracks, &self.numbers));
+        self.seen = Some(seen);
+    }
+
+    /// Takes in what has come and shows it, while the store fails.
+    fn show_what_comes(&mut self) {
+        if self.seen.is_some() {
+            self.take_all();
+        }
+        if let Some(seen) = &mut self.seen {
+            self.board.post(seen.news());
+        }
+    }
+
+    /// Until the next attempt: shows what waits, and what comes.
+    async fn look_ahead(&mut self) {
+        if self.seen.is_none() {
+            self.see();
+        }
+        let until = Instant::now() + RETRY;
+        loop {
+            self.show_what_comes();
+            let now = Instant::now();
+            if self.stopping || now >= until {
+                return;
+            }
+            sleep_until(until.min(now + LISTEN)).await;
+        }
+    }
+
+    /// Commits the records; gives what came of it, and back what could not be committed.
+    async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> (Committed, Option<Rest>) {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let awaited = std::mem::take(&mut self.awaited);
-        let done = spawn_blocking(move || {
+        let mut work = spawn_blocking(move || {
             let mut core = locked(&core);
             match core.commit(&records, &notes, now) {
                 Ok(done) => (done, None),
                 Err(error) if error.is_of_data() => one_by_one(&mut core, records, notes, now),
                 Err(error) => (Committed::default(), Some(Rest { error, records, notes })),
             }
-        })
-        .await;
+        });
+        let done = loop {
+            match timeout(LISTEN, &mut work).await {
+                Ok(done) => break done,
+                // An attempt may take long where the disk is the trouble.
+                Err(_under_way) => self.show_what_comes(),
+            }
+        };
         match &done {
             // What was not written waits on.
             Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
@@ -335,7 +427,7 @@ impl Task {
             }
             Err(_panic) => {}
         }
-        let (done, rest) = done.unwrap_or_else(|panic| {
+        let (mut done, rest) = done.unwrap_or_else(|panic| {
             // A record that makes the store panic must not come back for ever.
             tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
             (Committed { refused: count, ..Committed::default() }, None)
@@ -348,27 +440,25 @@ impl Task {
         self.shared.dropped.fetch_add(not_kept as u64, Relaxed);
         self.shared.committed.fetch_add((count - not_kept) as u64, Relaxed);
         self.shared.waiting.fetch_sub(count, Relaxed);
-        for (StatedNote { service, at, .. }, other) in done.unfit {
+        for (StatedNote { service, at, .. }, other) in std::mem::take(&mut done.unfit) {
             let why = match other {
                 None => "fits no incident: none of this service lasted at this time".to_owned(),
                 Some(id) => format!("is one too many: another one before it is of incident {id} as well"),
             };
             tracing::warn!(service, %at, "a note of the configuration ([[incident_notes]]) {why}");
         }
-        self.board.post(done.news);
-        self.board.noted(done.noted);
         if done.events {
             self.shared.events.send_replace(());
         }
         if rest.is_some() {
-            return rest;
+            return (done, rest);
         }
         self.shared.commits.fetch_add(1, Relaxed);
         if locked(&self.shared.trouble).take().is_some() {
             let (waiting, dropped) = (self.records.len() + count, self.shared.dropped.load(Relaxed));
             tracing::info!(results = waiting, dropped, "the history can be written again");
         }
-        None
+        (done, None)
     }
 
     fn note_trouble(&self, error: &StoreError) {
@@ -462,7 +552,7 @@ fn one_by_one(core: &mut Core, records: Vec<Record>, notes: Vec<Note>, now: Unix
     while let Some(record) = records.next() {
         match core.commit(std::slice::from_ref(&record), &[], now) {
             Ok(done) => {
-                all.news.extend(done.news);
+                all.tracks.extend(done.tracks);
                 all.events |= done.events;
                 all.repeated += done.repeated;
             }

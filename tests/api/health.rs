@@ -92,7 +92,7 @@ async fn verbose_says_why_and_since_when() {
             "ok": false, "response_time_ms": 31, "status": "down", "since": time(300.0), "last_check": time(300.0),
             "last_check_age_ms": 10_000,
             "failure": {"class": "http_status", "phase": "ttfb", "message": "HTTP 503, expected 200–399"},
-            "certificate_days": null, "critical": true,
+            "certificate_days": null, "critical": true, "pending_store": 0,
         })
     );
     assert_eq!(body["services"]["web"]["since"], time(140.0));

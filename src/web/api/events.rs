@@ -1,4 +1,4 @@
-//! Server-sent events: what has just become known, as of its commit.
+//! Server-sent events: what has just become known, as of its commit, or as it is seen while nothing can be committed.
 
 use super::{
     Answer, ApiError,
@@ -122,7 +122,7 @@ fn reset() -> Event {
 }
 
 fn event(news: &Arc<News>, now: UnixMs) -> Event {
-    let (kind, data) = match &news.what {
+    let (kind, mut data) = match &news.what {
         What::Check { service, result } => ("check", json!(CheckJson::new(&service.name, result))),
         What::Status { service, before, now, since } => (
             "status",
@@ -139,5 +139,8 @@ fn event(news: &Arc<News>, now: UnixMs) -> Event {
             ("incident", json!(IncidentJson::new(&outage, Vec::new(), now)))
         }
     };
+    if news.pending_store {
+        data["pending_store"] = json!(true);
+    }
     Event::default().id(news.id.to_string()).event(kind).data(data.to_string())
 }

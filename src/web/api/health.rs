@@ -29,6 +29,9 @@ use std::sync::Arc;
 struct Health<T> {
     timestamp: String,
     status: &'static str,
+    /// Only in the verbose form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_store: Option<u64>,
     services: T,
 }
 
@@ -51,6 +54,8 @@ struct Verbose<'a> {
     failure: Option<ReasonJson<'a>>,
     certificate_days: Option<i64>,
     critical: bool,
+    /// Results that this takes in and that are not stored yet.
+    pending_store: u64,
 }
 
 fn brief(service: &ServiceNow, now: UnixMs) -> Brief {
@@ -69,6 +74,7 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
         failure: last.and_then(|last| last.reason.as_ref()).map(ReasonJson::from),
         certificate_days: service.certificate_expires_at.map(|end| end.since(now).div_euclid(DAY_MS)),
         critical: service.service.critical,
+        pending_store: service.pending_store,
     }
 }
 
@@ -124,18 +130,27 @@ fn answer(asked: Asked, now: UnixMs, headers: &HeaderMap, params: &Params) -> An
         .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("application/health+json")));
     let timestamp = now.utc().to_rfc3339_opts(SecondsFormat::Secs, true);
     let status = overall.as_str();
+    let pending = pending_store(services);
     let (content_type, body) = if draft {
         ("application/health+json", health_json(&asked, services, overall, now).to_string())
     } else if is_verbose {
         let services = services.iter().map(|s| (s.service.name.as_str(), verbose(s, now))).collect();
-        ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
+        (
+            "application/json",
+            to_json(&Health { timestamp, status, pending_store: Some(pending), services: Ordered(services) })?,
+        )
     } else {
         let services = services.iter().map(|s| (s.service.name.as_str(), brief(s, now))).collect();
-        ("application/json", to_json(&Health { timestamp, status, services: Ordered(services) })?)
+        ("application/json", to_json(&Health { timestamp, status, pending_store: None, services: Ordered(services) })?)
     };
     let code = if overall.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
     Ok((code, headers, body).into_response())
+}
+
+/// The results of some services that are shown and not stored yet.
+fn pending_store(services: &[Arc<ServiceNow>]) -> u64 {
+    services.iter().map(|service| service.pending_store).sum()
 }
 
 fn to_json(value: &impl Serialize) -> Answer<String> {
@@ -166,6 +181,9 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
                     matches!(status, Status::Degraded | Status::Maintenance),
                 ),
             });
+            if s.pending_store > 0 {
+                check["pending_store"] = json!(s.pending_store);
+            }
             if let Some(last) = &s.last {
                 check["time"] = json!(Time(last.at));
                 check["observedValue"] = json!(ms(last.latency_us));
@@ -177,30 +195,40 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
             (format!("{}:responseTime", s.service.name), json!([check]))
         })
         .collect();
-    json!({
+    let mut body = json!({
         "status": word(overall.is_ok(), overall == Overall::Degraded),
         "version": "1",
         "releaseId": env!("CARGO_PKG_VERSION"),
         "checks": checks,
-    })
+    });
+    let pending = pending_store(services);
+    if pending > 0 {
+        body["notes"] = json!([format!("seen and not stored yet: {pending} results; the history cannot be written")]);
+        body["pending_store"] = json!(pending);
+    }
+    body
 }
 
 /// `GET /livez`: the process and its scheduler make progress.
 pub(super) async fn alive(State(site): State<Site>) -> Response {
     let trouble = if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
-    said(trouble, None)
+    said(trouble, json!({}))
 }
 
-/// `GET /readyz`: the database takes writes. With `?verbose=1` also how its backups are going, which makes nobody
-/// unready.
+/// `GET /readyz`: the database takes writes. With `?verbose=1` also how many results wait until it does, and how its
+/// backups are going, which makes nobody unready.
 pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Response> {
     params.only(&["verbose"])?;
-    let backups = site.backups.state();
-    if !is_verbose(&params)? || !backups.planned {
-        return Ok(said(site.writer.trouble(), None));
+    let trouble = site.writer.trouble();
+    if !is_verbose(&params)? {
+        return Ok(said(trouble, json!({})));
     }
-    let backup = json!({"last": backups.last.map(Time), "failing": backups.failing});
-    Ok(said(site.writer.trouble(), Some(backup)))
+    let mut more = json!({"pending_store": pending_store(&site.board.all())});
+    let backups = site.backups.state();
+    if backups.planned {
+        more["backup"] = json!({"last": backups.last.map(Time), "failing": backups.failing});
+    }
+    Ok(said(trouble, more))
 }
 
 fn is_verbose(params: &Params) -> Answer<bool> {
@@ -212,13 +240,15 @@ fn is_verbose(params: &Params) -> Answer<bool> {
     Ok(verbose == Some(true))
 }
 
-fn said(trouble: Option<String>, backup: Option<serde_json::Value>) -> Response {
-    let (code, mut body) = match trouble {
+/// Whether the monitor itself is well, and `more`.
+fn said(trouble: Option<String>, mut more: serde_json::Value) -> Response {
+    let (code, body) = match trouble {
         None => (StatusCode::OK, json!({"status": "ok"})),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, json!({"status": "failing", "reason": reason})),
     };
-    if let Some(backup) = backup {
-        body["backup"] = backup;
+    let mut body = body;
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object_mut()) {
+        body.append(more);
     }
     let mut response = (code, axum::Json(body)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

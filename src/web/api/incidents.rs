@@ -85,10 +85,18 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 /// `GET /api/v1/incidents/{id}`
 pub(super) async fn one(State(site): State<Site>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
-    let missing = || ApiError::not_found(format!("there is no incident {id}"));
-    let number: i64 = id.parse().map_err(|_| missing())?;
+    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
     let now = site.clock.now();
-    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(missing)
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
+}
+
+/// 404, or 503 for one whose number may have been told already and that waits to be stored.
+fn missing(site: &Site, id: &str) -> ApiError {
+    let waits = |number: i64| site.board.all().iter().any(|s| s.waiting_incident(number).is_some());
+    if id.parse().is_ok_and(waits) {
+        return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
+    }
+    ApiError::not_found(format!("there is no incident {id}"))
 }
 
 /// What is changed of an incident.
@@ -121,11 +129,10 @@ pub(super) async fn annotate(
         let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
         ApiError::refused(StatusCode::BAD_REQUEST, detail)
     })?;
-    let missing = || ApiError::not_found(format!("there is no incident {id}"));
-    let number: i64 = id.parse().map_err(|_| missing())?;
+    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
     notes::write(&site, number, change.note.as_deref().unwrap_or_default()).await?;
     let now = site.clock.now();
-    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(missing)
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
 }
 
 /// The credential of `Authorization: Bearer …`.

@@ -138,6 +138,7 @@ fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
         "interval_ms": service.cadence.interval_ms,
         "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),
         "certificate_expires_at": now.certificate_expires_at.map(Time),
+        "pending_store": now.pending_store,
         "uptime": Ordered(uptime),
     })
 }

@@ -113,6 +113,8 @@ struct Frame<'a> {
     health_code: u16,
     /// Why the history cannot be written, while it cannot.
     trouble: Option<String>,
+    /// Results that are shown and not stored yet.
+    pending_store: String,
     /// Whether the page is to stay fresh,
     live: bool,
     /// also where nothing is told.
@@ -234,6 +236,7 @@ fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Fr
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: if view.past { None } else { site.writer.trouble() },
+        pending_store: words::count(view.services.iter().map(|s| s.pending_store).sum()),
         live: framing.live != Live::No && !view.past,
         ticks: framing.live == Live::Always && !view.past,
         past: then.map(|at| Past {
@@ -280,6 +283,15 @@ impl PageError {
     /// 404, with what may have been meant.
     pub(super) fn not_found(truth: impl Into<String>, way_out: Option<(String, String)>) -> PageError {
         PageError { way_out, ..PageError::new(StatusCode::NOT_FOUND, truth, "") }
+    }
+
+    /// 503: it will be there.
+    pub(super) fn not_yet(
+        truth: impl Into<String>,
+        after: impl Into<String>,
+        way_out: Option<(String, String)>,
+    ) -> PageError {
+        PageError { way_out, ..PageError::new(StatusCode::SERVICE_UNAVAILABLE, truth, after) }
     }
 
     /// 404 for a path that leads nowhere.

@@ -162,8 +162,20 @@ pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, q
     frame::page(&site, &query, &view, framing, "incident.html", content)
 }
 
-/// The page that says so.
+/// The page that says so, or that it is not stored yet: its number may have been told already.
 pub(super) fn missing(view: &View, id: &str) -> PageError {
+    let number = id.parse().ok();
+    let waiting = view.services.iter().find_map(|s| number.and_then(|number| s.waiting_incident(number)));
+    if let Some(outage) = waiting {
+        return PageError::not_yet(
+            format!("Incident {} of {} is not stored yet", outage.id, outage.service),
+            format!(
+                "It began at {} and lasts: {}. Its page is there once the history can be written.",
+                outage.started_at, outage.cause.reason.message
+            ),
+            Some(("Show the service".to_owned(), view.service_url(&outage.service, ""))),
+        );
+    }
     let log = ("Show the incident log".to_owned(), view.url("/dashboard/incidents", ""));
     PageError::not_found(format!("There is no incident {}", words::clipped(id, 20)), Some(log))
 }

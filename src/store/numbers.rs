@@ -1,0 +1,41 @@
+//! The numbers of outages: given in memory, before they are written, and each only once.
+
+use crate::{board::ServiceId, domain::time::UnixMs};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Gives numbers. Nothing else gives any while the writer runs.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers(Arc<Mutex<Given>>);
+
+#[derive(Debug)]
+struct Given {
+    next: i64,
+    /// Those of outages whose first result is not written yet.
+    unwritten: HashMap<(ServiceId, UnixMs), i64>,
+}
+
+impl Numbers {
+    /// Numbers from this one on.
+    pub(super) fn from(next: i64) -> Numbers {
+        Numbers(Arc::new(Mutex::new(Given { next, unwritten: HashMap::new() })))
+    }
+
+    /// The number of the outage of a service that began with the result of this time: the same as often as it is asked
+    /// for until it is written. What was seen before a commit keeps its number in it, and in the one after a failed one.
+    pub(super) fn of(&self, service: ServiceId, started_at: UnixMs) -> i64 {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Given { next, unwritten } = &mut *given;
+        *unwritten.entry((service, started_at)).or_insert_with(|| {
+            *next += 1;
+            *next - 1
+        })
+    }
+
+    /// All that was taken in has been written.
+    pub(super) fn all_written(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).unwritten.clear();
+    }
+}
