@@ -109,20 +109,20 @@ impl Http {
         let response = self.follow(&client, trace, deadline).await?;
         let status = response.status();
         let head = http_answer::head(&response);
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         if !self.spec.expect_status.contains(status.as_u16()) {
             let wait = EXCERPT_WAIT.min(until.saturating_duration_since(Instant::now()) / 2);
             let body = start_of_body(response, Instant::now() + wait).await;
             let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
-            let text = head + &String::from_utf8_lossy(&body);
+            let text = head + &http_answer::decode(&body, content_type.as_ref());
             let excerpt = self.scrubber.excerpt(&text, false);
             return Err(Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(excerpt));
         }
-        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         let (body, complete) = self.body(response, trace, deadline).await?;
         trace.end();
         http_answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
-            let text = head + &String::from_utf8_lossy(start);
+            let text = head + &http_answer::decode(start, content_type.as_ref());
             let excerpt = self.scrubber.excerpt(&text, complete && start.len() == body.len());
             Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(excerpt)
         })?;
@@ -239,7 +239,8 @@ impl Http {
                     }
                 }
                 Err(error) => {
-                    let text = http_answer::head(&response) + &String::from_utf8_lossy(&body);
+                    let content_type = response.headers().get(CONTENT_TYPE);
+                    let text = http_answer::head(&response) + &http_answer::decode(&body, content_type);
                     let excerpt = self.scrubber.excerpt(&text, false);
                     return Err(exchange_fault(&error, trace, deadline).with_excerpt(excerpt));
                 }

@@ -77,10 +77,10 @@ pub(super) fn judge(
     if spec.expect_json.is_empty() {
         return Ok(());
     }
-    if body.is_empty() {
+    if text.is_empty() {
         return Err("the answer is empty, JSON was expected".to_owned());
     }
-    let json: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| match complete {
+    let json: Value = serde_json::from_str(&text).map_err(|error| match complete {
         true if error.is_eof() => "the answer is not JSON: it ends too early".to_owned(),
         true => "the answer is not JSON".to_owned(),
         false => "the answer is longer than 1 MiB, too long to be judged as JSON".to_owned(),
@@ -117,15 +117,19 @@ fn same(found: &Value, expected: &Value) -> bool {
     }
 }
 
-/// The body as text, in the character set that its header names; UTF-8 without one.
-fn decode<'a>(body: &'a [u8], content_type: Option<&HeaderValue>) -> Cow<'a, str> {
+/// The body as text. A byte order mark is no part of it, and says in which encoding it is; without one the header's
+/// character set does, and UTF-8 where that says nothing.
+pub(super) fn decode<'a>(body: &'a [u8], content_type: Option<&HeaderValue>) -> Cow<'a, str> {
+    if let Some((encoding, mark)) = Encoding::for_bom(body) {
+        return encoding.decode_without_bom_handling(&body[mark..]).0;
+    }
     let charset = content_type.and_then(|value| value.to_str().ok()).and_then(|value| {
         let parameters = value.split(';').skip(1);
         let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
         pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).map(|(_, charset)| charset)
     });
     let encoding = charset.and_then(|label| Encoding::for_label(label.trim().trim_matches('"').as_bytes()));
-    encoding.map_or_else(|| String::from_utf8_lossy(body), |encoding| encoding.decode(body).0)
+    encoding.map_or_else(|| String::from_utf8_lossy(body), |encoding| encoding.decode_without_bom_handling(body).0)
 }
 
 #[cfg(test)]
@@ -175,5 +179,17 @@ mod tests {
         let latin = HeaderValue::from_static("text/html; charset=\"iso-8859-1\"");
         assert_eq!(decode(b"gr\xfcn", Some(&latin)), "grün");
         assert_eq!(decode("grün".as_bytes(), None), "grün");
+    }
+
+    #[test]
+    fn a_byte_order_mark_names_the_encoding_and_is_no_text() {
+        let latin = HeaderValue::from_static("text/plain; charset=iso-8859-1");
+        for body in [&b"\xef\xbb\xbfgr\xc3\xbcn"[..], b"\xff\xfeg\0r\0\xfc\0n\0", b"\xfe\xff\0g\0r\0\xfc\0n"] {
+            for content_type in [None, Some(&latin)] {
+                assert_eq!(decode(body, content_type), "grün");
+            }
+        }
+        // A second one is content: a space of no width.
+        assert_eq!(decode("\u{feff}\u{feff}x".as_bytes(), None), "\u{feff}x");
     }
 }

@@ -229,6 +229,32 @@ async fn text_and_patterns_are_looked_for_in_the_answer() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_the_answer() {
+    let utf8 = |text: &str| format!("\u{feff}{text}").into_bytes();
+    let little = |text: &str| utf8(text)[3..].iter().fold(vec![0xff, 0xfe], |all, byte| [all, vec![*byte, 0]].concat());
+    let big = |text: &str| utf8(text)[3..].iter().fold(vec![0xfe, 0xff], |all, byte| [all, vec![0, *byte]].concat());
+    let start = Regex::new(r#"^\{"ok"."#).unwrap();
+    for encode in [&utf8 as &dyn Fn(&str) -> Vec<u8>, &little, &big] {
+        let address = answer(http("200 OK", &[], encode(r#"{"ok":true}"#))).await;
+        let good = HttpSpec {
+            expect_body: Some("ok".to_owned()),
+            expect_body_regex: Some(start.clone()),
+            expect_json: vec![json_is("$.ok", json!(true))],
+            ..to(address)
+        };
+        assert_passed(&run(good, AMPLE).await);
+        let bad = HttpSpec { expect_body: Some("down".to_owned()), ..to(address) };
+        assert_eq!(run(bad, AMPLE).await.excerpt.as_deref(), Some("HTTP/1.1 200 OK\n\n{\"ok\":true}"));
+        // Nothing but the mark is nothing.
+        let empty = HttpSpec {
+            expect_json: vec![json_is("$.ok", json!(true))],
+            ..to(answer(http("200 OK", &[], encode(""))).await)
+        };
+        assert_failed(&run(empty, AMPLE).await, Class::Content, Phase::Body, "the answer is empty, JSON was expected");
+    }
+}
+
+#[tokio::test]
 async fn json_is_judged_by_its_paths() {
     let address = answer(http("200 OK", &[], r#"{"status":"warn","db":{"ok":true}}"#)).await;
     let with = |expect: JsonExpectation| HttpSpec { expect_json: vec![expect], ..to(address) };
