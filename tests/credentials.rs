@@ -1,7 +1,12 @@
 //! Passwords that are awkward in every place that takes one: whatever the file is, right or wrong, nothing that is shown
 //! has a piece of one in it.
 
-use healthcheck_dashboard::config;
+use crate::support::binary;
+use healthcheck_dashboard::{
+    config::{self, Endpoint},
+    domain::secret::Secret,
+    probe::spec::{Auth, Spec},
+};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -181,5 +186,107 @@ fn the_tail_of_a_password_is_no_parameter_and_no_path() {
         let report = config::parse(&text, Path::new("config.toml"), &|_| None).unwrap_err().to_string();
         assert!(!report.contains(password), "{report}");
         assert!(report.ends_with("1 mistake in config.toml"), "{report}");
+    }
+}
+
+/// User and password as they would be sent.
+fn login(endpoint: &Endpoint) -> (String, String) {
+    let (user, password) = match &endpoint.probe {
+        Spec::Postgres(spec) => (&spec.user, spec.password.as_ref()),
+        Spec::Http(spec) => match &spec.auth {
+            Some(Auth::Basic { user, password }) => (user, Some(password)),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    (user.clone(), password.map_or("", Secret::expose).to_owned())
+}
+
+fn endpoint(url: &str, env: &[(&str, &str)]) -> Endpoint {
+    let text = format!("[checks]\nendpoints = [{{ name = \"x\", url = \"{url}\" }}]");
+    let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let mut config = config::parse(&text, Path::new("config.toml"), &env).unwrap_or_else(|e| panic!("{e}"));
+    config.checks.endpoints.remove(0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// It is no part of the URL's text: nothing in it ends anything, and nothing in it is decoded.
+    #[test]
+    fn what_a_variable_says_of_a_user_is_taken_as_it_is(user in "[^:\\x00]{1,12}", password in "[^\\x00]{1,12}", host in "[a-z]{1,20}") {
+        prop_assume!(!user.trim().is_empty());
+        let both = format!("{user}:{password}");
+        let env = [("USER", user.as_str()), ("PASS", &password), ("LOGIN", &both), ("HOST", &host)];
+        for (scheme, path) in [("postgres", "db?sslmode=disable"), ("https", "a/b?c=d")] {
+            for (before, expected) in [
+                ("${USER}:${PASS}", (user.clone(), password.clone())),
+                ("${LOGIN}", (user.clone(), password.clone())),
+                ("me:${PASS}", ("me".to_owned(), password.clone())),
+                ("m%41e:%25${PASS}%40", ("mAe".to_owned(), format!("%{password}@"))),
+            ] {
+                let endpoint = endpoint(&format!("{scheme}://{before}@${{HOST}}/{path}"), &env);
+                prop_assert_eq!(login(&endpoint), expected, "{} {}", scheme, before);
+                let target = &endpoint.service.target;
+                prop_assert!(target.starts_with(&format!("{scheme}://{host}")), "{}", target);
+            }
+        }
+    }
+}
+
+/// Where the file has no `@`, the variable has it, and what it says is the text of a URL.
+#[test]
+fn what_a_variable_says_of_more_than_the_user_is_text_of_a_url() {
+    let env = [("URL", "postgres://u:p%40q@db/x"), ("REST", "u:p%40q@db"), ("TOKEN", "a%40b"), ("SCHEME", "https")];
+    for (url, user, password) in [
+        ("${URL}", "u", "p@q"),
+        ("postgres://${REST}/x", "u", "p@q"),
+        ("http://${REST}/x", "u", "p@q"),
+        ("http://${TOKEN}@db/x", "a%40b", ""),
+        ("${SCHEME}://u:${TOKEN}@db/x", "u", "a%40b"),
+        ("http://u:a%40b@db/x", "u", "a@b"),
+        ("http://u:${NONE:-a%40b}@db/x", "u", "a%40b"),
+    ] {
+        assert_eq!(login(&endpoint(url, &env)), (user.to_owned(), password.to_owned()), "{url}");
+    }
+}
+
+/// A wrong one is named: nobody can look it up in the file.
+#[test]
+fn a_mistake_in_what_a_variable_says_names_the_variable() {
+    for (url, value) in [
+        ("${DB_URL}", "postgres://u:a?b@db/x"),
+        ("postgres://${DB_URL}@db/x", ":only"),
+        ("http://${DB_URL}:p@db/x", "with:colon"),
+        ("http://u:p@${DB_URL}/x", "no host"),
+    ] {
+        let text = format!("[checks]\nendpoints = [{{ name = \"x\", url = \"{url}\" }}]");
+        let report =
+            config::parse(&text, Path::new("config.toml"), &|name| (name == "DB_URL").then(|| value.to_owned()));
+        let report = report.unwrap_err().to_string();
+        assert!(report.contains("(with `${DB_URL}` filled in)"), "{report}");
+        assert!(!report.contains(value), "{report}");
+    }
+}
+
+/// The same from outside: what the program prints and logs.
+#[test]
+fn no_password_is_seen_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = binary::free_port();
+    for (password, arguments) in
+        [("QZK?a:b@JXV", "validate"), ("QZK a:b@JXV", "check"), ("QZK%41", "check"), ("${QZK_SET}", "check")]
+    {
+        let text = format!(
+            "[checks]\nendpoints = [\n{{ name = \"p\", url = \"postgres://u:{password}@127.0.0.1:{port}/x\" }},\n\
+             {{ name = \"h\", url = \"http://u:{password}@127.0.0.1:{port}/x\" }}]\n"
+        );
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let mut command = binary::program(folder.path());
+        let output = command.arg(arguments).env("QZK_SET", "QZK@%JXV").env("RUST_LOG", "debug").output().unwrap();
+        let printed = format!("{}{}", binary::stdout(&output), binary::stderr(&output));
+        let printed = printed.replace("QZK_SET", "");
+        assert!(!printed.contains("QZK") && !printed.contains("JXV"), "{printed}");
+        assert!(printed.contains("config.toml") || printed.contains(&port.to_string()), "{printed}");
     }
 }

@@ -11,6 +11,7 @@ use super::{
     tcp,
     text::Text,
     types::Endpoint,
+    url_credentials,
 };
 use crate::{
     domain::{
@@ -217,7 +218,7 @@ pub(super) fn url(table: &Table<'_>, kind: Kind) -> Option<Text> {
         None => kind == Kind::Tcp,
     };
     if fits {
-        return Some(text);
+        return Some(url_credentials::literal(text));
     }
     let title = format!("this URL does not fit the type {}", kind.as_str());
     let mistake = value.mistake(title).label(format!("as `{}`", example(kind)));

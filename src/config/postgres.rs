@@ -11,7 +11,10 @@ use super::{
     url_credentials::{Parts, is_postgres_parameter},
 };
 use crate::{
-    domain::{secret::Secret, service::Kind},
+    domain::{
+        secret::{Secret, scrub},
+        service::Kind,
+    },
     probe::spec::{PostgresSpec, Spec, SslMode},
 };
 use percent_encoding::percent_decode_str;
@@ -58,17 +61,20 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
 
     let (connection, url) = (connection?, url?);
     let address = address::joined(&connection.host, connection.port);
-    let target = format!("postgres://{address}/{}", connection.database);
-    let mut secrets: Vec<Secret> = connection.password.iter().chain(&connection.spelled).cloned().collect();
-    // A host or a database from the environment is no secret, but a variable that is named like one is.
-    let named = url.fills.iter().filter(|fill| fill.names_a_credential());
-    secrets.extend(named.map(|fill| Secret::new(&url.value[fill.range.clone()])));
+    // A host or a database from the environment is no secret, but a variable that is named like one is; and the database
+    // is named like the user unless the URL says otherwise.
+    let named = url.fills.iter().filter(|fill| fill.names_a_credential()).map(|fill| &url.value[fill.range.clone()]);
+    let mut secrets: Vec<Secret> =
+        named.flat_map(|part| [Some(part.to_owned()), decoded(part)]).flatten().map(Secret::new).collect();
+    let target = scrub(&format!("postgres://{address}/{}", connection.database), &secrets);
+    let user = scrub(&connection.user, &secrets);
+    secrets.extend(connection.password.iter().chain(&connection.spelled).cloned());
     secrets.extend(query.iter().flat_map(Text::secrets));
     // What is expected is quoted where something else is found.
     secrets.extend(expect_value.iter().filter(|(value, shown)| value != shown).map(|(value, _)| Secret::new(value)));
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(target));
-    shown.insert("user".to_owned(), json!(connection.user));
+    shown.insert("user".to_owned(), json!(user));
     if connection.password.is_some() {
         shown.insert("password".to_owned(), json!(crate::domain::secret::REDACTED));
     }
@@ -96,7 +102,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
 
 const QUERY: &str = "select 1";
 
-const HELP: &str = "a URL looks like `postgres://user:password@host:5432/database`; in a user name or a password, `@` is written %40, `/` %2F, `:` %3A, `#` %23, `?` %3F, `%` %25";
+const HELP: &str = "a URL looks like `postgres://user:password@host:5432/database`; in a user name or a password, `@` is written %40, `/` %2F, `:` %3A, `#` %23, `?` %3F, `%` %25; `${NAME}` before the `@` is taken as it is";
 
 /// Takes the URL apart. Every mistake in it is reported; its words quote nothing but the names of parameters.
 fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
@@ -106,7 +112,8 @@ fn connection(table: &Table<'_>, text: &Text) -> Option<Connection> {
     let (path, parameters) = tail.split_once('?').unwrap_or((tail, ""));
     let database = path.strip_prefix('/').unwrap_or(path);
     let report = |why: &str| {
-        let mistake = Mistake::at(text.span.clone(), "this is no PostgreSQL URL").label(why);
+        let mistake = Mistake::at(text.span.clone(), "this is no PostgreSQL URL");
+        let mistake = mistake.label(text.blaming_variables(why));
         table.source.report(mistake.help(HELP));
     };
     let (user, password) = match user_information {

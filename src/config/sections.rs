@@ -6,6 +6,7 @@ use super::{
     nearest::nearest,
     reader::{Table, Value},
     types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage},
+    url_credentials, weburl,
 };
 use crate::domain::{network::Network, secret::Secret, time::DAY_MS, window::parse_length};
 use reqwest::Url;
@@ -282,13 +283,14 @@ fn base_path(table: &Table<'_>) -> Option<String> {
 pub(super) fn alerts(root: &Table<'_>) -> Alerts {
     let Some(table) = root.table("alerts") else { return Alerts { webhook: None } };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.span)));
-    let webhook = table.get("webhook").and_then(|value| value.string());
+    let webhook = table.get("webhook").and_then(|value| value.string()).map(url_credentials::literal);
     table.finish(|_| None);
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
         // Nothing is said of the address but this: it may be a credential from its first character to its last.
-        let valid =
-            Url::parse(text.value.trim()).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        let address = text.value.trim();
+        let valid = weburl::doubt(address).is_none()
+            && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
         if !valid {
             let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
             table.source.report(mistake.label("an `https://` or `http://` URL is needed"));

@@ -35,6 +35,11 @@ pub(super) struct Fill {
 }
 
 impl Fill {
+    /// The same variable in another place.
+    pub(super) fn at(&self, range: Range<usize>) -> Fill {
+        Fill { range, ..self.clone() }
+    }
+
     /// Whether its value is to be kept from sight: it is not in the file, or its name says what it is.
     pub(super) fn is_guarded(&self) -> bool {
         self.from_environment || self.names_a_credential()
@@ -76,6 +81,13 @@ impl Text {
     fn guarded(&self) -> Vec<Range<usize>> {
         let filled = self.fills.iter().filter(|f| f.is_guarded()).map(|f| f.range.clone());
         filled.chain(credentials_in_whole(&self.value)).collect()
+    }
+
+    /// What is wrong with it, with the variables that may be the cause.
+    pub(super) fn blaming_variables(&self, why: &str) -> String {
+        let mut names: Vec<String> = self.fills.iter().map(|fill| format!("`${{{}}}`", fill.name)).collect();
+        names.dedup();
+        if names.is_empty() { why.to_owned() } else { format!("{why} (with {} filled in)", names.join(", ")) }
     }
 
     /// What a library says about this string, if that may be shown: it may quote the string, and so it may not when

@@ -46,6 +46,10 @@ pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_fragment(None);
+    if user_information.as_ref().is_some_and(|(user, _)| user.contains(':')) {
+        report(table, text, "a user's name cannot have a `:` in it".to_owned());
+        return None;
+    }
     let (placed, hides_path) = placed_secrets(text);
     let target = target(&url, &placed, hides_path);
     for (key, value) in pairs(&url) {
@@ -61,7 +65,7 @@ pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
 
 /// What makes it doubtful where the user information ends. Every browser would make something of such a URL, and show a
 /// part of the password as the path.
-fn doubt(url: &str) -> Option<&'static str> {
+pub(super) fn doubt(url: &str) -> Option<&'static str> {
     let (_, rest) = url.split_once("://")?;
     let parts = Parts::of(rest);
     let authority = rest.strip_suffix(parts.tail).unwrap_or(rest);
@@ -77,7 +81,8 @@ fn doubt(url: &str) -> Option<&'static str> {
 }
 
 fn report(table: &Table<'_>, text: &Text, label: String) {
-    let mistake = super::error::Mistake::at(text.span.clone(), "this is no URL").label(label);
+    let mistake = super::error::Mistake::at(text.span.clone(), "this is no URL");
+    let mistake = mistake.label(text.blaming_variables(&label));
     table.source.report(mistake.help("a URL looks like `https://host:port/path`; in a user name or a password, `@` is written %40, `/` %2F, `:` %3A, `#` %23"));
 }
 
