@@ -1,7 +1,7 @@
 //! Pages that many look at, made once: five hundred open overviews cost as much as one.
 
 use super::PageError;
-use crate::domain::time::UnixMs;
+use crate::domain::time::{MINUTE_MS, UnixMs};
 use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{Html, IntoResponse, Response},
@@ -22,11 +22,26 @@ const KEPT: usize = 64;
 /// The latest pages, by what they depend on.
 #[derive(Default, Debug)]
 pub struct PageCache {
-    slots: Mutex<HashMap<String, Slot>>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default, Debug)]
+struct Slots {
+    by_key: HashMap<String, Slot>,
+    /// When the counts were last halved.
+    halved_at: Option<UnixMs>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    page: Arc<Page>,
+    /// How often it was asked for of late.
+    asked: u32,
+    asked_at: UnixMs,
 }
 
 /// Locked while the page is made.
-type Slot = Arc<tokio::sync::Mutex<Option<Made>>>;
+type Page = tokio::sync::Mutex<Option<Made>>;
 
 #[derive(Clone, Debug)]
 struct Made {
@@ -38,6 +53,26 @@ struct Made {
 }
 
 impl PageCache {
+    /// The place of a page. The one that was asked for least of late gives way to a new one: whoever asks for many pages
+    /// that nobody else looks at pushes out their own.
+    fn page(&self, key: String, now: UnixMs) -> Arc<Page> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back counts as a minute, too.
+        if slots.halved_at.is_none_or(|at| !(0..MINUTE_MS).contains(&now.since(at))) {
+            slots.by_key.values_mut().for_each(|slot| slot.asked /= 2);
+            slots.halved_at = Some(now);
+        }
+        if slots.by_key.len() >= KEPT && !slots.by_key.contains_key(&key) {
+            let least = slots.by_key.iter().min_by_key(|(_, slot)| (slot.asked, slot.asked_at));
+            let least = least.map(|(key, _)| key.clone());
+            least.and_then(|key| slots.by_key.remove(&key));
+        }
+        let slot = slots.by_key.entry(key).or_insert_with(|| Slot { page: Arc::default(), asked: 0, asked_at: now });
+        slot.asked = slot.asked.saturating_add(1);
+        slot.asked_at = now;
+        slot.page.clone()
+    }
+
     /// The page of this key, made at most a second ago and since the last change of a status.
     pub(super) async fn get(
         &self,
@@ -47,14 +82,8 @@ impl PageCache {
         headers: &HeaderMap,
         make: impl Future<Output = Result<String, PageError>>,
     ) -> Result<Response, PageError> {
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            if slots.len() >= KEPT && !slots.contains_key(&key) {
-                slots.clear();
-            }
-            slots.entry(key).or_default().clone()
-        };
-        let mut slot = slot.lock().await;
+        let page = self.page(key, now);
+        let mut slot = page.lock().await;
         let made = match slot.take() {
             Some(made) if made.changes == changes && (0..FRESH_MS).contains(&now.since(made.at)) => made,
             _ => {
@@ -125,6 +154,31 @@ mod tests {
         assert_eq!(ask("a", 0, FRESH_MS).await, 2);
         assert_eq!(ask("a", 1, FRESH_MS).await, 3);
         assert_eq!(ask("b", 1, FRESH_MS).await, 4);
+    }
+
+    #[tokio::test]
+    async fn pages_that_one_asks_for_do_not_push_out_the_page_that_many_look_at() {
+        let (cache, made) = (PageCache::default(), AtomicU32::new(0));
+        let ask = async |key: &str, at: i64| {
+            let make = async {
+                made.fetch_add(u32::from(key == "overview"), Ordering::Relaxed);
+                Ok(String::new())
+            };
+            cache.get(key.to_owned(), 0, UnixMs(at), &HeaderMap::new(), make).await.unwrap();
+            made.load(Ordering::Relaxed)
+        };
+        for second in 0..5 {
+            let at = second * 1000;
+            // Two readers within the page's second, and many pages of somebody else between them.
+            ask("overview", at).await;
+            for other in 0..2 * KEPT {
+                ask(&format!("{second}/{other}"), at + 1).await;
+            }
+            // The first time it is a page like the others.
+            let expected = if second == 0 { 2 } else { second as u32 + 2 };
+            assert_eq!(ask("overview", at + 2).await, expected, "in second {second}");
+        }
+        assert!(cache.slots.lock().unwrap().by_key.len() <= KEPT);
     }
 
     #[tokio::test]
