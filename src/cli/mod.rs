@@ -17,7 +17,10 @@ mod serve;
 mod validate;
 mod verify;
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    domain::time::UnixMs,
+};
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -157,4 +160,12 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }
+}
+
+/// Reads a time that an argument says.
+fn moment(text: &str) -> Result<UnixMs, &'static str> {
+    UnixMs::parse(text).ok_or_else(|| match UnixMs::is_beyond(text) {
+        true => "out of range: from 1970 to the end of 9999, in UTC",
+        false => "an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date",
+    })
 }

@@ -35,18 +35,14 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["from", "to"], value_parser = |text: &str| parse_length(text).ok_or("a number of hours, days or weeks, such as 24h, 7d or 2w"))]
     window: Option<i64>,
     /// Incidents that last at or after this time or date (UTC), such as 2026-11-16 or 2026-11-16T03:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
     from: Option<UnixMs>,
     /// Incidents that began before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
     to: Option<UnixMs>,
     /// One JSON document instead of a table
     #[arg(long)]
     json: bool,
-}
-
-fn time(text: &str) -> Result<UnixMs, &'static str> {
-    UnixMs::parse(text).ok_or("an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date")
 }
 
 pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {

@@ -67,7 +67,10 @@ fn period(args: &Args, now: UnixMs) -> anyhow::Result<Period> {
         return Period::month(text, args.tz).with_context(|| format!("“{text}” is no month such as 2026-11"));
     }
     let time = |text: &String| {
-        args.tz.read(text).with_context(|| format!("“{text}” is no time such as 2026-11-20T03:00, and no date"))
+        args.tz.read(text).with_context(|| match args.tz.is_beyond(text) {
+            true => format!("“{text}” is out of range: from 1970 to the end of 9999, in UTC"),
+            false => format!("“{text}” is no time such as 2026-11-20T03:00, and no date"),
+        })
     };
     match (&args.from, &args.to) {
         (None, _) => Ok(Period::last_week(now, args.tz)),

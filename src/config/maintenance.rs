@@ -212,7 +212,11 @@ fn stated(value: &Value<'_>) -> Option<Stated> {
     match local.or_else(midnight) {
         Some(local) => Some(Stated::Local(local)),
         None => {
-            value.source.report(value.mistake(format!("{shown} is no time")).label(TIME));
+            let mistake = match UnixMs::is_beyond(&written) {
+                true => value.mistake(format!("{shown} is out of range")).label("from 1970 to the end of 9999, in UTC"),
+                false => value.mistake(format!("{shown} is no time")).label(TIME),
+            };
+            value.source.report(mistake);
             None
         }
     }

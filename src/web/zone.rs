@@ -18,6 +18,11 @@ pub(crate) struct Moment {
     pub(crate) ms: i64,
 }
 
+/// Whether it is of the years 1970 to 9999.
+fn is_within(at: &UnixMs) -> bool {
+    (UnixMs::MIN..=UnixMs::MAX).contains(at)
+}
+
 impl Zone {
     pub(crate) const UTC: Zone = Zone(Tz::UTC);
 
@@ -103,16 +108,26 @@ impl Zone {
         self.say(at, "%Y-%m-%dT%H:%M:%S")
     }
 
-    /// Reads RFC 3339, or a date or date and time of this zone.
+    /// Reads RFC 3339, or a date or date and time of this zone. `None` for anything else and for years outside 1970 to
+    /// 9999.
     pub fn read(self, text: &str) -> Option<UnixMs> {
+        self.read_of_any_year(text).filter(is_within)
+    }
+
+    /// Whether this is a time that [`Zone::read`] refuses only because of its year.
+    pub fn is_beyond(self, text: &str) -> bool {
+        UnixMs::is_beyond(text) || self.read_of_any_year(text).is_some_and(|at| !is_within(&at))
+    }
+
+    fn read_of_any_year(self, text: &str) -> Option<UnixMs> {
         if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            return self.at(date.and_time(NaiveTime::MIN));
+            return self.unchecked(date.and_time(NaiveTime::MIN));
         }
         let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"]
             .into_iter()
             .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
         match local {
-            Some(local) => self.at(local),
+            Some(local) => self.unchecked(local),
             None => UnixMs::parse(text),
         }
     }
@@ -120,9 +135,14 @@ impl Zone {
     /// The moment at which clocks here show `local`: the first one where they show it twice, the moment that they jump to
     /// where they never do.
     pub(crate) fn at(self, local: NaiveDateTime) -> Option<UnixMs> {
+        self.unchecked(local).filter(is_within)
+    }
+
+    fn unchecked(self, local: NaiveDateTime) -> Option<UnixMs> {
         let found = self.0.from_local_datetime(&local).earliest();
-        let found = found.or_else(|| self.0.from_local_datetime(&(local + Duration::hours(1))).earliest())?;
-        Some(UnixMs(found.timestamp_millis())).filter(|at| (UnixMs::MIN..=UnixMs::MAX).contains(at))
+        let hour_later = || local.checked_add_signed(Duration::hours(1));
+        let found = found.or_else(|| self.0.from_local_datetime(&hour_later()?).earliest())?;
+        Some(UnixMs(found.timestamp_millis()))
     }
 
     /// The midnights (the beginnings of days here) in `[from, to]`.

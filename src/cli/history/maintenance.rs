@@ -32,10 +32,10 @@ pub(in crate::cli) enum Command {
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct Add {
     /// From this time or date (UTC) on, such as 2026-11-16T03:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
     from: UnixMs,
     /// Up to, and not including, this time; not later than now
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
     to: UnixMs,
     /// Only of this service (may be repeated); without --service and --group of all
     #[arg(long = "service", value_name = "NAME")]
@@ -60,10 +60,6 @@ pub(in crate::cli) struct Remove {
     /// The number of the mark, as listed
     #[arg(value_name = "ID")]
     id: i64,
-}
-
-fn time(text: &str) -> Result<UnixMs, &'static str> {
-    UnixMs::parse(text).ok_or("an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date")
 }
 
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
         window::{Window, parse_length},
     },
-    web::zone::Zone,
+    web::{words::clipped, zone::Zone},
 };
 use axum::{
     extract::FromRequestParts,
@@ -114,22 +114,15 @@ impl Query {
         at.into_iter().chain(tz).collect()
     }
 
-    /// All that the page depends on besides the history and the time.
+    /// All that the page depends on besides the history and the time. What is empty makes no other page.
     pub(super) fn key(&self) -> String {
-        format!("{:?} {:?} {} {:?}", self.pairs, self.zone, self.zone_is_default, self.theme)
+        let pairs: Vec<_> = self.pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
+        format!("{pairs:?} {:?} {:?} {} {:?}", self.zone, self.zone_unknown, self.zone_is_default, self.theme)
     }
 
     /// `window=…`, ending now, or `from=…` and `to=…` in the reader's zone; `default_ms` without either.
     pub(super) fn window(&self, now: UnixMs, default_ms: i64) -> Result<Window, PageError> {
-        let time = |name: &str| match self.get(name) {
-            None => Ok(None),
-            Some(text) => self.zone.read(text).map(Some).ok_or_else(|| {
-                PageError::bad_request(
-                    format!("“{text}” is no time"),
-                    format!("“{name}” takes a date such as 2026-11-20, or a date and time such as 2026-11-20T03:00."),
-                )
-            }),
-        };
+        let time = |name: &str| self.get(name).map(|text| self.time(name, text)).transpose();
         if let Some(name) = &self.zone_unknown {
             return Err(PageError::bad_request(
                 format!("There is no time zone named “{name}”"),
@@ -175,15 +168,27 @@ impl Query {
         })
     }
 
+    /// What a parameter that is a time says, in the reader's zone.
+    fn time(&self, name: &str, text: &str) -> Result<UnixMs, PageError> {
+        self.zone.read(text).ok_or_else(|| {
+            let shown = clipped(text, 40);
+            if self.zone.is_beyond(text) {
+                return PageError::bad_request(
+                    format!("“{shown}” is out of range"),
+                    format!("“{name}” takes times from 1970 to the end of 9999, in UTC."),
+                );
+            }
+            PageError::bad_request(
+                format!("“{shown}” is no time"),
+                format!("“{name}” takes a date such as 2026-11-20, or a date and time such as 2026-11-20T03:00."),
+            )
+        })
+    }
+
     /// `at=…`: a moment of the past, in the reader's zone.
     pub(super) fn at(&self, now: UnixMs) -> Result<Option<UnixMs>, PageError> {
         let Some(text) = self.get("at") else { return Ok(None) };
-        let Some(at) = self.zone.read(text) else {
-            return Err(PageError::bad_request(
-                format!("“{}” is no time", crate::web::words::clipped(text, 40)),
-                "“at” takes a date such as 2026-11-20, or a date and time such as 2026-11-20T03:00.",
-            ));
-        };
+        let at = self.time("at", text)?;
         if at > now {
             return Err(PageError::unprocessable(
                 "This moment lies in the future",
