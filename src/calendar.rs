@@ -351,7 +351,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+        #![proptest_config(crate::domain::law(60))]
 
         /// Day by day: each day on the calendar of the zone has its window, at the moment that its clocks first show the
         /// time, or jump over it. Pacific/Apia left a whole day out in 2011.

@@ -883,7 +883,7 @@ fn slightly_broken() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::support::law(256, "tests/proptest-regressions/config.txt"))]
 
     #[test]
     fn no_text_makes_the_reader_panic(text in prop_oneof![any::<String>(), nearly_toml()], value in ".{0,8}") {

@@ -209,7 +209,7 @@ fn windows() -> impl Strategy<Value = Vec<(i64, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(40), max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..crate::support::law(cases(40), "tests/proptest-regressions/laws.txt") })]
 
     #[test]
     fn what_the_store_answers_is_what_the_rows_say(runs in prop::collection::vec(run(), 1..5), windows in windows()) {
@@ -297,7 +297,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(16), max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..crate::support::law(cases(16), "tests/proptest-regressions/laws.txt") })]
 
     #[test]
     fn whatever_rows_go_missing_a_repair_makes_everything_follow_from_those_that_are_left(

@@ -234,7 +234,7 @@ async fn said(history: &History, at: Option<UnixMs>) -> (String, Vec<Value>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 100, ..crate::support::law(12, "tests/proptest-regressions/past.txt") })]
 
     /// Where a commit comes at once, what was said live and what is said of that moment later are the same to the byte.
     #[test]

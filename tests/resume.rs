@@ -30,7 +30,7 @@ fn life() -> impl Strategy<Value = Vec<(i64, char)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 300, ..crate::support::law(60, "tests/proptest-regressions/resume.txt") })]
 
     #[test]
     fn the_next_run_knows_what_the_run_before_knew(

@@ -131,6 +131,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::domain::law(256))]
+
         #[test]
         fn a_percentile_is_within_two_percent(values in prop::collection::vec(any::<u32>(), 1..200), p in 0.0..=1.0f64) {
             let mut sorted = values.clone();

@@ -43,6 +43,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::domain::law(256))]
+
         #[test]
         fn what_was_put_is_taken(values in prop::collection::vec(any::<i64>(), 0..20)) {
             let mut bytes = Vec::new();

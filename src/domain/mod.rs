@@ -19,3 +19,11 @@ pub mod time;
 pub mod timeline;
 pub mod uptime;
 pub mod window;
+
+/// So many random cases of a law, after those that failed once, which are kept with the other tests'.
+#[cfg(test)]
+pub(crate) fn law(cases: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, FileFailurePersistence};
+    let kept = FileFailurePersistence::Direct("tests/proptest-regressions/lib.txt");
+    Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
+}

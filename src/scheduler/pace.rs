@@ -67,7 +67,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #![proptest_config(crate::domain::law(4_000))]
 
         #[test]
         fn no_slot_is_skipped_and_no_check_comes_too_soon(

@@ -242,7 +242,7 @@ fn windows() -> impl Strategy<Value = Vec<(i64, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 500, ..crate::support::law(60, "tests/proptest-regressions/maintenance_laws.txt") })]
 
     #[test]
     fn what_the_store_answers_is_what_rows_and_maintenance_say(

@@ -10,3 +10,12 @@ pub(crate) mod postgres;
 pub(crate) mod target;
 pub(crate) mod tls;
 pub(crate) mod world;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// So many random cases of a law, after those that failed once: they are kept in this file, named from the project's root,
+/// and a new one is added to it.
+pub(crate) fn law(cases: u32, failed_once: &'static str) -> Config {
+    let kept = FileFailurePersistence::Direct(failed_once);
+    Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
+}

@@ -154,6 +154,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::domain::law(256))]
+
         #[test]
         fn a_column_reads_back(values in values()) {
             match encode(&values, OWNER) {

@@ -336,7 +336,7 @@ mod tests {
     const FIRST: i64 = -2 * DAY_MS;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+        #![proptest_config(crate::domain::law(60))]
 
         #[test]
         fn sealed_or_not_every_walk_finds_the_same(

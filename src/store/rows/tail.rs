@@ -233,7 +233,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+        #![proptest_config(crate::domain::law(40))]
 
         #[test]
         fn wherever_rows_lie_every_walk_finds_them(commits in commits(), settled in 0_usize..60) {

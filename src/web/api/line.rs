@@ -262,6 +262,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::domain::law(256))]
+
         #[test]
         fn a_line_is_what_the_interface_says_of_the_result(service in any::<String>(), results in prop::collection::vec(results(), 1..20)) {
             let mut lines = JsonLines::new(&service, false);

@@ -453,6 +453,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::domain::law(256))]
+
         #[test]
         fn a_time_is_read_as_the_calendar_reads_it(ms in 0..=UnixMs::MAX.0) {
             prop_assert_eq!(own_form(UnixMs(ms).to_string().as_bytes()), Some(UnixMs(ms)));
