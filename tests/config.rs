@@ -329,6 +329,13 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ),
         ("url = \"postgres://u:p@db/x\"\nexpect_rows = -1", "at least 0"),
         ("url = \"postgres://u:p@db/x\"\nexpect_value = [1]", "has to be a string, a whole number"),
+        ("host = \"db\"\nuser = \"u\"", "go with type = \"postgres\""),
+        ("type = \"postgres\"\nhost = \"db\"", "`user` is missing"),
+        ("type = \"postgres\"\nuser = \"u\"", "`host` is missing"),
+        ("type = \"postgres\"\nuser = \"u\"\nhost = \"db:5432\"", "`host` is no host"),
+        ("type = \"postgres\"\nuser = \"u\"\nhost = \"db\"\nport = 0", "from 1 to 65535"),
+        ("url = \"postgres://u:p@db/x\"\npassword = \"q\"", "both `url` and `password`"),
+        ("url = \"http://web/\"\npassword = \"q\"", "`password` belongs to postgres endpoints"),
         ("command = []", "a program is needed"),
         ("command = \" \"", "`command` is empty"),
         ("command = [\"a\", 1]", "an entry of `command` has to be a string"),
@@ -597,6 +604,22 @@ fn a_postgres_url_is_taken_apart() {
 }
 
 #[test]
+fn a_postgres_endpoint_may_have_keys_of_its_own_in_the_place_of_a_url() {
+    let keys = "type = \"postgres\"\nhost = \"${HOST}\"\nport = 6000\nuser = \"m@e:x\"\npassword = \"p/w%41?#@\"\ndatabase = \"my db\"";
+    let endpoint = endpoint_with(keys, &[("HOST", "::1")]);
+    assert_eq!(endpoint.service.target, "postgres://[::1]:6000/my db");
+    assert_eq!(exposed(&endpoint.secrets), ["p/w%41?#@"]);
+    assert_eq!((&endpoint.shown["user"], &endpoint.shown["password"]), (&"m@e:x".into(), &"•••".into()));
+    let Spec::Postgres(spec) = endpoint.probe else { panic!("no postgres") };
+    assert_eq!((spec.host.as_str(), spec.port, spec.user.as_str()), ("::1", 6000, "m@e:x"));
+    assert_eq!(spec.password.as_ref().map(Secret::expose), Some("p/w%41?#@"));
+    assert_eq!(spec.database, "my db");
+    let spec = postgres("type = \"postgres\"\nhost = \"db\"\nuser = \"app\"\nsslmode = \"require\"");
+    assert_eq!((spec.port, spec.database.as_str(), spec.sslmode), (5432, "app", SslMode::Require));
+    assert!(spec.password.is_none());
+}
+
+#[test]
 fn tcp_and_command_endpoints_are_read() {
     let Spec::Tcp(tcp) = endpoint("url = \"TCP://[::1]:6379/\"\nsend = \"PING\\r\\n\"\nexpect = \"+PONG\"").probe
     else {
@@ -808,7 +831,7 @@ fn the_examples_that_we_ship_are_valid_together() {
     let folder = folder_with_certificates();
     let text: String = EXAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     let config = config::parse(&text, &folder.path().join("config.toml"), &example_env).unwrap();
-    assert_eq!(config.checks.endpoints.len(), 12);
+    assert_eq!(config.checks.endpoints.len(), 13);
     let intranet = config.checks.endpoints.iter().find(|e| e.service.name == "intranet").unwrap();
     let Spec::Http(spec) = &intranet.probe else { panic!("no http") };
     assert!(spec.tls.client.is_some() && spec.tls.ca.len() == 1);
@@ -833,7 +856,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 18);
+    assert_eq!(count, 19);
 }
 
 #[test]
@@ -899,7 +922,7 @@ proptest! {
     fn no_slip_in_a_right_file_shows_what_a_variable_stands_for(text in slightly_broken()) {
         let env = |_: &str| Some("hunter2".to_owned());
         match config::parse(&text, Path::new(FILE), &env) {
-            Ok(config) => prop_assert!(config.checks.endpoints.len() <= 12),
+            Ok(config) => prop_assert!(config.checks.endpoints.len() <= 13),
             // The port is shown: it is no variable in the file, and a wrong one has to be found.
             Err(error) => prop_assert!(!error.to_string().replace("DASHBOARD_PORT` is `hunter2`", "").contains("hunter2")),
         }

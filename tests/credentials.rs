@@ -47,7 +47,7 @@ fn string(text: &str, form: usize) -> String {
 
 /// Keys of an endpoint. `«…»` is a string of the file, `PW` in it the password, `SQ` the password as a shell needs it
 /// within single quotes, `UQ` without single quotes.
-const ENDPOINTS: [&str; 26] = [
+const ENDPOINTS: [&str; 28] = [
     "url = «postgres://adm:PW@host/db»",
     "url = «postgresql://adm:PW@host:5432/db?sslmode=require»",
     "url = «postgres://adm:PW@host/db», sslmode = «on»",
@@ -56,6 +56,8 @@ const ENDPOINTS: [&str; 26] = [
     "url = «POSTGRES://adm:PW@host/db»",
     "url = «adm:PW@host/db», type = «postgres»",
     "url = «postgres:/adm:PW@host/db», type = «postgres»",
+    "type = «postgres», host = «host», user = «adm», password = «PW»",
+    "url = «postgres://adm@host/db», user = «adm», password = «PW», port = 1",
     "url = «http://web/», type = «postgres://adm:PW@host/db»",
     "url = «http://adm:PW@host/x»",
     "url = «https://adm:PW@host:99999/x»",

@@ -46,6 +46,14 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads a host that stands alone, where an IPv6 address needs no brackets.
+pub(super) fn bare_host(text: &str) -> Result<String, String> {
+    match text.trim().parse::<std::net::Ipv6Addr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => host(text.trim()),
+    }
+}
+
 /// `host:port`, an IPv6 address in brackets again.
 pub(super) fn joined(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

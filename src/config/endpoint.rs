@@ -5,7 +5,7 @@ use super::{
     error::{Span, quoted},
     http,
     nearest::nearest,
-    postgres,
+    postgres, postgres_connection,
     reader::{Table, Value},
     rhythm::{Effective, Rhythm},
     tcp,
@@ -23,7 +23,7 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that not every kind has, and the kinds that have them.
-const KEYS: [(&str, &[Kind]); 20] = [
+const KEYS: [(&str, &[Kind]); 25] = [
     ("url", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("ip_version", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("tls", &[Kind::Http, Kind::Postgres]),
@@ -39,6 +39,11 @@ const KEYS: [(&str, &[Kind]); 20] = [
     ("max_redirects", &[Kind::Http]),
     ("send", &[Kind::Tcp]),
     ("expect", &[Kind::Tcp]),
+    ("host", &[Kind::Postgres]),
+    ("port", &[Kind::Postgres]),
+    ("user", &[Kind::Postgres]),
+    ("password", &[Kind::Postgres]),
+    ("database", &[Kind::Postgres]),
     ("query", &[Kind::Postgres]),
     ("expect_rows", &[Kind::Postgres]),
     ("expect_value", &[Kind::Postgres]),
@@ -164,6 +169,10 @@ fn kind(table: &Table<'_>) -> Option<Kind> {
         return Some(Kind::Command);
     }
     let Some(url) = table.peek("url") else {
+        if postgres_connection::KEYS.iter().any(|key| table.peek(key).is_some()) {
+            table.missing("type", "`host`, `port`, `user`, `password` and `database` go with type = \"postgres\"");
+            return None;
+        }
         let help = "a command endpoint has a `command` in its place";
         table.missing("url", help);
         return None;

@@ -20,6 +20,7 @@ mod masking;
 mod nearest;
 mod notes;
 mod postgres;
+mod postgres_connection;
 mod reader;
 mod rhythm;
 mod sections;

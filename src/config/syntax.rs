@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 74] = [
+const WORDS: [&str; 76] = [
     "maintenance",
     "from",
     "to",
@@ -62,6 +62,8 @@ const WORDS: [&str; 74] = [
     "max_redirects",
     "send",
     "expect",
+    "host",
+    "database",
     "query",
     "expect_rows",
     "expect_value",
