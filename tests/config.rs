@@ -3,7 +3,7 @@
 use healthcheck_dashboard::{
     config::{self, Config, ConfigError},
     domain::{secret::Secret, service::Kind},
-    probe::spec::{Auth, HttpSpec, IpVersion, PostgresSpec, Spec, SslMode},
+    probe::spec::{Auth, Expected, HttpSpec, IpVersion, PostgresSpec, Spec, SslMode},
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -328,7 +328,12 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
             "contradicts the sslmode",
         ),
         ("url = \"postgres://u:p@db/x\"\nexpect_rows = -1", "at least 0"),
-        ("url = \"postgres://u:p@db/x\"\nexpect_value = [1]", "has to be a string, a whole number"),
+        ("url = \"postgres://u:p@db/x\"\nexpect_value = [1]", "has to be a string, a number"),
+        ("url = \"postgres://u:p@db/x\"\nexpect_value = nan", "a finite number"),
+        (
+            "url = \"postgres://u:p@db/x\"\nexpect_value = 1\nexpect_null = true",
+            "both `expect_value` and `expect_null`",
+        ),
         ("host = \"db\"\nuser = \"u\"", "go with type = \"postgres\""),
         ("type = \"postgres\"\nhost = \"db\"", "`user` is missing"),
         ("type = \"postgres\"\nuser = \"u\"", "`host` is missing"),
@@ -595,7 +600,7 @@ fn a_postgres_url_is_taken_apart() {
     assert_eq!((spec.user.as_str(), spec.host.as_str(), spec.port), ("m@e", "::1", 5432));
     assert_eq!(spec.password.as_ref().map(Secret::expose), Some("p/w"));
     assert_eq!((spec.database.as_str(), spec.sslmode), ("my db", SslMode::VerifyFull));
-    assert_eq!((spec.query.as_str(), spec.expect_value.as_deref()), ("select 1", Some("true")));
+    assert_eq!((spec.query.as_str(), spec.expect_value), ("select 1", Some(Expected::Boolean(true))));
     let spec = postgres("url = \"postgres://u:a@b@db:6000\"\nsslmode = \"disable\"\nexpect_rows = 0");
     assert_eq!((spec.database.as_str(), spec.port, spec.sslmode), ("u", 6000, SslMode::Disable));
     assert_eq!(spec.password.as_ref().map(Secret::expose), Some("a@b"));

@@ -23,7 +23,7 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that not every kind has, and the kinds that have them.
-const KEYS: [(&str, &[Kind]); 25] = [
+const KEYS: [(&str, &[Kind]); 26] = [
     ("url", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("ip_version", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("tls", &[Kind::Http, Kind::Postgres]),
@@ -47,6 +47,7 @@ const KEYS: [(&str, &[Kind]); 25] = [
     ("query", &[Kind::Postgres]),
     ("expect_rows", &[Kind::Postgres]),
     ("expect_value", &[Kind::Postgres]),
+    ("expect_null", &[Kind::Postgres]),
     ("sslmode", &[Kind::Postgres]),
     ("degraded_exit_codes", &[Kind::Command]),
 ];

@@ -10,8 +10,11 @@ use super::{
     tls,
 };
 use crate::{
-    domain::secret::{Secret, scrub},
-    probe::spec::{PostgresSpec, Spec, SslMode},
+    domain::{
+        decimal::Decimal,
+        secret::{Secret, scrub},
+    },
+    probe::spec::{Expected, PostgresSpec, Spec, SslMode},
 };
 use serde_json::{Map, json};
 use toml::de::DeValue;
@@ -35,7 +38,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     let sslmode = from_key.or(from_url.map(|(mode, _)| mode)).unwrap_or_default();
     let query = table.filled("query");
     let expect_rows = table.integer("expect_rows", 0..=i64::MAX).and_then(|n| u64::try_from(n).ok());
-    let expect_value = table.get("expect_value").and_then(|value| expected_value(&value));
+    let expect_value = expected(table);
     let tls = tls::read(table);
     judge_tls(table, sslmode, tls.spec.skip_verify);
     let ip_version = endpoint::ip_version(table);
@@ -49,7 +52,10 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     secrets.extend(connection.password.iter().chain(&connection.spelled).cloned());
     secrets.extend(query.iter().flat_map(Text::secrets));
     // What is expected is quoted where something else is found.
-    secrets.extend(expect_value.iter().filter(|(value, shown)| value != shown).map(|(value, _)| Secret::new(value)));
+    secrets.extend(expect_value.iter().filter_map(|(value, shown)| match value {
+        Expected::Text(text) if text != shown => Some(Secret::new(text)),
+        _ => None,
+    }));
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(target));
     shown.insert("user".to_owned(), json!(user));
@@ -59,7 +65,12 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     shown.insert("sslmode".to_owned(), json!(word(sslmode)));
     shown.insert("query".to_owned(), json!(query.as_ref().map_or_else(|| QUERY.to_owned(), Text::shown)));
     shown.insert("expect_rows".to_owned(), json!(expect_rows));
-    shown.insert("expect_value".to_owned(), json!(expect_value.as_ref().map(|(_, shown)| shown)));
+    let (key, of_value) = match &expect_value {
+        Some((Expected::Null, _)) => ("expect_null", json!(true)),
+        Some((Expected::NotNull, _)) => ("expect_null", json!(false)),
+        other => ("expect_value", json!(other.as_ref().map(|(_, shown)| shown))),
+    };
+    shown.insert(key.to_owned(), of_value);
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
     let spec = PostgresSpec {
@@ -92,15 +103,37 @@ fn judge_tls(table: &Table<'_>, sslmode: SslMode, skip_verify: bool) {
     }
 }
 
-/// A string, a whole number or a boolean, as the text that PostgreSQL gives for it; and the same for everyone's eyes.
-fn expected_value(value: &Value<'_>) -> Option<(String, String)> {
+/// `expect_value` or `expect_null`, and the same for everyone's eyes.
+fn expected(table: &Table<'_>) -> Option<(Expected, String)> {
+    let value = table.get("expect_value");
+    let null = table.get("expect_null");
+    let read = value.as_ref().and_then(expected_value);
+    let expects_null = null.as_ref().and_then(Value::boolean);
+    if let (Some(value), Some(null), Some(true)) = (&value, &null, expects_null) {
+        both(table, ("`expect_value`", &value.key), ("`expect_null`", &null.key), "a value, or NULL");
+    }
+    read.or_else(|| expects_null.map(|null| (if null { Expected::Null } else { Expected::NotNull }, String::new())))
+}
+
+/// A string, a number or a boolean, which is how what comes is read.
+fn expected_value(value: &Value<'_>) -> Option<(Expected, String)> {
     match value.value {
-        DeValue::String(_) => value.string().map(|text| (text.value.clone(), text.shown())),
-        DeValue::Integer(_) => value.integer(i64::MIN..=i64::MAX).map(|n| (n.to_string(), n.to_string())),
-        DeValue::Boolean(b) => Some((b.to_string(), b.to_string())),
+        DeValue::String(_) => value.string().map(|text| (Expected::Text(text.value.clone()), text.shown())),
+        DeValue::Integer(_) => number(value.integer(i64::MIN..=i64::MAX)?.to_string()),
+        DeValue::Float(written) => number(written.as_str().replace('_', "")).or_else(|| {
+            let mistake = value.mistake("`expect_value` is no number that could be compared");
+            value.source.report(mistake.label("a finite number; or the text \"NaN\" or \"Infinity\""));
+            None
+        }),
+        DeValue::Boolean(b) => Some((Expected::Boolean(*b), b.to_string())),
         _ => {
-            value.wrong_type("a string, a whole number, or true or false");
+            value.wrong_type("a string, a number, or true or false");
             None
         }
     }
+}
+
+fn number(written: String) -> Option<(Expected, String)> {
+    let number = Decimal::parse(&written)?;
+    Some((Expected::Number(written.clone(), number), written))
 }

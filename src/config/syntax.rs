@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 76] = [
+const WORDS: [&str; 77] = [
     "maintenance",
     "from",
     "to",
@@ -67,6 +67,7 @@ const WORDS: [&str; 76] = [
     "query",
     "expect_rows",
     "expect_value",
+    "expect_null",
     "sslmode",
     "command",
     "degraded_exit_codes",

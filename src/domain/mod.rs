@@ -4,6 +4,7 @@
 //! by functions of values. The other rooms fetch those values and show the answers.
 
 pub mod check;
+pub mod decimal;
 pub mod health;
 pub mod histogram;
 pub mod incident;

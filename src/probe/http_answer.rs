@@ -4,6 +4,7 @@ use super::{
     spec::{HttpSpec, JsonExpectation, StatusSet},
     text::showable,
 };
+use crate::domain::decimal::Decimal;
 use encoding_rs::Encoding;
 use reqwest::{
     Response,
@@ -105,10 +106,12 @@ fn judge_json(expectation: &JsonExpectation, json: &Value) -> Result<(), String>
     }
 }
 
-/// Equal, where 5 and 5.0 are the same number.
+/// Equal, where 5 and 5.0 are the same number, and two large ones that a float would confuse are not.
 fn same(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || Decimal::parse(&a.to_string()) == Decimal::parse(&b.to_string())
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
@@ -139,6 +142,17 @@ mod tests {
 
     fn expectation(path: &str, value: Value) -> JsonExpectation {
         JsonExpectation { text: path.to_owned(), path: serde_json_path::JsonPath::parse(path).unwrap(), value }
+    }
+
+    #[test]
+    fn a_number_is_its_value_exactly() {
+        for (expected, answer, met) in [
+            (json!(5), json!({ "n": 5.0 }), true),
+            (json!(1.5), json!({ "n": 1.50 }), true),
+            (json!(9_007_199_254_740_993_u64), json!({ "n": 9_007_199_254_740_992_u64 }), false),
+        ] {
+            assert_eq!(judge_json(&expectation("$.n", expected), &answer).is_ok(), met, "{answer}");
+        }
     }
 
     #[test]

@@ -7,12 +7,15 @@ use super::{
     connect::{self, Resolver},
     fault,
     postgres_wire::{CancelOnDrop, Greeted, RustlsConnect, Timed, ask_for_tls, connector},
-    spec::{PostgresSpec, SslMode},
+    spec::{Expected, PostgresSpec, SslMode},
     text::{Scrubber, counted, seconds, showable},
     tls::{Judge, Tls, expiry_warning},
     trace::{Fault, Trace},
 };
-use crate::domain::check::{Class, Phase, Reason};
+use crate::domain::{
+    check::{Class, Phase, Reason},
+    decimal::Decimal,
+};
 use futures_util::TryStreamExt;
 use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
@@ -175,12 +178,15 @@ impl Postgres {
     async fn query(&self, client: &Client) -> Result<(), QueryError> {
         let mut messages = pin!(client.simple_query_raw(&self.spec.query).await.map_err(QueryError::Broke)?);
         let mut rows: u64 = 0;
-        let mut value = None;
+        let mut value: Option<Found> = None;
         // One row at a time: a query may give more of them than this process should hold.
         while let Some(message) = messages.try_next().await.map_err(QueryError::Broke)? {
             if let SimpleQueryMessage::Row(row) = message {
-                if rows == 0 && self.spec.expect_value.is_some() && !row.is_empty() {
-                    value = Some(row.try_get(0).map_err(QueryError::Broke)?.unwrap_or("NULL").to_owned());
+                if rows == 0 && self.spec.expect_value.is_some() {
+                    value = Some(match row.is_empty() {
+                        true => Found::NoColumn,
+                        false => Found::Value(row.try_get(0).map_err(QueryError::Broke)?.map(str::to_owned)),
+                    });
                 }
                 rows += 1;
             }
@@ -197,18 +203,9 @@ impl Postgres {
             let message = format!("the query gave {gave}, expected {expected}");
             return Err(QueryError::Unexpected(message, Some(counted(rows, "row"))));
         }
-        match (&self.spec.expect_value, value) {
-            (Some(expected), None) => {
-                Err(QueryError::Unexpected(format!("the query gave no row, expected \"{expected}\""), None))
-            }
-            (Some(expected), Some(found)) if found != *expected => {
-                let message = match showable(&found) {
-                    Some(found) => format!("the query gave \"{found}\", expected \"{expected}\""),
-                    None => format!("the query did not give \"{expected}\""),
-                };
-                Err(QueryError::Unexpected(message, Some(found)))
-            }
-            _ => Ok(()),
+        match &self.spec.expect_value {
+            Some(expected) => judge(expected, value.unwrap_or(Found::NoRow)),
+            None => Ok(()),
         }
     }
 
@@ -250,6 +247,63 @@ enum QueryError {
     Broke(Error),
     /// The message, and what was found.
     Unexpected(String, Option<String>),
+}
+
+/// What came first.
+enum Found {
+    NoRow,
+    NoColumn,
+    /// `None` is NULL.
+    Value(Option<String>),
+}
+
+/// Holds what came against what is expected, which says how to read it: the simple protocol gives text and no types.
+///
+/// The message of a failure is its cause, and has to stay the same while the cause does. A number that came may be
+/// another one every time, so it is only in the excerpt.
+fn judge(expected: &Expected, found: Found) -> Result<(), QueryError> {
+    let wanted = match expected {
+        Expected::Text(text) => format!("\"{text}\""),
+        Expected::Number(written, _) => written.clone(),
+        Expected::Boolean(value) => value.to_string(),
+        Expected::Null => "NULL".to_owned(),
+        Expected::NotNull => "a value".to_owned(),
+    };
+    let gave =
+        |what: &str, found| Err(QueryError::Unexpected(format!("the query gave {what}, expected {wanted}"), found));
+    let found = match found {
+        Found::NoRow => return gave("no row", None),
+        Found::NoColumn => return gave("a row without a column", None),
+        Found::Value(None) if *expected == Expected::Null => return Ok(()),
+        Found::Value(None) => return gave("NULL", None),
+        Found::Value(Some(found)) => found,
+    };
+    let met = match expected {
+        Expected::Text(text) => found == *text,
+        Expected::Number(_, number) => Decimal::parse(&found).as_ref() == Some(number),
+        Expected::Boolean(value) => boolean(&found) == Some(*value),
+        Expected::Null => false,
+        Expected::NotNull => true,
+    };
+    if met {
+        return Ok(());
+    }
+    let what = match (expected, boolean(&found), showable(&found)) {
+        (Expected::Boolean(_), Some(value), _) => value.to_string(),
+        (_, _, Some(found)) => format!("\"{found}\""),
+        (Expected::Number(..), ..) if Decimal::parse(&found).is_some() => "another number (see the excerpt)".to_owned(),
+        _ => "something else (see the excerpt)".to_owned(),
+    };
+    gave(&what, Some(found))
+}
+
+/// A boolean as PostgreSQL writes it, and as a cast to text does.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "t" | "true" => Some(true),
+        "f" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 /// An error that is none of the server's own words.

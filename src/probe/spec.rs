@@ -1,6 +1,6 @@
 //! What a probe has to do, checked and ready: `config` builds these, the files beside this one carry them out.
 
-use crate::domain::secret::Secret;
+use crate::domain::{decimal::Decimal, secret::Secret};
 use regex::Regex;
 use reqwest::{Method, Url, header::HeaderName};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -109,9 +109,22 @@ pub struct PostgresSpec {
     pub query: String,
     /// How many rows the query has to give.
     pub expect_rows: Option<u64>,
-    /// What the first column of the first row has to be, as text.
-    pub expect_value: Option<String>,
+    /// What the first column of the first row has to be.
+    pub expect_value: Option<Expected>,
     pub ip_version: IpVersion,
+}
+
+/// A value that a query has to give. It decides how the text that PostgreSQL gives is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Expected {
+    /// This text, byte for byte.
+    Text(String),
+    /// This number, however it is written; first as the file writes it.
+    Number(String, Decimal),
+    Boolean(bool),
+    Null,
+    /// Any value but NULL.
+    NotNull,
 }
 
 /// libpq's `sslmode`.

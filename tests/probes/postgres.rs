@@ -5,8 +5,8 @@ use crate::support::{
     tls::Authority,
 };
 use healthcheck_dashboard::{
-    domain::secret::Secret,
-    probe::spec::{IpVersion, PostgresSpec, SslMode, TlsSpec},
+    domain::{decimal::Decimal, secret::Secret},
+    probe::spec::{Expected, IpVersion, PostgresSpec, SslMode, TlsSpec},
 };
 
 fn spec() -> PostgresSpec {
@@ -29,6 +29,14 @@ fn trusting() -> TlsSpec {
     TlsSpec { ca: vec![postgres().ca.clone()], ..TlsSpec::default() }
 }
 
+fn text(text: &str) -> Expected {
+    Expected::Text(text.to_owned())
+}
+
+fn number(written: &str) -> Expected {
+    Expected::Number(written.to_owned(), Decimal::parse(written).unwrap())
+}
+
 async fn run(spec: PostgresSpec) -> Report {
     probe(Spec::Postgres(Box::new(spec))).run(AMPLE).await
 }
@@ -36,7 +44,7 @@ async fn run(spec: PostgresSpec) -> Report {
 /// Comes back when the server has no session of this role any more.
 async fn wait_until_no_session_of(role: &str) {
     let query = format!("select count(*) from pg_stat_activity where usename = '{role}'");
-    let probe = probe(Spec::Postgres(Box::new(PostgresSpec { query, expect_value: Some("0".to_owned()), ..spec() })));
+    let probe = probe(Spec::Postgres(Box::new(PostgresSpec { query, expect_value: Some(text("0")), ..spec() })));
     let gone = async { while probe.run(AMPLE).await.verdict != Verdict::Passed {} };
     tokio::time::timeout(AMPLE, gone).await.expect("no session left");
 }
@@ -132,17 +140,67 @@ async fn a_query_that_fails_fails_in_the_servers_words() {
 async fn rows_and_values_are_held_against_what_is_expected() {
     let asking = |query: &str| PostgresSpec { query: query.to_owned(), ..spec() };
     let rows = |query: &str, rows| PostgresSpec { expect_rows: Some(rows), ..asking(query) };
-    let value = |query: &str, value: &str| PostgresSpec { expect_value: Some(value.to_owned()), ..asking(query) };
+    let value = |query: &str, value: Expected| PostgresSpec { expect_value: Some(value), ..asking(query) };
     assert_passed(&run(rows("select * from generate_series(1, 3)", 3)).await);
     assert_passed(&run(rows("select 1 where false", 0)).await);
-    assert_passed(&run(value("select pg_is_in_recovery()", "f")).await);
-    assert_passed(&run(value("select null", "NULL")).await);
+    for (query, expected) in [
+        ("select pg_is_in_recovery()", text("f")),
+        ("select pg_is_in_recovery()", Expected::Boolean(false)),
+        ("select true", Expected::Boolean(true)),
+        ("select true::text", Expected::Boolean(true)),
+        ("select 1.50::numeric", number("1.5")),
+        ("select 1.0::numeric", number("1")),
+        ("select 1e20::float8", number("100000000000000000000")),
+        ("select 9007199254740993", number("9007199254740993")),
+        ("select -0.0::float8", number("0")),
+        ("select ' 7'::text", number("7")),
+        ("select 1.50::numeric", text("1.50")),
+        ("select 'NULL'", text("NULL")),
+        ("select null", Expected::Null),
+        ("select 1", Expected::NotNull),
+    ] {
+        let report = run(value(query, expected)).await;
+        assert!(matches!(report.verdict, Verdict::Passed), "{query}: {report:?}");
+    }
     for (spec, message, excerpt) in [
         (rows("select 1 where false", 1), "the query gave no row, expected 1", Some("0 rows")),
         (rows("select * from generate_series(1, 3)", 1), "the query gave more than 1 row, expected 1", Some("3 rows")),
-        (value("select 'replica'", "primary"), "the query gave \"replica\", expected \"primary\"", Some("replica")),
-        (value("select 17", "0"), "the query did not give \"0\"", Some("17")),
-        (value("select 1 where false", "1"), "the query gave no row, expected \"1\"", None),
+        (
+            value("select 'replica'", text("primary")),
+            "the query gave \"replica\", expected \"primary\"",
+            Some("replica"),
+        ),
+        (value("select 17", text("0")), "the query gave something else (see the excerpt), expected \"0\"", Some("17")),
+        (
+            value("select 17.5", number("1")),
+            "the query gave another number (see the excerpt), expected 1",
+            Some("17.5"),
+        ),
+        (
+            value("select 9007199254740993", number("9007199254740992")),
+            "the query gave another number (see the excerpt), expected 9007199254740992",
+            Some("9007199254740993"),
+        ),
+        (
+            value("select 'NaN'::float8", number("1")),
+            "the query gave something else (see the excerpt), expected 1",
+            Some("NaN"),
+        ),
+        (value("select 'one'", number("1.0")), "the query gave \"one\", expected 1.0", Some("one")),
+        (value("select false", Expected::Boolean(true)), "the query gave false, expected true", Some("f")),
+        (value("select 't '", Expected::Boolean(true)), "the query gave \"t \", expected true", Some("t")),
+        (
+            value("select 1", Expected::Boolean(true)),
+            "the query gave something else (see the excerpt), expected true",
+            Some("1"),
+        ),
+        (value("select null", text("NULL")), "the query gave NULL, expected \"NULL\"", None),
+        (value("select null", number("1")), "the query gave NULL, expected 1", None),
+        (value("select null", Expected::NotNull), "the query gave NULL, expected a value", None),
+        (value("select 'NULL'", Expected::Null), "the query gave \"NULL\", expected NULL", Some("NULL")),
+        (value("select", Expected::Null), "the query gave a row without a column, expected NULL", None),
+        (value("select null where false", Expected::Null), "the query gave no row, expected NULL", None),
+        (value("select 1 where false", text("1")), "the query gave no row, expected \"1\"", None),
     ] {
         let report = run(spec).await;
         assert_failed(&report, Class::Content, Phase::Body, message);
