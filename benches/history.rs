@@ -7,6 +7,8 @@
 //! FILE is kept, and is where `benches/export` goes on; without it, a temporary one is used. The history ends now, has a
 //! check of every service every 10 s, four phases each, and outages, blips and slow spells among them.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{

@@ -24,6 +24,8 @@ pub fn run() -> io::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(async {
         // Before the child is there: what comes early is kept for it.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut quit, mut hangup) = (signal(SignalKind::quit())?, signal(SignalKind::hangup())?);
+        let (mut user1, mut user2) = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
         let mut ended = signal(SignalKind::child())?;
         let child = Command::new(std::env::current_exe()?).args(std::env::args_os().skip(1)).spawn()?;
         let child = Pid::from_child(&child);
@@ -31,6 +33,10 @@ pub fn run() -> io::Result<ExitCode> {
             tokio::select! {
                 _ = terminate.recv() => pass_on(child, Signal::TERM),
                 _ = interrupt.recv() => pass_on(child, Signal::INT),
+                _ = quit.recv() => pass_on(child, Signal::QUIT),
+                _ = hangup.recv() => pass_on(child, Signal::HUP),
+                _ = user1.recv() => pass_on(child, Signal::USR1),
+                _ = user2.recv() => pass_on(child, Signal::USR2),
                 _ = ended.recv() => if let Some(status) = bury(child)? { return Ok(exit_code(status)) },
             }
         }

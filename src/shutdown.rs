@@ -35,17 +35,27 @@ impl Shutdown {
     }
 }
 
-/// Listens from now on; the future gives the name of the first SIGTERM or SIGINT.
+/// Listens from now on; the future gives the name of the first SIGTERM, SIGINT or SIGQUIT. What would end a program that
+/// does not listen, and asks for nothing here, is logged and ignored: SIGHUP (the terminal is gone), SIGUSR1 and SIGUSR2.
 ///
 /// # Errors
 /// When a handler cannot be installed.
 pub fn signals() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut quit, mut hangup) = (signal(SignalKind::quit())?, signal(SignalKind::hangup())?);
+    let (mut user1, mut user2) = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        loop {
+            let ignored = tokio::select! {
+                _ = terminate.recv() => return "SIGTERM",
+                _ = interrupt.recv() => return "SIGINT",
+                _ = quit.recv() => return "SIGQUIT",
+                _ = hangup.recv() => "SIGHUP",
+                _ = user1.recv() => "SIGUSR1",
+                _ = user2.recv() => "SIGUSR2",
+            };
+            tracing::info!("{ignored} is ignored: SIGTERM, SIGINT or SIGQUIT stops the service");
         }
     })
 }

@@ -234,7 +234,7 @@ async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interfa
         ("a.ndjson", &[], "{\"type\":\"export\","),
         ("a.csv", &[], "service,at,outcome,"),
         ("b.csv", &["--format", "json"], "{\"export\":"),
-        ("a.txt", &[], "{\"export\":"),
+        ("a.txt", &["--format", "json"], "{\"export\":"),
     ] {
         let output = run_beside(folder.path(), &[&["export", "-o", file], arguments, &window].concat()).await;
         assert_eq!((output.status.code(), stdout(&output)), (Some(0), ""));
@@ -250,8 +250,8 @@ async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interfa
         (&["export", "--from", "yesterday"], 2, "RFC 3339"),
         (&["export", "--window", "7d", "--from", "2026-11-16"], 2, "cannot be used with"),
         (&["export", "--format", "xml"], 2, "json, ndjson or csv"),
-        (&["export", "--from", "2026-11-16", "--to", "2026-11-15"], 1, "ends before it begins"),
-        (&["export", "--service", "nobody"], 1, "no service named “nobody”"),
+        (&["export", "--from", "2026-11-16", "--to", "2026-11-15"], 2, "ends before it begins"),
+        (&["export", "--service", "nobody"], 2, "no service named “nobody”"),
         (&["export", "-o", "no/such/folder.json"], 1, "no/such/folder.json cannot be written"),
     ] {
         let output = run_beside(folder.path(), arguments).await;

@@ -10,6 +10,7 @@ mod config;
 mod container;
 mod crash;
 mod credentials;
+mod endings;
 mod export_cut;
 mod forwarded;
 mod gap_reason;

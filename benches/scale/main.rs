@@ -11,6 +11,8 @@
 //! already is used as it is. Times are given as they passed and as this thread's CPU time: on a busy machine only
 //! the second says something of the program.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+
 mod feed;
 mod made;
 mod reading;

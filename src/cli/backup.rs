@@ -1,6 +1,10 @@
 //! `backup`: a copy of the history, made while the service runs.
 
-use super::progress;
+use super::{
+    exit::{self, usage},
+    progress,
+    terminal::out,
+};
 use crate::{config::Config, store};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -16,19 +20,24 @@ pub(super) struct Args {
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let Args { file, force } = args;
+    if file.as_os_str() == "-" {
+        return Err(usage(
+            "a backup is read again from end to end before it counts, so it needs a file and not a pipe (-)",
+        ));
+    }
     let name = file.display().to_string();
-    let verified = tokio::task::spawn_blocking(move || {
+    let verified = exit::interruptible(move |stop| {
         let bar = progress::bar(Some(0), "{bar:30} {percent} %, {eta} left");
         let done = store::backup(&config.storage.path, &file, force, |copied| {
             bar.set_length(copied.of);
             bar.set_position(copied.pages);
-            true
+            !stop.is_asked_for()
         });
         bar.finish_and_clear();
-        done
+        Ok(done?)
     })
-    .await??;
-    println!("{name} is whole: {}", contents(&verified));
+    .await?;
+    out!("{name} is whole: {}", contents(&verified));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `check`: every probe once, now.
 
+use super::{exit::usage, terminal::out};
 use crate::{
     config::Config,
     domain::check::{Report, Verdict},
@@ -27,8 +28,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     for name in &args.names {
         if !config.checks.endpoints.iter().any(|e| &e.service.name == name) {
             // 1 would say that a service is down.
-            eprintln!("error: there is no service named “{name}” in {}", config.path.display());
-            return Ok(ExitCode::from(2));
+            return Err(usage(format!("there is no service named “{name}” in {}", config.path.display())));
         }
     }
     let chosen = config.checks.endpoints.into_iter().filter(|e| match args.names.is_empty() {
@@ -59,7 +59,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
                 "service": service.name, "outcome": word, "response_time_ms": f64::from(report.latency_us) / 1000.0,
                 "http_status": report.http_status, "message": said, "excerpt": report.excerpt,
             });
-            println!("{line}");
+            out!("{line}");
         } else {
             table.add_row([
                 Cell::new(word),
@@ -71,8 +71,8 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         }
     }
     if !args.json {
-        println!("{table}");
-        println!("\n{passed} of {} services passed", reports.len());
+        out!("{table}");
+        out!("\n{passed} of {} services passed", reports.len());
     }
     Ok(if down > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -2,7 +2,14 @@
 
 use crate::{clock::Clock, demo, shutdown};
 use anyhow::Context;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    // In the place of the one that every other command takes, so that the help does not offer it.
+    #[arg(long, short, hide = true)]
+    pub(super) config: Option<PathBuf>,
+}
 
 pub(super) async fn run() -> anyhow::Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("healthcheck-demo-{}", std::process::id()));

@@ -1,9 +1,10 @@
 //! `export`: the history as a file, the same bytes as the API gives. It reads beside a running service.
 
 use super::{
+    exit::{self, Stop, usage},
     output,
     pack::{Packer, Packing},
-    progress,
+    progress, terminal,
 };
 use crate::{
     clock::Clock,
@@ -15,10 +16,8 @@ use crate::{
     store::{Reader, StoredService},
     web::document::{self, ExportError, Format, Order},
 };
-use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -44,36 +43,45 @@ pub(super) struct Args {
     /// Up to, and not including, this time
     #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
     to: Option<UnixMs>,
-    /// The file to write, instead of the standard output: history.json, history.ndjson.zst, history.csv.gz, …
+    /// The file to write, instead of the standard output (-): history.json, history.ndjson.zst, history.csv.gz, …
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {
     let (path, now) = (config.storage.path.clone(), Clock::system().now());
-    tokio::task::spawn_blocking(move || write(&path, args, now)).await??;
+    match output::named(args.output.clone()) {
+        Some(_) => exit::interruptible(move |stop| write(&path, args, now, stop)).await?,
+        // Nothing is left of what goes into a pipe: a signal ends it at once.
+        None => tokio::task::spawn_blocking(move || write(&path, args, now, Stop::default())).await??,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(history: &Path, args: Args, now: UnixMs) -> anyhow::Result<()> {
+fn write(history: &Path, args: Args, now: UnixMs, stop: Stop) -> anyhow::Result<()> {
     let reader = &Reader::open(history)?;
+    let output = output::named(args.output);
     let window = match args.window {
         Some(length) => Window::ending(now, length),
         None => {
             let (from, to) = (args.from.unwrap_or(UnixMs::MIN), args.to.unwrap_or(now).min(now));
-            Window::new(from, to).with_context(|| format!("this window ends before it begins: {from} to {to}"))?
+            Window::new(from, to).ok_or_else(|| usage(format!("this window ends before it begins: {from} to {to}")))?
         }
     };
-    let (by_name, plain) = args.output.as_deref().map_or((Packing::None, None), |path| {
-        let (packing, plain) = Packing::of(path);
-        (packing, plain.extension().and_then(|e| e.to_str()).and_then(Format::parse))
-    });
+    let (by_name, plain) = match output.as_deref().map(Packing::of) {
+        None => (Packing::None, None),
+        Some((packing, _)) if args.format.is_some() => (packing, None),
+        Some((packing, plain)) => {
+            let known = ".json, .ndjson or .csv, each also with .gz or .zst after it";
+            (packing, output::form_of(plain, known, Format::parse)?)
+        }
+    };
     let packing = args.compress.unwrap_or(by_name);
     let format = args.format.or(plain).unwrap_or(Format::Json);
     let mut services: Vec<StoredService> = reader.services()?;
     for name in &args.services {
         if !services.iter().any(|s| &s.name == name) {
-            bail!("there is no service named “{name}” in the history");
+            return Err(usage(format!("there is no service named “{name}” in the history")));
         }
     }
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
@@ -82,13 +90,13 @@ fn write(history: &Path, args: Args, now: UnixMs) -> anyhow::Result<()> {
         Some(reader.estimated_checks(&order.services, window)?),
         "{bar:30} {human_pos} results, {per_sec}, {eta} left",
     );
-    match &args.output {
+    match &output {
         None => {
             let sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
             finish(pack(reader, &order, packing, sink, &bar).map(drop))
         }
-        Some(path) => output::to_file(history, path, |file| -> Result<File, ExportError> {
-            let sink = BufWriter::with_capacity(1 << 16, file);
+        Some(path) => output::to_file(history, path, stop, |target| -> Result<output::Target, ExportError> {
+            let sink = BufWriter::with_capacity(1 << 16, target);
             let sink = pack(reader, &order, packing, sink, &bar)?;
             Ok(sink.into_inner().map_err(io::IntoInnerError::into_error)?)
         }),
@@ -110,11 +118,12 @@ fn pack<W: Write>(
     Ok(sink)
 }
 
-/// A reader that has had enough (`| head`) is no error.
+/// What the standard output does not take ends the program as it does everywhere.
 fn finish(done: Result<(), ExportError>) -> anyhow::Result<()> {
     match done {
-        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(ExportError::Form(error)) if error.io_error_kind() == Some(io::ErrorKind::BrokenPipe) => Ok(()),
-        other => Ok(other?),
+        Err(ExportError::Write(error)) => terminal::written(Err(error)),
+        Err(ExportError::Form(error)) if error.is_io() => terminal::written(Err(error.into())),
+        other => other?,
     }
+    Ok(())
 }

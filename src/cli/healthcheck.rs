@@ -1,5 +1,6 @@
 //! `healthcheck`: asks the running service's own `/livez`, so that a container needs no curl.
 
+use crate::cli::terminal::out;
 use crate::config::Config;
 use anyhow::{Context, bail};
 use std::{
@@ -31,7 +32,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     if !head.starts_with("HTTP/1.1 200") {
         bail!("{address} says: {}", body.trim());
     }
-    println!("alive");
+    out!("alive");
     Ok(ExitCode::SUCCESS)
 }
 

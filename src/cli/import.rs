@@ -1,6 +1,7 @@
 //! `import`: takes in what `export` wrote. All of it or nothing: it is one transaction.
 
 use super::{pack, progress};
+use crate::cli::terminal::out;
 use crate::{
     clock::Clock,
     config::Config,
@@ -63,21 +64,21 @@ fn read(merge: &mut Merge, source: impl io::Read, bar: &ProgressBar) -> anyhow::
 
 fn say(config: &Config, merged: &Merged) {
     let Merged { services, added, known, replaced, renumbered, oldest_added } = *merged;
-    println!("{added} check results are new, {known} were there already");
+    out!("{added} check results are new, {known} were there already");
     if services > 0 {
-        println!("{services} services were not known here");
+        out!("{services} services were not known here");
     }
     if replaced > 0 {
-        println!("{replaced} check results of the same moment said something worse, and stand here now");
+        out!("{replaced} check results of the same moment said something worse, and stand here now");
     }
     if renumbered > 0 {
-        println!("{renumbered} incidents have another number than they had here: a later one has theirs");
+        out!("{renumbered} incidents have another number than they had here: a later one has theirs");
     }
     let kept_from = config.storage.keep_checks_days.map(|days| Clock::system().now().plus(-i64::from(days) * DAY_MS));
     if let (Some(oldest), Some(from), Some(days)) = (oldest_added, kept_from, config.storage.keep_checks_days)
         && oldest < from
     {
-        println!(
+        out!(
             "the oldest is of {oldest}: results older than {} will be retired when the service runs, and only \
              their sums will stay; set keep_checks_days in [storage] to keep them",
             words::counted(days.into(), "day", "days")

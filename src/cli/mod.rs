@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod demo;
+mod exit;
 mod export;
 mod healthcheck;
 mod history;
@@ -14,6 +15,7 @@ mod replay;
 mod report;
 mod restore;
 mod serve;
+mod terminal;
 mod validate;
 mod verify;
 
@@ -22,7 +24,9 @@ use crate::{
     domain::time::UnixMs,
 };
 use clap::{Parser, Subcommand};
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io::Write, path::PathBuf, process::ExitCode};
+pub use terminal::colors;
+use terminal::err;
 
 /// A health-check service with a memory: it probes your services, writes every result down, and answers for years.
 ///
@@ -44,7 +48,7 @@ enum Command {
     /// Run every probe once, now, and show what they say; exit code 1 if a service is down, 2 if one is unknown
     Check(check::Args),
     /// Show the dashboard alive: built-in services that misbehave, and 90 days of made-up history; no configuration
-    Demo,
+    Demo(demo::Args),
     /// Read the configuration and say what is wrong with it; exit code 2 if something is
     Validate,
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
@@ -59,7 +63,8 @@ enum Command {
     /// It reads beside a running service: what is compared of one service is one moment of the history. Where check results
     /// have been retired, only what follows from those that are left can be computed again; it says from when on that is.
     ///
-    /// Exit code 0: everything follows from the check results, and the file is sound. 1: something does not.
+    /// Exit code 0: everything follows from the check results, and the file is sound. 1: something does not, or it is
+    /// damaged. 2: it could not be found out.
     Verify(verify::Args),
     /// Show the incidents you would have had with other thresholds, beside those you had
     ///
@@ -86,21 +91,38 @@ enum Command {
 }
 
 impl Cli {
+    /// What the arguments ask for. Help and the version end here, as mistakes do.
+    ///
+    /// # Errors
+    /// The exit code, where there is nothing to carry out.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
+        Cli::try_parse_from(arguments).map_err(|said| {
+            let printed = said.print().and_then(|()| std::io::stdout().flush());
+            match printed {
+                Err(error) if !said.use_stderr() => terminal::exit_code(&error),
+                _ => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+            }
+        })
+    }
+
     /// Carries the command out.
     pub fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
-        if matches!(command, Command::Demo) {
-            return on_runtime(demo::run());
-        }
-        if !matches!(command, Command::Serve) {
-            end_with_the_reader();
+        if let Command::Demo(args) = command {
+            let given = self.config.is_some() || args.config.is_some();
+            return on_runtime(async move {
+                match given {
+                    true => Err(exit::usage("demo makes a configuration of its own: it takes no --config")),
+                    false => demo::run().await,
+                }
+            });
         }
         let env = |name: &str| std::env::var(name).ok();
         let path = self.config.unwrap_or_else(|| config::locate(&env));
         let config = match config::load(&path, &env) {
             Ok(config) => config,
             Err(error) => {
-                eprintln!("{}", error.render(std::io::stderr().is_terminal()));
+                err!("{}", error.render(colors()));
                 return ExitCode::from(2);
             }
         };
@@ -108,27 +130,11 @@ impl Cli {
     }
 }
 
-/// What a program's end by SIGPIPE looks like to a shell.
-const NOBODY_READS: i32 = 141;
-
-/// Who reads what a command prints may have read enough (`… | head`). That is no fault to tell of: the command ends then, as
-/// other programs do.
-fn end_with_the_reader() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let said = panic.payload_as_str().unwrap_or_default();
-        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
-            std::process::exit(NOBODY_READS);
-        }
-        usual(panic);
-    }));
-}
-
 fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads to run on: {error}");
+            err!("error: no threads to run on: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -137,17 +143,14 @@ fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCo
     runtime.shutdown_background();
     match done {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => exit::report(&error),
     }
 }
 
 async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => serve::run(config).await,
-        Command::Check(args) => check::run(config, args).await,
+        Command::Check(args) => check::run(config, args).await.map_err(exit::not_one),
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,
         Command::Verify(args) => verify::run(&config, args).await,
@@ -156,7 +159,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Import(args) => import::run(config, args).await,
         Command::Backup(args) => backup::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
-        Command::Demo => demo::run().await,
+        Command::Demo(_) => demo::run().await,
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }

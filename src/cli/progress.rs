@@ -1,11 +1,10 @@
-//! How far long work has come, for somebody who watches: only where the standard error is a terminal.
+//! How far long work has come, for somebody who watches: only where the standard error is a terminal that moves its cursor.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 
 /// A bar of `length` steps of something, or without a length a count.
 pub(super) fn bar(length: Option<u64>, template: &str) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
+    let target = match super::terminal::moves() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
     };

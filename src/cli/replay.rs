@@ -1,6 +1,7 @@
 //! `replay`: the incidents that one would have had with other thresholds.
 
-use super::progress;
+use super::{exit::usage, progress};
+use crate::cli::terminal::out;
 use crate::{
     clock::Clock,
     config::Config,
@@ -12,7 +13,6 @@ use crate::{
     store::{Reader, Replayed, Rules, StoredService, Telling},
     web::words,
 };
-use anyhow::{Context, bail};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -56,7 +56,7 @@ fn replay(reader: &Reader, args: &Args, now: UnixMs) -> anyhow::Result<()> {
         Some(length) => Window::ending(now, length),
         None => {
             let (from, to) = (args.from.unwrap_or(UnixMs::MIN), args.to.unwrap_or(now).min(now));
-            Window::new(from, to).with_context(|| format!("this window ends before it begins: {from} to {to}"))?
+            Window::new(from, to).ok_or_else(|| usage(format!("this window ends before it begins: {from} to {to}")))?
         }
     };
     let rules = Rules {
@@ -67,7 +67,7 @@ fn replay(reader: &Reader, args: &Args, now: UnixMs) -> anyhow::Result<()> {
     let mut services = reader.services()?;
     for name in &args.services {
         if !services.iter().any(|s| &s.name == name) {
-            bail!("there is no service named “{name}” in the history");
+            return Err(usage(format!("there is no service named “{name}” in the history")));
         }
     }
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
@@ -82,7 +82,7 @@ fn replay(reader: &Reader, args: &Args, now: UnixMs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     match args.json {
-        true => println!("{}", document(&all, window, rules)),
+        true => out!("{}", document(&all, window, rules)),
         false => tell(&all, window, rules),
     }
     Ok(())
@@ -168,14 +168,14 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
         said.extend(value.map(|value| format!("{name} {value}")));
     }
     let rules = if said.is_empty() { "as it was set at the time".to_owned() } else { said.join(", ") };
-    println!("replayed with: {rules}; up to {}", window.to());
+    out!("replayed with: {rules}; up to {}", window.to());
     for (service, replayed) in all {
         match replayed.from {
             Some(from) if from > window.from() && window.from() > UnixMs::MIN => {
-                println!("  {}: only from {from} on", service.name);
+                out!("  {}: only from {from} on", service.name);
             }
             Some(_) => {}
-            None => println!("  {}: nothing to replay", service.name),
+            None => out!("  {}: nothing to replay", service.name),
         }
     }
     let mut table = Table::new();
@@ -189,7 +189,7 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
         }
     }
     if rows > 0 {
-        println!("\n{table}");
+        out!("\n{table}");
     }
     let (had, would) = both(all);
     let mut table = Table::new();
@@ -204,7 +204,7 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
     row("downtime in blips", &|s| words::duration(s.blips_ms));
     row("mean time to detect", &|s| s.mttd_ms().map_or("no incident".to_owned(), words::duration));
     row("degraded", &|s| words::duration(s.degraded_ms));
-    println!("\n{table}");
+    out!("\n{table}");
 }
 
 fn document(all: &[(StoredService, Replayed)], window: Window, rules: Rules) -> Value {

@@ -1,6 +1,9 @@
 //! `report`: a week, a month or any stretch as a file: HTML that needs nothing else, Markdown or JSON.
 
-use super::output;
+use super::{
+    exit::{self, usage},
+    output, terminal,
+};
 use crate::{
     clock::Clock,
     config::Config,
@@ -8,7 +11,6 @@ use crate::{
     store::Reader,
     web::report::{self, Form, Period, Zone},
 };
-use anyhow::{Context, bail};
 use std::{collections::HashMap, io::Write, path::PathBuf, process::ExitCode};
 
 #[derive(clap::Args, Debug)]
@@ -31,7 +33,7 @@ pub(super) struct Args {
     /// html, markdown or json [default: what the file's name says, or markdown]
     #[arg(long, value_parser = |word: &str| Form::parse(word).ok_or("html, markdown or json"))]
     format: Option<Form>,
-    /// The file to write, instead of the standard output
+    /// The file to write, instead of the standard output (-)
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -39,7 +41,11 @@ pub(super) struct Args {
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
     let now = Clock::system().now();
     let period = period(&args, now)?;
-    let by_name = args.out.as_deref().and_then(|p| p.extension()?.to_str().and_then(Form::parse));
+    let out = output::named(args.out.clone());
+    let by_name = match (&args.format, &out) {
+        (None, Some(path)) => output::form_of(path, ".html, .md or .json", Form::parse)?,
+        _ => None,
+    };
     let form = args.format.or(by_name).unwrap_or(Form::Markdown);
     let (path, title) = (config.storage.path.clone(), config.dashboard.title.clone());
     let history = path.clone();
@@ -51,32 +57,38 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         report::write(&objective, &reader, &title, period, args.tz, form, now)
     })
     .await??;
-    let Some(text) = text else { bail!("this time has not come yet: it is {now}") };
-    match &args.out {
-        Some(path) => output::to_file(&history, path, |mut file| file.write_all(text.as_bytes()).map(|()| file))?,
-        None => print!("{text}"),
+    let Some(text) = text else { return Err(usage(format!("this time has not come yet: it is {now}"))) };
+    match out {
+        Some(path) => {
+            let write = move |stop| {
+                output::to_file(&history, &path, stop, |mut file| file.write_all(text.as_bytes()).map(|()| file))
+            };
+            exit::interruptible(write).await?;
+        }
+        None => terminal::text(&text),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn period(args: &Args, now: UnixMs) -> anyhow::Result<Period> {
     if let Some(text) = &args.week {
-        return Period::week(text, args.tz).with_context(|| format!("“{text}” is no ISO week such as 2026-W47"));
+        return Period::week(text, args.tz).ok_or_else(|| usage(format!("“{text}” is no ISO week such as 2026-W47")));
     }
     if let Some(text) = &args.month {
-        return Period::month(text, args.tz).with_context(|| format!("“{text}” is no month such as 2026-11"));
+        return Period::month(text, args.tz).ok_or_else(|| usage(format!("“{text}” is no month such as 2026-11")));
     }
     let time = |text: &String| {
-        args.tz.read(text).with_context(|| match args.tz.is_beyond(text) {
-            true => format!("“{text}” is out of range: from 1970 to the end of 9999, in UTC"),
-            false => format!("“{text}” is no time such as 2026-11-20T03:00, and no date"),
+        args.tz.read(text).ok_or_else(|| match args.tz.is_beyond(text) {
+            true => usage(format!("“{text}” is out of range: from 1970 to the end of 9999, in UTC")),
+            false => usage(format!("“{text}” is no time such as 2026-11-20T03:00, and no date")),
         })
     };
     match (&args.from, &args.to) {
         (None, _) => Ok(Period::last_week(now, args.tz)),
         (Some(from), to) => {
             let (from, to) = (time(from)?, to.as_ref().map(time).transpose()?.unwrap_or(now));
-            let window = Window::new(from, to).with_context(|| format!("it ends before it begins: {from} to {to}"))?;
+            let window =
+                Window::new(from, to).ok_or_else(|| usage(format!("it ends before it begins: {from} to {to}")))?;
             Ok(Period::free(window))
         }
     }

@@ -1,21 +1,22 @@
 //! `validate`: the configuration alone.
 
+use crate::cli::terminal::out;
 use crate::{config::Config, web::words};
 use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> ExitCode {
     let count = config.checks.endpoints.len();
     if count == 0 {
-        println!("{} is in order, but nothing is watched: it names no service. For example:", config.path.display());
-        println!("\n[checks]\nendpoints = [{{ name = \"web\", url = \"https://example.com/\" }}]");
+        out!("{} is in order, but nothing is watched: it names no service. For example:", config.path.display());
+        out!("\n[checks]\nendpoints = [{{ name = \"web\", url = \"https://example.com/\" }}]");
         return ExitCode::SUCCESS;
     }
     let noun = if count == 1 { "service" } else { "services" };
-    println!("{} is in order: {count} {noun}", config.path.display());
+    out!("{} is in order: {count} {noun}", config.path.display());
     for endpoint in &config.checks.endpoints {
         let service = &endpoint.service;
         let paused = if service.enabled { "" } else { " (not enabled)" };
-        println!(
+        out!(
             "  {:<24} {:<9} every {:>4} s  {}{paused}",
             service.name,
             service.kind.as_str(),

@@ -1,12 +1,15 @@
 //! `verify`: everything that is derived is computed again from the rows and compared.
 
-use super::progress;
+use super::{
+    exit::{not_one, usage},
+    progress,
+};
+use crate::cli::terminal::{err, out};
 use crate::{
     config::Config,
     store::{Compared, Difference, Examiner, StoreError, StoredService, Upkeep},
     web::words,
 };
-use anyhow::bail;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -43,19 +46,23 @@ pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode>
         let mended = if args.repair { Some(mend(&mut Upkeep::open(&path)?, &args)?) } else { None };
         let found = examine(&mut Examiner::open(&path)?, &args)?;
         match args.json {
-            true => println!("{}", document(&found, mended.as_deref())),
+            true => out!("{}", document(&found, mended.as_deref())),
             false => tell(&found, mended.as_deref(), args.all),
         }
         anyhow::Ok(found)
     });
-    Ok(if found.await??.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let found = found.await?.map_err(|error| match error.downcast_ref::<StoreError>() {
+        Some(found) if found.is_damage() => error,
+        _ => not_one(error),
+    })?;
+    Ok(if found.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The services that are meant.
 fn chosen(mut services: Vec<StoredService>, args: &Args) -> anyhow::Result<Vec<StoredService>> {
     for name in &args.services {
         if !services.iter().any(|s| &s.name == name) {
-            bail!("there is no service named “{name}” in the history");
+            return Err(usage(format!("there is no service named “{name}” in the history")));
         }
     }
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
@@ -71,7 +78,7 @@ fn mend(upkeep: &mut Upkeep, args: &Args) -> anyhow::Result<Vec<Difference>> {
         match upkeep.repair(service.id) {
             Ok(differences) => mended.extend(differences),
             // What is examined next says what is left of it.
-            Err(error @ StoreError::Content(_)) => eprintln!("{} could not be repaired: {error}", service.name),
+            Err(error @ StoreError::Content(_)) => err!("{} could not be repaired: {error}", service.name),
             Err(error) => return Err(error.into()),
         }
         bar.inc(1);
@@ -109,7 +116,7 @@ fn examine(examiner: &mut Examiner, args: &Args) -> anyhow::Result<Findings> {
 
 fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
     let sum = |of: fn(&Compared) -> u64| words::count(found.compared.iter().map(|(_, c)| of(c)).sum());
-    println!(
+    out!(
         "{} services: {} check results, {} hours, {} days, {} incidents and blips, {} gaps",
         words::count(found.compared.len() as u64),
         sum(|c| c.results),
@@ -124,25 +131,25 @@ fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
             Some(from) => format!("incidents that began after {from}"),
             None => "no incidents, because it has been failing ever since".to_owned(),
         };
-        println!("  {}: check results are kept from {from} on; compared: {outages}", service.name);
+        out!("  {}: check results are kept from {from} on; compared: {outages}", service.name);
     }
     let days: u64 = found.compared.iter().map(|(_, c)| c.days_by_hours).sum();
     if days > 0 {
-        println!("  of {} older days only the hours are left, and were compared with them", words::count(days));
+        out!("  of {} older days only the hours are left, and were compared with them", words::count(days));
     }
     if let Some(mended) = mended {
-        println!("repaired: {} differences", words::count(mended.len() as u64));
+        out!("repaired: {} differences", words::count(mended.len() as u64));
         say(mended, all);
     }
     if found.differences.is_empty() {
-        println!("everything derived follows from the check results, and the file is sound");
+        out!("everything derived follows from the check results, and the file is sound");
         return;
     }
     let count = found.differences.len() as u64;
-    println!("{}:", words::counted(count, "DIFFERENCE", "DIFFERENCES"));
+    out!("{}:", words::counted(count, "DIFFERENCE", "DIFFERENCES"));
     say(&found.differences, all);
     let damaged = found.differences.iter().any(|d| d.service.is_none());
-    println!(
+    out!(
         "{}",
         if damaged {
             "The file is damaged: restore a backup."
@@ -156,12 +163,12 @@ fn say(differences: &[Difference], all: bool) {
     let shown = if all { differences.len() } else { 1 };
     for difference in differences.iter().take(shown) {
         let service = difference.service.as_deref().unwrap_or("the file");
-        println!("  {service}, {}", difference.what);
-        println!("    stored:     {}", words::clipped(&difference.stored, 2000));
-        println!("    recomputed: {}", words::clipped(&difference.recomputed, 2000));
+        out!("  {service}, {}", difference.what);
+        out!("    stored:     {}", words::clipped(&difference.stored, 2000));
+        out!("    recomputed: {}", words::clipped(&difference.recomputed, 2000));
     }
     if let Some(more @ 1..) = differences.len().checked_sub(shown) {
-        println!("  and {} more (--all shows them)", words::count(more as u64));
+        out!("  and {} more (--all shows them)", words::count(more as u64));
     }
 }
 

@@ -142,7 +142,8 @@ fn examine(path: &Path) -> Result<(Stamp, Verified)> {
     }
     let said: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(damaged)?;
     if said != "ok" {
-        return Err(StoreError::Open { path: path.to_owned(), reason: format!("the file is damaged: {said}") });
+        let reason = format!("the file is damaged: {said}");
+        return Err(StoreError::Open { path: path.to_owned(), reason, damaged: true });
     }
     let stamp = stamp(&conn)?;
     let bytes = std::fs::metadata(path).map_or(0, |m| m.len());

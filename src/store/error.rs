@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     /// The file cannot be opened or is damaged.
     #[error("the history {} cannot be opened: {reason}", path.display())]
-    Open { path: PathBuf, reason: String },
+    Open { path: PathBuf, reason: String, damaged: bool },
     /// The place does not do.
     #[error("{0}")]
     Place(String),
@@ -64,7 +64,17 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 impl StoreError {
     pub(super) fn open(path: &Path, error: rusqlite::Error) -> StoreError {
-        StoreError::Open { path: path.to_owned(), reason: in_words(&error) }
+        StoreError::Open { path: path.to_owned(), reason: in_words(&error), damaged: is_damage(&error) }
+    }
+
+    /// Whether the file itself is at fault: what stands in it cannot be, or it is no whole database.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Open { damaged, .. } => *damaged,
+            StoreError::Content(_) => true,
+            StoreError::Sqlite(error) => is_damage(error),
+            _ => false,
+        }
     }
 
     /// Whether trying the same again cannot help: it is what stands in the history, or should, that is at fault, and
@@ -81,6 +91,11 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 /// The common failures as a person would say them.

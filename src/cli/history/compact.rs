@@ -1,6 +1,7 @@
 //! `history compact`: what was deleted leaves the file.
 
 use super::bytes;
+use crate::cli::terminal::out;
 use crate::{cli::progress, config::Config, store::Upkeep};
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     }
     bar.finish_and_clear();
     let after = upkeep.space()?;
-    println!(
+    out!(
         "{}: {} before, {} after, {} given back",
         config.storage.path.display(),
         bytes(before.bytes),

@@ -1,12 +1,15 @@
 //! `history forget`: a service and all that is known of it.
 
 use crate::{
-    cli::progress,
+    cli::{
+        exit::usage,
+        progress,
+        terminal::{err, out},
+    },
     config::Config,
     store::{Examiner, Upkeep},
     web::words,
 };
-use anyhow::bail;
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
@@ -25,14 +28,13 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let name = &args.name;
     let mut examiner = Examiner::open(&config.storage.path)?;
     let Some(service) = examiner.services()?.into_iter().find(|s| &s.name == name) else {
-        bail!("there is no service named “{name}” in the history; `history services` lists them");
+        return Err(usage(format!("there is no service named “{name}” in the history; `history services` lists them")));
     };
     if config.checks.endpoints.iter().any(|e| &e.service.name == name && e.service.enabled) {
-        eprintln!(
-            "error: “{name}” is configured and enabled in {}: remove it there, or set `enabled = false`, and then forget it",
+        return Err(usage(format!(
+            "“{name}” is configured and enabled in {}: remove it there, or set `enabled = false`, and then forget it",
             config.path.display()
-        );
-        return Ok(ExitCode::from(2));
+        )));
     }
     let stock = examiner.stock(service)?;
     drop(examiner);
@@ -50,15 +52,14 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     );
     if !args.yes {
         if !std::io::stdin().is_terminal() {
-            eprintln!("error: nobody can be asked here; --yes forgets {what} without asking");
-            return Ok(ExitCode::from(2));
+            return Err(usage(format!("nobody can be asked here; --yes forgets {what} without asking")));
         }
-        eprint!("Forget {what}? There is no way back but a backup. Type its name to go on: ");
-        std::io::stderr().flush()?;
+        let question = format!("Forget {what}? There is no way back but a backup. Type its name to go on: ");
+        std::io::stderr().write_all(question.as_bytes())?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if answer.trim_end_matches(['\r', '\n']) != name {
-            eprintln!("nothing was forgotten");
+            err!("nothing was forgotten");
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -71,6 +72,6 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     bar.finish_and_clear();
-    println!("forgotten: {what}");
+    out!("forgotten: {what}");
     Ok(ExitCode::SUCCESS)
 }

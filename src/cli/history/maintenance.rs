@@ -1,5 +1,7 @@
 //! `history maintenance`: time of the past that was maintenance, an overlay over the results.
 
+use crate::cli::exit::usage;
+use crate::cli::terminal::{self, out};
 use crate::{
     clock::Clock,
     config::Config,
@@ -7,10 +9,9 @@ use crate::{
     store::{Mark, Marking, Reader, Source},
     web::{maintenance, words},
 };
-use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::Path,
     process::ExitCode,
 };
@@ -74,9 +75,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
 
 fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
     let window = Window::new(args.from, args.to)
-        .with_context(|| format!("this window ends before it begins: {} to {}", args.from, args.to))?;
+        .ok_or_else(|| usage(format!("this window ends before it begins: {} to {}", args.from, args.to)))?;
     if args.reason.trim().is_empty() {
-        bail!("the reason is empty: say what was done");
+        return Err(usage("the reason is empty: say what was done"));
     }
     let mut services = args.services;
     if !args.groups.is_empty() {
@@ -86,7 +87,7 @@ fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
             let before = services.len();
             services.extend(members);
             if services.len() == before {
-                bail!("there is no group named “{group}” in the history");
+                return Err(usage(format!("there is no group named “{group}” in the history")));
             }
         }
     }
@@ -94,13 +95,13 @@ fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
     services.dedup();
     let mark = Mark { window, services: Some(services).filter(|s| !s.is_empty()), reason: args.reason };
     let id = Marking::open(path)?.add(&mark, now, progress)?;
-    println!("{}", sentence(id, "is marked", &mark.window, mark.services.as_deref()));
+    out!("{}", sentence(id, "is marked", &mark.window, mark.services.as_deref()));
     Ok(())
 }
 
 fn remove(path: &Path, args: &Remove, now: UnixMs) -> anyhow::Result<()> {
     let one = Marking::open(path)?.take_back(args.id, now, progress)?;
-    println!("{}", sentence(one.id, "is taken back", &one.window, one.services.as_deref()));
+    out!("{}", sentence(one.id, "is taken back", &one.window, one.services.as_deref()));
     Ok(())
 }
 
@@ -114,25 +115,24 @@ fn of(services: Option<&[String]>) -> String {
 
 /// Says on a terminal how far it is.
 fn progress(done: usize, all: usize) {
-    let mut terminal = io::stderr();
-    if all > 1 && terminal.is_terminal() {
+    let mut stderr = io::stderr();
+    if all > 1 && terminal::moves() {
         let end = if done == all { "\r\u{1b}[K" } else { "" };
         // Whether anybody sees it changes nothing.
-        let _ = write!(terminal, "\r{done} of {all} services{end}").and_then(|()| terminal.flush());
+        let _ = write!(stderr, "\r{done} of {all} services{end}").and_then(|()| stderr.flush());
     }
 }
 
 fn list(path: &Path, args: &List) -> anyhow::Result<()> {
     let log = Reader::open(path)?.maintenance_log(None)?;
-    let mut out = io::stdout().lock();
     if args.json {
         for one in &log {
-            writeln!(out, "{}", maintenance::as_json(one))?;
+            out!("{}", maintenance::as_json(one));
         }
         return Ok(());
     }
     if log.is_empty() {
-        writeln!(out, "there is no maintenance in this history")?;
+        out!("there is no maintenance in this history");
         return Ok(());
     }
     let mut table = Table::new();
@@ -152,6 +152,6 @@ fn list(path: &Path, args: &List) -> anyhow::Result<()> {
             words::clipped(&one.reason, 1000),
         ]);
     }
-    writeln!(out, "{table}")?;
+    out!("{table}");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `history retention`: what is older than it has to be kept.
 
 use super::{bytes, keep};
+use crate::cli::terminal::out;
 use crate::{
     cli::progress,
     clock::Clock,
@@ -53,12 +54,12 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         };
         let kinds: Vec<_> = overdue.iter().map(one).collect();
         let sealed = unsealed.map(|all| json!({"rows": all.rows, "from": time(all.from), "to": time(all.to)}));
-        println!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
+        out!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
         return Ok(ExitCode::SUCCESS);
     }
     let counted = |days: u32| words::counted(days.into(), "day", "days");
     let days = |days: Option<u32>| days.map_or("for ever".to_owned(), counted);
-    println!(
+    out!(
         "kept: check results {}, hour sums {}, day sums, incidents and gaps {}",
         days(keep.checks),
         days(keep.hours),
@@ -78,9 +79,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             number(bytes(kind.bytes)),
         ]);
     }
-    println!("\n{table}");
+    out!("\n{table}");
     if let (Some(after), Some(unsealed)) = (keep.rows, unsealed) {
-        println!(
+        out!(
             "\n{} check results older than {} {}{}",
             words::count(unsealed.rows),
             counted(after),
@@ -91,6 +92,6 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             }
         );
     }
-    println!("\nThe space is used again by what comes; `history compact` gives it back to the file system.");
+    out!("\nThe space is used again by what comes; `history compact` gives it back to the file system.");
     Ok(ExitCode::SUCCESS)
 }

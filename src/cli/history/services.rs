@@ -1,6 +1,7 @@
 //! `history services`: what the history has of whom.
 
 use super::bytes;
+use crate::cli::terminal::out;
 use crate::{
     config::Config,
     domain::time::UnixMs,
@@ -33,7 +34,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             })
         };
         let services: Vec<_> = all.iter().map(one).collect();
-        println!("{}", json!({"bytes": space.bytes, "free_bytes": space.free_bytes, "services": services}));
+        out!("{}", json!({"bytes": space.bytes, "free_bytes": space.free_bytes, "services": services}));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
@@ -62,8 +63,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             Cell::new(remarks(stock).join(", ")),
         ]);
     }
-    println!("{table}");
-    println!(
+    out!("{table}");
+    out!(
         "\n{} takes {}, of which {} are free",
         config.storage.path.display(),
         bytes(space.bytes),

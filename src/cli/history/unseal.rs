@@ -1,6 +1,8 @@
 //! `history unseal`: rows again of what is sealed.
 
 use super::bytes;
+use crate::cli::exit::usage;
+use crate::cli::terminal::{err, out};
 use crate::{
     cli::progress,
     config::Config,
@@ -8,7 +10,6 @@ use crate::{
     store::{Examiner, StoreError, Unsealed, Upkeep},
     web::words,
 };
-use anyhow::bail;
 use std::process::ExitCode;
 
 #[derive(clap::Args, Debug)]
@@ -30,7 +31,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(name) = &args.service {
         services.retain(|service| &service.name == name);
         if services.is_empty() {
-            bail!("there is no service named “{name}” in the history; `history services` lists them");
+            return Err(usage(format!(
+                "there is no service named “{name}” in the history; `history services` lists them"
+            )));
         }
     }
     let mut sealed = 0;
@@ -62,7 +65,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     }
     bar.finish_and_clear();
     let after = upkeep.space()?;
-    println!(
+    out!(
         "{} check results of {} are rows again; {} takes {}, {} before",
         words::count(results),
         words::counted(days, "sealed day", "sealed days"),
@@ -71,7 +74,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         bytes(before.bytes)
     );
     if let Some(after) = config.storage.seal_after_days.filter(|_| days > 0) {
-        println!(
+        out!(
             "The configuration says seal_after_days = {after}: the service seals them again unless this is taken out of it."
         );
     }
@@ -79,9 +82,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for what in &damaged {
-        eprintln!("{what}");
+        err!("{what}");
     }
-    eprintln!(
+    err!(
         "{}",
         if args.drop_damaged {
             "Import an export of a backup that has what was deleted. `verify --repair` without it would also delete what followed from it."
