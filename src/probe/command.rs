@@ -31,6 +31,12 @@ use tokio::{
 
 /// How much of the output is kept. The rest is read and forgotten, so that the program is not held up by it.
 const OUTPUT_BYTES: usize = 4 * 1024;
+/// How much of the output is read as fast as it comes. A program that writes on is slowed down: it must not take the
+/// monitor's time from all others.
+const FAST_BYTES: u64 = 1024 * 1024;
+const BREAK: Duration = Duration::from_millis(1);
+/// How much of the output is read at all.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A command, ready to be run.
 #[derive(Debug)]
@@ -51,11 +57,25 @@ impl Command {
         trace.enter(Phase::Body);
         let (mut group, mut output) = self.start().map_err(|error| self.not_started(&error))?;
         let mut text = Vec::new();
-        let mut open = true;
+        let mut buffer = vec![0; OUTPUT_BYTES];
+        let (mut open, mut came) = (true, 0);
         let status = loop {
             tokio::select! {
                 status = group.wait() => break status,
-                read = read(&mut output, &mut text), if open => open = matches!(read, Ok(1..)),
+                read = read(&mut output, &mut buffer, came), if open => match read {
+                    Ok(got @ 1..) => {
+                        keep(&mut text, &buffer[..got]);
+                        came += got as u64;
+                        if came > FAST_BYTES && buffer.len() == OUTPUT_BYTES {
+                            buffer.resize(16 * OUTPUT_BYTES, 0);
+                        }
+                        if came > MOST_BYTES {
+                            let message = "the command wrote more than 64 MiB, and was killed";
+                            return Err(Fault::new(Class::Protocol, Some(Phase::Body), message));
+                        }
+                    }
+                    _ => open = false,
+                },
             }
         };
         let status =
@@ -158,12 +178,12 @@ impl Drop for Group {
     }
 }
 
-/// Reads once; 0 at the end of the output.
-async fn read(output: &mut pipe::Receiver, text: &mut Vec<u8>) -> io::Result<usize> {
-    let mut buffer = [0; 4096];
-    let got = output.read(&mut buffer).await?;
-    keep(text, &buffer[..got]);
-    Ok(got)
+/// Reads once; 0 at the end of the output. What `came` before says how soon.
+async fn read(output: &mut pipe::Receiver, buffer: &mut [u8], came: u64) -> io::Result<usize> {
+    if came > FAST_BYTES {
+        tokio::time::sleep(BREAK).await;
+    }
+    output.read(buffer).await
 }
 
 fn keep(text: &mut Vec<u8>, more: &[u8]) {

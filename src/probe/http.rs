@@ -6,10 +6,11 @@
 
 use super::{
     ProbeError, Shared,
-    connect::{LookupError, Resolver},
-    fault, http_answer,
+    connect::Resolver,
+    http_answer,
     http_headers::{is_harmless, same_owner},
-    spec::{Auth, HttpSpec, IpVersion},
+    http_wire::{Answer, Wire},
+    spec::{Auth, HttpSpec},
     text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
     tls::{Judge, Tls, expiry_warning},
     trace::{Fault, Trace},
@@ -18,15 +19,17 @@ use crate::domain::{
     check::{Class, Phase, Reason},
     secret::Secret,
 };
+use flate2::write::MultiGzDecoder;
 use reqwest::{
-    Client, Method, Response, StatusCode, Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
+    Body, Method, Request, StatusCode, Url,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+        LOCATION, USER_AGENT,
+    },
 };
 use std::{
-    net::IpAddr,
+    io::{self, Write},
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 use tokio::time::{Instant, timeout_at};
@@ -36,7 +39,7 @@ pub(super) const BODY_BYTES: usize = 1024 * 1024;
 /// How long the check waits for the text of an answer whose status is wrong already.
 const EXCERPT_WAIT: Duration = Duration::from_secs(1);
 
-const USER_AGENT: &str = concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION"));
+const OUR_NAME: &str = concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTP service, ready to be asked.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ impl Http {
         let mut headers = HeaderMap::new();
         // What curl sends; some servers refuse a request without it.
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let value = |name: &str, text: &str| {
             let mut value = HeaderValue::from_str(text).map_err(|_| ProbeError::Header(name.to_owned()))?;
             value.set_sensitive(true);
@@ -105,20 +110,20 @@ impl Http {
 
     pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline;
-        let client = self.client(trace, deadline)?;
-        let response = self.follow(&client, trace, deadline).await?;
-        let status = response.status();
-        let head = http_answer::head(&response);
-        let content_type = response.headers().get(CONTENT_TYPE).cloned();
+        let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
+        let answer = self.follow(&wire).await?;
+        let status = answer.response.status();
+        let head = http_answer::head(&answer.response);
+        let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
         if !self.spec.expect_status.contains(status.as_u16()) {
             let wait = EXCERPT_WAIT.min(until.saturating_duration_since(Instant::now()) / 2);
-            let body = start_of_body(response, Instant::now() + wait).await;
+            let body = start_of_body(answer, &wire, Instant::now() + wait).await;
             let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
             let text = head + &http_answer::decode(&body, content_type.as_ref());
             let excerpt = self.scrubber.excerpt(&text, false);
             return Err(Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(excerpt));
         }
-        let (body, complete) = self.body(response, trace, deadline).await?;
+        let (body, complete) = self.body(answer, &wire).await?;
         trace.end();
         http_answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
@@ -129,53 +134,26 @@ impl Http {
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
 
-    /// One check's client. It is built anew for every check: that takes some microseconds, next to a fresh connection
-    /// nothing, leaves no memory behind for the time between two checks, and gives the marks of a check to it alone.
-    fn client(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Client, Fault> {
-        let names = Names { resolver: self.resolver.clone(), version: self.spec.ip_version, trace: Arc::clone(trace) };
-        Client::builder()
-            .tls_backend_preconfigured(self.tls.config(trace, &[b"h2", b"http/1.1"]))
-            .dns_resolver(Arc::new(names))
-            .connector_layer(Marks(Arc::clone(trace)))
-            // Divided among the addresses of a name: a silent one leaves time for the next.
-            .connect_timeout(deadline)
-            .pool_max_idle_per_host(0)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(USER_AGENT)
-            .no_proxy()
-            .build()
-            .map_err(|error| Fault::ours(None, format!("no HTTP client: {error}")))
-    }
-
     /// Asks, and asks on where the answer points, up to the answer that is to be judged.
-    async fn follow(&self, client: &Client, trace: &Arc<Trace>, deadline: Duration) -> Result<Response, Fault> {
+    async fn follow(&self, wire: &Wire<'_>) -> Result<Answer, Fault> {
         let mut url = self.spec.url.clone();
         let mut method = self.spec.method.clone();
         let mut headers = self.headers.clone();
         let mut body = self.spec.body.clone();
         let mut asked: Vec<(Method, Url)> = Vec::new();
         loop {
-            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-            trace.go_to(host, url.port_or_known_default().unwrap_or(0));
-            // A literal is not looked up by the client; the trace, and the choice of IP version, are told here.
-            if host.parse::<IpAddr>().is_ok() {
-                let found = self.resolver.lookup(host, 0, self.spec.ip_version, trace).await;
-                found.map_err(|error| fault::of_lookup(&error))?;
-            }
-            let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
-            if let Some(body) = &body {
-                request = request.body(body.clone());
-            }
-            let response = request.send().await.map_err(|error| exchange_fault(&error, trace, deadline))?;
-            trace.enter(Phase::Body);
-            trace.answered(response.status().as_u16());
+            let mut request = Request::new(method.clone(), url.clone());
+            *request.headers_mut() = headers.clone();
+            *request.body_mut() = body.clone().map(Body::from);
+            let answer = wire.ask(request).await?;
+            let response = &answer.response;
+            wire.trace.enter(Phase::Body);
+            wire.trace.answered(response.status().as_u16());
             let Some(location) = response.headers().get(LOCATION).filter(|_| self.redirects(response.status())) else {
-                return Ok(response);
+                return Ok(answer);
             };
             let refused = |message: String| {
-                let excerpt = self.scrubber.excerpt(&http_answer::head(&response), true);
+                let excerpt = self.scrubber.excerpt(&http_answer::head(response), true);
                 Fault::new(Class::Protocol, Some(Phase::Ttfb), message).with_excerpt(excerpt)
             };
             let location = String::from_utf8_lossy(location.as_bytes());
@@ -219,30 +197,23 @@ impl Http {
     }
 
     /// Reads the answer, at most its first MiB, and whether that was all. Only what is needed is kept.
-    async fn body(
-        &self,
-        mut response: Response,
-        trace: &Arc<Trace>,
-        deadline: Duration,
-    ) -> Result<(Vec<u8>, bool), Fault> {
+    async fn body(&self, mut answer: Answer, wire: &Wire<'_>) -> Result<(Vec<u8>, bool), Fault> {
         let keep = if http_answer::needs_body(&self.spec) { BODY_BYTES } else { EXCERPT_SOURCE_BYTES };
-        let mut body = Vec::new();
-        let mut read = 0;
+        let mut body = Unpacked::new(answer.response.headers(), keep, BODY_BYTES);
         loop {
-            match response.chunk().await {
-                Ok(None) => return Ok((body, true)),
-                Ok(Some(chunk)) => {
-                    body.extend_from_slice(&chunk[..chunk.len().min(keep - body.len())]);
-                    read += chunk.len();
-                    if read > BODY_BYTES {
-                        return Ok((body, false));
-                    }
-                }
-                Err(error) => {
-                    let content_type = response.headers().get(CONTENT_TYPE);
-                    let text = http_answer::head(&response) + &http_answer::decode(&body, content_type);
-                    let excerpt = self.scrubber.excerpt(&text, false);
-                    return Err(exchange_fault(&error, trace, deadline).with_excerpt(excerpt));
+            let taken = match answer.chunk(wire).await {
+                Ok(Some(chunk)) => body.take(&chunk),
+                Ok(None) => body.end().map(|()| true),
+                Err(fault) => Err(fault),
+            };
+            match taken {
+                Ok(complete) if complete || body.is_full() => return Ok((body.into_start(), complete)),
+                Ok(_) => {}
+                Err(fault) => {
+                    let content_type = answer.response.headers().get(CONTENT_TYPE);
+                    let head = http_answer::head(&answer.response);
+                    let text = head + &http_answer::decode(&body.into_start(), content_type);
+                    return Err(fault.with_excerpt(self.scrubber.excerpt(&text, false)));
                 }
             }
         }
@@ -250,15 +221,103 @@ impl Http {
 }
 
 /// As much of a wrong answer as comes in time and goes into an excerpt.
-async fn start_of_body(mut response: Response, until: Instant) -> Vec<u8> {
-    let mut body = Vec::new();
-    while body.len() < EXCERPT_SOURCE_BYTES {
-        match timeout_at(until, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk[..chunk.len().min(EXCERPT_SOURCE_BYTES - body.len())]),
-            _ => break,
+async fn start_of_body(mut answer: Answer, wire: &Wire<'_>, until: Instant) -> Vec<u8> {
+    let mut body = Unpacked::new(answer.response.headers(), EXCERPT_SOURCE_BYTES, EXCERPT_SOURCE_BYTES - 1);
+    while !body.is_full()
+        && let Ok(Ok(Some(chunk))) = timeout_at(until, answer.chunk(wire)).await
+        && body.take(&chunk).is_ok()
+    {}
+    body.into_start()
+}
+
+/// What is kept of a body.
+struct Start {
+    text: Vec<u8>,
+    keep: usize,
+    read: usize,
+    /// What is longer is not read to its end.
+    most: usize,
+}
+
+impl Write for Start {
+    /// Refuses what comes when it is full: so it stops whoever unpacks into it.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.read > self.most {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.text.extend_from_slice(&bytes[..bytes.len().min(self.keep - self.text.len())]);
+        self.read += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A body, unpacked as it comes.
+enum Unpacked {
+    Plain(Start),
+    /// And whether anything came: no body at all (the answer to `HEAD`) is no broken one.
+    Gzip(Box<MultiGzDecoder<Start>>, bool),
+}
+
+impl Unpacked {
+    fn new(headers: &HeaderMap, keep: usize, most: usize) -> Unpacked {
+        let start = Start { text: Vec::new(), keep, read: 0, most };
+        match headers.get(CONTENT_ENCODING) {
+            Some(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"gzip") => {
+                Unpacked::Gzip(Box::new(MultiGzDecoder::new(start)), false)
+            }
+            _ => Unpacked::Plain(start),
         }
     }
-    body
+
+    fn start(&self) -> &Start {
+        match self {
+            Unpacked::Plain(start) => start,
+            Unpacked::Gzip(decoder, _) => decoder.get_ref(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let start = self.start();
+        start.read > start.most
+    }
+
+    /// Takes one piece; always false, because it is never known to be the last.
+    fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        let taken = match self {
+            Unpacked::Plain(start) => start.write_all(bytes),
+            Unpacked::Gzip(decoder, begun) => {
+                *begun |= !bytes.is_empty();
+                decoder.write_all(bytes)
+            }
+        };
+        if taken.is_err() && !self.is_full() { Err(broken_compression()) } else { Ok(false) }
+    }
+
+    /// The body is over.
+    fn end(&mut self) -> Result<(), Fault> {
+        match self {
+            Unpacked::Gzip(decoder, true) => match decoder.try_finish() {
+                Err(_) if !self.is_full() => Err(broken_compression()),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn into_start(mut self) -> Vec<u8> {
+        match &mut self {
+            Unpacked::Plain(start) => std::mem::take(&mut start.text),
+            Unpacked::Gzip(decoder, _) => std::mem::take(&mut decoder.get_mut().text),
+        }
+    }
+}
+
+fn broken_compression() -> Fault {
+    Fault::new(Class::Protocol, Some(Phase::Body), "the answer's compression is broken")
 }
 
 /// An address in a message: without its query, which may hold a credential and changes from check to check.
@@ -266,96 +325,4 @@ fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.to_string()
-}
-
-/// What went wrong between the first packet and the last byte.
-fn exchange_fault(error: &reqwest::Error, trace: &Trace, deadline: Duration) -> Fault {
-    let phase = trace.phase();
-    if error.is_timeout() {
-        return fault::late(trace, deadline);
-    }
-    if let Some(fault) = fault::of_error(error, trace, deadline) {
-        return fault;
-    }
-    let before = if phase == Some(Phase::Body) { "before the answer was complete" } else { "before the answer" };
-    let message = match fault::find::<hyper::Error>(error) {
-        Some(error) if error.is_incomplete_message() || error.is_closed() => format!("connection closed {before}"),
-        Some(error) if error.is_parse_too_large() => "the answer's headers are too large, or too many".to_owned(),
-        Some(error) if error.is_parse() => "the answer is not HTTP".to_owned(),
-        Some(error) => format!("the HTTP exchange broke off: {}", innermost(error)),
-        None if error.is_decode() => "the answer's compression is broken".to_owned(),
-        None if error.is_builder() => "the request cannot be made: its address is not valid".to_owned(),
-        None => format!("the HTTP exchange broke off: {}", innermost(error)),
-    };
-    Fault::new(Class::Protocol, phase, message)
-}
-
-/// The text of the first cause, which says most.
-fn innermost(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => innermost(source),
-        None => error.to_string(),
-    }
-}
-
-/// The client's way to our resolver; it marks when the lookup begins and ends.
-struct Names {
-    resolver: Resolver,
-    version: IpVersion,
-    trace: Arc<Trace>,
-}
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, version, trace) = (self.resolver.clone(), self.version, Arc::clone(&self.trace));
-        Box::pin(async move {
-            trace.enter_instead(Phase::Dns);
-            let found: Result<_, LookupError> = resolver.lookup(name.as_str(), 0, version, &trace).await;
-            let found = found?;
-            trace.enter(Phase::Connect);
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Marks when a connection begins and when it is there, TLS included.
-#[derive(Clone)]
-struct Marks(Arc<Trace>);
-
-#[derive(Clone)]
-struct Marked<S> {
-    inner: S,
-    trace: Arc<Trace>,
-}
-
-impl<S> tower::Layer<S> for Marks {
-    type Service = Marked<S>;
-
-    fn layer(&self, inner: S) -> Marked<S> {
-        Marked { inner, trace: Arc::clone(&self.0) }
-    }
-}
-
-impl<S, R> tower::Service<R> for Marked<S>
-where
-    S: tower::Service<R>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        self.trace.enter(Phase::Connect);
-        let (connecting, trace) = (self.inner.call(request), Arc::clone(&self.trace));
-        Box::pin(async move {
-            let connection = connecting.await?;
-            trace.enter(Phase::Ttfb);
-            Ok(connection)
-        })
-    }
 }

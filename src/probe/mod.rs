@@ -7,8 +7,8 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `spec` | what a probe has to do, checked and ready |
-//! | `http`, `http_headers`, `http_answer`, `tcp`, `postgres`, `postgres_wire`, `command` | the kinds |
-//! | `connect`, `tls` | names, connections, certificates |
+//! | `http`, `http_headers`, `http_answer`, `http_wire`, `tcp`, `postgres`, `postgres_wire`, `command` | the kinds |
+//! | `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
@@ -19,9 +19,11 @@ mod fault;
 mod http;
 mod http_answer;
 mod http_headers;
+mod http_wire;
 mod postgres;
 mod postgres_wire;
 pub mod spec;
+mod stream;
 mod tcp;
 mod text;
 mod tls;

@@ -80,11 +80,6 @@ impl Trace {
         state.now_in = Some((phase, now));
     }
 
-    /// Like [`Trace::enter`], but the phase before did not really happen.
-    pub(super) fn enter_instead(&self, phase: Phase) {
-        self.state().now_in = Some((phase, Instant::now()));
-    }
-
     /// Like [`Trace::enter`], if the check is in phase `from`.
     pub(super) fn enter_from(&self, from: Phase, phase: Phase) {
         if self.phase() == Some(from) {

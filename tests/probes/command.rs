@@ -44,6 +44,13 @@ async fn what_it_says_is_why_it_failed_from_both_of_its_outputs() {
 }
 
 #[tokio::test]
+async fn a_program_that_writes_without_end_is_killed_and_one_that_writes_much_is_not() {
+    let report = argv(&["yes"]).run(Duration::from_secs(60)).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, "the command wrote more than 64 MiB, and was killed");
+    assert_passed(&sh("yes | head -c 3000000").run(AMPLE).await);
+}
+
+#[tokio::test]
 async fn an_exit_code_can_mean_degraded() {
     let report = sh("echo DISK WARNING; exit 1").run(AMPLE).await;
     let Verdict::Reserved(reason) = &report.verdict else { panic!("{report:?}") };

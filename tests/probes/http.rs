@@ -188,12 +188,84 @@ async fn bytes_that_are_no_http_are_said_to_be_none() {
 
 #[tokio::test]
 async fn headers_that_no_client_would_take_are_said_to_be_too_large() {
-    let large = format!("HTTP/1.1 200 OK\r\nx-large: {}\r\n\r\nok", "x".repeat(1 << 20));
+    let large = format!("HTTP/1.1 200 OK\r\nx-large: {}\r\n\r\nok", "x".repeat(100_000));
+    let report = run(to(answer(large).await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's head is longer than 64 KiB");
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\nok", "x-many: x\r\n".repeat(1000));
-    for text in [large, many] {
-        let report = run(to(answer(text).await), AMPLE).await;
-        assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's headers are too large, or too many");
-    }
+    let report = run(to(answer(many).await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's headers are too large, or too many");
+    let allowed = format!("HTTP/1.1 200 OK\r\nx-large: {}\r\n\r\nok", "x".repeat(50_000));
+    assert_passed(&run(to(answer(allowed).await), AMPLE).await);
+}
+
+/// A server that says `begin`, and then `again` for ever.
+async fn endless(begin: &str, again: &'static [u8]) -> SocketAddr {
+    let begin = begin.to_owned();
+    serve(move |mut stream| {
+        let begin = begin.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(begin.as_bytes()).await;
+            while stream.write_all(again).await.is_ok() {}
+        }
+    })
+    .await
+}
+
+const HINT: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n";
+
+#[tokio::test]
+async fn after_sixteen_interim_answers_the_next_has_to_be_the_answer() {
+    let message = "more than 16 interim answers (1xx) came before the answer";
+    let report = run(to(endless("", HINT.as_bytes()).await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
+    let then = |hints: usize| HINT.repeat(hints) + "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    assert_passed(&run(to(answer(then(16)).await), AMPLE).await);
+    assert_failed(&run(to(answer(then(17)).await), AMPLE).await, Class::Protocol, Phase::Ttfb, message);
+}
+
+#[tokio::test]
+async fn interim_answers_count_for_the_head() {
+    let hint = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "x".repeat(10_000));
+    let report = run(to(answer(hint.repeat(10) + "HTTP/1.1 200 OK\r\n\r\n").await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's head is longer than 64 KiB");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_sent_without_end_but_never_grows_is_given_up() {
+    let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let gzip = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n\u{1f}";
+    let message = "more than 4 MiB were sent for less than 1 MiB of answer";
+    let report = run(to(endless(chunks, b"1;extension=ignored\r\nx\r\n").await), AMPLE).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Body)), "{report:?}");
+    let report = run(to(endless(chunks, b"1\r\nx\r\n").await), AMPLE).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, message);
+    // Empty blocks: they unpack to nothing. (The second byte of gzip is no text.)
+    let address = serve(move |mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(gzip.as_bytes()).await;
+        let _ = stream.write_all(&[0x8b, 8, 0, 0, 0, 0, 0, 0, 3]).await;
+        while stream.write_all(&[0, 0, 0, 0xff, 0xff].repeat(1000)).await.is_ok() {}
+    })
+    .await;
+    assert_failed(&run(to(address), AMPLE).await, Class::Protocol, Phase::Body, message);
+}
+
+#[tokio::test]
+async fn when_a_check_ends_its_connection_does() {
+    let (closed, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let address = serve(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut [0]).await;
+            let _ = closed.send(());
+        }
+    })
+    .await;
+    assert_late(&run(to(address), SHORT).await, Phase::Ttfb, "no answer within 300 ms");
+    tokio::time::timeout(AMPLE, ends.recv()).await.expect("the connection is closed");
 }
 
 #[tokio::test]

@@ -4,8 +4,15 @@ use crate::support::{
     tls::{Authority, Identity, acceptor, https},
 };
 use healthcheck_dashboard::probe::spec::{HttpSpec, IpVersion, TlsSpec};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::ExtendedKeyUsagePurpose;
 use std::{net::SocketAddr, sync::Arc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
 
 fn trusting(authority: &Authority) -> TlsSpec {
     TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() }
@@ -216,22 +223,83 @@ async fn a_connection_closed_in_the_handshake_is_a_tls_failure() {
     assert!(reason.message.ends_with("in the TLS handshake"), "{}", reason.message);
 }
 
-#[tokio::test]
-async fn http_2_is_spoken_where_the_server_does() {
-    let authority = Authority::new();
+/// A server that speaks HTTP/2: `say` says it.
+async fn http2<F, Fut>(authority: &Authority, say: F) -> SocketAddr
+where
+    F: Fn(TlsStream<TcpStream>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = ()> + Send,
+{
     let acceptor = acceptor(&authority.issue(&["localhost"], 90), None);
     let mut config = rustls::ServerConfig::clone(acceptor.config());
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let address = serve(move |stream| {
-        let acceptor = acceptor.clone();
+    serve(move |stream| {
+        let (acceptor, say) = (acceptor.clone(), say.clone());
         async move {
-            let mut stream = acceptor.accept(stream).await.unwrap();
+            let stream = acceptor.accept(stream).await.unwrap();
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-            // Not what HTTP/2 begins with.
-            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").await;
-            hang(stream).await;
+            say(stream).await;
         }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_the_server_does() {
+    let authority = Authority::new();
+    let address = http2(&authority, |stream| async move {
+        let service = service_fn(async |request: hyper::Request<_>| {
+            let _: hyper::body::Incoming = request.into_body();
+            let body = "x".repeat(2_000_000) + "end";
+            Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+        });
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    })
+    .await;
+    let report = run(HttpSpec { expect_body: Some("xxx".to_owned()), ..to(address, trusting(&authority)) }).await;
+    assert_passed(&report);
+    assert_eq!(report.http_status, Some(200));
+    let report = run(HttpSpec { expect_body: Some("end".to_owned()), ..to(address, trusting(&authority)) }).await;
+    let message = "the answer does not contain \"end\" in its first 1 MiB";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+}
+
+/// A server that waits for the request, and says these frames for ever.
+async fn frames_without_end(authority: &Authority, frame: &'static [u8]) -> SocketAddr {
+    http2(authority, move |mut stream| async move {
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()]).await.unwrap();
+        let mut header = [0; 9];
+        while header[3] != 1 {
+            stream.read_exact(&mut header).await.unwrap();
+            let length = usize::from(header[1]) << 8 | usize::from(header[2]);
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+        }
+        while stream.write_all(frame).await.is_ok() {}
+    })
+    .await
+}
+
+#[tokio::test]
+async fn http_2_has_the_bounds_of_http_1() {
+    let authority = Authority::new();
+    let ping = frames_without_end(&authority, b"\0\0\x08\x06\0\0\0\0\0........").await;
+    let report = run(to(ping, trusting(&authority))).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer's head is longer than 64 KiB");
+    let hint = frames_without_end(&authority, b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103").await;
+    let report = run(to(hint, trusting(&authority))).await;
+    let message = "more than 16 interim answers (1xx) came before the answer";
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
+}
+
+#[tokio::test]
+async fn what_is_not_http_2_is_said_to_be_broken() {
+    let authority = Authority::new();
+    let address = http2(&authority, |mut stream| async move {
+        // Not what HTTP/2 begins with.
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        hang(stream).await;
     })
     .await;
     let report = run(to(address, trusting(&authority))).await;

@@ -1,0 +1,209 @@
+//! One HTTP request on a connection of its own, over a stream with a budget.
+//!
+//! The connection is ours and not the client library's: only so is there a bound below the library, which would read
+//! interim answers for ever, and only so is every address seen before it is dialled.
+
+use super::{
+    connect::{self, Resolver},
+    fault,
+    spec::IpVersion,
+    stream::{Bounded, Budget, INTERIM},
+    tls::Tls,
+    trace::{Fault, Trace},
+};
+use crate::domain::check::{Class, Phase};
+use hyper::{
+    Uri,
+    client::conn::{http1, http2},
+    rt::Executor,
+};
+use hyper_util::rt::TokioIo;
+use reqwest::{
+    Body, Request, Response, Url,
+    header::{HOST, HeaderValue},
+};
+use rustls::pki_types::ServerName;
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
+};
+use tokio_rustls::TlsConnector;
+use url::Position;
+
+/// How much is read of an answer's head, interim answers included.
+const HEAD_BYTES: usize = 64 * 1024;
+/// How much is read for an answer's body: four times of what is kept, for what compresses badly or comes in small pieces.
+const BODY_BYTES: usize = 4 * super::http::BODY_BYTES;
+/// How much is read of a TLS handshake. A chain of certificates has at most 64 KiB.
+const HANDSHAKE_BYTES: usize = 256 * 1024;
+/// What is kept of a handshake, to say what it was instead of one.
+const HANDSHAKE_KEPT: usize = 512;
+
+/// Who asks, and how.
+pub(super) struct Wire<'a> {
+    pub(super) tls: &'a Tls,
+    pub(super) resolver: &'a Resolver,
+    pub(super) version: IpVersion,
+    pub(super) trace: &'a Arc<Trace>,
+    pub(super) deadline: Duration,
+}
+
+/// An answer whose body is still to be read.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    budget: Arc<Budget>,
+    /// The tasks that carry the connection: they end with the answer.
+    _tasks: Tasks,
+}
+
+impl Wire<'_> {
+    /// Connects, asks, and returns with the head of the answer.
+    pub(super) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
+        let url = request.url();
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let secure = url.scheme() == "https";
+        let place = (host.as_str(), port);
+        let stream = connect::open(self.resolver, place, self.version, self.trace, self.deadline).await?;
+        if !secure {
+            self.trace.enter(Phase::Ttfb);
+            return self.ask_over(stream, false, request).await;
+        }
+        self.trace.enter(Phase::Tls);
+        let name = ServerName::try_from(host).map_err(|_| self.invalid())?;
+        let budget = Arc::new(Budget::new(HANDSHAKE_BYTES, 4 * BODY_BYTES, HANDSHAKE_KEPT));
+        let connector = TlsConnector::from(Arc::new(self.tls.config(self.trace, &[b"h2", b"http/1.1"])));
+        let stream = connector.connect(name, Bounded::new(stream, Arc::clone(&budget))).await;
+        let stream = stream.map_err(|error| self.fault(&error, &budget))?;
+        budget.head_is_over();
+        self.trace.enter(Phase::Ttfb);
+        let frames = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.ask_over(stream, frames, request).await
+    }
+
+    async fn ask_over<S>(&self, stream: S, frames: bool, request: Request) -> Result<Answer, Fault>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let budget = Arc::new(Budget::new(HEAD_BYTES, BODY_BYTES, HEAD_BYTES));
+        let tasks = Tasks::default();
+        let url = request.url().clone();
+        let mut request = hyper::Request::<Body>::try_from(request).map_err(|_| self.invalid())?;
+        let fault = |error: hyper::Error| self.fault(&error, &budget);
+        let response = if frames {
+            *request.uri_mut() = url.as_str().parse().map_err(|_| self.invalid())?;
+            let stream = TokioIo::new(Bounded::http2(stream, Arc::clone(&budget)));
+            let (mut sender, connection) =
+                http2::Builder::new(tasks.handle()).handshake(stream).await.map_err(fault)?;
+            tasks.spawn(async move { drop(connection.await) });
+            sender.send_request(request).await.map_err(fault)?
+        } else {
+            *request.uri_mut() = origin_form(&url).ok_or_else(|| self.invalid())?;
+            *request.version_mut() = hyper::Version::HTTP_11;
+            if !request.headers().contains_key(HOST) {
+                let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
+                request.headers_mut().insert(HOST, host.map_err(|_| self.invalid())?);
+            }
+            let stream = TokioIo::new(Bounded::http1(stream, Arc::clone(&budget)));
+            let (mut sender, connection) = http1::Builder::new().handshake(stream).await.map_err(fault)?;
+            tasks.spawn(async move { drop(connection.await) });
+            sender.send_request(request).await.map_err(fault)?
+        };
+        Ok(Answer { response: response.map(Body::wrap).into(), budget, _tasks: tasks })
+    }
+
+    /// What went wrong between the first packet and the last byte.
+    fn fault(&self, error: &(dyn Error + 'static), budget: &Budget) -> Fault {
+        let phase = self.trace.phase();
+        let message = if budget.too_many_interim() {
+            format!("more than {INTERIM} interim answers (1xx) came before the answer")
+        } else if budget.too_long_a_body() {
+            "more than 4 MiB were sent for less than 1 MiB of answer".to_owned()
+        } else if budget.too_long_a_head() {
+            let what = if phase == Some(Phase::Tls) {
+                "TLS handshake is longer than 256"
+            } else {
+                "answer's head is longer than 64"
+            };
+            format!("the {what} KiB")
+        } else {
+            return exchange_fault(error, self.trace, self.deadline);
+        };
+        Fault::new(Class::Protocol, phase, message)
+    }
+
+    fn invalid(&self) -> Fault {
+        let message = "the request cannot be made: its address is not valid";
+        Fault::new(Class::Protocol, self.trace.phase(), message)
+    }
+}
+
+impl Answer {
+    /// The next piece of the body; `None` at its end.
+    pub(super) async fn chunk(&mut self, wire: &Wire<'_>) -> Result<Option<bytes::Bytes>, Fault> {
+        // A peer that always has a next piece must not keep all others waiting.
+        tokio::task::consume_budget().await;
+        self.response.chunk().await.map_err(|error| wire.fault(&error, &self.budget))
+    }
+}
+
+fn origin_form(url: &Url) -> Option<Uri> {
+    url[Position::BeforePath..Position::AfterQuery].parse().ok()
+}
+
+/// What went wrong between the first packet and the last byte, where the budget was not spent.
+fn exchange_fault(error: &(dyn Error + 'static), trace: &Trace, deadline: Duration) -> Fault {
+    let phase = trace.phase();
+    if let Some(fault) = fault::of_error(error, trace, deadline) {
+        return fault;
+    }
+    let before = if phase == Some(Phase::Body) { "before the answer was complete" } else { "before the answer" };
+    let message = match fault::find::<hyper::Error>(error) {
+        Some(error) if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => {
+            format!("connection closed {before}")
+        }
+        Some(error) if error.is_parse_too_large() => "the answer's headers are too large, or too many".to_owned(),
+        Some(error) if error.is_parse() => "the answer is not HTTP".to_owned(),
+        _ => format!("the HTTP exchange broke off: {}", innermost(error)),
+    };
+    Fault::new(Class::Protocol, phase, message)
+}
+
+/// The text of the first cause, which says most.
+fn innermost(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
+    }
+}
+
+/// The tasks of one connection, which end with it. A library would let them live for as long as the other side likes.
+#[derive(Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+/// How the connection itself starts more of them: it does not keep them alive.
+#[derive(Clone)]
+struct Handle(Weak<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    fn handle(&self) -> Handle {
+        Handle(Arc::downgrade(&self.0))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.handle().execute(task);
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Handle {
+    fn execute(&self, task: F) {
+        if let Some(tasks) = self.0.upgrade() {
+            tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        }
+    }
+}
