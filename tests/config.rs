@@ -575,6 +575,7 @@ body = "hello"
 expect_status = [204, "300-302"]
 expect_json = [{ path = "$.a", value = [1, "b", { c = true }] }]
 ip_version = 6
+allow_metadata = true
 max_redirects = 0
 tls = { skip_verify = true, expiry_warning_days = 0 }"#,
     );
@@ -590,6 +591,7 @@ tls = { skip_verify = true, expiry_warning_days = 0 }"#,
     assert_eq!((user.as_str(), password.expose()), ("me", "p@ss"));
 
     let plain = http(HTTP);
+    assert!(spec.allow_metadata && !plain.allow_metadata);
     assert_eq!(plain.expect_status.0, [200..=399]);
     assert_eq!((plain.method.as_str(), plain.max_redirects, plain.tls.expiry_warning_days), ("GET", 10, 14));
 }

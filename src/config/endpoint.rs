@@ -23,9 +23,10 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that not every kind has, and the kinds that have them.
-const KEYS: [(&str, &[Kind]); 26] = [
+const KEYS: [(&str, &[Kind]); 27] = [
     ("url", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("ip_version", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
+    ("allow_metadata", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("tls", &[Kind::Http, Kind::Postgres]),
     ("method", &[Kind::Http]),
     ("headers", &[Kind::Http]),
@@ -261,6 +262,15 @@ pub(super) fn ip_version(table: &Table<'_>) -> IpVersion {
         }
         None => IpVersion::Any,
     }
+}
+
+/// `allow_metadata`; the API shows it where it is on.
+pub(super) fn allow_metadata(table: &Table<'_>, shown: &mut Map<String, Json>) -> bool {
+    let allowed = table.boolean("allow_metadata").unwrap_or(false);
+    if allowed {
+        shown.insert("allow_metadata".to_owned(), json!(true));
+    }
+    allowed
 }
 
 /// The number of an `ip_version`, for the API.

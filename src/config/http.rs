@@ -85,6 +85,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     }
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
+    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
     shown.insert("max_redirects".to_owned(), json!(max_redirects));
     let spec = HttpSpec {
         url: url.url,
@@ -98,6 +99,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         auth,
         tls: tls.spec,
         ip_version,
+        allow_metadata,
         max_redirects,
     };
     Some(Built { probe: Spec::Http(Box::new(spec)), target: url.target, secrets, shown })

@@ -73,6 +73,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     shown.insert(key.to_owned(), of_value);
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
+    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
     let spec = PostgresSpec {
         host: connection.host,
         port: connection.port,
@@ -85,6 +86,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         expect_rows,
         expect_value: expect_value.map(|(value, _)| value),
         ip_version,
+        allow_metadata,
     };
     Some(Built { probe: Spec::Postgres(Box::new(spec)), target, secrets, shown })
 }

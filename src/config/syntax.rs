@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 77] = [
+const WORDS: [&str; 78] = [
     "maintenance",
     "from",
     "to",
@@ -59,6 +59,7 @@ const WORDS: [&str; 77] = [
     "skip_verify",
     "expiry_warning_days",
     "ip_version",
+    "allow_metadata",
     "max_redirects",
     "send",
     "expect",

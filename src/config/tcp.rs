@@ -45,6 +45,12 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     shown.insert("send".to_owned(), json!(send.as_ref().map(|text| text.shown_without(login))));
     shown.insert("expect".to_owned(), json!(expect.as_ref().map(Text::shown)));
     shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
+    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
     let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));
-    Some(Built { probe: Spec::Tcp(TcpSpec { host, port, send, expect, ip_version }), target, secrets, shown })
+    Some(Built {
+        probe: Spec::Tcp(TcpSpec { host, port, send, expect, ip_version, allow_metadata }),
+        target,
+        secrets,
+        shown,
+    })
 }

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod incident;
 pub(crate) mod leb128;
 pub mod maintenance;
+pub mod metadata;
 pub mod network;
 pub mod plain;
 pub mod retell;

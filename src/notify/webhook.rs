@@ -1,9 +1,14 @@
 //! A JSON POST.
 
 use super::Notice;
-use crate::domain::secret::Secret;
-use reqwest::{Client, header, redirect::Policy};
-use std::time::Duration;
+use crate::domain::{metadata::is_metadata_address, secret::Secret};
+use reqwest::{
+    Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header,
+    redirect::Policy,
+};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,6 +33,7 @@ impl Webhook {
             .pool_max_idle_per_host(0)
             // A POST that is redirected becomes a GET, or tells a stranger.
             .redirect(Policy::none())
+            .dns_resolver(Arc::new(Names))
             .user_agent(concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| e.without_url().to_string())?;
@@ -36,6 +42,13 @@ impl Webhook {
 
     /// Posts a notice; any status from 200 to 299 is a delivery.
     pub(super) async fn deliver(&self, notice: &Notice) -> Result<(), String> {
+        // The client does not ask its resolver for an address.
+        let host = Url::parse(self.address.expose())
+            .ok()
+            .and_then(|url| url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok()));
+        if host.is_some_and(is_metadata_address) {
+            return Err(METADATA.to_owned());
+        }
         let body = serde_json::to_vec(notice).map_err(|e| e.to_string())?;
         let request = self
             .client
@@ -50,6 +63,23 @@ impl Webhook {
     }
 }
 
+const METADATA: &str = "the receiver's address is a cloud's metadata service, which gets no notices";
+
+/// The system's names, without those that lead to a metadata service.
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.iter().any(|address| is_metadata_address(address.ip())) {
+                return Err(METADATA.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
 fn in_words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", PATIENCE.as_secs());
@@ -61,4 +91,36 @@ fn in_words(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn delivered(address: &str) -> Result<(), String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let notice = Notice {
+            event_id: "e-1".to_owned(),
+            event: "incident.confirmed".to_owned(),
+            text: "web is down".to_owned(),
+            service: "web".to_owned(),
+            incident: serde_json::Value::Null,
+        };
+        Webhook::new(Secret::new(address), tls).unwrap().deliver(&notice).await
+    }
+
+    #[tokio::test]
+    async fn a_metadata_service_gets_no_notice_however_it_is_spelled() {
+        for address in [
+            "http://169.254.169.254/hook",
+            "http://0xa9.0xfe.0251.254/hook",
+            "http://2852039166/hook",
+            "http://[::ffff:169.254.169.254]/hook",
+            "http://[fd00:ec2::254]/hook",
+        ] {
+            assert_eq!(delivered(address).await, Err(METADATA.to_owned()), "{address}");
+        }
+    }
 }

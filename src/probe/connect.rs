@@ -5,7 +5,10 @@ use super::{
     spec::IpVersion,
     trace::{Fault, Trace},
 };
-use crate::domain::check::{Class, Phase};
+use crate::domain::{
+    check::{Class, Phase},
+    metadata::is_metadata_address,
+};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
     fmt, io,
@@ -28,6 +31,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
     places: Arc<Semaphore>,
+    metadata_too: bool,
 }
 
 /// Why a name led to no address.
@@ -37,6 +41,8 @@ pub(super) enum LookupError {
     Failed { host: String, error: io::Error },
     /// It has none of the kind that is wanted.
     WrongFamily { host: String, wanted: IpVersion },
+    /// It leads to where a cloud hands out credentials.
+    Metadata { host: String, address: IpAddr },
 }
 
 impl fmt::Display for LookupError {
@@ -51,6 +57,12 @@ impl fmt::Display for LookupError {
                 let wanted = if *wanted == IpVersion::V4 { "IPv4" } else { "IPv6" };
                 write!(f, "{host} has no {wanted} address")
             }
+            LookupError::Metadata { host, address } => {
+                if host.parse() != Ok(*address) {
+                    write!(f, "{host} leads to ")?;
+                }
+                write!(f, "{address}, a cloud's metadata service: it is not asked without `allow_metadata = true`")
+            }
         }
     }
 }
@@ -59,14 +71,19 @@ impl std::error::Error for LookupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LookupError::Failed { error, .. } => Some(error),
-            LookupError::WrongFamily { .. } => None,
+            LookupError::WrongFamily { .. } | LookupError::Metadata { .. } => None,
         }
     }
 }
 
 impl Resolver {
     pub(super) fn new() -> Resolver {
-        Resolver { places: Arc::new(Semaphore::new(LOOKUPS)) }
+        Resolver { places: Arc::new(Semaphore::new(LOOKUPS)), metadata_too: false }
+    }
+
+    /// The same, with the same places, for who may ask a cloud's metadata service.
+    pub(super) fn to_metadata_too(&self, metadata_too: bool) -> Resolver {
+        Resolver { metadata_too, ..self.clone() }
     }
 
     /// The addresses of `host` (a name or a literal, without brackets), at least one, in the order to be tried.
@@ -83,6 +100,13 @@ impl Resolver {
                 self.ask(host, port, trace).await.map_err(|error| LookupError::Failed { host: host.into(), error })?
             }
         };
+        // Whatever led here, a redirect or a name, and whatever way the address is spelled: this is where it is dialled.
+        // One such address among others is none to be passed over: no honest name has it.
+        if let Some(metadata) =
+            found.iter().map(SocketAddr::ip).find(|ip| !self.metadata_too && is_metadata_address(*ip))
+        {
+            return Err(LookupError::Metadata { host: host.into(), address: metadata });
+        }
         let wanted = |address: &SocketAddr| match version {
             IpVersion::Any => true,
             IpVersion::V4 => address.is_ipv4(),
@@ -203,6 +227,17 @@ pub async fn reachable(address: &str, within: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_metadata_service_is_found_only_where_that_is_meant() {
+        let (resolver, trace) = (Resolver::new(), Trace::start());
+        for host in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
+            let refused = resolver.lookup(host, 80, IpVersion::Any, &trace).await;
+            assert!(matches!(refused, Err(LookupError::Metadata { .. })), "{refused:?}");
+            let allowed = resolver.to_metadata_too(true).lookup(host, 80, IpVersion::Any, &trace).await;
+            assert_eq!(allowed.unwrap(), [SocketAddr::new(host.parse().unwrap(), 80)]);
+        }
+    }
 
     #[test]
     fn hosts_become_what_goes_onto_the_wire() {

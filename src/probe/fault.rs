@@ -94,6 +94,9 @@ pub(super) fn of_lookup(error: &LookupError) -> Fault {
     };
     match ours {
         Some(message) => Fault::ours(Some(Phase::Dns), message),
+        None if matches!(error, LookupError::Metadata { .. }) => {
+            Fault::new(Class::Connect, Some(Phase::Connect), error.to_string())
+        }
         None => Fault::new(Class::Dns, Some(Phase::Dns), error.to_string()),
     }
 }

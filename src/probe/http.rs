@@ -83,7 +83,7 @@ impl Http {
         }
         headers.extend(own);
         let tls = Tls::new(&spec.tls, Judge::ChainAndName, &shared.roots)?;
-        let resolver = shared.resolver.clone();
+        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber })
     }
 

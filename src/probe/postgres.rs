@@ -61,7 +61,8 @@ impl Postgres {
             SslMode::VerifyFull => Judge::ChainAndName,
         };
         let tls = Tls::new(&spec.tls, judge, &shared.roots)?;
-        Ok(Postgres { spec, config, tls, resolver: shared.resolver.clone(), scrubber })
+        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
+        Ok(Postgres { spec, config, tls, resolver, scrubber })
     }
 
     pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -32,6 +32,8 @@ pub struct HttpSpec {
     pub auth: Option<Auth>,
     pub tls: TlsSpec,
     pub ip_version: IpVersion,
+    /// Whether it may lead to a cloud's metadata service.
+    pub allow_metadata: bool,
     /// Redirects followed at most, 0 to 10. Default 10.
     pub max_redirects: usize,
 }
@@ -93,6 +95,8 @@ pub struct TcpSpec {
     /// Text that the answer has to contain.
     pub expect: Option<String>,
     pub ip_version: IpVersion,
+    /// Whether it may lead to a cloud's metadata service.
+    pub allow_metadata: bool,
 }
 
 /// A PostgreSQL session and a query.
@@ -112,6 +116,8 @@ pub struct PostgresSpec {
     /// What the first column of the first row has to be.
     pub expect_value: Option<Expected>,
     pub ip_version: IpVersion,
+    /// Whether it may lead to a cloud's metadata service.
+    pub allow_metadata: bool,
 }
 
 /// A value that a query has to give. It decides how the text that PostgreSQL gives is read.

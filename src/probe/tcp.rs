@@ -32,12 +32,13 @@ pub(super) struct Tcp {
 impl Tcp {
     pub(super) fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
         let spec = TcpSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
-        Ok(Tcp { spec, resolver: shared.resolver.clone(), scrubber })
+        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
+        Ok(Tcp { spec, resolver, scrubber })
     }
 
     pub(super) async fn run(&self, trace: &Trace, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline.saturating_sub(SPARE.min(deadline / 10));
-        let TcpSpec { host, port, ip_version, send, expect } = &self.spec;
+        let TcpSpec { host, port, ip_version, send, expect, .. } = &self.spec;
         let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;
         let broken = |error: &io::Error| {
             let fault = fault::of_io(error, trace.phase(), trace, deadline);

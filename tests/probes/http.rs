@@ -26,6 +26,7 @@ pub(super) fn spec(url: &str) -> HttpSpec {
         auth: None,
         tls: TlsSpec::default(),
         ip_version: IpVersion::Any,
+        allow_metadata: false,
         max_redirects: 10,
     }
 }

@@ -22,6 +22,7 @@ fn spec() -> PostgresSpec {
         expect_rows: None,
         expect_value: None,
         ip_version: IpVersion::V4,
+        allow_metadata: false,
     }
 }
 
@@ -39,6 +40,13 @@ fn number(written: &str) -> Expected {
 
 async fn run(spec: PostgresSpec) -> Report {
     probe(Spec::Postgres(Box::new(spec))).run(AMPLE).await
+}
+
+#[tokio::test]
+async fn a_metadata_service_is_not_connected_to() {
+    let report = run(PostgresSpec { host: "169.254.170.2".to_owned(), ..spec() }).await;
+    let message = "169.254.170.2, a cloud's metadata service: it is not asked without `allow_metadata = true`";
+    assert_failed(&report, Class::Connect, Phase::Connect, message);
 }
 
 /// Comes back when the server has no session of this role any more.

@@ -132,6 +132,26 @@ async fn a_redirect_to_what_is_no_http_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_a_metadata_service_is_refused_however_it_is_spelled() {
+    for (spelled, address) in [
+        ("169.254.169.254", "169.254.169.254"),
+        ("2852039166", "169.254.169.254"),
+        ("0251.0376.0xa9.0xfe", "169.254.169.254"),
+        ("169.254.170.2", "169.254.170.2"),
+        ("100.100.100.200", "100.100.100.200"),
+        ("[fd00:ec2::254]", "fd00:ec2::254"),
+        ("[::ffff:169.254.169.254]", "::ffff:169.254.169.254"),
+        ("[64:ff9b::a9fe:a9fe]", "64:ff9b::a9fe:a9fe"),
+    ] {
+        let (first, _) = redirecting("302 Found", format!("http://{spelled}/latest/meta-data/")).await;
+        let report = run(spec(&format!("http://{first}/from"))).await;
+        let message = format!("{address}, a cloud's metadata service: it is not asked without `allow_metadata = true`");
+        assert_failed(&report, Class::Connect, Phase::Connect, &message);
+        assert_eq!((report.http_status, &report.excerpt), (None, &None));
+    }
+}
+
+#[tokio::test]
 async fn where_the_second_hop_is_not_reached_there_is_no_status() {
     let nobody = closed_port().await;
     let (address, _) = redirecting("302 Found", format!("http://{nobody}/")).await;

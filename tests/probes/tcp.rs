@@ -11,6 +11,21 @@ fn to(address: SocketAddr) -> TcpSpec {
         send: None,
         expect: None,
         ip_version: IpVersion::Any,
+        allow_metadata: false,
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_service_is_not_connected_to_unless_that_is_meant() {
+    // The system's resolver takes any spelling of an address for a name.
+    for host in ["169.254.169.254", "::ffff:a9fe:a9fe", "2852039166", "0xa9fea9fe"] {
+        let spec = TcpSpec { host: host.to_owned(), ..to("127.0.0.1:80".parse().unwrap()) };
+        let report = run(spec, AMPLE).await;
+        let reason = failure(&report);
+        assert_eq!((reason.class, reason.phase), (Class::Connect, Some(Phase::Connect)), "{report:?}");
+        assert!(
+            reason.message.ends_with("a cloud's metadata service: it is not asked without `allow_metadata = true`")
+        );
     }
 }
 
