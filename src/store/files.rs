@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a history in use has beside it: SQLite's log with its index and its journal, and the lock of whoever writes it.
-const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
+/// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and who was
+/// told what while it could not be written.
+const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SUFFIX];
 
 /// `history.db` and `.lock` make `history.db.lock`.
 pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
