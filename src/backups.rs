@@ -65,6 +65,7 @@ impl Backups {
 /// Makes backups until shutdown.
 pub async fn run(plan: Plan, backups: &Backups, clock: Clock, mut shutdown: Shutdown) {
     backups.set(|state| state.planned = true);
+    store::settle_modes(kept(&plan).into_iter().map(|(_, file)| file));
     let mut not_before = clock.now();
     while !shutdown.is_requested() {
         let newest = kept(&plan).last().map(|(at, _)| *at);
@@ -105,7 +106,7 @@ pub async fn run(plan: Plan, backups: &Backups, clock: Clock, mut shutdown: Shut
 
 /// Makes one, and then, and only then, removes the oldest.
 fn make(plan: &Plan, now: UnixMs, stop: &Shutdown) -> Result<(PathBuf, Verified), StoreError> {
-    std::fs::create_dir_all(&plan.dir)
+    store::make_folder(&plan.dir)
         .map_err(|e| StoreError::Place(format!("the folder {} cannot be made: {e}", plan.dir.display())))?;
     let target = plan.dir.join(format!("{}{}.db", prefix(&plan.path), now.utc().format(STAMP)));
     let verified = store::backup(&plan.path, &target, false, |_| !stop.is_requested())?;

@@ -423,6 +423,11 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
             "`keep_hours_days` is shorter than `keep_checks_days`",
         ),
         ("[storage]\nkeep_days_days = 30", "`keep_days_days` is shorter than `keep_hours_days`"),
+        ("[storage]\nmode = \"640x\"", "`640x` is no mode for the history's files"),
+        ("[storage]\nmode = \"0666\"", "`0666` is no mode for the history's files"),
+        ("[storage]\nmode = \"0400\"", "`0400` is no mode for the history's files"),
+        ("[storage]\nmode = \"0750\"", "`0750` is no mode for the history's files"),
+        ("[storage]\nmode = 640", "`mode` has to be"),
         ("[storage]\nseal_after_days = 0", "from 1 to 36500"),
         ("[storage]\nseal_after_days = \"forever\"", "`seal_after_days` has to be a whole number"),
         ("[storage]\nseal_after_days = 90", "`seal_after_days` is not shorter than `keep_checks_days`"),
@@ -863,7 +868,7 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 19);
+    assert_eq!(count, 20);
 }
 
 #[test]

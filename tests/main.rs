@@ -18,6 +18,7 @@ mod kills;
 mod laws;
 mod leaving;
 mod maintenance;
+mod modes;
 mod notes;
 mod pages;
 mod past;

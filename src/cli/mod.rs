@@ -22,6 +22,7 @@ mod verify;
 use crate::{
     config::{self, Config},
     domain::time::UnixMs,
+    store,
 };
 use clap::{Parser, Subcommand};
 use std::{ffi::OsString, io::Write, path::PathBuf, process::ExitCode};
@@ -126,6 +127,9 @@ impl Cli {
                 return ExitCode::from(2);
             }
         };
+        if let Some(mode) = config.storage.mode {
+            store::set_mode(mode);
+        }
         on_runtime(carry_out(command, config))
     }
 }

@@ -74,7 +74,7 @@ where
     // Where a link leads to, and not in its place.
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let part = store::part(&place);
-    let file = File::create(&part).with_context(cannot)?;
+    let file = store::make_file(&part, Some(&place)).with_context(cannot)?;
     let written = write(Target { file, stop });
     let written =
         written.and_then(|target| Ok(target.file.sync_all()?)).and_then(|()| Ok(std::fs::rename(&part, &place)?));

@@ -137,9 +137,8 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             "interval_secs" | "timeout_secs" | "failure_threshold" | "success_threshold" | "witness" => {
                 "it belongs below `[checks]`"
             }
-            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "seal_after_days" | "backup" => {
-                "it belongs below `[storage]`"
-            }
+            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "seal_after_days" | "backup"
+            | "mode" => "it belongs below `[storage]`",
             "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies" => {
                 "it belongs below `[dashboard]`"
             }

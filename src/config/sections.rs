@@ -16,6 +16,7 @@ use std::{net::IpAddr, path::PathBuf};
 pub(super) fn storage(root: &Table<'_>) -> Storage {
     let mut storage = Storage {
         path: PathBuf::from("data/history.db"),
+        mode: None,
         keep_checks_days: Some(90),
         keep_hours_days: Some(730),
         keep_days_days: None,
@@ -26,6 +27,7 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     if let Some(path) = table.filled("path") {
         storage.path = PathBuf::from(path.value);
     }
+    storage.mode = mode(&table);
     let checks = keep(&table, "keep_checks_days");
     let hours = keep(&table, "keep_hours_days");
     let days = keep(&table, "keep_days_days");
@@ -40,6 +42,24 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     judge_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
     judge_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
     storage
+}
+
+/// Reads `mode`: octal, as chmod's. What its owner cannot write, or everybody can, is no place for a history.
+fn mode(table: &Table<'_>) -> Option<u32> {
+    let value = table.get("mode")?;
+    let text = value.filled()?;
+    let word = text.value.trim();
+    let digits = word.strip_prefix("0o").unwrap_or(word);
+    let read = digits.len() >= 3 && digits.len() <= 4 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mode = read.then(|| u32::from_str_radix(digits, 8).ok()).flatten();
+    let said = mode.filter(|mode| mode & 0o600 == 0o600 && mode & !0o664 == 0);
+    if said.is_none() {
+        let mistake = value.mistake(format!("{} is no mode for the history's files", text.quoted()));
+        table.source.report(mistake.label(
+            "\"0600\": its owner alone; \"0640\": its group reads it, too; \"0660\": and writes it; \"0644\": everybody reads it",
+        ));
+    }
+    said
 }
 
 /// Reads `backup = { dir, every, keep }`.

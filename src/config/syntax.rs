@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 78] = [
+const WORDS: [&str; 79] = [
     "maintenance",
     "from",
     "to",
@@ -76,6 +76,7 @@ const WORDS: [&str; 78] = [
     "keep_hours_days",
     "keep_days_days",
     "seal_after_days",
+    "mode",
     "port",
     "bind",
     "title",

@@ -49,6 +49,8 @@ pub struct Endpoint {
 pub struct Storage {
     /// The database file, relative to the working directory. Default `data/history.db`.
     pub path: PathBuf,
+    /// Who may read and write the files of the history: bits of a mode; `None`: nobody but their owner, the default.
+    pub mode: Option<u32>,
     /// Days that check results are kept; `None`: for ever. Default 90.
     pub keep_checks_days: Option<u32>,
     /// Days that hour rollups are kept; `None`: for ever. Default 730.

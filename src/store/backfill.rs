@@ -2,7 +2,6 @@
 
 use super::{
     Result, Watched,
-    ahead::Ahead,
     commit::Core,
     life,
     maintenance::Plan,
@@ -34,7 +33,7 @@ impl Backfill {
         let run = life::begin_run(&tx, began_at)?;
         let configured: Vec<_> = watched.iter().map(|w| w.configured.clone()).collect();
         let resumed = services::enter(&tx, &configured, began_at)?;
-        let numbers = Numbers::from(outages::next_id(&tx)?, []);
+        let numbers = Numbers::from(outages::next_id(&tx)?);
         tx.commit()?;
         let ids = resumed.iter().map(|r| r.id).collect();
         let tracks: HashMap<_, _> = resumed
@@ -52,7 +51,6 @@ impl Backfill {
             tracks,
             channels,
             numbers,
-            ahead: Ahead::none(),
             interruptions,
             plan: Plan::none(),
             tail: None,

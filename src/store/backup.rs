@@ -62,7 +62,7 @@ pub fn backup(path: &Path, target: &Path, replace: bool, mut step: impl FnMut(Co
     refuse_present(target, replace)?;
     let source = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
     schema::identify(&source, path)?;
-    let part = Part::beside(target);
+    let part = Part::beside(target, Some(target));
     let verified = copy(&source, &part, &mut step)?;
     refuse_present(target, replace)?;
     part.become_file(target)?;
@@ -82,6 +82,8 @@ fn copy(source: &Connection, part: &Part, step: &mut impl FnMut(Copied) -> bool)
     let moment = source.unchecked_transaction()?;
     let stamp = stamp(&moment)?;
     let cannot = |error: rusqlite::Error| StoreError::open(&part.path, error);
+    files::make_file(&part.path, part.replaces.as_deref())
+        .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", part.path.display())))?;
     let mut target = Connection::open(&part.path).map_err(cannot)?;
     // It is worth nothing before it is whole: it goes to the disk once, at the end.
     target.pragma_update(None, "synchronous", "OFF").map_err(cannot)?;
@@ -184,7 +186,7 @@ pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copie
     let source = schema::open_reader(from)
         .or_else(|_| Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY))
         .map_err(|e| StoreError::open(from, e))?;
-    let part = Part::beside(path);
+    let part = Part::beside(path, None);
     let verified = copy(&source, &part, &mut step)?;
     drop(source);
     let before = match path.exists() {
@@ -216,11 +218,13 @@ fn set_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
 /// A file in the making, which is removed unless it becomes one.
 struct Part {
     path: PathBuf,
+    /// A file whose mode it takes over.
+    replaces: Option<PathBuf>,
 }
 
 impl Part {
-    fn beside(target: &Path) -> Part {
-        let part = Part { path: files::part(target) };
+    fn beside(target: &Path, replaces: Option<&Path>) -> Part {
+        let part = Part { path: files::part(target), replaces: replaces.map(Path::to_owned) };
         part.remove();
         part
     }

@@ -2,7 +2,6 @@
 
 use super::{
     Result, StoreError,
-    ahead::Ahead,
     life::{self, Interruption},
     maintenance::{Plan, Which},
     notes,
@@ -29,8 +28,7 @@ pub(super) enum Note {
     Interruption(Interruption),
     /// How an attempt to tell of an event ended.
     Attempt {
-        event_id: String,
-        channel: &'static str,
+        id: i64,
         attempt: Attempt,
     },
     /// What somebody wrote down about an outage; `None` removes it.
@@ -56,8 +54,6 @@ pub(super) struct Core {
     pub(super) channels: Vec<&'static str>,
     /// What numbers its outages.
     pub(super) numbers: Numbers,
-    /// Who was told of what before it was written.
-    pub(super) ahead: Ahead,
     /// What interrupted this run, for the reasons of gaps.
     pub(super) interruptions: Vec<Interruption>,
     /// The maintenance that is announced.
@@ -96,9 +92,7 @@ impl Core {
                     life::note_interruption(&tx, interruption)?;
                     interruptions.push(*interruption);
                 }
-                Note::Attempt { event_id, channel, attempt } => {
-                    outbox::note(&tx, event_id, channel, attempt, now)?;
-                }
+                Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
                 Note::Incident { outage, text } => {
                     done.noted.extend(notes::write(&tx, *outage, text.as_deref(), now)?);
                 }
@@ -130,7 +124,6 @@ impl Core {
             conn: &tx,
             channels: &self.channels,
             numbers: &self.numbers,
-            ahead: &self.ahead,
             interruptions: &interruptions,
             run_started_at: self.run_started_at,
             now,
@@ -208,7 +201,6 @@ struct Context<'a> {
     conn: &'a Connection,
     channels: &'a [&'static str],
     numbers: &'a Numbers,
-    ahead: &'a Ahead,
     interruptions: &'a [Interruption],
     run_started_at: UnixMs,
     now: UnixMs,
@@ -307,8 +299,7 @@ impl Context<'_> {
         // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
         outages::update(self.conn, outage)?;
         if let Some(event) = step.event {
-            let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
-            outbox::add(self.conn, self.channels, outage.id, event, self.now, is_told)?;
+            outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
         }
         Ok(step.event.is_some() && !self.channels.is_empty())
     }

@@ -3,13 +3,133 @@
 use super::{Result, StoreError};
 use std::{
     ffi::OsString,
-    os::unix::fs::MetadataExt,
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-/// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and who was
-/// told what while it could not be written.
-const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SUFFIX];
+/// What a history in use has beside it: SQLite's log with its index and its journal, and the lock of whoever writes it.
+const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
+
+/// Copies that are kept beside a history begin with these, and a time or a number follows.
+const KEPT: [&str; 2] = [".before-", ".replaced-"];
+
+/// Who may read and write what we make, where nobody says otherwise: its owner. A history holds what services answered.
+const PRIVATE: u32 = 0o600;
+/// Marks a mode that nobody has asked for.
+const UNSAID: u32 = 1 << 31;
+
+/// As the umask, this is of the process and of everything that it makes: there is one configuration.
+static MODE: AtomicU32 = AtomicU32::new(UNSAID | PRIVATE);
+
+/// Says who may read and write the files that are made from now on, and those of a history that is opened.
+pub fn set_mode(mode: u32) {
+    MODE.store(mode & 0o666, Relaxed);
+}
+
+fn mode() -> u32 {
+    MODE.load(Relaxed) & 0o666
+}
+
+/// Makes a folder, and those above it that are missing. One that is there already stays as it is: others may use it too.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let mode = mode();
+    // Who may read what is in a folder may enter it.
+    let mode = 0o700 | mode | (mode & 0o444) >> 2;
+    let missing: Vec<_> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing {
+        // Kept is what it has of the folder above it (the group's bit).
+        let had = made.metadata()?.mode() & 0o7000;
+        let _ = std::fs::set_permissions(made, Permissions::from_mode(had | mode));
+    }
+    Ok(())
+}
+
+/// Makes a file that was not there. What lies in its place by chance or by malice is not followed, and goes. Where it is to
+/// take the place of another one, it may be read by whom that one may be read by.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_file(path: &Path, instead_of: Option<&Path>) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
+    let replaced = instead_of.and_then(|other| Some(other.metadata().ok()?.mode() & 0o777));
+    // A file system without modes refuses: nothing is lost by that.
+    let _ = file.set_permissions(Permissions::from_mode(replaced.unwrap_or_else(mode)));
+    Ok(file)
+}
+
+/// Makes the history, empty, and what locks it, where it is missing.
+pub(super) fn make_missing(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(path) {
+        Ok(file) => {
+            let _ = file.set_permissions(Permissions::from_mode(mode()));
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().read(true).write(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Sees to it that a history and what is kept of it beside it can be read by nobody but whom it is for; says so where it had
+/// to be changed.
+pub(super) fn settle_history(path: &Path) {
+    let mut all = vec![path.to_owned()];
+    all.extend(BESIDE.map(|suffix| with(path, suffix)));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let there = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    all.extend(there.filter_map(|entry| {
+        let other = entry.file_name();
+        let rest = other.to_str()?.strip_prefix(&*name)?;
+        KEPT.iter().any(|kept| rest.starts_with(kept)).then(|| folder.join(&other))
+    }));
+    settle_modes(all);
+}
+
+/// The same for files of ours that lie elsewhere.
+pub fn settle_modes(files: impl IntoIterator<Item = PathBuf>) {
+    let (wanted, said) = (mode(), MODE.load(Relaxed) & UNSAID == 0);
+    let mut changed: Vec<PathBuf> = Vec::new();
+    for file in files {
+        // A link is somebody's decision, and what it leads to may be another's.
+        let Ok(there) = file.symlink_metadata() else { continue };
+        let now = there.mode() & 0o777;
+        let right = if said { wanted } else { now & wanted };
+        if !there.is_file() || now == right {
+            continue;
+        }
+        match std::fs::set_permissions(&file, Permissions::from_mode(right)) {
+            Ok(()) => changed.push(file),
+            Err(error) if now & !wanted != 0 => {
+                tracing::warn!(
+                    "{} can be read by others than {wanted:04o} allows (it is {now:04o}), and this cannot be changed: {error}",
+                    file.display()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+    if let Some(first) = changed.first() {
+        tracing::info!(
+            files = changed.len(),
+            "{} and what belongs to it is {wanted:04o} from now on; [storage] mode says who may read it",
+            first.display()
+        );
+    }
+}
 
 /// `history.db` and `.lock` make `history.db.lock`.
 pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {

@@ -2,7 +2,6 @@
 //!
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
-mod ahead;
 mod backfill;
 mod backup;
 mod changes;
@@ -55,7 +54,7 @@ pub use backfill::Backfill;
 pub use backup::{Copied, Restored, Verified, backup, restore, verify};
 pub use changes::{Setting, SettingChange};
 pub use error::{Result, StoreError};
-pub use files::{part, refuse_own};
+pub use files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
 pub use glance::Glance;
 pub use life::{Interruption, Run};
 pub use maintenance::{Maintenance, Source};
@@ -151,11 +150,7 @@ impl Store {
             .iter()
             .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
             .collect::<Result<Vec<_>>>()?;
-        let (ahead, used) = ahead::Ahead::open(path, &tx, channels.clone(), services.len(), now)?;
-        if let Some(last) = used.last {
-            outages::take_id(&tx, last)?;
-        }
-        let numbers = numbers::Numbers::from(outages::next_id(&tx)?, used.free);
+        let numbers = numbers::Numbers::from(outages::next_id(&tx)?);
         tx.commit()?;
         let reader = Reader::open(path)?;
         let mut positions = Vec::new();
@@ -178,7 +173,6 @@ impl Store {
             tracks,
             channels,
             numbers,
-            ahead,
             interruptions: Vec::new(),
             plan,
             tail,

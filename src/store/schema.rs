@@ -5,7 +5,7 @@ use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Read, Seek, Write},
     path::Path,
     time::Duration,
@@ -31,16 +31,11 @@ pub(super) struct Lock {
 /// When the folder cannot be made, lies on a network file system, or another process holds the history.
 pub(super) fn lock(path: &Path) -> Result<Lock> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)
+    files::make_folder(folder)
         .map_err(|e| StoreError::Place(format!("the folder {} cannot be made: {e}", folder.display())))?;
     refuse_network(folder)?;
     let lock_path = files::with(path, ".lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&lock_path)
+    let mut file = files::make_missing(&lock_path)
         .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", lock_path.display())))?;
     if !take(&file, Duration::from_millis(200)) {
         let mut holder = String::new();
@@ -52,6 +47,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
             return Err(StoreError::Held { path: path.to_owned(), pid });
         }
     }
+    files::settle_history(path);
     // The holder's id is for the message above only: a failure to write it harms nothing.
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
     Ok(Lock { _file: file })
@@ -101,6 +97,8 @@ fn network(f_type: u32) -> Option<&'static str> {
 /// When it cannot be opened, is not ours, comes from a newer version, or a migration fails (the old one is then left
 /// as it was).
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+    // What SQLite makes beside it has its mode.
+    files::make_missing(path).map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", path.display())))?;
     let mut conn = Connection::open(path).map_err(|e| StoreError::open(path, e))?;
     conn.busy_timeout(Duration::from_secs(5))?;
     identify(&conn, path)?;
@@ -252,11 +250,11 @@ fn only_adds(migration: &str) -> bool {
 /// Copies the history as it is before a migration.
 fn keep_copy(conn: &Connection, copy: &Path) -> Result<()> {
     let part = files::part(copy);
-    let _ = std::fs::remove_file(&part);
     let cannot = |why: String| {
         let _ = std::fs::remove_file(&part);
         StoreError::Migration(format!("a copy of it could not be put at {} first: {why}", copy.display()))
     };
+    files::make_file(&part, None).map_err(|e| cannot(e.to_string()))?;
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()]).map_err(|e| cannot(StoreError::Sqlite(e).to_string()))?;
     File::open(&part)
         .and_then(|file| file.sync_all())

@@ -2,13 +2,9 @@
 
 use super::{
     numbers::Numbers,
-    outbox::Event,
     track::{Record, Track},
 };
-use crate::{
-    board::{ServiceId, ServiceNow},
-    domain::incident::Outage,
-};
+use crate::board::{ServiceId, ServiceNow};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -23,25 +19,18 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes one more result in that waits. `stored` is where the services stand in the history. Gives what somebody is to
-    /// be told.
-    pub(super) fn take(
-        &mut self,
-        record: &Record,
-        stored: &HashMap<ServiceId, Track>,
-        numbers: &Numbers,
-    ) -> Option<(Event, Arc<Outage>)> {
+    /// Takes one more result in that waits. `stored` is where the services stand in the history.
+    pub(super) fn take(&mut self, record: &Record, stored: &HashMap<ServiceId, Track>, numbers: &Numbers) {
         let id = record.service;
-        let stored = stored.get(&id)?;
+        let Some(stored) = stored.get(&id) else { return };
         let track = self.tracks.entry(id).or_insert_with(|| stored.clone());
         // One that comes late may stand in the history already, and says nothing of now.
         if track.now().last.as_ref().is_some_and(|last| last.at >= record.result.at) {
-            return None;
+            return;
         }
-        let step = track.step(record, || numbers.of(id, record.result.at));
+        track.step(record, || numbers.of(id, record.result.at));
         Arc::make_mut(&mut track.now).pending_store += 1;
         self.changed.insert(id);
-        step.event.zip(step.outage)
     }
 
     /// What has changed since this was asked last.
