@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `spec` | what a probe has to do, checked and ready |
-//! | `http`, `http_headers`, `http_answer`, `http_wire`, `tcp`, `postgres`, `postgres_wire`, `command` | the kinds |
+//! | `http`, `http_headers`, `http_answer`, `http_wire`, `tcp`, `postgres`, `postgres_bounds`, `postgres_wire`, `command` | the kinds |
 //! | `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
@@ -21,6 +21,7 @@ mod http_answer;
 mod http_headers;
 mod http_wire;
 mod postgres;
+mod postgres_bounds;
 mod postgres_wire;
 pub mod spec;
 mod stream;

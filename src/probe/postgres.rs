@@ -6,7 +6,8 @@ use super::{
     ProbeError, Shared,
     connect::{self, Resolver},
     fault,
-    postgres_wire::{CancelOnDrop, Greeted, RustlsConnect, Timed, ask_for_tls, connector},
+    postgres_bounds::{Bounded, TooMuch},
+    postgres_wire::{CancelOnDrop, RustlsConnect, Timed, ask_for_tls, connector},
     spec::{Expected, PostgresSpec, SslMode},
     text::{Scrubber, counted, seconds, showable},
     tls::{Judge, Tls, expiry_warning},
@@ -111,7 +112,7 @@ impl Postgres {
         trace.enter(Phase::Ttfb);
         let mut config = self.config.clone();
         config.ssl_mode(Wire::Disable);
-        let session = config.connect_raw(Greeted::new(stream), NoTls).await.map_err(refused)?;
+        let session = config.connect_raw(Bounded::new(stream), NoTls).await.map_err(refused)?;
         self.ask(session, false, trace, deadline).await.map_err(last)
     }
 
@@ -147,20 +148,29 @@ impl Postgres {
         T: TlsStream + Unpin,
     {
         trace.enter(Phase::Body);
-        let mut connection = pin!(connection);
+        let mut connection = Box::pin(connection);
         let cancel = self.cancel_on_drop(&client, secure, trace);
-        let result = {
+        let (result, connection) = {
             let mut query = pin!(self.query(&client));
-            tokio::select! {
+            let broken = tokio::select! {
                 biased;
-                result = &mut query => result,
-                // The query ends with the connection, and knows better why.
-                broken = &mut connection => match query.await {
-                    Err(QueryError::Broke(error)) if error.is_closed() => {
-                        Err(broken.err().map_or(QueryError::Broke(error), QueryError::Broke))
-                    }
-                    result => result,
-                },
+                result = &mut query => Ok(result),
+                broken = &mut connection => Err(broken.err()),
+            };
+            match broken {
+                Ok(result) => (result, Some(connection)),
+                Err(broken) => {
+                    // For as long as it is held, the query waits for more from it.
+                    drop(connection);
+                    let result = match query.await {
+                        // The query ends with the connection, which knows better why.
+                        Err(QueryError::Broke(error)) if error.is_closed() => {
+                            Err(QueryError::Broke(broken.unwrap_or(error)))
+                        }
+                        result => result,
+                    };
+                    (result, None)
+                }
             }
         };
         cancel.disarm();
@@ -172,7 +182,9 @@ impl Postgres {
         trace.end();
         drop(client);
         // Without its client the connection says goodbye and closes, which leaves the server nothing to clean up.
-        let _ = timeout(GOODBYE, connection).await;
+        if let Some(connection) = connection {
+            let _ = timeout(GOODBYE, connection).await;
+        }
         result
     }
 
@@ -310,6 +322,9 @@ fn boolean(text: &str) -> Option<bool> {
 /// An error that is none of the server's own words.
 fn wire_fault(error: &Error, trace: &Trace, deadline: Duration, what: &str) -> Fault {
     let phase = trace.phase().or(Some(Phase::Body));
+    if let Some(too_much) = fault::find::<TooMuch>(error) {
+        return Fault::new(Class::Protocol, phase, too_much.to_string());
+    }
     if let Some(fault) = fault::of_error(error, trace, deadline) {
         return fault;
     }
@@ -317,6 +332,10 @@ fn wire_fault(error: &Error, trace: &Trace, deadline: Duration, what: &str) -> F
         return Fault::new(Class::Protocol, phase, format!("{what}: connection closed"));
     }
     match std::error::Error::source(error) {
+        // A login that asks for what the client will not do, such as a million iterations.
+        Some(cause) if cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::InvalidInput) => {
+            Fault::new(Class::Protocol, phase, format!("{what}: {cause}"))
+        }
         // Neither the server's words nor the network's: the client's own, on a login that it has no password for.
         Some(cause) if !cause.is::<io::Error>() => Fault::new(Class::Query, phase, format!("{what}: {cause}")),
         _ => Fault::new(Class::Protocol, phase, "the answer is not PostgreSQL's"),

@@ -1,16 +1,14 @@
 //! What the PostgreSQL probe does beside the client library, on the wire.
 
-use super::{tls::Tls, trace::Trace};
-use crate::domain::check::Phase;
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
+use super::{
+    postgres_bounds::{Bounded, Counted},
+    tls::Tls,
+    trace::Trace,
 };
+use crate::domain::check::Phase;
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime::Handle,
     time::timeout,
@@ -35,65 +33,23 @@ pub(super) async fn ask_for_tls(stream: &mut TcpStream) -> io::Result<u8> {
 /// What makes a TLS session of a connection.
 pub(super) type RustlsConnect = <MakeRustlsConnect as MakeTlsConnect<TcpStream>>::TlsConnect;
 
-/// Marks when the TLS handshake is over.
+/// Marks when the TLS handshake is over, and keeps count of what comes below TLS and out of it.
 pub(super) struct Timed {
     pub(super) inner: RustlsConnect,
     pub(super) trace: Arc<Trace>,
 }
 
 impl TlsConnect<TcpStream> for Timed {
-    type Stream = <RustlsConnect as TlsConnect<TcpStream>>::Stream;
-    type Error = <RustlsConnect as TlsConnect<TcpStream>>::Error;
+    type Stream = Bounded<<RustlsConnect as TlsConnect<Counted<TcpStream>>>::Stream>;
+    type Error = <RustlsConnect as TlsConnect<Counted<TcpStream>>>::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {
         Box::pin(async move {
-            let stream = self.inner.connect(stream).await?;
+            let stream = self.inner.connect(Counted::new(stream)).await?;
             self.trace.enter(Phase::Ttfb);
-            Ok(stream)
+            Ok(Bounded::new(stream))
         })
-    }
-}
-
-/// A stream whose first byte has to be one that a PostgreSQL server begins with. Without that, the client would take any
-/// text for the announcement of a message of a gigabyte, and wait for it.
-pub(super) struct Greeted {
-    inner: TcpStream,
-    greeted: bool,
-}
-
-impl Greeted {
-    pub(super) fn new(inner: TcpStream) -> Greeted {
-        Greeted { inner, greeted: false }
-    }
-}
-
-impl AsyncRead for Greeted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if let Some(first) = buf.filled().get(before).filter(|_| !self.greeted) {
-            // Authentication, error, negotiation of the version.
-            if !matches!(first, b'R' | b'E' | b'v') {
-                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-            }
-            self.greeted = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Greeted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 

@@ -2,12 +2,17 @@ use super::*;
 use crate::support::{
     net::{closed_port, hang, serve},
     postgres::{PASSWORD, postgres},
-    tls::Authority,
+    tls::{Authority, acceptor},
 };
 use healthcheck_dashboard::{
     domain::{decimal::Decimal, secret::Secret},
     probe::spec::{Expected, IpVersion, PostgresSpec, SslMode, TlsSpec},
 };
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 fn spec() -> PostgresSpec {
     PostgresSpec {
@@ -299,4 +304,123 @@ async fn the_servers_own_certificate_can_be_the_one_that_is_trusted() {
     assert_passed(&run(of(SslMode::VerifyCa, "127.0.0.1")).await);
     let report = run(of(SslMode::VerifyFull, "127.0.0.1")).await;
     assert_failed(&report, Class::Tls, Phase::Tls, "certificate is for localhost, not for 127.0.0.1");
+}
+
+/// A message of the server's, of a body of so many bytes that mean nothing.
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [&[tag][..], &length, body].concat()
+}
+
+/// A server that lets everybody in, sends `first`, and then `again` without end; and how many bytes went out.
+async fn flood(tls: bool, first: Vec<u8>, again: Vec<u8>) -> (u16, Arc<AtomicU64>) {
+    let sent = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&sent);
+    let acceptor = acceptor(&Authority::new().issue(&["localhost"], 300), None);
+    let address = serve(move |mut stream| {
+        let (first, again, sent, acceptor) = (first.clone(), again.clone(), Arc::clone(&counted), acceptor.clone());
+        async move {
+            let mut question = [0; 8];
+            if !tls {
+                pour(stream, &first, &again, &sent).await;
+            } else if stream.read_exact(&mut question).await.is_ok() && stream.write_all(b"S").await.is_ok() {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                pour(stream, &first, &again, &sent).await;
+            }
+        }
+    })
+    .await;
+    (address.port(), sent)
+}
+
+async fn pour(mut stream: impl AsyncRead + AsyncWrite + Unpin, first: &[u8], again: &[u8], sent: &AtomicU64) {
+    let mut startup = [0; 4];
+    if stream.read_exact(&mut startup).await.is_err() || stream.write_all(first).await.is_err() {
+        return;
+    }
+    // Rows come when they are asked for.
+    let is_row = again.starts_with(b"D");
+    while is_row && stream.read_u8().await.is_ok_and(|byte| byte != b'Q') {}
+    if is_row {
+        let column = [&[0, 1][..], b"a\0", &[0; 18]].concat();
+        let _ = stream.write_all(&message(b'T', &column)).await;
+    }
+    let mut at = 0;
+    while let Ok(bytes) = stream.write(&again[at..]).await {
+        sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        at = (at + bytes) % again.len();
+    }
+}
+
+/// "Authentication ok", and where the query may begin.
+fn opened() -> Vec<u8> {
+    [message(b'R', &[0; 4]), message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_sends_without_end_is_given_up_after_so_many_bytes() {
+    // What the system takes in before anybody reads it, on both ends.
+    const BUFFERS: u64 = 16 << 20;
+    let ok = || message(b'R', &[0; 4]);
+    let row = [&[0, 1, 0, 0, 0x10, 0][..], &[b'x'; 0x1000]].concat();
+    let beside = "the server sent more than 1 MiB beside the rows of the query";
+    for tls in [false, true] {
+        let sslmode = if tls { SslMode::Require } else { SslMode::Disable };
+        for (first, again, phase, what, most) in [
+            (ok(), message(b'N', &[b'x'; 5000]), Phase::Ttfb, beside, 1 << 20),
+            (
+                ok(),
+                message(b'S', b"a\0b\0"),
+                Phase::Ttfb,
+                "the server sent more than 4096 messages beside the rows of the query",
+                1 << 20,
+            ),
+            // One message of two gigabytes.
+            (
+                [ok(), vec![b'N', 0x7f, 0xff, 0xff, 0xff]].concat(),
+                vec![b'x'; 5000],
+                Phase::Ttfb,
+                "the server announced a message of more than 1 MiB",
+                0,
+            ),
+            (
+                opened(),
+                message(b'N', b"SNOTICE\0C00000\0Mx\0\0"),
+                Phase::Body,
+                "the server sent more than 4096 messages beside the rows of the query",
+                1 << 20,
+            ),
+            (opened(), message(b'D', &row), Phase::Body, "the query gave more than 16 MiB", 16 << 20),
+        ] {
+            let (port, sent) = flood(tls, first, again).await;
+            let report = run(PostgresSpec { port, sslmode, ..spec() }).await;
+            assert_failed(&report, Class::Protocol, phase, what);
+            let sent = sent.load(Ordering::Relaxed);
+            assert!(sent <= most + BUFFERS, "{sent} bytes: {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_within_the_bounds_passes() {
+    let rows = |query: &str| PostgresSpec { query: query.to_owned(), expect_rows: Some(10_000), ..spec() };
+    assert_passed(&run(rows("select repeat('x', 1000) from generate_series(1, 10000)")).await);
+    let report = run(rows("select repeat('x', 2000) from generate_series(1, 10000)")).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, "the query gave more than 16 MiB");
+    let report = run(rows("select repeat('x', 1050000)")).await;
+    assert_failed(&report, Class::Protocol, Phase::Body, "the server announced a message of more than 1 MiB");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_under_a_query_is_not_waited_for() {
+    let address = serve(|mut stream| async move {
+        let mut startup = [0; 4];
+        let _ = stream.read_exact(&mut startup).await;
+        let _ = stream.write_all(&opened()).await;
+        while stream.read_u8().await.is_ok_and(|byte| byte != b'Q') {}
+    })
+    .await;
+    let report = run(PostgresSpec { port: address.port(), sslmode: SslMode::Disable, ..spec() }).await;
+    let reason = failure(&report);
+    assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Body)), "{report:?}");
 }
