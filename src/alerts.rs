@@ -1,7 +1,8 @@
 //! Telling people of incidents: takes events out of the outbox, in their order, and tries until they are delivered.
 //!
-//! The outbox is written in the transaction of the incident, so that no event is lost and none is invented. An event is
-//! told again only when the answer to it was lost, and then under the same id.
+//! The outbox is written in the transaction of the incident, so that no event is lost and none is invented. While the
+//! history cannot be written, what is confirmed is told from memory, under the id that it will have in the outbox. An event
+//! is told again only when the answer to it was lost, and then under the same id.
 
 use crate::{
     clock::Clock,
@@ -15,7 +16,11 @@ use crate::{
     store::{Attempt, DueEvent, Event, Reader, Writer},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// The first pause after a failed attempt; doubled at each further one.
@@ -26,18 +31,41 @@ const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
 const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
 /// How often the outbox is looked into without being rung for.
 const LOOK: Duration = Duration::from_secs(30);
-/// How often it is looked into while the outcome of an attempt waits for its commit.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Events that are remembered as settled, at most: for as long as that waits for its commit.
+const SETTLED: usize = 10_000;
 /// How long an answer that is under way is waited for when the program is to stop: it decides whether somebody was told.
 const LAST_ANSWER: Duration = Duration::from_secs(4);
 
 /// The last event that was tried in this run. What the outbox says of it may be older: its commit may still be to come.
 struct Tried {
-    id: i64,
+    event_id: String,
     /// Attempts so far, this one included.
     attempts: u32,
-    /// When it is to be tried again; `None`: it is settled. On the timer's clock, which nobody sets.
-    again: Option<Instant>,
+    /// When it is to be tried again. On the timer's clock, which nobody sets.
+    again: Instant,
+}
+
+/// The events that were told or given up in this run, the latest last.
+#[derive(Clone, Default)]
+struct Settled(Arc<Mutex<(VecDeque<String>, HashSet<String>)>>);
+
+impl Settled {
+    fn add(&self, event_id: &str) {
+        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (order, all) = &mut *settled;
+        if order.len() == SETTLED
+            && let Some(oldest) = order.pop_front()
+        {
+            all.remove(&oldest);
+        }
+        order.push_back(event_id.to_owned());
+        all.insert(event_id.to_owned());
+    }
+
+    /// Whether an event is settled: the outbox will know in a moment, or when the history can be written again.
+    fn has(&self, event_id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.contains(event_id)
+    }
 }
 
 enum Next {
@@ -49,23 +77,29 @@ enum Next {
 pub async fn run(channel: Channel, reader: Reader, writer: Writer, clock: Clock, mut shutdown: Shutdown) {
     let mut bell = writer.bell();
     let mut tried: Option<Tried> = None;
+    let settled = Settled::default();
     while !shutdown.is_requested() {
         bell.mark_unchanged();
-        match next(&channel, &reader, &clock, tried.as_ref()).await {
+        match next(&channel, &reader, &writer, &clock, tried.as_ref(), &settled).await {
             Next::Tell(event) => {
+                writer.telling(&event, channel.name()).await;
                 let attempt = tokio::select! {
                     biased;
                     attempt = tell(&channel, &event, &clock) => attempt,
                     () = cut_off(&mut shutdown) => return,
                 };
-                let again = match &attempt {
+                tried = match &attempt {
                     Attempt::Later { at, .. } => {
-                        Some(Instant::now() + Duration::from_millis(at.since(clock.now()).max(0).unsigned_abs()))
+                        let pause = Duration::from_millis(at.since(clock.now()).max(0).unsigned_abs());
+                        let (event_id, attempts) = (event.event_id.clone(), event.attempts + 1);
+                        Some(Tried { event_id, attempts, again: Instant::now() + pause })
                     }
-                    Attempt::Delivered | Attempt::GivenUp { .. } => None,
+                    Attempt::Delivered | Attempt::GivenUp { .. } => {
+                        settled.add(&event.event_id);
+                        None
+                    }
                 };
-                tried = Some(Tried { id: event.id, attempts: event.attempts + 1, again });
-                writer.attempted(event.id, attempt);
+                writer.attempted(&event, channel.name(), attempt).await;
             }
             Next::Wait(pause) => tokio::select! {
                 biased;
@@ -83,20 +117,30 @@ async fn cut_off(shutdown: &mut Shutdown) {
 }
 
 /// What is to be done now: the events of a channel are told in their order, so it depends on the first alone.
-async fn next(channel: &Channel, reader: &Reader, clock: &Clock, tried: Option<&Tried>) -> Next {
-    let (asked, name) = (reader.clone(), channel.name());
-    let mut event = match tokio::task::spawn_blocking(move || asked.next_event(name)).await {
-        Ok(Ok(Some(event))) => event,
-        Ok(Ok(None)) | Err(_) => return Next::Wait(LOOK),
+async fn next(
+    channel: &Channel,
+    reader: &Reader,
+    writer: &Writer,
+    clock: &Clock,
+    tried: Option<&Tried>,
+    settled: &Settled,
+) -> Next {
+    let (asked, name, known) = (reader.clone(), channel.name(), settled.clone());
+    let first = tokio::task::spawn_blocking(move || asked.next_event(name, &|id| known.has(id))).await;
+    let stored = match first {
+        Ok(Ok(event)) => event,
         Ok(Err(error)) => {
             tracing::warn!("the outbox could not be read: {error}");
-            return Next::Wait(LOOK);
+            None
         }
+        Err(_panic) => return Next::Wait(LOOK),
     };
-    match tried.filter(|tried| tried.id == event.id) {
-        // Told, or given up; the outbox will know in a moment, or when the history can be written again.
-        Some(Tried { again: None, .. }) => Next::Wait(LOOK_AGAIN),
-        Some(Tried { again: Some(again), attempts, .. }) => {
+    // What stands in the outbox happened before what does not.
+    let Some(mut event) = stored.or_else(|| writer.next_unstored_event(name, &|id| settled.has(id))) else {
+        return Next::Wait(LOOK);
+    };
+    match tried.filter(|tried| tried.event_id == event.event_id) {
+        Some(Tried { again, attempts, .. }) => {
             event.attempts = event.attempts.max(*attempts);
             match again.saturating_duration_since(Instant::now()) {
                 Duration::ZERO => Next::Tell(Box::new(event)),

@@ -43,8 +43,9 @@
 //! # What holds
 //!
 //! - What is counted is what is stored. What is shown as now is ahead of the store only while the store fails, and is
-//!   marked (`pending_store`); once it is written the board says the same, and no event comes twice. Alerts wait for their
-//!   commit.
+//!   marked (`pending_store`); once it is written the board says the same, and no event comes twice.
+//! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::ahead`), so that a
+//!   crash makes nobody be told twice.
 //! - A result is shown to the state machine only if there is room to store it, so states and rows never disagree.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.

@@ -252,6 +252,39 @@ async fn a_log_on_the_same_full_disk_stops_nothing() {
     full_disk(1024, "debug").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_the_disk_is_full_it_tells_nobody_again_of_what_goes_on() {
+    let target = Target::start(Clock::system()).await;
+    let folder = folder(&target);
+    let serving = Serving::start_as(folder.path(), enduring(folder.path()));
+    let wal = folder.path().join("data/history.db-wal");
+    wait_for("results", || (std::fs::metadata(&wal).ok()?.len() > 64 * 1024 && target.count("/0") > 5).then_some(()));
+    prlimit(Some(serving.pid()), Resource::Fsize, Rlimit { current: Some(64 * 1024), maximum: None }).unwrap();
+    wait_for("/readyz to notice", || (serving.get("/readyz").0 == 503).then_some(()));
+    target.set("/3", Does::Answer(503));
+    wait_for("the alert", || (target.count(HOOK) == 1).then_some(()));
+    let noted = folder.path().join("data/history.db-told");
+    let answered = || String::from_utf8_lossy(&std::fs::read(&noted).unwrap()).contains(r#"["webhook",true]"#);
+    wait_for("the answer to be noted", || answered().then_some(()));
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&noted).unwrap());
+    assert_eq!(mode & 0o777, 0o600, "what targets said is nobody else's business");
+    serving.kill();
+    let serving = Serving::start(folder.path());
+    wait_for("the incident", || (serving.items("/api/v1/incidents?status=open").len() == 1).then_some(()));
+    let asked = target.count("/3");
+    wait_for("more checks", || (target.count("/3") > asked + 20).then_some(()));
+    assert_eq!(target.count(HOOK), 1);
+    target.set("/3", Does::Answer(200));
+    wait_for("the end to be told", || (target.count(HOOK) == 2).then_some(()));
+    let told: Vec<Value> = target.seen(HOOK).iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect();
+    assert_eq!((&told[0]["event"], &told[1]["event"]), (&"incident.confirmed".into(), &"incident.resolved".into()));
+    assert_eq!(told[0]["incident"]["id"], told[1]["incident"]["id"]);
+    assert_eq!(serving.items("/api/v1/incidents")[0]["id"], told[0]["incident"]["id"]);
+    serving.kill();
+    let proof = run(folder.path(), &["verify", "--all"]);
+    assert_eq!(proof.status.code(), Some(0), "{}", stdout(&proof));
+}
+
 /// No write may reach beyond so many bytes of any file, for a while: as if the disk were full. What is in the log.
 async fn full_disk(bytes: u64, level: &str) -> String {
     let target = Target::start(Clock::system()).await;
@@ -280,11 +313,11 @@ async fn full_disk(bytes: u64, level: &str) -> String {
         let s0 = seen("s0");
         (s0["ok"] == true && s0["pending_store"].as_u64() > Some(20)).then_some(())
     });
+    wait_for("the alert", || (target.count(HOOK) == 1).then_some(()));
     wait_for("more checks", || (0..SERVICES).all(|i| target.count(&format!("/{i}")) > asked[i] + 20).then_some(()));
     assert_eq!(serving.get("/readyz").0, 503);
     limit(None);
     wait_for("/readyz to recover", || (serving.get("/readyz").0 == 200).then_some(()));
-    wait_for("the alert", || (target.count(HOOK) == 1).then_some(()));
     let metric = |name: &str| {
         let (_, text) = serving.get("/metrics");
         let line = text.lines().find(|l| l.starts_with(&format!("healthcheck_{name} "))).unwrap().to_owned();
@@ -295,6 +328,7 @@ async fn full_disk(bytes: u64, level: &str) -> String {
     let log = serving.log();
     let (status, _) = serving.signal(Signal::TERM);
     assert_eq!(status.code(), Some(0));
+    assert_eq!(target.count(HOOK), 1, "told once, and not again when it is written");
     // Every check that was made is a row, in the order of time, and no gap is left.
     let conn = Connection::open(folder.path().join("data/history.db")).unwrap();
     for i in 0..SERVICES {

@@ -210,6 +210,8 @@ async fn healthy_services_stay_in_the_load_balancer_for_as_long_as_the_disk_is_f
     world.pass(15.0).await;
     world.committed().await;
     fails(&world.path());
+    world.until("trouble", |w| w.app().site.writer.trouble().is_some()).await;
+    world.pass(10.0).await;
     for _ in 0..10 {
         world.pass(60.0).await;
         let (code, body) = health(&world).await;
@@ -232,4 +234,202 @@ async fn healthy_services_stay_in_the_load_balancer_for_as_long_as_the_disk_is_f
     assert_eq!((world.get("/readyz").await.status.as_u16(), health(&world).await.0), (200, 200));
     let incidents = world.get("/api/v1/incidents").await.ok();
     assert_eq!(incidents["items"].as_array().unwrap().len(), 1);
+}
+
+const HOOK: &str = "/hook";
+
+async fn with_alerts() -> World {
+    let alerts = "[alerts]\nenabled = true\nwebhook = \"http://TARGET/hook\"\n";
+    let world = World::start(&format!("{CONFIG}{alerts}")).await;
+    world.pass(15.0).await;
+    world.committed().await;
+    world
+}
+
+/// What was told: service, event, number of the incident, id.
+fn told(world: &World) -> Vec<(String, i64, String)> {
+    let short = |body: Value| {
+        let event = body["event"].as_str().unwrap().trim_start_matches("incident.");
+        let said = format!("{} {event}", body["service"].as_str().unwrap());
+        (said, body["incident"]["id"].as_i64().unwrap(), body["event_id"].as_str().unwrap().to_owned())
+    };
+    world.target.seen(HOOK).iter().map(|seen| short(serde_json::from_str(&seen.body).unwrap())).collect()
+}
+
+fn said(world: &World) -> Vec<String> {
+    told(world).into_iter().map(|(said, ..)| said).collect()
+}
+
+/// The numbers of the incidents in the history.
+fn incidents(world: &World) -> Vec<i64> {
+    let sql = world.sql();
+    let mut statement = sql.prepare("SELECT id FROM outage WHERE confirmed_at IS NOT NULL ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// The ids of the events in the outbox; none waits.
+fn outbox(world: &World) -> Vec<String> {
+    let sql = world.sql();
+    let mut statement = sql.prepare("SELECT event_id, settled_at FROM outbox ORDER BY id").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))).unwrap();
+    rows.map(Result::unwrap)
+        .inspect(|(id, settled)| assert!(settled.is_some(), "{id} waits"))
+        .map(|row| row.0)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_confirmed_while_nothing_can_be_stored_is_told_at_once_and_under_the_id_that_it_keeps() {
+    let world = with_alerts().await;
+    fails(&world.path());
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    world.target.set("/api", Does::Answer(503));
+    world.until("the second alert", |w| w.target.count(HOOK) == 2).await;
+    world.target.set("/web", Does::Answer(200));
+    world.until("the third alert", |w| w.target.count(HOOK) == 3).await;
+    world.pass(120.0).await;
+    assert_eq!(said(&world), ["web confirmed", "api confirmed", "web resolved"]);
+    assert_eq!((incidents(&world), outbox(&world)), (vec![], vec![]));
+    heals(&world.path());
+    world.committed().await;
+    world.pass(120.0).await;
+    // Written, they are the same, and nobody is told again.
+    let told = told(&world);
+    assert_eq!(told.len(), 3);
+    let mut ids: Vec<String> = told.iter().map(|(.., id)| id.clone()).collect();
+    ids.sort_unstable();
+    let mut stored = outbox(&world);
+    stored.sort_unstable();
+    assert_eq!(stored, ids);
+    assert_eq!((told[0].1, told[2].1), (1, 1));
+    assert_eq!(incidents(&world), [1, 2]);
+    // And it goes on as ever.
+    world.target.set("/api", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 4).await;
+    world.pass(60.0).await;
+    assert_eq!((said(&world)[3].as_str(), outbox(&world).len()), ("api resolved", 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_told_while_nothing_could_be_stored_is_told_later_in_the_order_of_events() {
+    let world = with_alerts().await;
+    fails(&world.path());
+    world.target.set(HOOK, Does::Answer(500));
+    world.target.set("/web", Does::Answer(503));
+    world.until("an attempt", |w| w.target.count(HOOK) == 1).await;
+    world.target.set("/web", Does::Answer(200));
+    world.pass(60.0).await;
+    heals(&world.path());
+    world.committed().await;
+    world.target.set(HOOK, Does::Answer(200));
+    let settled = |w: &World| -> i64 {
+        w.sql().query_row("SELECT count(*) FROM outbox WHERE settled_at IS NOT NULL", [], |row| row.get(0)).unwrap()
+    };
+    world.until("both to be told", |w| settled(w) == 2).await;
+    world.pass(120.0).await;
+    let said = said(&world);
+    let (last, before) = said.split_last().unwrap();
+    assert!(last == "web resolved" && before.iter().all(|said| said == "web confirmed"), "{said:?}");
+}
+
+/// Lets `web` fail while nothing can be stored until that is told; then the program ends without having stored it.
+async fn told_and_lost(world: &mut World) {
+    fails(&world.path());
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    end(world).await;
+}
+
+async fn end(world: &mut World) {
+    world.pass(5.0).await;
+    world.stop().await;
+    heals(&world.path());
+    assert_eq!(incidents(world), Vec::<i64>::new(), "it was not stored");
+}
+
+async fn start(world: &mut World) {
+    let alerts = "[alerts]\nenabled = true\nwebhook = \"http://TARGET/hook\"\n";
+    world.start_again_with(&format!("{CONFIG}{alerts}")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_was_told_and_lost_and_goes_on_nobody_is_told_again() {
+    let mut world = with_alerts().await;
+    told_and_lost(&mut world).await;
+    start(&mut world).await;
+    world.until("the incident", |w| incidents(w).len() == 1).await;
+    world.pass(120.0).await;
+    assert_eq!(said(&world), ["web confirmed"]);
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(120.0).await;
+    let told = told(&world);
+    assert_eq!(said(&world), ["web confirmed", "web resolved"]);
+    // It is the incident that was told of.
+    assert_eq!((incidents(&world), told[1].1), (vec![told[0].1], told[0].1));
+    assert_eq!(outbox(&world), [told[0].2.clone(), told[1].2.clone()]);
+    // The next one is another one.
+    world.target.set("/web", Does::Answer(503));
+    world.until("the next alert", |w| w.target.count(HOOK) == 3).await;
+    assert_eq!(incidents(&world), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_was_told_and_lost_and_is_over_the_end_is_told() {
+    let mut world = with_alerts().await;
+    told_and_lost(&mut world).await;
+    world.target.set("/web", Does::Answer(200));
+    start(&mut world).await;
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(120.0).await;
+    let first = told(&world);
+    assert_eq!(said(&world), ["web confirmed", "web resolved"]);
+    assert_eq!((first[0].1, incidents(&world)), (first[1].1, vec![]), "the history knows nothing of it");
+    // Also not after one more start, and its number is nobody else's.
+    world.restart().await;
+    world.pass(120.0).await;
+    assert_eq!(world.target.count(HOOK), 2);
+    world.target.set("/web", Does::Answer(503));
+    world.until("the next alert", |w| w.target.count(HOOK) == 3).await;
+    let (_, number, id) = told(&world)[2].clone();
+    assert!(number > first[0].1 && first.iter().all(|(.., other)| *other != id), "{number} {id}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_from_beginning_to_end_and_lost_is_over_and_its_number_is_nobody_elses() {
+    let mut world = with_alerts().await;
+    fails(&world.path());
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    end(&mut world).await;
+    start(&mut world).await;
+    world.pass(120.0).await;
+    assert_eq!(said(&world), ["web confirmed", "web resolved"]);
+    world.target.set("/web", Does::Answer(503));
+    world.until("the next alert", |w| w.target.count(HOOK) == 3).await;
+    let told = told(&world);
+    assert!(told[2].1 > told[0].1, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_told_of_the_end_of_a_stored_incident_is_not_told_of_it_again() {
+    let mut world = with_alerts().await;
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1 && incidents(w).len() == 1).await;
+    world.committed().await;
+    fails(&world.path());
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(5.0).await;
+    world.stop().await;
+    heals(&world.path());
+    start(&mut world).await;
+    world.pass(180.0).await;
+    let resolved: i64 =
+        world.sql().query_row("SELECT count(*) FROM outage WHERE ended_at IS NOT NULL", [], |row| row.get(0)).unwrap();
+    assert_eq!((resolved, said(&world)), (1, vec!["web confirmed".to_owned(), "web resolved".to_owned()]));
+    assert_eq!(outbox(&world).len(), 2);
 }

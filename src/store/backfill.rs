@@ -2,6 +2,7 @@
 
 use super::{
     Result, Watched,
+    ahead::Ahead,
     commit::Core,
     life,
     maintenance::Plan,
@@ -33,7 +34,7 @@ impl Backfill {
         let run = life::begin_run(&tx, began_at)?;
         let configured: Vec<_> = watched.iter().map(|w| w.configured.clone()).collect();
         let resumed = services::enter(&tx, &configured, began_at)?;
-        let numbers = Numbers::from(outages::next_id(&tx)?);
+        let numbers = Numbers::from(outages::next_id(&tx)?, []);
         tx.commit()?;
         let ids = resumed.iter().map(|r| r.id).collect();
         let tracks: HashMap<_, _> = resumed
@@ -51,6 +52,7 @@ impl Backfill {
             tracks,
             channels,
             numbers,
+            ahead: Ahead::none(),
             interruptions,
             plan: Plan::none(),
             tail: None,

@@ -2,6 +2,7 @@
 
 use super::{
     Result, StoreError,
+    ahead::Ahead,
     life::{self, Interruption},
     maintenance::{Plan, Which},
     notes,
@@ -28,7 +29,8 @@ pub(super) enum Note {
     Interruption(Interruption),
     /// How an attempt to tell of an event ended.
     Attempt {
-        id: i64,
+        event_id: String,
+        channel: &'static str,
         attempt: Attempt,
     },
     /// What somebody wrote down about an outage; `None` removes it.
@@ -54,6 +56,8 @@ pub(super) struct Core {
     pub(super) channels: Vec<&'static str>,
     /// What numbers its outages.
     pub(super) numbers: Numbers,
+    /// Who was told of what before it was written.
+    pub(super) ahead: Ahead,
     /// What interrupted this run, for the reasons of gaps.
     pub(super) interruptions: Vec<Interruption>,
     /// The maintenance that is announced.
@@ -92,7 +96,9 @@ impl Core {
                     life::note_interruption(&tx, interruption)?;
                     interruptions.push(*interruption);
                 }
-                Note::Attempt { id, attempt } => outbox::note(&tx, *id, attempt, now)?,
+                Note::Attempt { event_id, channel, attempt } => {
+                    outbox::note(&tx, event_id, channel, attempt, now)?;
+                }
                 Note::Incident { outage, text } => {
                     done.noted.extend(notes::write(&tx, *outage, text.as_deref(), now)?);
                 }
@@ -124,6 +130,7 @@ impl Core {
             conn: &tx,
             channels: &self.channels,
             numbers: &self.numbers,
+            ahead: &self.ahead,
             interruptions: &interruptions,
             run_started_at: self.run_started_at,
             now,
@@ -201,6 +208,7 @@ struct Context<'a> {
     conn: &'a Connection,
     channels: &'a [&'static str],
     numbers: &'a Numbers,
+    ahead: &'a Ahead,
     interruptions: &'a [Interruption],
     run_started_at: UnixMs,
     now: UnixMs,
@@ -299,7 +307,8 @@ impl Context<'_> {
         // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
         outages::update(self.conn, outage)?;
         if let Some(event) = step.event {
-            outbox::add(self.conn, self.channels, outage.id, event, self.now)?;
+            let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
+            outbox::add(self.conn, self.channels, outage.id, event, self.now, is_told)?;
         }
         Ok(step.event.is_some() && !self.channels.is_empty())
     }

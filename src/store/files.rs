@@ -10,8 +10,9 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-/// What a history in use has beside it: SQLite's log with its index and its journal, and the lock of whoever writes it.
-const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
+/// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and who was
+/// told what while it could not be written.
+const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SUFFIX];
 
 /// Copies that are kept beside a history begin with these, and a time or a number follows.
 const KEPT: [&str; 2] = [".before-", ".replaced-"];

@@ -2,6 +2,7 @@
 //!
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
+mod ahead;
 mod backfill;
 mod backup;
 mod changes;
@@ -150,7 +151,11 @@ impl Store {
             .iter()
             .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
             .collect::<Result<Vec<_>>>()?;
-        let numbers = numbers::Numbers::from(outages::next_id(&tx)?);
+        let (ahead, used) = ahead::Ahead::open(path, &tx, channels.clone(), services.len(), now)?;
+        if let Some(last) = used.last {
+            outages::take_id(&tx, last)?;
+        }
+        let numbers = numbers::Numbers::from(outages::next_id(&tx)?, used.free);
         tx.commit()?;
         let reader = Reader::open(path)?;
         let mut positions = Vec::new();
@@ -173,6 +178,7 @@ impl Store {
             tracks,
             channels,
             numbers,
+            ahead,
             interruptions: Vec::new(),
             plan,
             tail,

@@ -13,24 +13,29 @@ pub(super) struct Numbers(Arc<Mutex<Given>>);
 #[derive(Debug)]
 struct Given {
     next: i64,
+    /// Those that were told before a restart that lost their outage, for the next one of the same service.
+    lost: HashMap<ServiceId, i64>,
     /// Those of outages whose first result is not written yet.
     unwritten: HashMap<(ServiceId, UnixMs), i64>,
 }
 
 impl Numbers {
-    /// Numbers from this one on.
-    pub(super) fn from(next: i64) -> Numbers {
-        Numbers(Arc::new(Mutex::new(Given { next, unwritten: HashMap::new() })))
+    /// Numbers from this one on, and these for the next outages of some services.
+    pub(super) fn from(next: i64, lost: impl IntoIterator<Item = (ServiceId, i64)>) -> Numbers {
+        let lost = lost.into_iter().collect();
+        Numbers(Arc::new(Mutex::new(Given { next, lost, unwritten: HashMap::new() })))
     }
 
     /// The number of the outage of a service that began with the result of this time: the same as often as it is asked
     /// for until it is written. What was seen before a commit keeps its number in it, and in the one after a failed one.
     pub(super) fn of(&self, service: ServiceId, started_at: UnixMs) -> i64 {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Given { next, unwritten } = &mut *given;
+        let Given { next, lost, unwritten } = &mut *given;
         *unwritten.entry((service, started_at)).or_insert_with(|| {
-            *next += 1;
-            *next - 1
+            lost.remove(&service).unwrap_or_else(|| {
+                *next += 1;
+                *next - 1
+            })
         })
     }
 

@@ -269,6 +269,15 @@ pub(super) fn next_id(conn: &Connection) -> Result<i64> {
     Ok(last + 1)
 }
 
+/// Notes that a number is taken, though no outage has it.
+pub(super) fn take_id(conn: &Connection, number: i64) -> Result<()> {
+    if number >= next_id(conn)? {
+        conn.prepare_cached("INSERT INTO fact VALUES ('last_outage', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1")?
+            .execute([number.to_string()])?;
+    }
+    Ok(())
+}
+
 /// To be called before outages are deleted: notes the highest number that was ever given.
 pub(super) fn note_last_id(conn: &Connection) -> Result<()> {
     conn.prepare_cached(

@@ -318,9 +318,10 @@ impl Reader {
         life::last_run(&*self.conn()?)
     }
 
-    /// The oldest event of a channel that is not settled, due or not.
-    pub fn next_event(&self, channel: &str) -> Result<Option<DueEvent>> {
-        outbox::next(&*self.conn()?, channel)
+    /// The oldest event of a channel that is not settled, due or not; `settled` are those that are and whose commit is
+    /// still to come.
+    pub fn next_event(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Result<Option<DueEvent>> {
+        outbox::next(&*self.conn()?, channel, settled)
     }
 }
 

@@ -2,9 +2,13 @@
 
 use super::{
     numbers::Numbers,
+    outbox::Event,
     track::{Record, Track},
 };
-use crate::board::{ServiceId, ServiceNow};
+use crate::{
+    board::{ServiceId, ServiceNow},
+    domain::incident::Outage,
+};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -19,18 +23,25 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes one more result in that waits. `stored` is where the services stand in the history.
-    pub(super) fn take(&mut self, record: &Record, stored: &HashMap<ServiceId, Track>, numbers: &Numbers) {
+    /// Takes one more result in that waits. `stored` is where the services stand in the history. Gives what somebody is to
+    /// be told.
+    pub(super) fn take(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+    ) -> Option<(Event, Arc<Outage>)> {
         let id = record.service;
-        let Some(stored) = stored.get(&id) else { return };
+        let stored = stored.get(&id)?;
         let track = self.tracks.entry(id).or_insert_with(|| stored.clone());
         // One that comes late may stand in the history already, and says nothing of now.
         if track.now().last.as_ref().is_some_and(|last| last.at >= record.result.at) {
-            return;
+            return None;
         }
-        track.step(record, || numbers.of(id, record.result.at));
+        let step = track.step(record, || numbers.of(id, record.result.at));
         Arc::make_mut(&mut track.now).pending_store += 1;
         self.changed.insert(id);
+        step.event.zip(step.outage)
     }
 
     /// What has changed since this was asked last.

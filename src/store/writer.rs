@@ -3,10 +3,11 @@
 
 use super::{
     StoreError,
+    ahead::Ahead,
     commit::{Committed, Core, Note},
     life::Interruption,
     numbers::Numbers,
-    outbox::Attempt,
+    outbox::{Attempt, DueEvent},
     retention::{Keep, Sweep},
     seen::Seen,
     track::{Record, Track},
@@ -32,7 +33,7 @@ use tokio::{
         mpsc::{self, error::TryRecvError},
         oneshot, watch,
     },
-    task::{JoinHandle, spawn_blocking},
+    task::{JoinError, JoinHandle, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -66,6 +67,7 @@ enum Message {
 pub struct Writer {
     sender: mpsc::UnboundedSender<Message>,
     shared: Arc<Shared>,
+    ahead: Ahead,
 }
 
 impl std::fmt::Debug for Message {
@@ -136,9 +138,29 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Interruption(interruption)));
     }
 
-    /// Notes how an attempt to tell of an event ended.
-    pub fn attempted(&self, id: i64, attempt: Attempt) {
-        let _ = self.sender.send(Message::Note(Note::Attempt { id, attempt }));
+    /// The first event that a channel is to be told of and that the outbox does not have yet, because the history cannot
+    /// be written; `settled` are those that it has been told of.
+    pub fn next_unstored_event(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+        self.ahead.next(channel, settled)
+    }
+
+    /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
+    /// thread that may block.
+    pub async fn telling(&self, event: &DueEvent, channel: &'static str) {
+        if !event.is_stored {
+            let (ahead, id) = (self.ahead.clone(), event.event_id.clone());
+            let _ = spawn_blocking(move || ahead.telling(&id, channel)).await;
+        }
+    }
+
+    /// Notes how an attempt to tell a channel of an event ended.
+    pub async fn attempted(&self, event: &DueEvent, channel: &'static str, attempt: Attempt) {
+        let event_id = event.event_id.clone();
+        if !event.is_stored && !matches!(attempt, Attempt::Later { .. }) {
+            let (ahead, id) = (self.ahead.clone(), event_id.clone());
+            let _ = spawn_blocking(move || ahead.told(&id, channel)).await;
+        }
+        let _ = self.sender.send(Message::Note(Note::Attempt { event_id, channel, attempt }));
     }
 
     /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
@@ -197,11 +219,13 @@ impl Stopping {
 /// Starts the writer.
 pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> (Writer, Stopping) {
     let (sender, receiver) = mpsc::unbounded_channel();
+    let ahead = core.ahead.clone();
     let shared = Arc::new(Shared::default());
     let task = Task {
         tracks: core.tracks.clone(),
         seen: None,
         numbers: core.numbers.clone(),
+        ahead: core.ahead.clone(),
         core: Arc::new(Mutex::new(core)),
         receiver,
         shared: shared.clone(),
@@ -215,7 +239,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         stopping: false,
     };
     let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task.run()) };
-    (Writer { sender, shared }, stopping)
+    (Writer { sender, shared, ahead }, stopping)
 }
 
 struct Task {
@@ -225,6 +249,7 @@ struct Task {
     /// Where they stand with what waits, while the store fails.
     seen: Option<Seen>,
     numbers: Numbers,
+    ahead: Ahead,
     receiver: mpsc::UnboundedReceiver<Message>,
     shared: Arc<Shared>,
     board: Arc<Board>,
@@ -263,9 +288,7 @@ impl Task {
     fn take(&mut self, message: Message) {
         match message {
             Message::Record(record) => {
-                if let Some(seen) = &mut self.seen {
-                    seen.take(&record, &self.tracks, &self.numbers);
-                }
+                self.see_one(&record);
                 self.records.push_back(*record);
             }
             Message::Note(note) => self.notes.push(note),
@@ -327,13 +350,36 @@ impl Task {
             self.show(done, failed);
             self.board.noted(noted);
             if failed {
+                self.note_answers().await;
                 self.look_ahead().await;
                 return;
             }
+            self.ahead.committed(&self.tracks);
             if self.records.is_empty() {
                 self.numbers.all_written();
+                if self.ahead.has_written() {
+                    let ahead = self.ahead.clone();
+                    let _ = self.blocking(move || ahead.all_written()).await;
+                }
                 return;
             }
+        }
+    }
+
+    /// Sees what one more result that waits changes, and rings where somebody is to be told of it.
+    fn see_one(&mut self, record: &Record) {
+        let now = self.clock.now();
+        let mut rings = false;
+        if let Some(seen) = &mut self.seen
+            && let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers)
+        {
+            rings |= self.ahead.add(event, &outage, record.service, now);
+        }
+        if let Some(track) = self.tracks.get(&record.service) {
+            rings |= self.ahead.watch(record, track.now().service.thresholds.success, now);
+        }
+        if rings {
+            self.shared.events.send_replace(());
         }
     }
 
@@ -366,9 +412,40 @@ impl Task {
 
     /// Sees where the services stand with all that waits.
     fn see(&mut self) {
-        let mut seen = Seen::default();
-        self.records.iter().for_each(|record| seen.take(record, &self.tracks, &self.numbers));
+        let (mut seen, now, mut rings) = (Seen::default(), self.clock.now(), false);
+        for record in &self.records {
+            if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
+                rings |= self.ahead.add(event, &outage, record.service, now);
+            }
+        }
         self.seen = Some(seen);
+        if rings {
+            self.shared.events.send_replace(());
+        }
+    }
+
+    /// Notes beside the history who was told of what, while it cannot be noted in it.
+    async fn note_answers(&mut self) {
+        let answers = self.notes.iter().filter_map(|note| match note {
+            Note::Attempt { attempt: Attempt::Later { .. }, .. } => None,
+            Note::Attempt { event_id, channel, .. } => Some((event_id.as_str(), *channel)),
+            _ => None,
+        });
+        if self.ahead.answered(answers) {
+            let ahead = self.ahead.clone();
+            let _ = self.blocking(move || ahead.save()).await;
+        }
+    }
+
+    /// Does something on a thread that may block. It may take long where the disk is the trouble.
+    async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+        let mut work = spawn_blocking(work);
+        loop {
+            match timeout(LISTEN, &mut work).await {
+                Ok(done) => return done,
+                Err(_under_way) => self.show_what_comes(),
+            }
+        }
     }
 
     /// Takes in what has come and shows it, while the store fails.
@@ -401,21 +478,15 @@ impl Task {
     async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> (Committed, Option<Rest>) {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let awaited = std::mem::take(&mut self.awaited);
-        let mut work = spawn_blocking(move || {
+        let work = move || {
             let mut core = locked(&core);
             match core.commit(&records, &notes, now) {
                 Ok(done) => (done, None),
                 Err(error) if error.is_of_data() => one_by_one(&mut core, records, notes, now),
                 Err(error) => (Committed::default(), Some(Rest { error, records, notes })),
             }
-        });
-        let done = loop {
-            match timeout(LISTEN, &mut work).await {
-                Ok(done) => break done,
-                // An attempt may take long where the disk is the trouble.
-                Err(_under_way) => self.show_what_comes(),
-            }
         };
+        let done = self.blocking(work).await;
         match &done {
             // What was not written waits on.
             Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
@@ -477,7 +548,7 @@ impl Task {
             return;
         }
         let core = self.core.clone();
-        if let Ok(Err(error)) = spawn_blocking(move || locked(&core).tidy()).await {
+        if let Ok(Err(error)) = self.blocking(move || locked(&core).tidy()).await {
             tracing::warn!("the newest results could not be moved to where they stay, they stay readable: {error}");
         }
     }
@@ -487,7 +558,7 @@ impl Task {
         let (core, keep, now, mut sweep) =
             (self.core.clone(), self.keep, self.clock.now(), std::mem::take(&mut self.sweep));
         let step = move || (sweep.step(&mut locked(&core).conn, keep, now), sweep);
-        let Ok((more, sweep)) = spawn_blocking(step).await else { return false };
+        let Ok((more, sweep)) = self.blocking(step).await else { return false };
         self.sweep = sweep;
         more.unwrap_or_else(|error| {
             tracing::warn!("old results could not be retired: {error}");

@@ -340,6 +340,7 @@ fn nothing_is_written_in_the_place_of_a_history_that_is_in_use() {
         "data/history.db-shm",
         "data/history.db-journal",
         "data/history.db.lock",
+        "data/history.db-told",
     ] {
         for arguments in [&["backup", "--force", target][..], &["export", "-o", target], &["report", "--out", target]] {
             let output = run(here.path(), arguments);

@@ -1,0 +1,585 @@
+//! Alerts ahead of their commit: while the history cannot be written, whoever is to be told of what is confirmed is told all
+//! the same, under the id that the event has once it is written.
+//!
+//! Who was told must outlive the process, and the history cannot take it. So it is noted in a small file beside it, which
+//! got its whole length while there was room and is only ever overwritten: before somebody is told, and after. After a
+//! restart it knows what was told of outages that never came into the history: nobody is told of their beginning again
+//! while they go on, and everybody who was told of it is told of their end.
+
+use super::{
+    Result, files,
+    outbox::{self, Attempt, DueEvent, Event},
+    schema,
+    track::{Record, Track},
+};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{Class, Phase, PhaseTimes, Reason},
+        incident::{Cause, Outage},
+        time::UnixMs,
+    },
+};
+use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Its name, after the history's.
+pub(super) const SUFFIX: &str = "-told";
+/// The file has two slots, written in turn: one that is half written leaves the other.
+const SLOTS: u64 = 2;
+const SMALLEST_SLOT: usize = 16 * 1024;
+/// What a service's outage needs in it.
+const EACH: usize = 768;
+/// A message is cut to so many characters in it.
+const MESSAGE: usize = 200;
+/// Before what a slot says: its number, its length and its sum.
+const HEAD: usize = 24;
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Locked for moments only: the writer asks.
+    inner: Mutex<Inner>,
+    /// Locked while the disk is waited for, and before `inner` where both are.
+    slots: Mutex<Option<Slots>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The history's id, with which the ids of its events begin.
+    history: String,
+    channels: Vec<&'static str>,
+    /// Events that are to be told and are in no outbox, in their order.
+    due: Vec<Due>,
+    /// What was told of them, and to whom.
+    told: Vec<Told>,
+    /// The run of passed checks of services whose outage never came into the history: how many, and the first.
+    passes: HashMap<i64, (u32, UnixMs)>,
+    /// How many events the file notes.
+    noted: usize,
+}
+
+#[derive(Debug)]
+struct Due {
+    event_id: String,
+    event: Event,
+    service: ServiceId,
+    outage: Outage,
+    created_at: UnixMs,
+    channels: Vec<&'static str>,
+    /// The end of an outage that never came into the history.
+    owed: bool,
+}
+
+/// An event of which somebody was told, or is being told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Told {
+    event_id: String,
+    event: String,
+    service: i64,
+    name: String,
+    number: i64,
+    last_ok_at: Option<i64>,
+    started_at: i64,
+    confirmed_at: Option<i64>,
+    class: String,
+    phase: Option<String>,
+    message: String,
+    http_status: Option<u16>,
+    /// Each channel, and whether its answer is known.
+    channels: Vec<(String, bool)>,
+    /// A run before this one told it, and its outage, or that end of it, is not in the history.
+    #[serde(skip)]
+    orphan: bool,
+}
+
+impl Told {
+    fn of(due: &Due) -> Told {
+        let Outage { id, service: name, last_ok_at, started_at, confirmed_at, cause, .. } = &due.outage;
+        Told {
+            event_id: due.event_id.clone(),
+            event: due.event.as_str().to_owned(),
+            service: due.service.0,
+            name: name.clone(),
+            number: *id,
+            last_ok_at: last_ok_at.map(|at| at.0),
+            started_at: started_at.0,
+            confirmed_at: confirmed_at.map(|at| at.0),
+            class: cause.reason.class.as_str().to_owned(),
+            phase: cause.reason.phase.map(|phase| phase.as_str().to_owned()),
+            message: cause.reason.message.chars().take(MESSAGE).collect(),
+            http_status: cause.http_status,
+            channels: Vec::new(),
+            orphan: false,
+        }
+    }
+
+    /// Of an event that is stored no more is to be known than who was told.
+    fn stored(event_id: &str, channel: &str) -> Told {
+        Told {
+            event_id: event_id.to_owned(),
+            event: String::new(),
+            service: 0,
+            name: String::new(),
+            number: 0,
+            last_ok_at: None,
+            started_at: 0,
+            confirmed_at: None,
+            class: String::new(),
+            phase: None,
+            message: String::new(),
+            http_status: None,
+            channels: vec![(channel.to_owned(), true)],
+            orphan: false,
+        }
+    }
+
+    fn is(&self, event: Event) -> bool {
+        self.event == event.as_str()
+    }
+
+    fn was_told(&self, channel: &str) -> bool {
+        self.channels.iter().any(|(name, answered)| name == channel && *answered)
+    }
+
+    /// The outage as it was told, now that it is over.
+    fn outage(&self, ended_at: UnixMs) -> Outage {
+        Outage {
+            id: self.number,
+            service: self.name.clone(),
+            last_ok_at: self.last_ok_at.map(UnixMs),
+            started_at: UnixMs(self.started_at),
+            confirmed_at: self.confirmed_at.map(UnixMs),
+            ended_at: Some(ended_at),
+            down_ms: 0,
+            checks_failed: 0,
+            cause: Cause {
+                reason: Reason {
+                    class: Class::parse(&self.class).unwrap_or(Class::Protocol),
+                    phase: self.phase.as_deref().and_then(Phase::parse),
+                    message: self.message.clone(),
+                },
+                http_status: self.http_status,
+                latency_us: None,
+                phases: PhaseTimes::default(),
+                excerpt: None,
+            },
+            left_open: false,
+            note: None,
+        }
+    }
+}
+
+impl Ahead {
+    /// Remembers nothing and notes nothing: for histories that are not made live.
+    pub(super) fn none() -> Ahead {
+        Ahead::with(String::new(), Vec::new(), None, Vec::new(), 0)
+    }
+
+    fn with(
+        history: String,
+        channels: Vec<&'static str>,
+        slots: Option<Slots>,
+        told: Vec<Told>,
+        noted: usize,
+    ) -> Ahead {
+        let (due, passes) = (Vec::new(), HashMap::new());
+        let inner = Mutex::new(Inner { history, channels, due, told, passes, noted });
+        Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
+    }
+
+    /// Reads what the run before this one noted beside the history at `path`, and brings what it knows into the history.
+    /// Also gives what numbers it used.
+    pub(super) fn open(
+        path: &Path,
+        conn: &Connection,
+        channels: Vec<&'static str>,
+        services: usize,
+        now: UnixMs,
+    ) -> Result<(Ahead, Used)> {
+        let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
+        let place = files::with(path, SUFFIX);
+        // Where nobody is told of anything there is nothing to note, but what was told is still known.
+        if channels.is_empty() && !place.exists() {
+            return Ok((Ahead::with(history, channels, None, Vec::new(), 0), Used::default()));
+        }
+        let (slots, noted) = match Slots::open(&place, services) {
+            Ok((slots, noted)) => (Some(slots), noted),
+            Err(error) => {
+                tracing::warn!(
+                    "{}: who is told while the history cannot be written cannot be noted here: {error}",
+                    place.display()
+                );
+                (None, None)
+            }
+        };
+        let noted = noted.and_then(|bytes| serde_json::from_slice::<Noted>(&bytes).ok());
+        let noted = noted.filter(|noted| noted.history == history).map_or(Vec::new(), |noted| noted.told);
+        let events = noted.len();
+        let mut used = Used { last: noted.iter().map(|told| told.number).max(), free: Vec::new() };
+        let told = orphans(conn, noted, now)?;
+        for one in told.iter().filter(|told| told.is(Event::Confirmed)) {
+            let stored = conn.query_row("SELECT 1 FROM outage WHERE id = ?1", [one.number], |_| Ok(())).optional()?;
+            if stored.is_none() {
+                used.free.push((ServiceId(one.service), one.number));
+            }
+        }
+        Ok((Ahead::with(history, channels, slots, told, events), used))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was confirmed that is not in the outbox yet. Whether somebody is to be told.
+    pub(super) fn add(&self, event: Event, outage: &Outage, service: ServiceId, now: UnixMs) -> bool {
+        let mut inner = self.locked();
+        let event_id = format!("{}-{}-{}", inner.history, outage.id, event.as_str());
+        if inner.due.iter().any(|due| due.event_id == event_id) {
+            return false;
+        }
+        let channels: Vec<_> = inner
+            .channels
+            .iter()
+            .copied()
+            .filter(|channel| !inner.is_told(service.0, outage.id, event, channel))
+            .collect();
+        if channels.is_empty() {
+            return false;
+        }
+        inner.due.push(Due {
+            event_id,
+            event,
+            service,
+            outage: outage.clone(),
+            created_at: now,
+            channels,
+            owed: false,
+        });
+        true
+    }
+
+    /// The first event that is to be told to a channel, but for those that it has been told of.
+    pub(super) fn next(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+        let inner = self.locked();
+        let is_due = |due: &&Due| due.channels.contains(&channel) && !settled(&due.event_id);
+        inner.due.iter().find(is_due).map(|due| DueEvent {
+            event_id: due.event_id.clone(),
+            event: due.event,
+            outage: due.outage.clone(),
+            created_at: due.created_at,
+            attempts: 0,
+            next_at: due.created_at,
+            is_stored: false,
+        })
+    }
+
+    /// A channel is about to be told of an event that is not stored. It blocks.
+    pub(super) fn telling(&self, event_id: &str, channel: &str) {
+        let mut inner = self.locked();
+        let Some(due) = inner.due.iter().find(|due| due.event_id == event_id) else { return };
+        let new = Told::of(due);
+        let place = match inner.told.iter().position(|told| told.event_id == event_id) {
+            Some(place) => place,
+            None => {
+                inner.told.push(new);
+                inner.told.len() - 1
+            }
+        };
+        let channels = &mut inner.told[place].channels;
+        if !channels.iter().any(|(name, _)| name == channel) {
+            channels.push((channel.to_owned(), false));
+            drop(inner);
+            self.save();
+        }
+    }
+
+    /// Channels were told of events that are stored, and the history does not take that in. Whether this is new, and has
+    /// to be noted with [`Ahead::save`].
+    pub(super) fn answered<'a>(&self, answers: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+        let mut inner = self.locked();
+        let before = inner.told.len();
+        for (event_id, channel) in answers {
+            let knows =
+                |told: &Told| told.event_id == event_id && told.channels.iter().any(|(name, _)| name == channel);
+            if !inner.told.iter().any(knows) {
+                inner.told.push(Told::stored(event_id, channel));
+            }
+        }
+        inner.told.len() != before
+    }
+
+    /// A channel has been told of an event, or is told no more of it. It blocks.
+    pub(super) fn told(&self, event_id: &str, channel: &str) {
+        let mut inner = self.locked();
+        let Some(place) = inner.due.iter().position(|due| due.event_id == event_id) else { return };
+        if let Some(told) = inner.told.iter_mut().find(|told| told.event_id == event_id) {
+            told.channels.iter_mut().filter(|(name, _)| name == channel).for_each(|(_, answered)| *answered = true);
+        }
+        let due = &mut inner.due[place];
+        due.channels.retain(|name| *name != channel);
+        if due.owed && due.channels.is_empty() {
+            // The last word on an outage that the history never had.
+            let number = due.outage.id;
+            inner.due.remove(place);
+            inner.told.retain(|told| !(told.orphan && told.number == number) && told.event_id != event_id);
+        }
+        drop(inner);
+        self.save();
+    }
+
+    /// Whether a channel was told of an event before it was written.
+    pub(super) fn is_told(&self, service: ServiceId, number: i64, event: Event, channel: &str) -> bool {
+        let inner = self.locked();
+        !inner.told.is_empty() && inner.is_told(service.0, number, event, channel)
+    }
+
+    /// Looks at a result for the end of an outage that was told and never came into the history. Whether somebody is to
+    /// be told of it.
+    pub(super) fn watch(&self, record: &Record, success_threshold: u32, now: UnixMs) -> bool {
+        let mut inner = self.locked();
+        if inner.told.is_empty() {
+            return false;
+        }
+        let (service, at) = (record.service.0, record.result.at);
+        let lasts = |told: &&Told| told.orphan && told.service == service && told.is(Event::Confirmed);
+        let Some(told) = inner.told.iter().find(lasts).cloned() else { return false };
+        let (run, since) = match record.result.outcome.passed() {
+            Some(true) => {
+                let run = inner.passes.entry(service).or_insert((0, at));
+                run.0 += 1;
+                *run
+            }
+            Some(false) => {
+                inner.passes.remove(&service);
+                return false;
+            }
+            None => return false,
+        };
+        let event_id = format!("{}-{}-{}", inner.history, told.number, Event::Resolved.as_str());
+        if run < success_threshold || inner.due.iter().any(|due| due.event_id == event_id) {
+            return false;
+        }
+        let knows = |channel: &&str| told.channels.iter().any(|(name, _)| name == channel);
+        let channels: Vec<_> = inner.channels.iter().copied().filter(knows).collect();
+        if channels.is_empty() {
+            inner.told.retain(|one| one.event_id != told.event_id);
+            return false;
+        }
+        let (event, service, outage) = (Event::Resolved, record.service, told.outage(since));
+        inner.due.push(Due { event_id, event, service, outage, created_at: now, channels, owed: true });
+        true
+    }
+
+    /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now.
+    pub(super) fn committed(&self, tracks: &HashMap<ServiceId, Track>) {
+        let mut inner = self.locked();
+        if inner.told.iter().all(|told| !told.orphan) {
+            return;
+        }
+        let settled = |told: &Told| {
+            let Some(track) = tracks.get(&ServiceId(told.service)) else { return false };
+            let outage = track.now().outage.as_ref();
+            match told.is(Event::Confirmed) {
+                true => outage.is_some_and(|outage| outage.is_incident()),
+                false => outage.is_none_or(|outage| outage.id != told.number),
+            }
+        };
+        let gone: Vec<String> =
+            inner.told.iter().filter(|told| told.orphan && settled(told)).map(|told| told.event_id.clone()).collect();
+        for event_id in gone {
+            let number = inner.told.iter().find(|told| told.event_id == event_id).map(|told| told.number);
+            inner.told.retain(|told| told.event_id != event_id);
+            inner.due.retain(|due| !(due.owed && Some(due.outage.id) == number));
+        }
+    }
+
+    /// All that was taken in is written, and with it its events: from here on the outbox knows them. It blocks.
+    pub(super) fn all_written(&self) {
+        let mut inner = self.locked();
+        inner.due.retain(|due| due.owed);
+        let owed: Vec<String> = inner.due.iter().map(|due| due.event_id.clone()).collect();
+        inner.told.retain(|told| told.orphan || owed.contains(&told.event_id));
+        drop(inner);
+        self.save();
+    }
+
+    /// Whether [`Ahead::all_written`] has something to do.
+    pub(super) fn has_written(&self) -> bool {
+        let inner = self.locked();
+        inner.due.iter().any(|due| !due.owed) || inner.noted != inner.told.len()
+    }
+}
+
+impl Ahead {
+    /// Notes who was told. It blocks.
+    pub(super) fn save(&self) {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slots) = slots.as_mut() else {
+            let mut inner = self.locked();
+            inner.noted = inner.told.len();
+            return;
+        };
+        let bytes = {
+            let mut inner = self.locked();
+            inner.noted = inner.told.len();
+            let mut told = inner.told.as_slice();
+            loop {
+                let bytes = serde_json::to_vec(&NotedRef { history: &inner.history, told }).unwrap_or_default();
+                if bytes.len() + HEAD <= slots.size || told.is_empty() {
+                    break bytes;
+                }
+                // There is no room for all: the oldest are left out.
+                told = &told[1..];
+            }
+        };
+        match slots.write(&bytes) {
+            Ok(()) => slots.warned = false,
+            Err(error) if !slots.warned => {
+                slots.warned = true;
+                tracing::warn!(
+                    "{}: who is told while the history cannot be written cannot be noted: {error}. After a crash \
+                     somebody may be told of the same again",
+                    slots.path.display()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Inner {
+    fn is_told(&self, service: i64, number: i64, event: Event, channel: &str) -> bool {
+        self.told.iter().any(|told| {
+            let same = told.number == number && told.service == service;
+            let goes_on = told.orphan && told.service == service && event == Event::Confirmed;
+            told.is(event) && (same || goes_on) && told.was_told(channel)
+        })
+    }
+}
+
+/// Of what was told, that which the history does not know. What it knows as still to be told is settled in it.
+fn orphans(conn: &Connection, noted: Vec<Told>, now: UnixMs) -> Result<Vec<Told>> {
+    let mut orphans: Vec<Told> = Vec::new();
+    for told in noted {
+        let outage: Option<Option<i64>> =
+            conn.query_row("SELECT ended_at FROM outage WHERE id = ?1", [told.number], |row| row.get(0)).optional()?;
+        let written = conn
+            .query_row("SELECT 1 FROM outbox WHERE event_id = ?1 LIMIT 1", [&told.event_id], |_| Ok(()))
+            .optional()?
+            .is_some();
+        if told.event.is_empty() && !written {
+            continue;
+        }
+        let is_over = matches!(outage, Some(Some(_)));
+        if written || is_over {
+            for (channel, _) in told.channels.iter().filter(|(_, answered)| *answered) {
+                outbox::note(conn, &told.event_id, channel, &Attempt::Delivered, now)?;
+            }
+        } else if told.is(Event::Confirmed) || outage.is_some() {
+            orphans.push(Told { orphan: true, ..told });
+        } else if let Some(begun) = orphans.iter_mut().find(|begun| begun.number == told.number) {
+            // Its end was told as well, to these.
+            begun.channels.retain(|(channel, _)| !told.was_told(channel));
+        }
+    }
+    orphans.retain(|told| !told.channels.is_empty());
+    Ok(orphans)
+}
+
+/// The numbers of outages that were told before they were stored.
+#[derive(Default, Debug)]
+pub(super) struct Used {
+    /// The highest. None is given to another outage.
+    pub(super) last: Option<i64>,
+    /// Those that no outage has, each with the service whose next one carries it on.
+    pub(super) free: Vec<(ServiceId, i64)>,
+}
+
+#[derive(Deserialize)]
+struct Noted {
+    history: String,
+    told: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct NotedRef<'a> {
+    history: &'a str,
+    told: &'a [Told],
+}
+
+/// The file.
+#[derive(Debug)]
+struct Slots {
+    path: PathBuf,
+    file: File,
+    /// Of one slot, in bytes.
+    size: usize,
+    /// The number of the latest write.
+    turn: u64,
+    /// It has been said that nothing can be noted.
+    warned: bool,
+}
+
+impl Slots {
+    /// Opens or makes the file; what its newest sound slot says.
+    fn open(path: &Path, services: usize) -> std::io::Result<(Slots, Option<Vec<u8>>)> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+        let old = length / SLOTS as usize;
+        let newest = (0..SLOTS).filter_map(|slot| read(&file, slot * old as u64, old)).max_by_key(|(turn, _)| *turn);
+        let (turn, said) = newest.map_or((0, None), |(turn, said)| (turn, Some(said)));
+        let size = (services * EACH).next_multiple_of(4096).clamp(SMALLEST_SLOT, 1 << 20).max(old);
+        let mut slots = Slots { path: path.to_owned(), file, size, turn, warned: false };
+        if length < size * SLOTS as usize {
+            // Zeros that are written take their room now, and not when there is none.
+            slots.file.write_all_at(&vec![0; size * SLOTS as usize], 0)?;
+            if let Some(said) = &said {
+                slots.write(said)?;
+            }
+            slots.file.sync_all()?;
+        }
+        Ok((slots, said))
+    }
+
+    fn write(&mut self, said: &[u8]) -> std::io::Result<()> {
+        let turn = self.turn + 1;
+        let mut bytes = Vec::with_capacity(HEAD + said.len());
+        bytes.extend(turn.to_le_bytes());
+        bytes.extend((said.len() as u64).to_le_bytes());
+        bytes.extend(sum(turn, said).to_le_bytes());
+        bytes.extend(said);
+        self.file.write_all_at(&bytes, turn % SLOTS * self.size as u64)?;
+        self.file.sync_data()?;
+        self.turn = turn;
+        Ok(())
+    }
+}
+
+fn sum(turn: u64, said: &[u8]) -> u64 {
+    schema::checksum(turn.to_le_bytes().into_iter().chain(said.iter().copied()))
+}
+
+/// A slot's number and what it says, if it is sound.
+fn read(file: &File, at: u64, size: usize) -> Option<(u64, Vec<u8>)> {
+    let mut head = [0; HEAD];
+    file.read_exact_at(&mut head, at).ok()?;
+    let part = |i: usize| u64::from_le_bytes(head[i * 8..(i + 1) * 8].try_into().unwrap_or_default());
+    let (turn, length, expected) = (part(0), usize::try_from(part(1)).ok()?, part(2));
+    if turn == 0 || length > size.checked_sub(HEAD)? {
+        return None;
+    }
+    let mut said = vec![0; length];
+    file.read_exact_at(&mut said, at + HEAD as u64).ok()?;
+    (sum(turn, &said) == expected).then_some((turn, said))
+}
