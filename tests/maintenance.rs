@@ -467,7 +467,7 @@ async fn the_command_line_marks_lists_and_takes_back_while_nobody_else_writes() 
             (vec!["remove", "9"], "there is no maintenance 9"),
         ] {
             let output = command(&wrong);
-            assert_eq!(output.status.code(), Some(1), "{wrong:?}");
+            assert_eq!(output.status.code(), Some(2), "{wrong:?}");
             assert!(stderr(&output).contains(said), "{said} is not in {}", stderr(&output));
         }
         let removed = command(&["remove", "1"]);

@@ -13,7 +13,7 @@ use crate::{
         time::UnixMs,
         window::{Window, parse_length},
     },
-    store::{Reader, StoredService},
+    store::{self, Reader, StoredService},
     web::document::{self, ExportError, Format, Order},
 };
 use indicatif::ProgressBar;
@@ -61,6 +61,9 @@ pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode>
 fn write(history: &Path, args: Args, now: UnixMs, stop: Stop) -> anyhow::Result<()> {
     let reader = &Reader::open(history)?;
     let output = output::named(args.output);
+    if let Some(path) = &output {
+        store::refuse_own(history, path)?;
+    }
     let window = match args.window {
         Some(length) => Window::ending(now, length),
         None => {

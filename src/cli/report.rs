@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{time::UnixMs, window::Window},
-    store::Reader,
+    store::{self, Reader},
     web::report::{self, Form, Period, Zone},
 };
 use std::{collections::HashMap, io::Write, path::PathBuf, process::ExitCode};
@@ -42,6 +42,9 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let now = Clock::system().now();
     let period = period(&args, now)?;
     let out = output::named(args.out.clone());
+    if let Some(path) = &out {
+        store::refuse_own(&config.storage.path, path)?;
+    }
     let by_name = match (&args.format, &out) {
         (None, Some(path)) => output::form_of(path, ".html, .md or .json", Form::parse)?,
         _ => None,

@@ -23,8 +23,10 @@ const WALL: &str = "
     return {
         scroll: [page.scrollWidth - page.clientWidth, page.scrollHeight - page.clientHeight],
         outside: outside.map(tile => tile.innerText),
+        // A line that is cut is missing whole: how far letters reach out of a line is the font's.
         cut: [...list.querySelectorAll('b')].filter(name => name.scrollWidth > name.clientWidth + 1
-            || name.scrollHeight > name.clientHeight + 2).map(name => name.innerText),
+            || name.scrollHeight > name.clientHeight + parseFloat(getComputedStyle(name).lineHeight) / 2)
+            .map(name => name.innerText),
         used: [...list.children].map(area).reduce((a, b) => a + b) / area(list),
     };";
 
