@@ -8,6 +8,7 @@ use super::{
     ProbeError, Shared,
     connect::Resolver,
     http_answer,
+    http_cookies::Jar,
     http_headers::{is_harmless, same_owner},
     http_wire::{Answer, Wire},
     spec::{Auth, HttpSpec},
@@ -15,16 +16,19 @@ use super::{
     tls::{Judge, Tls, expiry_warning},
     trace::{Fault, Trace},
 };
-use crate::domain::{
-    check::{Class, Phase, Reason},
-    secret::Secret,
+use crate::{
+    clock::Clock,
+    domain::{
+        check::{Class, Phase, Reason},
+        secret::Secret,
+    },
 };
 use flate2::write::MultiGzDecoder;
 use reqwest::{
     Body, Method, Request, StatusCode, Url,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
-        LOCATION, USER_AGENT,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap,
+        HeaderValue, LOCATION, USER_AGENT,
     },
 };
 use std::{
@@ -111,7 +115,8 @@ impl Http {
     pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline;
         let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
-        let answer = self.follow(&wire).await?;
+        let mut jar = Jar::default();
+        let answer = self.follow(&wire, &mut jar).await?;
         let status = answer.response.status();
         let head = http_answer::head(&answer.response);
         let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
@@ -120,41 +125,55 @@ impl Http {
             let body = start_of_body(answer, &wire, Instant::now() + wait).await;
             let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
             let text = head + &http_answer::decode(&body, content_type.as_ref());
-            let excerpt = self.scrubber.excerpt(&text, false);
-            return Err(Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(excerpt));
+            return Err(self.fault(Class::HttpStatus, Phase::Ttfb, &message, &jar, &text, false));
         }
-        let (body, complete) = self.body(answer, &wire).await?;
+        let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
         http_answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
             let text = head + &http_answer::decode(start, content_type.as_ref());
-            let excerpt = self.scrubber.excerpt(&text, complete && start.len() == body.len());
-            Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(excerpt)
+            let whole = complete && start.len() == body.len();
+            self.fault(Class::Content, Phase::Body, &message, &jar, &text, whole)
         })?;
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
 
-    /// Asks, and asks on where the answer points, up to the answer that is to be judged.
-    async fn follow(&self, wire: &Wire<'_>) -> Result<Answer, Fault> {
+    /// A failure with the beginning of the answer, and without what the answers of this check set as cookies.
+    fn fault(&self, class: Class, phase: Phase, message: &str, jar: &Jar, text: &str, complete: bool) -> Fault {
+        let scrubber = self.scrubber.with(jar.values());
+        let excerpt = if jar.too_many() { None } else { scrubber.excerpt(text, complete) };
+        Fault::new(class, Some(phase), scrubber.message(message)).with_excerpt(excerpt)
+    }
+
+    /// Asks, and asks on where the answer points, up to the answer that is to be judged. What answers set as cookies
+    /// goes into the jar, and out of it into the next request.
+    async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar) -> Result<Answer, Fault> {
         let mut url = self.spec.url.clone();
         let mut method = self.spec.method.clone();
         let mut headers = self.headers.clone();
         let mut body = self.spec.body.clone();
-        let mut asked: Vec<(Method, Url)> = Vec::new();
+        let mut cookies = None;
+        // The same request with other cookies is another one.
+        let mut asked: Vec<(Method, Url, Option<HeaderValue>)> = Vec::new();
         loop {
             let mut request = Request::new(method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
+            if let Some(cookies) = &cookies {
+                request.headers_mut().insert(COOKIE, HeaderValue::clone(cookies));
+            }
             *request.body_mut() = body.clone().map(Body::from);
             let answer = wire.ask(request).await?;
             let response = &answer.response;
             wire.trace.enter(Phase::Body);
             wire.trace.answered(response.status().as_u16());
+            // By the machine's clock, as certificates are judged.
+            jar.take(&url, response.headers(), Clock::system().now());
             let Some(location) = response.headers().get(LOCATION).filter(|_| self.redirects(response.status())) else {
                 return Ok(answer);
             };
             let refused = |message: String| {
-                let excerpt = self.scrubber.excerpt(&http_answer::head(response), true);
-                Fault::new(Class::Protocol, Some(Phase::Ttfb), message).with_excerpt(excerpt)
+                let head = http_answer::head(response);
+                self.fault(Class::Protocol, Phase::Ttfb, &message, jar, &head, true)
             };
             let location = String::from_utf8_lossy(location.as_bytes());
             let mut next = url.join(&location).map_err(|_| refused("redirected to what is no address".to_owned()))?;
@@ -164,7 +183,7 @@ impl Http {
             next.set_fragment(None);
             // Credentials that a server puts into its redirects are not ours to use. (Neither call fails: it has a host.)
             let _ = next.set_username("").and_then(|()| next.set_password(None));
-            asked.push((method.clone(), url.clone()));
+            asked.push((method.clone(), url.clone(), cookies));
             if asked.len() > self.spec.max_redirects {
                 return Err(refused(format!("more than {} redirects", self.spec.max_redirects)));
             }
@@ -178,15 +197,16 @@ impl Http {
                     headers.remove(name);
                 }
             }
-            if asked.iter().any(|(known_method, known)| (known_method, known) == (&method, &next)) {
-                return Err(refused(format!("redirect loop at {}", shown(&next))));
-            }
             if !same_owner(&url, &next) {
                 if body.is_some() {
                     return Err(refused(format!("redirected to {}, which is not sent the body", shown(&next))));
                 }
                 // They do not come back when a later hop does: whoever sent us there was not trusted with them either.
                 headers = headers.into_iter().filter_map(|(n, v)| n.filter(is_harmless).map(|n| (n, v))).collect();
+            }
+            cookies = jar.header(&next, &headers);
+            if asked.iter().any(|known| (&known.0, &known.1, &known.2) == (&method, &next, &cookies)) {
+                return Err(refused(format!("redirect loop at {}", shown(&next))));
             }
             url = next;
         }
@@ -197,7 +217,7 @@ impl Http {
     }
 
     /// Reads the answer, at most its first MiB, and whether that was all. Only what is needed is kept.
-    async fn body(&self, mut answer: Answer, wire: &Wire<'_>) -> Result<(Vec<u8>, bool), Fault> {
+    async fn body(&self, mut answer: Answer, wire: &Wire<'_>, jar: &Jar) -> Result<(Vec<u8>, bool), Fault> {
         let keep = if http_answer::needs_body(&self.spec) { BODY_BYTES } else { EXCERPT_SOURCE_BYTES };
         let mut body = Unpacked::new(answer.response.headers(), keep, BODY_BYTES);
         loop {
@@ -213,7 +233,9 @@ impl Http {
                     let content_type = answer.response.headers().get(CONTENT_TYPE);
                     let head = http_answer::head(&answer.response);
                     let text = head + &http_answer::decode(&body.into_start(), content_type);
-                    return Err(fault.with_excerpt(self.scrubber.excerpt(&text, false)));
+                    let Reason { class, message, .. } = &fault.reason;
+                    let with_excerpt = self.fault(*class, Phase::Body, message, jar, &text, false);
+                    return Err(Fault { ours: fault.ours, ..with_excerpt });
                 }
             }
         }

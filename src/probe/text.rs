@@ -26,7 +26,15 @@ pub(super) struct Scrubber {
 impl Scrubber {
     /// From the secrets themselves; `pairs` are user and password as they go into basic authentication.
     pub(super) fn new(secrets: &[Secret], pairs: &[(&str, &Secret)]) -> Scrubber {
-        let mut forms = Vec::new();
+        Scrubber::of(Vec::new(), secrets, pairs)
+    }
+
+    /// The same with these secrets beside its own.
+    pub(super) fn with(&self, secrets: &[Secret]) -> Scrubber {
+        Scrubber::of(self.forms.iter().map(|form| form.expose().to_owned()).collect(), secrets, &[])
+    }
+
+    fn of(mut forms: Vec<String>, secrets: &[Secret], pairs: &[(&str, &Secret)]) -> Scrubber {
         for secret in secrets.iter().chain(pairs.iter().map(|(_, password)| *password)) {
             let text = secret.expose();
             // Shorter ones are not scrubbed, and encoding would only make them long enough to be.

@@ -159,3 +159,87 @@ async fn where_the_second_hop_is_not_reached_there_is_no_status() {
     assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {nobody}"));
     assert_eq!(report.http_status, None);
 }
+
+/// The line of a request's cookies, as it came.
+fn cookies(head: &str) -> Vec<&str> {
+    head.lines().filter_map(|line| line.strip_prefix("cookie: ")).collect()
+}
+
+/// A server that answers a request without this cookie with it and a redirect to the same place, and one with it with
+/// these; and what it was asked.
+async fn wanting(cookie: &'static str, then: (&'static str, &'static str)) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&asked);
+    let address = serve(move |mut stream| {
+        let record = Arc::clone(&record);
+        async move {
+            let head = read_head(&mut stream).await;
+            let has_it = cookies(&head).iter().flat_map(|line| line.split("; ")).any(|known| known == cookie);
+            record.lock().await.push(head);
+            let set = format!("set-cookie: {cookie}; Path=/");
+            let answer = if has_it { http(then.0, &[], then.1) } else { http("302 Found", &[&set, "location: /"], "") };
+            let _ = stream.write_all(&answer).await;
+        }
+    })
+    .await;
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_cookie_that_a_redirect_sets_is_sent_back_along_the_way_and_forgotten_with_the_check() {
+    let (address, asked) = wanting("seen=1", ("200 OK", "")).await;
+    let probe = probe(Spec::Http(Box::new(spec(&format!("http://{address}/")))));
+    for _ in 0..2 {
+        assert_passed(&probe.run(AMPLE).await);
+    }
+    let asked = asked.lock().await;
+    let sent: Vec<_> = asked.iter().map(|head| cookies(head)).collect();
+    assert_eq!(sent, [vec![], vec!["seen=1"], vec![], vec!["seen=1"]]);
+}
+
+#[tokio::test]
+async fn a_configured_cookie_is_sent_as_it_is_with_those_of_the_way_behind_it() {
+    let (address, asked) = wanting("seen=1", ("200 OK", "")).await;
+    let configured = vec![(HeaderName::from_static("cookie"), Secret::new("session=ours;x=2"))];
+    assert_passed(&run(HttpSpec { headers: configured, ..spec(&format!("http://{address}/")) }).await);
+    let asked = asked.lock().await;
+    assert_eq!(cookies(&asked[0]), ["session=ours;x=2"]);
+    assert_eq!(cookies(&asked[1]), ["session=ours;x=2; seen=1"]);
+}
+
+#[tokio::test]
+async fn a_configured_cookie_does_not_go_to_another_host_and_one_of_the_way_goes_to_its_own() {
+    let (stranger, seen) = redirecting("302 Found", "/there".to_owned()).await;
+    let first = serve(move |mut stream| async move {
+        read_head(&mut stream).await;
+        let to = format!("location: http://localhost:{}/from", stranger.port());
+        let _ = stream.write_all(&http("302 Found", &["set-cookie: mine=1; Path=/", &to], "")).await;
+    })
+    .await;
+    let configured = vec![(HeaderName::from_static("cookie"), Secret::new("session=ours"))];
+    assert_passed(&run(HttpSpec { headers: configured, ..spec(&format!("http://{first}/")) }).await);
+    assert!(seen.lock().await.iter().all(|head| cookies(head).is_empty()));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_its_own_cookie_is_a_redirect_loop() {
+    let address = answer(http("302 Found", &["set-cookie: seen=1; Path=/", "location: /"], "")).await;
+    let report = run(spec(&format!("http://{address}/"))).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, &format!("redirect loop at http://{address}/"));
+}
+
+#[tokio::test]
+async fn what_an_answer_repeats_of_its_cookies_is_scrubbed() {
+    let (address, _) = wanting("sid=a1B2c3D4", ("503 Service Unavailable", "session a1B2c3D4 is gone")).await;
+    let report = run(spec(&format!("http://{address}/"))).await;
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 503 Service Unavailable\n\nsession ••• is gone"));
+    // One that only the last answer sets, and one that is in an address.
+    let last = answer(http("500 No", &["set-cookie: sid=a1B2c3D4"], "session a1B2c3D4")).await;
+    let report = run(spec(&format!("http://{last}/"))).await;
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 500 Internal Server Error\n\nsession •••"));
+    let set = ["set-cookie: sid=a1B2c3D4", "location: /x;sid=a1B2c3D4"];
+    let address = answer(http("302 Found", &set, "")).await;
+    let report = run(spec(&format!("http://{address}/"))).await;
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, &format!("redirect loop at http://{address}/x;sid=•••"));
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 302 Found\nlocation: /x;sid=•••"));
+}
