@@ -25,6 +25,7 @@ mod past;
 mod pending;
 mod probes;
 mod proof;
+mod readonly;
 mod resume;
 mod review;
 mod scheduler;

@@ -96,11 +96,13 @@ fn write(history: &Path, args: Args, now: UnixMs, stop: Stop) -> anyhow::Result<
     match &output {
         None => {
             let sink = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            finish(pack(reader, &order, packing, sink, &bar).map(drop))
+            finish(pack(reader, &order, packing, sink, &bar).map(drop))?;
+            Ok(reader.finish()?)
         }
         Some(path) => output::to_file(history, path, stop, |target| -> Result<output::Target, ExportError> {
             let sink = BufWriter::with_capacity(1 << 16, target);
             let sink = pack(reader, &order, packing, sink, &bar)?;
+            reader.finish()?;
             Ok(sink.into_inner().map_err(io::IntoInnerError::into_error)?)
         }),
     }

@@ -81,6 +81,7 @@ fn replay(reader: &Reader, args: &Args, now: UnixMs) -> anyhow::Result<()> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    reader.finish()?;
     match args.json {
         true => out!("{}", document(&all, window, rules)),
         false => tell(&all, window, rules),

@@ -57,7 +57,9 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let text = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&path)?;
         let objective = |name: &str| objectives.get(name).copied();
-        report::write(&objective, &reader, &title, period, args.tz, form, now)
+        let text = report::write(&objective, &reader, &title, period, args.tz, form, now)?;
+        reader.finish()?;
+        anyhow::Ok(text)
     })
     .await??;
     let Some(text) = text else { return Err(usage(format!("this time has not come yet: it is {now}"))) };

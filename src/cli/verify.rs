@@ -44,7 +44,9 @@ pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode>
     let path = config.storage.path.clone();
     let found = tokio::task::spawn_blocking(move || {
         let mended = if args.repair { Some(mend(&mut Upkeep::open(&path)?, &args)?) } else { None };
-        let found = examine(&mut Examiner::open(&path)?, &args)?;
+        let mut examiner = Examiner::open(&path)?;
+        let found = examine(&mut examiner, &args)?;
+        examiner.finish()?;
         match args.json {
             true => out!("{}", document(&found, mended.as_deref())),
             false => tell(&found, mended.as_deref(), args.all),

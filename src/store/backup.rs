@@ -5,10 +5,10 @@
 //! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
 //! far it has come.
 
-use super::{Result, StoreError, files, rows, schema};
+use super::{Result, StoreError, files, rows, schema, source::Source};
 use crate::domain::time::UnixMs;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension,
+    Connection, OptionalExtension,
     backup::{Backup, StepResult},
 };
 use std::{
@@ -55,15 +55,15 @@ pub struct Verified {
 /// When there is no history, `target` is the history itself, or is there and not to be `replaced`, it cannot be written, or is not what it
 /// should be. Nothing is left of a copy that failed.
 pub fn backup(path: &Path, target: &Path, replace: bool, mut step: impl FnMut(Copied) -> bool) -> Result<Verified> {
-    if !path.exists() {
-        return Err(StoreError::Missing(path.to_owned()));
-    }
+    files::present(path)?;
     files::refuse_own(path, target)?;
     refuse_present(target, replace)?;
-    let source = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
-    schema::identify(&source, path)?;
+    let source = Source::of(path)?;
+    let conn = source.open()?;
+    schema::identify(&conn, path)?;
     let part = Part::beside(target, Some(target));
-    let verified = copy(&source, &part, &mut step)?;
+    let verified = copy(&conn, &part, &mut step)?;
+    source.unchanged()?;
     refuse_present(target, replace)?;
     part.become_file(target)?;
     Ok(verified)
@@ -133,10 +133,8 @@ fn examine(path: &Path) -> Result<(Stamp, Verified)> {
         return Err(StoreError::Place(format!("there is no file {}", path.display())));
     }
     let damaged = |error: rusqlite::Error| StoreError::open(path, error);
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .map_err(damaged)?;
-    conn.pragma_update(None, "query_only", true).map_err(damaged)?;
+    let source = Source::of(path)?;
+    let conn = source.open()?;
     schema::identify(&conn, path)?;
     let schema: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(damaged)?;
     if schema == 0 {
@@ -148,6 +146,7 @@ fn examine(path: &Path) -> Result<(Stamp, Verified)> {
         return Err(StoreError::Open { path: path.to_owned(), reason, damaged: true });
     }
     let stamp = stamp(&conn)?;
+    source.unchanged()?;
     let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
     let verified = Verified { results: stamp.results.unsigned_abs(), last: stamp.last.map(UnixMs), bytes };
     Ok((stamp, verified))
@@ -183,12 +182,10 @@ pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copie
         return Err(StoreError::Place(format!("{} is the history itself", from.display())));
     }
     examine(from)?;
-    let source = schema::open_reader(from)
-        .or_else(|_| Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .map_err(|e| StoreError::open(from, e))?;
+    let source = Source::of(from)?;
     let part = Part::beside(path, None);
-    let verified = copy(&source, &part, &mut step)?;
-    drop(source);
+    let verified = copy(&source.open()?, &part, &mut step)?;
+    source.unchanged()?;
     let before = match path.exists() {
         true => Some(set_aside(path, now)?),
         false => None,
@@ -236,7 +233,7 @@ impl Part {
     }
 
     fn become_file(self, target: &Path) -> Result<()> {
-        let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = files::folder(target);
         std::fs::rename(&self.path, target)
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", target.display())))

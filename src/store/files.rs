@@ -89,7 +89,7 @@ pub(super) fn make_missing(path: &Path) -> io::Result<File> {
 pub(super) fn settle_history(path: &Path) {
     let mut all = vec![path.to_owned()];
     all.extend(BESIDE.map(|suffix| with(path, suffix)));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let there = std::fs::read_dir(folder).into_iter().flatten().flatten();
     all.extend(there.filter_map(|entry| {
@@ -132,6 +132,23 @@ pub fn settle_modes(files: impl IntoIterator<Item = PathBuf>) {
     }
 }
 
+/// Refuses where there is no history, and where nobody could look whether there is one.
+///
+/// # Errors
+/// As said.
+pub(super) fn present(path: &Path) -> Result<()> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StoreError::Missing(path.to_owned())),
+        Err(error) => Err(StoreError::Place(format!("the history {} cannot be looked at: {error}", path.display()))),
+    }
+}
+
+/// The folder that a file lies in.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// `history.db` and `.lock` make `history.db.lock`.
 pub(super) fn with(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -171,6 +188,5 @@ pub(super) fn same(one: &Path, other: &Path) -> bool {
 
 /// The folder that a path leads to, and the name in it.
 fn place(path: &Path) -> Option<(PathBuf, OsString)> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
+    Some((folder(path).canonicalize().ok()?, path.file_name()?.to_owned()))
 }

@@ -1,7 +1,7 @@
 //! Marks of maintenance that are made afterwards, and taken back: what follows from them is computed again.
 
 use super::{
-    Result, StoreError,
+    Result, StoreError, files,
     maintenance::{Maintenance, Source, Which, list, overlay, services_of, write},
     results, retention, rollups, schema,
     services::{self, StoredService},
@@ -38,9 +38,7 @@ impl Marking {
     /// # Errors
     /// When there is none, it cannot be used, or another process (such as the running service) holds it.
     pub fn open(path: &Path) -> Result<Marking> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
+        files::present(path)?;
         let lock = schema::lock(path)?;
         Ok(Marking { conn: schema::open_writer(path)?, _lock: lock })
     }

@@ -35,6 +35,7 @@ mod schema;
 mod seen;
 mod services;
 mod size;
+mod source;
 mod told;
 mod track;
 mod transfer;

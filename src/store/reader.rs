@@ -1,7 +1,7 @@
 //! Every question that is asked of the history, one named function each.
 
 use super::{
-    Result, StoreError,
+    Result,
     glance::{self, Glance},
     life::{self, Run},
     maintenance::{self, Maintenance, Which},
@@ -14,6 +14,7 @@ use super::{
     rows::{Need, Outcomes, Walk},
     schema,
     services::{self, StoredService},
+    source::Source,
 };
 use crate::{
     board::{ServiceId, ServiceNow},
@@ -29,7 +30,7 @@ use crate::{
 };
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 
 /// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
@@ -38,6 +39,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: Pool<SqliteConnectionManager>,
+    source: Source,
 }
 
 /// Connections kept for reading; more questions at once wait for each other.
@@ -49,25 +51,29 @@ impl Reader {
     /// # Errors
     /// When there is none, it is not ours, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Reader> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        schema::identify_current(&schema::open_reader(path).map_err(|e| StoreError::open(path, e))?, path)?;
-        // WAL readers write the shared index beside the file, so the file is opened for writing and forbidden to be.
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .with_init(|conn| schema::prepare_reader(conn));
+        let source = Source::of(path)?;
+        schema::identify_current(&source.open()?, path)?;
         let pool = Pool::builder()
             .max_size(CONNECTIONS)
             .min_idle(Some(1))
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(5))
-            .build(manager)?;
-        Ok(Reader { pool })
+            .build(source.manager())?;
+        Ok(Reader { pool, source })
     }
 
     pub(super) fn conn(&self) -> Result<PooledConnection<SqliteConnectionManager>> {
+        self.source.unchanged()?;
         Ok(self.pool.get()?)
+    }
+
+    /// Makes sure, after the last question, that nobody has written a history that this user could only read as it lay.
+    /// Beside a running service nothing has to be made sure of.
+    ///
+    /// # Errors
+    /// When somebody has: what was answered may be wrong.
+    pub fn finish(&self) -> Result<()> {
+        self.source.unchanged()
     }
 
     /// What tells this history from any other: 16 hexadecimal digits.

@@ -2,7 +2,7 @@
 
 use super::{Result, StoreError, files, rows::tail};
 use include_dir::{Dir, include_dir};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
 use std::{
     fs::File,
@@ -30,7 +30,7 @@ pub(super) struct Lock {
 /// # Errors
 /// When the folder cannot be made, lies on a network file system, or another process holds the history.
 pub(super) fn lock(path: &Path) -> Result<Lock> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::folder(path);
     files::make_folder(folder)
         .map_err(|e| StoreError::Place(format!("the folder {} cannot be made: {e}", folder.display())))?;
     refuse_network(folder)?;
@@ -131,16 +131,6 @@ pub(super) fn size_for(conn: &Connection, services: usize) -> Result<()> {
     conn.pragma_update(None, "wal_autocheckpoint", pages)?;
     conn.pragma_update(None, "journal_size_limit", (pages * 4096).max(16 << 20))?;
     Ok(())
-}
-
-/// Opens the history for reading only.
-///
-/// # Errors
-/// When it cannot be opened.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    prepare_reader(&conn)?;
-    Ok(conn)
 }
 
 /// What every reading connection is set to.

@@ -2,11 +2,12 @@
 //! smaller.
 
 use super::{
-    Keep, Overdue, Result, StoreError, forget, reasons, repair,
+    Keep, Overdue, Result, StoreError, files, forget, reasons, repair,
     retention::{self, Sweep},
     rows::{self, Walk, sealing},
     schema,
     services::{self, StoredService},
+    source::Source,
     verify::{self, Compared, Difference},
 };
 use crate::{
@@ -20,6 +21,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Examiner {
     conn: Connection,
+    source: Source,
 }
 
 /// What the history has of one service.
@@ -44,12 +46,18 @@ impl Examiner {
     /// # Errors
     /// When there is none, it is not ours, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Examiner> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
-        let conn = schema::open_reader(path).map_err(|e| StoreError::open(path, e))?;
+        let source = Source::of(path)?;
+        let conn = source.open()?;
         schema::identify_current(&conn, path)?;
-        Ok(Examiner { conn })
+        Ok(Examiner { conn, source })
+    }
+
+    /// Makes sure, after the last look, that nobody has written a history that this user could only read as it lay.
+    ///
+    /// # Errors
+    /// When somebody has: what was found may be wrong.
+    pub fn finish(&self) -> Result<()> {
+        self.source.unchanged()
     }
 
     /// Every service ever configured, by name.
@@ -168,9 +176,7 @@ impl Upkeep {
     /// # Errors
     /// When there is none, it cannot be used, or a running service (or another command) holds it.
     pub fn open(path: &Path) -> Result<Upkeep> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
-        }
+        files::present(path)?;
         let lock = schema::lock(path)?;
         Ok(Upkeep { conn: schema::open_writer(path)?, _lock: lock })
     }

@@ -124,7 +124,9 @@ fn progress(done: usize, all: usize) {
 }
 
 fn list(path: &Path, args: &List) -> anyhow::Result<()> {
-    let log = Reader::open(path)?.maintenance_log(None)?;
+    let reader = Reader::open(path)?;
+    let log = reader.maintenance_log(None)?;
+    reader.finish()?;
     if args.json {
         for one in &log {
             out!("{}", maintenance::as_json(one));

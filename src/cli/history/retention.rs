@@ -29,6 +29,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let mut examiner = Examiner::open(&config.storage.path)?;
     let overdue = examiner.overdue(keep, now)?;
     let mut unsealed = keep.rows.map(|_| examiner.unsealed(keep, now)).transpose()?;
+    examiner.finish()?;
     drop(examiner);
     if !args.dry_run {
         let mut upkeep = Upkeep::open(&config.storage.path)?;

@@ -24,6 +24,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let services = examiner.services()?;
     let all = services.into_iter().map(|service| examiner.stock(service)).collect::<Result<Vec<Stock>, _>>()?;
     let space = examiner.space()?;
+    examiner.finish()?;
     let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
     if args.json {
         let one = |s: &Stock| {
