@@ -272,7 +272,7 @@ async fn an_address_that_makes_no_sense_is_answered_with_what_to_do() {
         ("/dashboard/incidents/%ff", 404, "There is nothing at this address"),
         ("/dashboard/incidents/%ff/note", 404, "There is nothing at this address"),
         ("/dashboard/incidents?service=zzz", 404, "There is no service named “zzz”"),
-        ("/dashboard/services/api?window=7", 400, "“7” is no length of time"),
+        ("/dashboard/services/api?window=7", 400, "“7” is no duration"),
         ("/dashboard/services/api?from=yesterday", 400, "“yesterday” is no time"),
         ("/dashboard/services/api?from=1969-12-31", 400, "“1969-12-31” is out of range"),
         ("/dashboard/services/api?from=-0001-01-01T00:00", 400, "“-0001-01-01T00:00” is out of range"),
@@ -474,7 +474,7 @@ async fn the_log_is_chosen_by_cause_and_length_and_its_sums_are_of_what_is_chose
     assert!(text.contains("?class=connect&amp;max_duration=90s&amp;window=7d"), "{text}");
     for (query, said) in [
         ("class=slow", "“class” takes dns, connect, "),
-        ("min_duration=x", "“min_duration” takes a duration such as 45s, 5m"),
+        ("min_duration=x", "“min_duration” takes numbers with units"),
         ("min_duration=2h&max_duration=1h", "not longer than max_duration"),
     ] {
         let answer = get(&site, &format!("/dashboard/incidents?{query}")).await;

@@ -21,7 +21,10 @@ mod verify;
 
 use crate::{
     config::{self, Config},
-    domain::time::UnixMs,
+    domain::{
+        time::UnixMs,
+        window::{DURATION, DURATIONS, is_duration_beyond, parse_duration},
+    },
     store,
 };
 use clap::{Parser, Subcommand};
@@ -167,6 +170,14 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }
+}
+
+/// Reads a duration that an argument says, in milliseconds.
+fn duration(text: &str) -> Result<i64, String> {
+    parse_duration(text).ok_or_else(|| match is_duration_beyond(text) {
+        true => format!("out of range: {DURATIONS}"),
+        false => DURATION.to_owned(),
+    })
 }
 
 /// Reads a time that an argument says.

@@ -5,11 +5,7 @@ use crate::cli::terminal::out;
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{
-        incident::Outage,
-        time::UnixMs,
-        window::{Window, parse_length},
-    },
+    domain::{incident::Outage, time::UnixMs, window::Window},
     store::{Reader, Replayed, Rules, StoredService, Telling},
     web::words,
 };
@@ -32,7 +28,7 @@ pub(super) struct Args {
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
     /// How far back from now, such as 24h, 7d or 2w; everything without it and without --from
-    #[arg(long, conflicts_with_all = ["from", "to"], value_parser = |text: &str| parse_length(text).ok_or("a number of hours, days or weeks, such as 24h, 7d or 2w"))]
+    #[arg(long, conflicts_with_all = ["from", "to"], value_parser = crate::cli::duration)]
     window: Option<i64>,
     /// Incidents that last at or after this time or date (UTC), such as 2026-11-16 or 2026-11-16T03:00:00Z
     #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]

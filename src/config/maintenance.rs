@@ -11,7 +11,7 @@ use crate::{
     calendar::{self, LONGEST_MS, Planned, Recurrence, Rule, When},
     domain::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
-        window::{Window, parse_duration},
+        window::Window,
     },
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -269,7 +269,7 @@ fn recurring(
 ) -> Option<When> {
     let expression = cron.filled();
     let length = match duration {
-        Some(value) => length(value).map(|ms| (ms, value.span.clone())),
+        Some(value) => value.duration(SECOND_MS..=LONGEST_MS, "from 1s to 31d").map(|ms| (ms, value.span.clone())),
         None => {
             table.missing("duration", "how long each window is, as \"2h\" or \"1h 30m\"");
             None
@@ -311,21 +311,6 @@ fn judge_length(table: &Table<'_>, cron: Span, span: Span, ms: i64, period_ms: O
         }
         _ => Some(()),
     }
-}
-
-/// A length such as `90m`, `2h` or `1h 30m`, in milliseconds.
-fn length(value: &Value<'_>) -> Option<i64> {
-    const FORM: &str = "as \"90m\", \"2h\" or \"1h 30m\"";
-    let text = value.filled()?;
-    let Some(ms) = parse_duration(&text.value) else {
-        value.source.report(value.mistake(format!("{} is no length of time", text.quoted())).label(FORM));
-        return None;
-    };
-    if !(SECOND_MS..=LONGEST_MS).contains(&ms) {
-        value.source.report(value.mistake(format!("{} is out of range", value.what)).label("from 1s to 31d"));
-        return None;
-    }
-    Some(ms)
 }
 
 fn in_words(ms: i64) -> String {

@@ -7,6 +7,7 @@ use super::{
     nearest::nearest,
     text::{self, Text},
 };
+use crate::domain::window::{DURATION, is_duration_beyond, parse_duration};
 use std::{cell::RefCell, ops::RangeInclusive, path::Path};
 use toml::de::{DeTable, DeValue};
 
@@ -269,6 +270,22 @@ impl<'a> Value<'a> {
             let (from, to) = (in_seconds(*range_ms.start()), in_seconds(*range_ms.end()));
             let mistake = self.mistake(format!("{} is out of range", self.what));
             self.source.report(mistake.label(format!("from {from} to {to} seconds")));
+        }
+        value
+    }
+
+    /// A duration written as text, such as `90m`, in a range of milliseconds that `range` says in words. In milliseconds.
+    pub(super) fn duration(&self, range_ms: RangeInclusive<i64>, range: &str) -> Option<i64> {
+        let text = self.filled()?;
+        let value = parse_duration(&text.value);
+        if value.is_none() && !is_duration_beyond(&text.value) {
+            let mistake = self.mistake(format!("{} is no duration", text.quoted()));
+            self.source.report(mistake.label(DURATION));
+            return None;
+        }
+        let value = value.filter(|ms| range_ms.contains(ms));
+        if value.is_none() {
+            self.source.report(self.mistake(format!("{} is out of range", self.what)).label(range));
         }
         value
     }

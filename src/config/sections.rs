@@ -8,7 +8,12 @@ use super::{
     types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage},
     url_credentials, weburl,
 };
-use crate::domain::{network::Network, secret::Secret, time::DAY_MS, window::parse_length};
+use crate::domain::{
+    network::Network,
+    secret::Secret,
+    time::{DAY_MS, MINUTE_MS},
+    window::LONGEST_MS,
+};
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
@@ -65,15 +70,7 @@ fn mode(table: &Table<'_>) -> Option<u32> {
 /// Reads `backup = { dir, every, keep }`.
 fn backup(table: &Table<'_>) -> Option<Backup> {
     let dir = table.filled("dir");
-    let every = table.get("every").map(|value| {
-        let text = value.filled()?;
-        let length = parse_length(text.value.trim());
-        if length.is_none() {
-            let mistake = value.mistake(format!("{} is no time from one backup to the next", text.quoted()));
-            table.source.report(mistake.label("a number of hours, days or weeks, as \"24h\", \"7d\" or \"1w\""));
-        }
-        length
-    });
+    let every = table.get("every").map(|value| value.duration(MINUTE_MS..=LONGEST_MS, "from 1m to 36525d (100 years)"));
     let keep = table.get("keep").map(|value| value.integer(1..=10_000));
     if dir.is_none() && table.peek("dir").is_none() {
         table.missing("dir", "the folder that backups go to, as dir = \"backups\"");

@@ -46,38 +46,36 @@ impl Window {
     }
 }
 
-/// Reads a length such as `24h`, `7d` or `2w`: whole hours, days or weeks, up to 100 years. The length in milliseconds.
-pub fn parse_length(text: &str) -> Option<i64> {
-    let (count, size) = length(text)?;
-    let count: i64 = count.parse().ok()?;
-    count.checked_mul(size).filter(|ms| (1..=36_525 * DAY_MS).contains(ms))
-}
+/// The longest duration that is read: 100 years, in milliseconds.
+pub const LONGEST_MS: i64 = 36_525 * DAY_MS;
 
-/// Whether this is a length that [`parse_length`] refuses only because it is nothing or longer than 100 years.
-pub fn is_length_beyond(text: &str) -> bool {
-    length(text).is_some() && parse_length(text).is_none()
-}
+/// How a duration is written, for those who wrote it otherwise.
+pub const DURATION: &str = "numbers with units (s, m, h, d or w), such as 90s, 24h, 1h 30m or 7d";
 
-/// A number, of any length, and what it counts.
-fn length(text: &str) -> Option<(&str, i64)> {
-    let unit = text.chars().last()?;
-    let count = text.strip_suffix(unit).filter(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))?;
-    let size = match unit {
-        'h' => HOUR_MS,
-        'd' => DAY_MS,
-        'w' => 7 * DAY_MS,
-        _ => return None,
-    };
-    Some((count, size))
-}
+/// What durations there are, for those who wrote one beyond.
+pub const DURATIONS: &str = "from 1s to 36525d (100 years)";
 
-/// Reads a duration such as `45s`, `5m`, `1h 30m` or `2d`: whole numbers with their units, above zero. In milliseconds.
+/// Reads a duration such as `90s`, `5m`, `1h 30m`, `7d` or `2w`, in milliseconds: whole numbers with their units
+/// (`s`, `m` or `min`, `h`, `d`, `w`), whose sum is from a second to 100 years. Wherever a duration is text, this is how.
 pub fn parse_duration(text: &str) -> Option<i64> {
+    read_duration(text).flatten()
+}
+
+/// Whether this is a duration that [`parse_duration`] refuses only because it is nothing or too long.
+pub fn is_duration_beyond(text: &str) -> bool {
+    read_duration(text) == Some(None)
+}
+
+/// `None` for what is no duration, `Some(None)` for one that is out of range.
+fn read_duration(text: &str) -> Option<Option<i64>> {
     let mut rest = text.trim();
-    let mut sum: i64 = 0;
+    if rest.is_empty() {
+        return None;
+    }
+    let mut sum = Some(0_i64);
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let count: i64 = rest[..digits].parse().ok()?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0)?;
+        let count: Option<i64> = rest[..digits].parse().ok();
         rest = rest[digits..].trim_start();
         let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         let unit = match &rest[..letters] {
@@ -85,12 +83,13 @@ pub fn parse_duration(text: &str) -> Option<i64> {
             "m" | "min" => MINUTE_MS,
             "h" => HOUR_MS,
             "d" => DAY_MS,
+            "w" => 7 * DAY_MS,
             _ => return None,
         };
-        sum = sum.checked_add(count.checked_mul(unit)?)?;
+        sum = sum.zip(count).and_then(|(sum, count)| sum.checked_add(count.checked_mul(unit)?));
         rest = rest[letters..].trim_start();
     }
-    (sum > 0).then_some(sum)
+    Some(sum.filter(|sum| (SECOND_MS..=LONGEST_MS).contains(sum)))
 }
 
 #[cfg(test)]
@@ -98,33 +97,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_a_number_of_hours_days_or_weeks() {
-        assert_eq!(parse_length("24h"), Some(DAY_MS));
-        assert_eq!(parse_length("7d"), Some(7 * DAY_MS));
-        assert_eq!(parse_length("2w"), Some(14 * DAY_MS));
-        for text in ["", "d", "7", "7m", "0d", "-1d", "+1d", "1.5d", "99999999999999999999d", "40000d", "7 d", "7日"] {
-            assert_eq!(parse_length(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn a_duration_is_numbers_and_units() {
         for (text, ms) in [
-            ("90m", Some(90 * MINUTE_MS)),
-            ("1h 30m", Some(90 * MINUTE_MS)),
-            ("1h30min", Some(90 * MINUTE_MS)),
-            ("2 h", Some(2 * HOUR_MS)),
-            ("1d", Some(DAY_MS)),
-            ("45s", Some(45_000)),
-            ("0m", None),
-            ("90", None),
-            ("h", None),
-            ("-1h", None),
-            ("1.5h", None),
-            ("99999999999999999d", None),
-            ("1w", None),
+            ("45s", 45_000),
+            ("90m", 90 * MINUTE_MS),
+            ("1h 30m", 90 * MINUTE_MS),
+            ("1h30min", 90 * MINUTE_MS),
+            (" 2 h ", 2 * HOUR_MS),
+            ("36h", 36 * HOUR_MS),
+            ("1d", DAY_MS),
+            ("2w", 14 * DAY_MS),
+            ("36525d", LONGEST_MS),
         ] {
-            assert_eq!(parse_duration(text), ms, "{text}");
+            assert_eq!(parse_duration(text), Some(ms), "{text}");
+        }
+        for text in ["", " ", "90", "h", "-1h", "+1h", "1.5h", "7日", "1y", "1h 30", "1 h m"] {
+            assert_eq!((parse_duration(text), is_duration_beyond(text)), (None, false), "{text}");
+        }
+        for text in ["0m", "0s 0d", "36526d", "36525d 1s", "99999999999999999999d", "9223372036854775807w"] {
+            assert_eq!((parse_duration(text), is_duration_beyond(text)), (None, true), "{text}");
         }
     }
 

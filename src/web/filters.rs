@@ -2,7 +2,12 @@
 //! it lasted.
 
 use crate::{
-    domain::{check::Class, incident::Outage, time::UnixMs, window::parse_duration},
+    domain::{
+        check::Class,
+        incident::Outage,
+        time::UnixMs,
+        window::{DURATION, DURATIONS, is_duration_beyond, parse_duration},
+    },
     store::Lasted,
 };
 
@@ -36,9 +41,12 @@ impl Filters {
             failure.ok_or_else(|| Wrong { name: "class", value: word.to_owned(), takes: format!("takes {}", words()) })
         });
         let duration = |name: &'static str| {
-            let takes = || "takes a duration such as 45s, 5m, 1h or 2d".to_owned();
-            let read =
-                |text: &str| parse_duration(text).ok_or_else(|| Wrong { name, value: text.to_owned(), takes: takes() });
+            let takes = |text: &str| match is_duration_beyond(text) {
+                true => format!("is out of range: {DURATIONS}"),
+                false => format!("takes {DURATION}"),
+            };
+            let wrong = |text: &str| Wrong { name, value: text.to_owned(), takes: takes(text) };
+            let read = |text: &str| parse_duration(text).ok_or_else(|| wrong(text));
             get(name).map(read).transpose()
         };
         let filters =

@@ -74,6 +74,17 @@ async fn letters(history: &mut History, from: i64, letters: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_of_a_service_that_is_not_watched_is_not_found() {
+    let history = History::new("2026-11-16T00:00:00Z", vec![service("web")]);
+    for query in ["?service=nope", "?service=web&service=nope"] {
+        let answer = get(&history.site(), &format!("/api/v1/events{query}")).await;
+        assert_eq!(answer.status, 404, "{query}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("no service named “nope”"), "{}", answer.text());
+    }
+    Client::open(&history, "?service=web", None).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_tells_of_checks_states_and_incidents_as_they_are_committed() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
     let mut client = Client::open(&history, "", None).await;

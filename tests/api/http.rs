@@ -70,7 +70,7 @@ async fn a_mistake_in_the_query_is_named() {
         ("/api/v1/services/web/history?buckets=2001", "buckets"),
         ("/api/v1/services/web/history?buckets=-1", "buckets"),
         ("/api/v1/services/web/checks?outcome=bad", "outcome"),
-        ("/api/v1/services/web/checks?limit=1001", "limit"),
+        ("/api/v1/services/web/checks?limit=5001", "limit"),
         ("/api/v1/services/web/checks?cursor=x", "cursor"),
         ("/api/v1/incidents?status=closed", "status"),
         ("/api/v1/incidents?cursor=17", "cursor"),
@@ -91,6 +91,76 @@ async fn a_mistake_in_the_query_is_named() {
     let answer = history.get("/api/v1/uptime?from=2026-11-16T00:00:00+01:00").await.json();
     assert!(answer["detail"].as_str().unwrap().contains("%2B"));
     assert_eq!(history.get("/api/v1/uptime?from=2026-11-16T00:00:00%2B01:00").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_path_names_a_parameter_that_it_does_not_know() {
+    let history = five_minutes().await;
+    let site = history.site();
+    let known: &[(&str, &[&str])] = &[
+        ("/health", &["verbose=1", "at=2026-11-16T00:01:00Z"]),
+        ("/livez", &[]),
+        ("/readyz", &["verbose=1"]),
+        ("/metrics", &[]),
+        ("/dashboard/incidents.atom", &[]),
+        ("/dashboard", &["q=w&state=&sort=name&open=a&open=b", "at=2026-11-16T00:01:00Z&tz=Asia/Tokyo"]),
+        ("/dashboard/services/web", &["window=1h&outcome=down", "from=2026-11-16&to="]),
+        ("/dashboard/incidents", &["service=web&show=all&class=connect&min_duration=90s", "window=7d"]),
+        ("/dashboard/incidents/1", &["tz=Asia/Tokyo"]),
+        ("/dashboard/review", &["month=2026-11", "from=2026-11-16T00:00&tz=UTC"]),
+        ("/dashboard/wall", &["tz=Asia/Tokyo"]),
+    ];
+    for (path, queries) in known {
+        for query in *queries {
+            assert_ne!(get(&site, &format!("{path}?{query}")).await.status, 400, "{path}?{query}");
+        }
+        let answer = get(&site, &format!("{path}?windw=7d")).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.text().contains("windw"), "{path}: {}", answer.text());
+        for query in queries.iter().filter(|query| !query.contains("open=")) {
+            let answer = get(&site, &format!("{path}?{query}&{query}")).await;
+            assert_eq!(answer.status, 400, "{path}?{query} twice");
+            assert!(answer.text().contains("more than once"), "{path}?{query} twice: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duration_is_written_in_one_way_everywhere() {
+    let history = five_minutes().await;
+    history.at(begin().plus(300_000));
+    let site = history.site();
+    let paths = [
+        "/api/v1/uptime?window=",
+        "/api/v1/services/web/history?window=",
+        "/api/v1/services/web/checks?window=",
+        "/api/v1/incidents?window=",
+        "/api/v1/incidents?min_duration=",
+        "/api/v1/incidents?max_duration=",
+        "/api/v1/export?window=",
+        "/api/v1/review?window=",
+        "/api/v1/maintenance?window=",
+        "/badge/web/uptime.svg?window=",
+        "/dashboard/services/web?window=",
+        "/dashboard/incidents?window=",
+        "/dashboard/incidents?max_duration=",
+        "/dashboard/review?window=",
+    ];
+    for path in paths {
+        for duration in ["1m", "90s", "36h", "1h+30m", "1h30min", "2w", "36525d"] {
+            let answer = get(&site, &format!("{path}{duration}")).await;
+            assert_eq!(answer.status, 200, "{path}{duration}: {}", answer.text());
+        }
+        for (duration, said) in [("7", "numbers with units"), ("1y", "numbers with units"), ("0s", "from 1s to 36525d")]
+        {
+            let answer = get(&site, &format!("{path}{duration}")).await;
+            assert_eq!(answer.status, 400, "{path}{duration}");
+            assert!(answer.text().contains(said), "{path}{duration}: {}", answer.text());
+        }
+    }
+    let minute = get(&site, "/api/v1/services/web/uptime?window=1m").await.ok();
+    let asked = (&minute["from"], &minute["to"]);
+    assert_eq!(asked, (&"2026-11-16T00:04:00.000Z".into(), &"2026-11-16T00:05:00.000Z".into()), "{minute}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,14 +187,14 @@ async fn what_is_wrong_with_a_parameter_is_what_is_said() {
         ("/health?at=1969-12-31T23:59:59Z", 400, "at", "is out of range: from 1970"),
         ("/api/v1/uptime?from=1969-12-31", 400, "from", "is out of range: from 1970"),
         ("/api/v1/uptime?from=2026-11-16&to=%2B10000-01-01", 400, "to", "is out of range: from 1970"),
-        ("/api/v1/uptime?window=999999d", 400, "window", "is out of range: from 1h to 36525d"),
-        ("/api/v1/uptime?window=0h", 400, "window", "is out of range: from 1h"),
-        ("/api/v1/uptime?window=99999999999999999999999w", 400, "window", "is out of range: from 1h"),
-        ("/badge/web/uptime.svg?window=999999d", 400, "window", "is out of range: from 1h"),
+        ("/api/v1/uptime?window=999999d", 400, "window", "is out of range: from 1s to 36525d"),
+        ("/api/v1/uptime?window=0h", 400, "window", "is out of range: from 1s"),
+        ("/api/v1/uptime?window=99999999999999999999999w", 400, "window", "is out of range: from 1s"),
+        ("/badge/web/uptime.svg?window=999999d", 400, "window", "is out of range: from 1s"),
         ("/api/v1/review?week=1970-W01", 400, "week", "is out of range: it and the one before it"),
         ("/api/v1/review?month=1970-01", 400, "month", "is out of range: it and the one before it"),
         ("/api/v1/review?week=1970-W54", 400, "week", "takes an ISO week"),
-        ("/api/v1/uptime?window=d", 400, "window", "takes a number of hours"),
+        ("/api/v1/uptime?window=d", 400, "window", "takes numbers with units"),
         ("/api/v1/uptime?from=2026-11-31", 400, "from", "takes an RFC 3339 time"),
         // Of two values nobody knows which is meant.
         ("/api/v1/uptime?window=7d&window=8d", 400, "window", "is given more than once"),

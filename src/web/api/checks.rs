@@ -4,7 +4,7 @@ use super::{
     Answer, ApiError, ask,
     json::{CheckJson, Page},
     named::Named,
-    params::Params,
+    params::{MOST, Params},
     services,
 };
 use crate::{
@@ -19,7 +19,7 @@ pub(super) async fn list(State(site): State<Site>, Named(name): Named, params: P
     params.only(&["window", "from", "to", "outcome", "limit", "cursor"])?;
     let window = params.window(site.clock.now())?;
     let outcome = params.word("outcome", "takes up, degraded, down or unknown", Outcome::parse)?;
-    let limit = params.number("limit", 100, 1000)?;
+    let limit = params.number("limit", 100, MOST)?;
     let before = params.word("cursor", "takes the `next` of the page before", |t| t.parse().ok().map(UnixMs))?;
     let service = services::find(&site, name).await?;
     let id = service.id;

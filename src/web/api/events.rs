@@ -69,6 +69,10 @@ impl Wanted {
 /// `GET /api/v1/events`
 pub(super) async fn stream(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
+    // A stream of a service that is not there would be silent for ever.
+    if let Some(name) = wanted.services.iter().find(|name| site.board.get(name).is_none()) {
+        return Err(ApiError::not_found(format!("no service named “{name}” is watched")));
+    }
     let permit = STREAMS.try_acquire().map_err(|_| ApiError::busy("too many streams at once: try again later"))?;
     let listening = site.board.listen(last_id(&headers));
     let stream = events(listening, wanted, site.clone(), permit);

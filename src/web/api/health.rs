@@ -210,9 +210,10 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
 }
 
 /// `GET /livez`: the process and its scheduler make progress.
-pub(super) async fn alive(State(site): State<Site>) -> Response {
+pub(super) async fn alive(State(site): State<Site>, params: Params) -> Answer<Response> {
+    params.only(&[])?;
     let trouble = if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
-    said(trouble, json!({}))
+    Ok(said(trouble, json!({})))
 }
 
 /// `GET /readyz`: the database takes writes. With `?verbose=1` also how many results wait until it does, and how its

@@ -4,7 +4,7 @@ use super::{
     Answer, ApiError, ask,
     json::{CauseChangeJson, CheckJson, IncidentJson, Page},
     named::Named,
-    params::Params,
+    params::{MOST, Params},
 };
 use crate::{
     domain::{
@@ -61,7 +61,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     let filters =
         Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
     let window = params.window_or_none(now)?;
-    let limit = params.number("limit", 50, 500)?;
+    let limit = params.number("limit", 50, MOST)?;
     let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
     let service = match params.get("service") {
         Some(name) => Some(super::services::find(&site, name.to_owned()).await?.id),

@@ -3,7 +3,7 @@
 use super::{Answer, ApiError};
 use crate::domain::{
     time::{DAY_MS, UnixMs},
-    window::{Window, is_length_beyond, parse_length},
+    window::{DURATION, DURATIONS, Window, is_duration_beyond, parse_duration},
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::convert::Infallible;
@@ -23,8 +23,8 @@ impl<S: Sync> FromRequestParts<S> for Params {
 
 const TIME: &str = "takes an RFC 3339 time such as 2026-11-20T03:00:00Z (a + in it written as %2B), or a date";
 const YEARS: &str = "is out of range: from 1970 to the end of 9999, in UTC";
-const LENGTHS: &str = "is out of range: from 1h to 36525d (100 years)";
-const LENGTH: &str = "takes a number of hours, days or weeks, such as 24h, 7d or 2w";
+/// The most entries of a list that one answer holds.
+pub(super) const MOST: u32 = 5_000;
 
 impl Params {
     /// Refuses what is not among `known`: a misspelt parameter must not be taken for none, and of two values neither for
@@ -85,10 +85,13 @@ impl Params {
         self.word(name, takes, UnixMs::parse)
     }
 
-    /// `window=…`: a length of time.
+    /// `window=…`: a duration, in milliseconds.
     pub(in crate::web) fn length(&self) -> Answer<Option<i64>> {
-        let takes = if self.get("window").is_some_and(is_length_beyond) { LENGTHS } else { LENGTH };
-        self.word("window", takes, parse_length)
+        let takes = match self.get("window").is_some_and(is_duration_beyond) {
+            true => format!("is out of range: {DURATIONS}"),
+            false => format!("takes {DURATION}"),
+        };
+        self.word("window", &takes, parse_duration)
     }
 
     /// `at=…`: a moment of the past.

@@ -1,6 +1,6 @@
 //! The incident log as an Atom feed (RFC 4287).
 
-use super::{Page, PageError, frame, shown};
+use super::{Page, PageError, frame, query::Query, shown};
 use crate::{
     domain::time::UnixMs,
     store::{OutageFilter, OutageKind},
@@ -40,7 +40,8 @@ struct Entry {
 }
 
 /// `GET /dashboard/incidents.atom`
-pub(super) async fn atom(Here(site): Here, reached: Reached) -> Page {
+pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Page {
+    query.only(&[], &[])?;
     let now = site.clock.now();
     let here = format!("{}{}", reached.origin, site.base_path);
     let title = format!("{}: incidents", site.title);

@@ -140,6 +140,7 @@ struct Before {
 
 /// `GET /dashboard/incidents/{id}`
 pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, query: Query) -> Page {
+    query.only(&["at", "tz"], &[])?;
     let view = super::view(&site, &query).await?;
     let missing = || missing(&view, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;

@@ -101,6 +101,10 @@ fn durations(chosen: Option<&str>) -> Vec<(String, String, bool)> {
 
 /// `GET /dashboard/incidents`
 pub(super) async fn page(Here(site): Here, query: Query) -> Page {
+    query.only(
+        &[&["service", "show", "window", "from", "to", "cursor", "at", "tz"], &filters::NAMES[..]].concat(),
+        &[],
+    )?;
     let view = super::view(&site, &query).await?;
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();

@@ -98,6 +98,7 @@ fn capital(text: &str) -> String {
 
 /// `GET /dashboard/incidents/{id}/note`
 pub(super) async fn page(Here(site): Here, Named(id): Named, query: Query) -> Page {
+    query.only(&["tz"], &[])?;
     let outage = incident(&site, &query, &id).await?;
     let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
     form(&site, &query, &outage, text, None)

@@ -91,6 +91,7 @@ pub(super) struct Seen {
 
 /// `GET /dashboard`
 pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
+    query.only(&["state", "q", "group", "sort", "at", "tz"], &["open", "fold"])?;
     if query.get("at").is_some() {
         return past(site, query).await;
     }

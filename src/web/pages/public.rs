@@ -60,7 +60,7 @@ struct Outage {
     open: bool,
 }
 
-/// `GET /public`
+/// `GET /public`. What others add to an address that is passed on (as `?fbclid=`) is ignored here.
 pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
     let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {

@@ -4,7 +4,7 @@ use super::PageError;
 use crate::{
     domain::{
         time::{DAY_MS, UnixMs},
-        window::{Window, parse_length},
+        window::{DURATION, DURATIONS, Window, is_duration_beyond, parse_duration},
     },
     web::{words::clipped, zone::Zone},
 };
@@ -55,6 +55,29 @@ impl Query {
             zone_is_default: zone.is_none(),
             pairs,
         }
+    }
+
+    /// Refuses what is not among `known`: a misspelt parameter must not be taken for none, and of two values neither for
+    /// the one that was meant. Those of `several` may come more than once.
+    pub(super) fn only(&self, known: &[&str], several: &[&str]) -> Result<(), PageError> {
+        for (i, (name, value)) in self.pairs.iter().enumerate() {
+            let shown = clipped(name, 40);
+            if several.contains(&&**name) {
+                continue;
+            }
+            if !known.contains(&&**name) {
+                let takes = match [known, several].concat() {
+                    none if none.is_empty() => "Its address takes no parameters.".to_owned(),
+                    all => format!("Its address takes {}.", all.join(", ")),
+                };
+                return Err(PageError::bad_request(format!("This page knows no parameter “{shown}”"), takes));
+            }
+            let is_again = |(n, v): &(String, String)| n == name && !v.is_empty();
+            if !value.is_empty() && self.pairs[..i].iter().any(is_again) {
+                return Err(PageError::bad_request(format!("“{shown}” is given more than once"), "Give it one value."));
+            }
+        }
+        Ok(())
     }
 
     /// The last value of a parameter that is not empty: a form sends its empty fields too.
@@ -133,11 +156,18 @@ impl Query {
         let Some(from) = from else {
             let length = match self.get("window") {
                 None => default_ms,
-                Some(text) => parse_length(text).ok_or_else(|| {
-                    PageError::bad_request(
-                        format!("“{text}” is no length of time"),
-                        "“window” takes a number of hours, days or weeks, such as 24h, 7d or 2w.",
-                    )
+                Some(text) => parse_duration(text).ok_or_else(|| {
+                    let shown = clipped(text, 40);
+                    match is_duration_beyond(text) {
+                        true => PageError::bad_request(
+                            format!("“{shown}” is out of range"),
+                            format!("“window” takes durations {DURATIONS}."),
+                        ),
+                        false => PageError::bad_request(
+                            format!("“{shown}” is no duration"),
+                            format!("“window” takes {DURATION}."),
+                        ),
+                    }
                 })?,
             };
             let to = to.unwrap_or(now).min(now);

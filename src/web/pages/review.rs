@@ -129,6 +129,7 @@ struct Certificate {
 
 /// `GET /dashboard/review`
 pub(super) async fn page(Here(site): Here, query: Query) -> Page {
+    query.only(&["week", "month", "window", "from", "to", "at", "tz"], &[])?;
     let view = super::view(&site, &query).await?;
     let period = period(&query, view.at)?;
     let seen_from = view.clone();

@@ -151,6 +151,7 @@ impl Subject {
 
 /// `GET /dashboard/services/{name}`
 pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> Page {
+    query.only(&["window", "from", "to", "outcome", "before", "at", "tz"], &[])?;
     let view = super::view(&site, &query).await?;
     let window = query.window(view.at, 7 * DAY_MS)?;
     let asked = name.clone();

@@ -60,6 +60,7 @@ struct Tile {
 
 /// `GET /dashboard/wall`
 pub(super) async fn page(Here(site): Here, mut query: Query, headers: HeaderMap) -> Page {
+    query.only(&["tz"], &[])?;
     // Bright walls blind.
     query.theme = query.theme.or(Some("dark"));
     let (now, changes) = (site.clock.now(), site.board.changes());

@@ -2,6 +2,7 @@
 
 mod exposition;
 
+use super::{Answer, params::Params};
 use crate::{
     board::ServiceNow,
     domain::{check::Phase, status::Status, time::UnixMs},
@@ -21,7 +22,8 @@ const BYTES_A_SERVICE: usize = 1024;
 const SECONDS: Option<&str> = Some("seconds");
 
 /// `GET /metrics`: made for each request from what is known now.
-pub(super) async fn text(State(site): State<Site>, headers: HeaderMap) -> Response {
+pub(super) async fn text(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+    params.only(&[])?;
     let accept = headers.get_all(header::ACCEPT);
     let format = Format::accepted(accept.iter().filter_map(|value| value.to_str().ok()));
     let services = site.board.all();
@@ -30,7 +32,7 @@ pub(super) async fn text(State(site): State<Site>, headers: HeaderMap) -> Respon
     write_monitor(&mut to, &site);
     let headers =
         [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
-    (headers, to.finish()).into_response()
+    Ok((headers, to.finish()).into_response())
 }
 
 fn write_services(to: &mut Exposition, services: &[Arc<ServiceNow>], now: UnixMs) {
