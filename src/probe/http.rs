@@ -125,7 +125,8 @@ impl Http {
             let body = start_of_body(answer, &wire, Instant::now() + wait).await;
             let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
             let text = head + &http_answer::decode(&body, content_type.as_ref());
-            return Err(self.fault(Class::HttpStatus, Phase::Ttfb, &message, &jar, &text, false));
+            let fault = Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(Some(text));
+            return Err(self.cleaned(fault, &jar, false));
         }
         let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
@@ -133,16 +134,19 @@ impl Http {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
             let text = head + &http_answer::decode(start, content_type.as_ref());
             let whole = complete && start.len() == body.len();
-            self.fault(Class::Content, Phase::Body, &message, &jar, &text, whole)
+            let fault = Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(Some(text));
+            self.cleaned(fault, &jar, whole)
         })?;
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
 
-    /// A failure with the beginning of the answer, and without what the answers of this check set as cookies.
-    fn fault(&self, class: Class, phase: Phase, message: &str, jar: &Jar, text: &str, complete: bool) -> Fault {
+    /// A failure whose excerpt is the beginning of the answer as it came: without secrets, and without what the answers
+    /// of this check set as cookies.
+    fn cleaned(&self, fault: Fault, jar: &Jar, complete: bool) -> Fault {
         let scrubber = self.scrubber.with(jar.values());
-        let excerpt = if jar.too_many() { None } else { scrubber.excerpt(text, complete) };
-        Fault::new(class, Some(phase), scrubber.message(message)).with_excerpt(excerpt)
+        let reason = Reason { message: scrubber.message(&fault.reason.message), ..fault.reason };
+        let excerpt = fault.excerpt.filter(|_| !jar.too_many()).and_then(|text| scrubber.excerpt(&text, complete));
+        Fault { reason, excerpt, ..fault }
     }
 
     /// Asks, and asks on where the answer points, up to the answer that is to be judged. What answers set as cookies
@@ -162,7 +166,7 @@ impl Http {
                 request.headers_mut().insert(COOKIE, HeaderValue::clone(cookies));
             }
             *request.body_mut() = body.clone().map(Body::from);
-            let answer = wire.ask(request).await?;
+            let answer = wire.ask(request).await.map_err(|fault| self.cleaned(fault, jar, true))?;
             let response = &answer.response;
             wire.trace.enter(Phase::Body);
             wire.trace.answered(response.status().as_u16());
@@ -172,8 +176,8 @@ impl Http {
                 return Ok(answer);
             };
             let refused = |message: String| {
-                let head = http_answer::head(response);
-                self.fault(Class::Protocol, Phase::Ttfb, &message, jar, &head, true)
+                let fault = Fault::new(Class::Protocol, Some(Phase::Ttfb), message);
+                self.cleaned(fault.with_excerpt(Some(http_answer::head(response))), jar, true)
             };
             let location = String::from_utf8_lossy(location.as_bytes());
             let mut next = url.join(&location).map_err(|_| refused("redirected to what is no address".to_owned()))?;
@@ -233,9 +237,7 @@ impl Http {
                     let content_type = answer.response.headers().get(CONTENT_TYPE);
                     let head = http_answer::head(&answer.response);
                     let text = head + &http_answer::decode(&body.into_start(), content_type);
-                    let Reason { class, message, .. } = &fault.reason;
-                    let with_excerpt = self.fault(*class, Phase::Body, message, jar, &text, false);
-                    return Err(Fault { ours: fault.ours, ..with_excerpt });
+                    return Err(self.cleaned(fault.with_excerpt(Some(text)), jar, false));
                 }
             }
         }

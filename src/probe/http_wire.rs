@@ -6,6 +6,7 @@
 use super::{
     connect::{self, Resolver},
     fault,
+    http_malformed::{instead_of_http1, instead_of_http2, instead_of_tls},
     spec::IpVersion,
     stream::{Bounded, Budget, INTERIM},
     tls::Tls,
@@ -41,8 +42,8 @@ const HEAD_BYTES: usize = 64 * 1024;
 const BODY_BYTES: usize = 4 * super::http::BODY_BYTES;
 /// How much is read of a TLS handshake. A chain of certificates has at most 64 KiB.
 const HANDSHAKE_BYTES: usize = 256 * 1024;
-/// What is kept of a handshake, to say what it was instead of one.
-const HANDSHAKE_KEPT: usize = 512;
+/// What is kept of a handshake and of frames, to say what it was instead of one.
+const BEGINNING_KEPT: usize = 512;
 
 /// Who asks, and how.
 pub(super) struct Wire<'a> {
@@ -76,10 +77,10 @@ impl Wire<'_> {
         }
         self.trace.enter(Phase::Tls);
         let name = ServerName::try_from(host).map_err(|_| self.invalid())?;
-        let budget = Arc::new(Budget::new(HANDSHAKE_BYTES, 4 * BODY_BYTES, HANDSHAKE_KEPT));
+        let budget = Arc::new(Budget::new(HANDSHAKE_BYTES, 4 * BODY_BYTES, BEGINNING_KEPT));
         let connector = TlsConnector::from(Arc::new(self.tls.config(self.trace, &[b"h2", b"http/1.1"])));
         let stream = connector.connect(name, Bounded::new(stream, Arc::clone(&budget))).await;
-        let stream = stream.map_err(|error| self.fault(&error, &budget))?;
+        let stream = stream.map_err(|error| self.handshake_fault(&error, &budget))?;
         budget.head_is_over();
         self.trace.enter(Phase::Ttfb);
         let frames = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -90,11 +91,12 @@ impl Wire<'_> {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let budget = Arc::new(Budget::new(HEAD_BYTES, BODY_BYTES, HEAD_BYTES));
+        let kept = if frames { BEGINNING_KEPT } else { HEAD_BYTES };
+        let budget = Arc::new(Budget::new(HEAD_BYTES, BODY_BYTES, kept));
         let tasks = Tasks::default();
         let url = request.url().clone();
         let mut request = hyper::Request::<Body>::try_from(request).map_err(|_| self.invalid())?;
-        let fault = |error: hyper::Error| self.fault(&error, &budget);
+        let fault = |error: hyper::Error| self.answer_fault(&error, &budget, frames);
         let response = if frames {
             *request.uri_mut() = url.as_str().parse().map_err(|_| self.invalid())?;
             let stream = TokioIo::new(Bounded::http2(stream, Arc::clone(&budget)));
@@ -110,11 +112,47 @@ impl Wire<'_> {
                 request.headers_mut().insert(HOST, host.map_err(|_| self.invalid())?);
             }
             let stream = TokioIo::new(Bounded::http1(stream, Arc::clone(&budget)));
-            let (mut sender, connection) = http1::Builder::new().handshake(stream).await.map_err(fault)?;
+            let (mut sender, connection) = http1::Builder::new()
+                // Obsolete, but not wrong: RFC 9112, section 5.2, has it read as one line.
+                .allow_obsolete_multiline_headers_in_responses(true)
+                .handshake(stream)
+                .await
+                .map_err(fault)?;
             tasks.spawn(async move { drop(connection.await) });
             sender.send_request(request).await.map_err(fault)?
         };
         Ok(Answer { response: response.map(Body::wrap).into(), budget, _tasks: tasks })
+    }
+
+    /// What went wrong before there was a session.
+    fn handshake_fault(&self, error: &(dyn Error + 'static), budget: &Budget) -> Fault {
+        let fault = self.fault(error, budget);
+        match fault::find::<rustls::Error>(error) {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                let message = instead_of_tls(&budget.beginning(), &self.trace.peer());
+                Fault::new(Class::Tls, fault.reason.phase, message)
+            }
+            _ => fault,
+        }
+    }
+
+    /// What went wrong before there was the head of an answer. The excerpt is as it came.
+    fn answer_fault(&self, error: &hyper::Error, budget: &Budget, frames: bool) -> Fault {
+        let fault = self.fault(error, budget);
+        let beginning = budget.beginning();
+        let unread = error.is_parse() && !error.is_parse_too_large()
+            // A server that speaks first may be read before the library has asked.
+            || !beginning.is_empty() && !beginning.starts_with(b"HTTP/");
+        let malformed = match frames {
+            true => instead_of_http2(&beginning),
+            false => (unread && !budget.is_spent()).then(|| instead_of_http1(&beginning)),
+        };
+        match malformed {
+            Some(malformed) => {
+                Fault::new(Class::Protocol, fault.reason.phase, malformed.message).with_excerpt(Some(malformed.lines))
+            }
+            None => fault,
+        }
     }
 
     /// What went wrong between the first packet and the last byte.
@@ -168,7 +206,6 @@ fn exchange_fault(error: &(dyn Error + 'static), trace: &Trace, deadline: Durati
             format!("connection closed {before}")
         }
         Some(error) if error.is_parse_too_large() => "the answer's headers are too large, or too many".to_owned(),
-        Some(error) if error.is_parse() => "the answer is not HTTP".to_owned(),
         _ => format!("the HTTP exchange broke off: {}", innermost(error)),
     };
     Fault::new(Class::Protocol, phase, message)

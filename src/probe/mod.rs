@@ -7,7 +7,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `spec` | what a probe has to do, checked and ready |
-//! | `http`, `http_headers`, `http_cookies`, `http_answer`, `http_wire`, `tcp`, `postgres`, `postgres_bounds`, `postgres_wire`, `command` | the kinds |
+//! | `http`, `http_headers`, `http_cookies`, `http_answer`, `http_malformed`, `http_wire`, `tcp`, `postgres`, `postgres_bounds`, `postgres_wire`, `command` | the kinds |
 //! | `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
@@ -20,6 +20,7 @@ mod http;
 mod http_answer;
 mod http_cookies;
 mod http_headers;
+mod http_malformed;
 mod http_wire;
 mod postgres;
 mod postgres_bounds;

@@ -58,18 +58,21 @@ impl Budget {
         self.interim.load(Relaxed) > INTERIM
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.too_long_a_head() || self.too_long_a_body() || self.too_many_interim()
     }
 
     /// How the peer began.
-    #[cfg(test)]
     pub(super) fn beginning(&self) -> Vec<u8> {
         self.beginning.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn take_head(&self, bytes: &[u8]) {
         spend(&self.head, bytes.len());
+        self.keep(bytes);
+    }
+
+    fn keep(&self, bytes: &[u8]) {
         let mut beginning = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         let room = self.kept - beginning.len();
         beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -98,7 +101,10 @@ enum Language {
 impl Language {
     fn take(&mut self, bytes: &[u8], budget: &Budget) {
         match self {
-            Language::Http2(frames) => frames.take(bytes, budget),
+            Language::Http2(frames) => {
+                budget.keep(bytes);
+                frames.take(bytes, budget);
+            }
             _ if budget.head_is_over.load(Relaxed) => spend(&budget.body, bytes.len()),
             Language::Any => budget.take_head(bytes),
             Language::Http1(lines) => {

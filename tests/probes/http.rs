@@ -182,9 +182,97 @@ async fn a_truncated_body_is_no_good_answer() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_are_said_to_be_none() {
-    let report = run(to(answer("SSH-2.0-OpenSSH_9.6\r\n\r\n").await), AMPLE).await;
-    assert_failed(&report, Class::Protocol, Phase::Ttfb, "the answer is not HTTP");
+async fn what_came_in_the_place_of_an_answer_is_said_with_the_line_that_is_wrong() {
+    let ok = "HTTP/1.1 200 OK\r\n";
+    for (said, message, excerpt) in [
+        (
+            "SSH-2.0-OpenSSH_9.6\r\n\r\n".to_owned(),
+            "the answer is not HTTP: it begins with \"SSH-2.0-OpenSSH_9.6\"",
+            Some("SSH-2.0-OpenSSH_9.6"),
+        ),
+        (
+            "ICY 200 OK\r\nicy-name: radio\r\n\r\n".to_owned(),
+            "the answer is not HTTP but its likeness from Shoutcast servers: \"ICY 200 OK\"",
+            Some("ICY 200 OK"),
+        ),
+        (
+            "HTTP/1.1 OK\r\n\r\n".to_owned(),
+            "the answer's status line is not valid: \"HTTP/1.1 OK\"",
+            Some("HTTP/1.1 OK"),
+        ),
+        (
+            format!("{ok}content-length: 2\r\nContent-Length: 3\r\n\r\nok"),
+            "the answer has two Content-Lengths that contradict each other",
+            Some("HTTP/1.1 200 OK\ncontent-length: 2\nContent-Length: 3"),
+        ),
+        (
+            format!("{ok}content-length: two\r\n\r\nok"),
+            "the answer's Content-Length is not a number",
+            Some("HTTP/1.1 200 OK\ncontent-length: two"),
+        ),
+        (
+            format!("{ok}X Cache: HIT\r\n\r\n"),
+            "the answer has a header whose name has a space: \"X Cache\"",
+            Some("HTTP/1.1 200 OK\nX Cache:"),
+        ),
+        (
+            format!("{ok}X-Cache : HIT\r\n\r\n"),
+            "the answer has a header whose name has a space before its colon: \"X-Cache \"",
+            Some("HTTP/1.1 200 OK\nX-Cache :"),
+        ),
+        (
+            format!("{ok}no header at all\r\n\r\n"),
+            "a line of the answer's head is no header, it has no colon: \"no header at …\"",
+            Some("HTTP/1.1 200 OK\nno header at all"),
+        ),
+        (
+            format!("{ok} folded: yes\r\n\r\n"),
+            "the answer's first header is a continued line: there is none that it continues",
+            Some("HTTP/1.1 200 OK"),
+        ),
+        (
+            "\0\0\u{12}\u{4}\0\0\0\0\0\0\u{3}\0\0\0\u{64}".to_owned(),
+            "the answer is HTTP/2 (SETTINGS frame), which is only spoken over TLS here",
+            None,
+        ),
+    ] {
+        let report = run(to(answer(said).await), AMPLE).await;
+        assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
+        assert_eq!(report.excerpt.as_deref(), excerpt);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_first_is_named_however_early_it_is_read() {
+    let address = serve(|mut stream| async move {
+        let _ = stream.write_all(b"220 mail.example.com ESMTP ready\r\n").await;
+        hang(stream).await;
+    })
+    .await;
+    for _ in 0..20 {
+        let message = "the answer is not HTTP: it begins with \"220 mail.example.com ESMTP …\"";
+        assert_failed(&run(to(address), AMPLE).await, Class::Protocol, Phase::Ttfb, message);
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_wrong_is_shown_without_our_credentials() {
+    let head = "HTTP/1.1 200 OK\r\nkey tok-123456 \u{1b}[31mis wrong\r\n\r\n";
+    let spec = HttpSpec { auth: Some(Auth::Bearer(Secret::new("tok-123456"))), ..to(answer(head).await) };
+    let report = run(spec, AMPLE).await;
+    let message = "a line of the answer's head is no header, it has no colon: bytes that are no text";
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 200 OK\nkey ••• is wrong"));
+}
+
+#[tokio::test]
+async fn a_folded_header_is_read_as_one_line() {
+    let folded = "HTTP/1.1 200 OK\r\nx-old: a\r\n  b\r\n\tc\r\ncontent-type:\r\n text/plain;\r\n charset=iso-8859-1\r\n\
+                  content-length: 2\r\n\r\n";
+    let address = answer([folded.as_bytes(), b"gr"].concat()).await;
+    assert_passed(&run(to(address), AMPLE).await);
+    let latin = answer([folded.replace("length: 2", "length: 4").as_bytes(), b"gr\xfcn"].concat()).await;
+    assert_passed(&run(HttpSpec { expect_body: Some("grün".to_owned()), ..to(latin) }, AMPLE).await);
 }
 
 #[tokio::test]

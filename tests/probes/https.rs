@@ -205,14 +205,28 @@ async fn a_handshake_that_hangs_is_late_in_tls() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_is_said_to() {
-    let plain = serve(|mut stream| async move {
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        hang(stream).await;
-    })
-    .await;
-    let report = run(to(plain, TlsSpec::default())).await;
-    assert_failed(&report, Class::Tls, Phase::Tls, &format!("{plain} does not speak TLS"));
+async fn what_a_server_that_speaks_no_tls_speaks_is_said() {
+    for (said, message) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "speaks plain HTTP, not TLS: \"HTTP/1.1 400 Bad …\""),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak TLS: it begins with \"SSH-2.0-OpenSSH_9.6\""),
+        (b"J\0\0\0\n8.0.36\0", "does not speak TLS"),
+    ] {
+        let plain = serve(move |mut stream| async move {
+            let _ = stream.write_all(said).await;
+            hang(stream).await;
+        })
+        .await;
+        let report = run(to(plain, TlsSpec::default())).await;
+        assert_failed(&report, Class::Tls, Phase::Tls, &format!("{plain} {message}"));
+    }
+}
+
+#[tokio::test]
+async fn a_tls_server_that_is_asked_without_tls_is_said_to_be_one() {
+    let address = https(&Authority::new().issue(&["localhost"], 90), None).await;
+    let report = run(spec(&format!("http://{address}/"))).await;
+    let message = "the answer is TLS, not plain HTTP: the address has to begin with https://";
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
 }
 
 #[tokio::test]
@@ -303,7 +317,7 @@ async fn what_is_not_http_2_is_said_to_be_broken() {
     })
     .await;
     let report = run(to(address, trusting(&authority))).await;
-    let reason = failure(&report);
-    assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Ttfb)), "{report:?}");
-    assert!(reason.message.starts_with("the HTTP exchange broke off: "), "{}", reason.message);
+    let message = "the server agreed on HTTP/2 and answers in HTTP/1";
+    assert_failed(&report, Class::Protocol, Phase::Ttfb, message);
+    assert_eq!(report.excerpt.as_deref(), Some("HTTP/1.1 200 OK"));
 }
