@@ -110,6 +110,7 @@ impl App {
             pages: Arc::default(),
             public: config.dashboard.public.map(Arc::from),
             dashboard: config.dashboard.enabled,
+            commands: config.dashboard.commands,
             token: config.dashboard.token,
             trusted: config.dashboard.trusted_proxies.into(),
             started_at: clock.now(),

@@ -92,7 +92,7 @@ fn the_example_of_the_request_works_unchanged() {
     let services: Vec<_> = config.checks.endpoints.iter().map(|e| &e.service).collect();
     assert_eq!(services.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["web", "api", "db"]);
     assert_eq!(services[2].kind, Kind::Postgres);
-    assert_eq!(services[2].target, "postgres://db:5432/mydb");
+    assert_eq!(services[2].target.whole(), "postgres://db:5432/mydb");
     assert!(services.iter().all(|s| s.critical && s.enabled && s.cadence.interval_ms == 10_000));
     assert!(services.iter().all(|s| s.cadence.timeout_ms == 5_000 && s.cadence.retry_interval_ms == 2_000));
     assert!(services.iter().all(|s| (s.thresholds.failure, s.thresholds.success) == (3, 2)));
@@ -620,7 +620,7 @@ fn a_postgres_url_is_taken_apart() {
 fn a_postgres_endpoint_may_have_keys_of_its_own_in_the_place_of_a_url() {
     let keys = "type = \"postgres\"\nhost = \"${HOST}\"\nport = 6000\nuser = \"m@e:x\"\npassword = \"p/w%41?#@\"\ndatabase = \"my db\"";
     let endpoint = endpoint_with(keys, &[("HOST", "::1")]);
-    assert_eq!(endpoint.service.target, "postgres://[::1]:6000/my db");
+    assert_eq!(endpoint.service.target.whole(), "postgres://[::1]:6000/my db");
     assert_eq!(exposed(&endpoint.secrets), ["p/w%41?#@"]);
     assert_eq!((&endpoint.shown["user"], &endpoint.shown["password"]), (&"m@e:x".into(), &"•••".into()));
     let Spec::Postgres(spec) = endpoint.probe else { panic!("no postgres") };
@@ -643,7 +643,7 @@ fn tcp_and_command_endpoints_are_read() {
     let Spec::Command(spec) = shell.probe else { panic!("no command") };
     assert_eq!(spec.argv, ["/bin/sh", "-c", "test -e /tmp"]);
     assert_eq!(spec.degraded_exit_codes, [3]);
-    assert_eq!(shell.service.target, "test -e /tmp");
+    assert_eq!(shell.service.target.whole(), "test -e /tmp");
 }
 
 #[test]
@@ -690,7 +690,7 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
         ),
     ] {
         let endpoint = endpoint_with(keys, &env);
-        assert_eq!(endpoint.service.target, target, "{keys}");
+        assert_eq!(endpoint.service.target.whole(), target, "{keys}");
         let secrets = exposed(&endpoint.secrets);
         let shown = endpoint.shown.to_string();
         for secret in hidden {
@@ -826,7 +826,7 @@ fn the_configuration_that_we_ship_is_valid_without_any_variable() {
     let config = config::parse(EXAMPLE, Path::new("config.toml"), &no_env).unwrap();
     let services: Vec<_> = config.checks.endpoints.iter().map(|e| (e.service.name.as_str(), e.service.kind)).collect();
     assert_eq!(services, [("dashboard", Kind::Http), ("dashboard port", Kind::Tcp), ("disk", Kind::Command)]);
-    assert_eq!(config.checks.endpoints[0].service.target, "http://127.0.0.1:9100/livez");
+    assert_eq!(config.checks.endpoints[0].service.target.whole(), "http://127.0.0.1:9100/livez");
 }
 
 #[test]

@@ -229,7 +229,7 @@ proptest! {
             ] {
                 let endpoint = endpoint(&format!("{scheme}://{before}@${{HOST}}/{path}"), &env);
                 prop_assert_eq!(login(&endpoint), expected, "{} {}", scheme, before);
-                let target = &endpoint.service.target;
+                let target = endpoint.service.target.whole();
                 prop_assert!(target.starts_with(&format!("{scheme}://{host}")), "{}", target);
             }
         }

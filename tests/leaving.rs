@@ -88,7 +88,7 @@ fn service(run: &Run, n: usize) -> Service {
         group: (n == 1).then(|| "Customers".into()),
         description: None,
         kind: [Kind::Http, Kind::Tcp][n],
-        target: format!("http://web:{}/", run.interval_ms),
+        target: format!("http://web:{}/", run.interval_ms).into(),
         critical: true,
         enabled: run.enabled,
         cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },

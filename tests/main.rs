@@ -6,6 +6,7 @@ mod architecture;
 mod badges;
 mod browser;
 mod cli;
+mod commands_shown;
 mod config;
 mod container;
 mod crash;

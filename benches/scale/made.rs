@@ -39,7 +39,7 @@ pub(crate) fn watched(name: &str, n: usize) -> Watched {
         group: Some(format!("group {}", n % 7)),
         description: None,
         kind: Kind::Http,
-        target: format!("http://127.0.0.1:9/{n}"),
+        target: format!("http://127.0.0.1:9/{n}").into(),
         critical: true,
         enabled: true,
         cadence: Cadence { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },

@@ -1,4 +1,5 @@
-//! `export`: the history as a file, the same bytes as the API gives. It reads beside a running service.
+//! `export`: the history as a file, with the same bytes as the API gives; only commands are whole, whatever others are
+//! shown. It reads beside a running service.
 
 use super::{
     exit::{self, Stop, usage},
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    domain::{time::UnixMs, window::Window},
+    domain::{service::Commands, time::UnixMs, window::Window},
     store::{self, Reader, StoredService},
     web::document::{self, ExportError, Format, Order},
 };
@@ -85,7 +86,7 @@ fn write(history: &Path, args: Args, now: UnixMs, stop: Stop) -> anyhow::Result<
         }
     }
     services.retain(|s| args.services.is_empty() || args.services.contains(&s.name));
-    let order = Order { format, window, services, now };
+    let order = Order { format, window, services, commands: Commands::Whole, now };
     let bar = progress::bar(
         Some(reader.estimated_checks(&order.services, window)?),
         "{bar:30} {human_pos} results, {per_sec}, {eta} left",

@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
             service.name,
             service.kind.as_str(),
             service.cadence.interval_ms as f64 / 1000.0,
-            words::clipped(&service.target, 100)
+            words::clipped(service.target.whole(), 100)
         );
     }
     ExitCode::SUCCESS

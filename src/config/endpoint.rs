@@ -106,7 +106,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Rhythm) -> (Named, Option<Endpoin
                 group,
                 description,
                 kind,
-                target: built.target,
+                target: built.target.into(),
                 critical,
                 enabled,
                 cadence,

@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{
     network::Network,
     secret::Secret,
+    service::Commands,
     time::{DAY_MS, MINUTE_MS},
     window::LONGEST_MS,
 };
@@ -144,6 +145,7 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         base_path: String::new(),
         public: None,
         token: None,
+        commands: Commands::Program,
         trusted_proxies: Vec::new(),
     };
     if let Some(table) = root.table("dashboard") {
@@ -164,6 +166,9 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         dashboard.base_path = base_path(&table).unwrap_or_default();
         dashboard.public = public(&table, endpoints);
         dashboard.token = token(&table);
+        if table.boolean("show_commands") == Some(true) {
+            dashboard.commands = Commands::Whole;
+        }
         dashboard.trusted_proxies = trusted_proxies(&table);
         table.finish(|_| None);
     }

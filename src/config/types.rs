@@ -2,7 +2,12 @@
 
 use crate::{
     calendar::Planned,
-    domain::{incident::StatedNote, network::Network, secret::Secret, service::Service},
+    domain::{
+        incident::StatedNote,
+        network::Network,
+        secret::Secret,
+        service::{Commands, Service},
+    },
     probe::spec::Spec,
 };
 use std::{net::IpAddr, path::PathBuf};
@@ -88,6 +93,8 @@ pub struct Dashboard {
     pub public: Option<Vec<Published>>,
     /// Whoever has it may write notes of incidents; `None`: nobody may.
     pub token: Option<Secret>,
+    /// How much of a command everyone sees. Default: the program.
+    pub commands: Commands,
     /// Whose `X-Forwarded-…` headers are believed. Default: nobody's.
     pub trusted_proxies: Vec<Network>,
 }

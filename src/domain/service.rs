@@ -54,6 +54,70 @@ pub struct Thresholds {
     pub success: u32,
 }
 
+/// What is watched, in words, without credentials: a URL, an address, a command line.
+///
+/// The literal text of a command may be anything, and only its author knows what. So whoever shows a target says to
+/// whom: there is no other way to its text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Target(String);
+
+/// How much of a command is for everyone's eyes: `[dashboard] show_commands`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Commands {
+    /// The program that it starts, without its arguments.
+    Program,
+    Whole,
+}
+
+impl Target {
+    /// As it is kept, for whoever may read the history.
+    pub fn whole(&self) -> &str {
+        &self.0
+    }
+
+    /// As it is shown on pages, in answers and in what is downloaded.
+    pub fn shown(&self, kind: Kind, commands: Commands) -> &str {
+        match (kind, commands) {
+            (Kind::Command, Commands::Program) => program(&self.0),
+            _ => &self.0,
+        }
+    }
+}
+
+impl From<String> for Target {
+    fn from(text: String) -> Target {
+        Target(text)
+    }
+}
+
+impl From<&str> for Target {
+    fn from(text: &str) -> Target {
+        Target(text.to_owned())
+    }
+}
+
+/// The program that a command line starts: its first word, where that is nothing but a name or a path. A line that begins
+/// with anything else (an assignment, say) is the shell's.
+fn program(line: &str) -> &str {
+    let plain = |word: &str| {
+        // `[`, `:` and `.` are programs, too.
+        [":", "["].contains(&word) || word.chars().all(|c| c.is_alphanumeric() || "-_./+•".contains(c))
+    };
+    let line = line.trim_start();
+    // A name with a space in it, or a whole line in the place of one: nobody knows which.
+    if let Some((quoted, _)) = line.strip_prefix('\'').and_then(|rest| rest.split_once('\''))
+        && let Some((word, _)) = quoted.split_once(char::is_whitespace)
+        && !word.is_empty()
+        && plain(word)
+    {
+        return word;
+    }
+    match line.split_whitespace().next() {
+        Some(word) if plain(word) => word,
+        _ => "sh",
+    }
+}
+
 /// A service as the configuration describes it, less the way it is probed.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Service {
@@ -62,8 +126,7 @@ pub struct Service {
     pub group: Option<String>,
     pub description: Option<String>,
     pub kind: Kind,
-    /// What is watched, in words, without credentials: a URL, an address, a command line.
-    pub target: String,
+    pub target: Target,
     /// Whether the whole is `unhealthy` when this is down, or only `degraded`.
     pub critical: bool,
     /// A service that is not enabled is `paused`.
@@ -74,4 +137,37 @@ pub struct Service {
     pub degraded_after_ms: Option<i64>,
     /// The share of time in which it is to be up, in per cent: above 0, below 100.
     pub objective: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_everyone_sees_the_program() {
+        for (line, seen) in [
+            ("df -h / --token SECRET", "df"),
+            ("  /usr/lib/nagios/plugins/check_disk -w SECRET", "/usr/lib/nagios/plugins/check_disk"),
+            ("sh -c 'curl -u SECRET'", "sh"),
+            ("/opt/•••/check --all", "/opt/•••/check"),
+            ("df\n-h", "df"),
+            ("[ -e /SECRET ]", "["),
+            // What is no plain word may hold anything.
+            ("TOKEN=SECRET psql", "sh"),
+            ("true;SECRET", "sh"),
+            ("https://u:SECRET@host/", "sh"),
+            ("\"$SECRET\"", "sh"),
+            ("'SECRET'", "sh"),
+            ("", "sh"),
+            ("'/opt/My App/check' SECRET", "/opt/My"),
+            ("'curl -u SECRET'", "curl"),
+            ("'A=SECRET curl'", "sh"),
+            ("' SECRET'", "sh"),
+        ] {
+            let target = Target::from(line);
+            assert_eq!(target.shown(Kind::Command, Commands::Program), seen, "{line}");
+            assert_eq!(target.shown(Kind::Command, Commands::Whole), line);
+            assert_eq!(target.shown(Kind::Http, Commands::Program), line);
+        }
+    }
 }

@@ -105,7 +105,10 @@ impl Command {
     }
 
     fn not_started(&self, error: &io::Error) -> Fault {
-        let program = &self.spec.argv[0];
+        // Where somebody wrote a whole line in the place of the program, the rest of it is for nobody's eyes.
+        let argv0 = self.spec.argv[0].trim_start();
+        let program = argv0.split_whitespace().next().unwrap_or(argv0);
+        let program = if program.len() < argv0.len() { format!("{program}…") } else { program.to_owned() };
         let message = match error.kind() {
             io::ErrorKind::NotFound => format!("cannot start {program}: there is no such program"),
             io::ErrorKind::PermissionDenied => format!("cannot start {program}: it may not be executed"),

@@ -184,7 +184,7 @@ mod tests {
             group: None,
             description: None,
             kind: Kind::Http,
-            target: String::new(),
+            target: String::new().into(),
             critical: true,
             enabled: true,
             cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },

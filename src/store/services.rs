@@ -14,7 +14,7 @@ use crate::{
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
         maintenance::Overlay,
-        service::{Kind, Service, Thresholds},
+        service::{Kind, Service, Target, Thresholds},
         status::Since,
         time::{HOUR_MS, UnixMs},
         window::Window,
@@ -29,7 +29,7 @@ pub struct StoredService {
     pub id: ServiceId,
     pub name: String,
     pub kind: Kind,
-    pub target: String,
+    pub target: Target,
     pub group: Option<String>,
     /// When it was first configured.
     pub added_at: UnixMs,
@@ -54,7 +54,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredService> {
         name: row.get(1)?,
         // A kind that this version does not know is shown as a command: its history is what matters.
         kind: Kind::parse(&kind).unwrap_or(Kind::Command),
-        target: row.get(3)?,
+        target: row.get::<_, String>(3)?.into(),
         group: row.get(4)?,
         added_at: UnixMs(row.get(5)?),
         removed_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
@@ -92,7 +92,7 @@ pub(super) fn add_foreign(conn: &Connection, new: &ServiceHead) -> Result<Servic
             params![
                 new.name,
                 new.kind.as_str(),
-                new.target,
+                new.target.whole(),
                 new.group,
                 new.added_at.0,
                 new.removed_at.map(|t| t.0),
@@ -103,7 +103,8 @@ pub(super) fn add_foreign(conn: &Connection, new: &ServiceHead) -> Result<Servic
     Ok(ServiceId(id))
 }
 
-/// Unites what two histories say of a service: it is described as by the one with the later settings.
+/// Unites what two histories say of a service: it is described as by the one with the later settings. Of one time, the
+/// longer target: the other may have come from an export that shows of a command its program only.
 pub(super) fn describe(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
     let (latest, certificate): (Option<i64>, Option<i64>) = conn
         .prepare_cached(
@@ -112,10 +113,11 @@ pub(super) fn describe(conn: &Connection, old: &StoredService, new: &ServiceHead
         )?
         .query_row([old.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let certificate = certificate.map(UnixMs).max(new.certificate_expires_at);
-    let ours = (latest.map(UnixMs), old.removed_at, old.kind.as_str(), &old.target, &old.group);
+    let ours =
+        (latest.map(UnixMs), old.removed_at, old.kind.as_str(), old.target.whole().len(), &old.target, &old.group);
     let latest = new.settings.iter().map(|s| s.since).max();
-    let theirs = (latest, new.removed_at, new.kind.as_str(), &new.target, &new.group);
-    let (_, removed_at, kind, target, group) = ours.max(theirs);
+    let theirs = (latest, new.removed_at, new.kind.as_str(), new.target.whole().len(), &new.target, &new.group);
+    let (_, removed_at, kind, _, target, group) = ours.max(theirs);
     conn.prepare_cached(
         "UPDATE service SET kind = ?2, target = ?3, group_name = ?4, added_at = ?5, removed_at = ?6,
            certificate_expires_at = ?7 WHERE id = ?1",
@@ -123,7 +125,7 @@ pub(super) fn describe(conn: &Connection, old: &StoredService, new: &ServiceHead
     .execute(params![
         old.id.0,
         kind,
-        target,
+        target.whole(),
         group,
         old.added_at.min(new.added_at).0,
         removed_at.map(|t| t.0),
@@ -207,9 +209,10 @@ fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceI
             "INSERT INTO service (name, kind, target, group_name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (name) DO UPDATE SET kind = ?2, target = ?3, group_name = ?4, removed_at = NULL RETURNING id",
         )?
-        .query_row(params![service.name, service.kind.as_str(), service.target, service.group, now.0], |row| {
-            row.get(0)
-        })?;
+        .query_row(
+            params![service.name, service.kind.as_str(), service.target.whole(), service.group, now.0],
+            |row| row.get(0),
+        )?;
     Ok((ServiceId(id), absent))
 }
 

@@ -6,7 +6,7 @@
 use crate::domain::{
     check::{CheckResult, Class, Outcome, Phase, PhaseTimes},
     incident::{CauseChange, Outage},
-    service::Kind,
+    service::{Kind, Target},
     time::UnixMs,
     timeline::Tally,
 };
@@ -28,7 +28,7 @@ pub struct Head {
 pub struct ServiceHead {
     pub name: String,
     pub kind: Kind,
-    pub target: String,
+    pub target: Target,
     pub group: Option<String>,
     pub added_at: UnixMs,
     pub removed_at: Option<UnixMs>,

@@ -5,7 +5,7 @@ use crate::{
     board::Board,
     clock::Clock,
     config::Published,
-    domain::{network::Network, secret::Secret, time::UnixMs},
+    domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     scheduler::Pulse,
     store::{Reader, Writer},
     web::{
@@ -44,6 +44,8 @@ pub struct Site {
     pub public: Option<Arc<[Published]>>,
     /// Whether there are pages at all.
     pub dashboard: bool,
+    /// How much of a command is shown.
+    pub commands: Commands,
     /// What opens the door to notes; `None`: none are taken.
     pub token: Option<Secret>,
     /// Wrong ones that were tried.

@@ -8,6 +8,7 @@ use healthcheck_dashboard::{
     backups::{self, Backups, Plan},
     clock::Clock,
     domain::{
+        service::Commands,
         time::{HOUR_MS, UnixMs},
         window::Window,
     },
@@ -629,6 +630,7 @@ fn a_reader_that_stops_reading_holds_nothing_up() {
         format: Format::Csv,
         window: Window::new(UnixMs::MIN, to).unwrap(),
         services: reader.services().unwrap(),
+        commands: Commands::Whole,
         now: to,
     };
     for format in [Format::Csv, Format::Ndjson] {

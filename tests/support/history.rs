@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         health::{Changes, Confirmed},
-        service::{Cadence, Kind, Service, Thresholds},
+        service::{Cadence, Commands, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
@@ -113,7 +113,8 @@ pub(crate) fn export(path: &Path, format: Format, now: UnixMs) -> String {
     let services = reader.services().unwrap();
     let window = Window::new(UnixMs::MIN, now.plus(400 * DAY_MS)).unwrap();
     let mut bytes = Vec::new();
-    document::write(&reader, &Order { format, window, services, now }, &mut bytes, |_| ()).unwrap();
+    document::write(&reader, &Order { format, window, services, commands: Commands::Whole, now }, &mut bytes, |_| ())
+        .unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -294,6 +295,7 @@ impl History {
             pages: Arc::default(),
             public: None,
             dashboard: true,
+            commands: Commands::Program,
             token: None,
             trusted: Arc::from([]),
             started_at: self.clock.now(),

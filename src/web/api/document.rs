@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         incident::services,
+        service::Commands,
         time::{DAY_MS, UnixMs},
         window::Window,
     },
@@ -67,6 +68,8 @@ pub struct Order {
     pub format: Format,
     pub window: Window,
     pub services: Vec<StoredService>,
+    /// How much of a command is in it.
+    pub commands: Commands,
     /// When it is made. Nothing but the header depends on it: what lasts is measured at the window's end.
     pub now: UnixMs,
 }

@@ -46,7 +46,7 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
     }
     chosen.retain(|s| named.is_empty() || named.contains(&s.name.as_str()));
     let permit = DOWNLOADS.try_acquire().map_err(|_| ApiError::busy("too many exports at once: try again later"))?;
-    let order = Order { format, window, services: chosen, now };
+    let order = Order { format, window, services: chosen, commands: site.commands, now };
     let name = format!(
         "history-{}-to-{}.{}",
         window.from().utc().format("%Y%m%dT%H%M%SZ"),

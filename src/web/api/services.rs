@@ -10,11 +10,12 @@ use crate::{
     board::ServiceNow,
     domain::{
         incident::Outage,
+        service::{Commands, Kind},
         time::{DAY_MS, UnixMs},
         uptime::Budget,
         window::Window,
     },
-    store::{Reader, StoreError, StoredService},
+    store::{StoreError, StoredService},
     web::{figures::Figures, site::Site},
 };
 use axum::{Json, extract::State};
@@ -33,7 +34,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
         let items = ask(&site, move |site| {
             services
                 .iter()
-                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at)))
+                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at, site.commands)))
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;
@@ -43,7 +44,11 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
         let services = site.board.all();
         let ids: Vec<_> = services.iter().map(|s| s.id).collect();
         let figures = site.figures.list(&site.reader, &ids, now)?;
-        Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now)).collect::<Vec<_>>())
+        Ok(services
+            .iter()
+            .zip(&figures)
+            .map(|(s, figures)| summary(s, figures, now, site.commands))
+            .collect::<Vec<_>>())
     })
     .await?;
     Ok(Json(json!({ "items": items })))
@@ -57,8 +62,7 @@ pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Pa
         let services = super::then(&site, at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
-        let body =
-            ask(&site, move |site| whole(&site.reader, &service, &Figures::read(&site.reader, service.id, at)?, at));
+        let body = ask(&site, move |site| whole(site, &service, &Figures::read(&site.reader, service.id, at)?, at));
         return Ok(Json(body.await?));
     }
     let Some(asked) = site.board.get(&name) else {
@@ -66,18 +70,18 @@ pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Pa
     };
     let body = ask(&site, move |site| {
         let figures = site.figures.get(&site.reader, asked.id, now)?;
-        whole(&site.reader, &asked, &figures, now)
+        whole(site, &asked, &figures, now)
     });
     Ok(Json(body.await?))
 }
 
 /// All that there is to say of one service. It blocks.
-fn whole(reader: &Reader, service: &ServiceNow, figures: &Figures, now: UnixMs) -> Result<Value, StoreError> {
-    let mut body = summary(service, figures, now);
+fn whole(site: &Site, service: &ServiceNow, figures: &Figures, now: UnixMs) -> Result<Value, StoreError> {
+    let mut body = summary(service, figures, now, site.commands);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
-        let spent = reader.confirmed_down_ms(service.id, window, now)?;
+        let spent = site.reader.confirmed_down_ms(service.id, window, now)?;
         let budget = Budget::new(objective, window.length_ms(), spent);
         body["objective"] = json!({
             "objective": objective,
@@ -89,6 +93,11 @@ fn whole(reader: &Reader, service: &ServiceNow, figures: &Figures, now: UnixMs) 
         });
     }
     body["configuration"] = Value::clone(&service.settings);
+    if let Some(command) = body["configuration"].get_mut("command")
+        && site.commands == Commands::Program
+    {
+        *command = json!([service.service.target.shown(Kind::Command, site.commands)]);
+    }
     Ok(body)
 }
 
@@ -103,7 +112,7 @@ async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
         "name": service.name,
         "group": service.group,
         "type": service.kind.as_str(),
-        "target": service.target,
+        "target": service.target.shown(service.kind, site.commands),
         "status": "removed",
         "since": service.removed_at.map(Time),
         "interval_ms": service.interval_ms,
@@ -121,7 +130,7 @@ pub(super) fn nobody(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no service named “{name}”"))
 }
 
-fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
+fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs, commands: Commands) -> Value {
     let service = &now.service;
     let uptime = WINDOWS.into_iter().zip(&figures.shares).map(|(window, u)| (window, u.uptime)).collect();
     json!({
@@ -129,7 +138,7 @@ fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs) -> Value {
         "group": service.group,
         "description": service.description,
         "type": service.kind.as_str(),
-        "target": service.target,
+        "target": service.target.shown(service.kind, commands),
         "critical": service.critical,
         "enabled": service.enabled,
         "status": now.status(at).as_str(),

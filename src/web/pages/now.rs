@@ -134,7 +134,7 @@ fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, Stor
     let (truth, mut after) = say(view, &seen, latest.as_ref(), query.zone);
     let ours = after.iter_mut().flat_map(|sentence| &mut sentence.0).filter(|part| part.url.is_none());
     ours.for_each(|part| shown::past_words(&mut part.text));
-    let mut list = list(view, &seen, query);
+    let mut list = list(view, &seen, query, site.commands);
     list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
     Ok(Content {
         travel: Travel::new(site, query, view)?,
@@ -188,7 +188,7 @@ fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreErro
         truth,
         after,
         open: open(&site.reader, view, &seen, query.zone)?,
-        list: list(view, &seen, query),
+        list: list(view, &seen, query, site.commands),
         months: month_labels(90, view.at),
         last_day: "today".to_owned(),
     })

@@ -234,7 +234,7 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
         group: subject.stored.group.clone(),
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),
         truth: truth(view, subject, zone),
-        facts: facts(subject, now),
+        facts: facts(site, subject, now),
         history,
         dots,
         step,
@@ -325,11 +325,11 @@ fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
     }
 }
 
-fn facts(subject: &Subject, now: UnixMs) -> Vec<Fact> {
+fn facts(site: &Site, subject: &Subject, now: UnixMs) -> Vec<Fact> {
     let fact = |text: String| Fact { text, code: false };
     let mut facts = vec![
         fact(subject.stored.kind.as_str().to_owned()),
-        Fact { text: words::clipped(&subject.stored.target, 200), code: true },
+        Fact { text: words::clipped(subject.stored.target.shown(subject.stored.kind, site.commands), 200), code: true },
         fact(format!("checked every {}", words::duration(subject.interval_ms()))),
     ];
     let Some(now_known) = &subject.now else { return facts };

@@ -6,7 +6,7 @@ use super::{
     shown::{self, Kind, Ticking},
 };
 use crate::{
-    domain::{status::Status, time::UnixMs, timeline::Buckets},
+    domain::{service::Commands, status::Status, time::UnixMs, timeline::Buckets},
     web::{
         chart::{Days, Spark},
         figures::Share,
@@ -103,7 +103,7 @@ const SORTS: [(Sort, &str, &str); 4] = [
     (Sort::Uptime, "uptime", "Least uptime first"),
 ];
 
-pub(super) fn list(view: &View, seen: &[Seen], query: &Query) -> List {
+pub(super) fn list(view: &View, seen: &[Seen], query: &Query, commands: Commands) -> List {
     let q = query.get("q").unwrap_or("").to_owned();
     let state = query.get("state").and_then(Status::parse);
     let group = query.get("group");
@@ -114,7 +114,7 @@ pub(super) fn list(view: &View, seen: &[Seen], query: &Query) -> List {
         let text = |t: &str| t.to_lowercase().contains(&needle);
         (needle.is_empty()
             || text(&service.name)
-            || text(&service.target)
+            || text(service.target.shown(service.kind, commands))
             || service.group.as_deref().is_some_and(text))
             && group.is_none_or(|g| service.group.as_deref().unwrap_or("") == g)
             && (!with_state || state.is_none_or(|state| s.status == state))
@@ -173,7 +173,7 @@ pub(super) fn list(view: &View, seen: &[Seen], query: &Query) -> List {
                 folded,
                 days: folded.then(|| Days::worst(all().map(|s| &s.figures.days))),
                 days_said: days_said(all().map(|s| &s.figures.days)),
-                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(view, s)).collect() },
+                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(view, s, commands)).collect() },
             };
             Some((worst, section))
         })
@@ -234,7 +234,7 @@ fn order(services: &mut [&Seen], sort: Sort) {
     });
 }
 
-fn row(view: &View, seen: &Seen) -> Row {
+fn row(view: &View, seen: &Seen, commands: Commands) -> Row {
     let now = view.at;
     let service = &seen.now.service;
     let since = seen.now.status_since(now);
@@ -243,7 +243,7 @@ fn row(view: &View, seen: &Seen) -> Row {
         word: shown::status_word(seen.status),
         name: service.name.clone(),
         url: view.service_url(&service.name, ""),
-        sub: sub(seen, now),
+        sub: sub(seen, now, commands),
         since: since.map(|at| Ticking::new(at, now)),
         since_short: since.map(|at| words::duration_short(now.since(at) / 1000 * 1000)),
         last: seen.now.last.as_ref().and_then(|l| l.latency_us).map(|us| words::response_time(f64::from(us))),
@@ -275,7 +275,8 @@ fn cell(share: Share) -> Cell {
 }
 
 /// What stands beside a service's name: what is wrong, or what is watched.
-fn sub(seen: &Seen, now: UnixMs) -> String {
+fn sub(seen: &Seen, now: UnixMs, commands: Commands) -> String {
+    let target = || short_target(seen.now.service.target.shown(seen.now.service.kind, commands));
     let reason = || seen.now.last.as_ref().and_then(|l| l.reason.as_ref()).map(|r| words::clipped(&r.message, 100));
     match seen.status {
         Status::Down => match &seen.now.outage {
@@ -291,13 +292,13 @@ fn sub(seen: &Seen, now: UnixMs) -> String {
         Status::Pending => "no result yet".to_owned(),
         Status::Maintenance => match &seen.now.last {
             Some(last) if last.outcome.passed() == Some(false) => format!("failing: {}", reason().unwrap_or_default()),
-            _ => short_target(&seen.now.service.target),
+            _ => target(),
         },
         Status::Paused => "not checked: enabled = false".to_owned(),
         Status::Up if seen.now.outage.is_some() => {
             format!("failing, checked again: {}", reason().unwrap_or_default())
         }
-        Status::Up => short_target(&seen.now.service.target),
+        Status::Up => target(),
     }
 }
 

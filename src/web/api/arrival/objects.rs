@@ -89,7 +89,7 @@ impl HeadIn {
         let services = self.services.into_iter().map(|s| ServiceHead {
             name: s.name,
             kind: s.kind.0,
-            target: s.target,
+            target: s.target.into(),
             group: s.group,
             added_at: s.added_at.0,
             removed_at: at(s.removed_at),

@@ -8,7 +8,6 @@ use crate::{
     domain::{
         incident::Outage,
         time::{DAY_MS, HOUR_MS, UnixMs},
-        window::Window,
     },
     store::{Beyond, Head, ServiceHead, SumRecord, SumSize},
 };
@@ -77,7 +76,7 @@ impl<'a> HeaderJson<'a> {
             from: Time(order.window.from()),
             to: Time(order.window.to()),
             generated_at: Time(order.now),
-            services: head.services.iter().map(|s| ServiceJson::new(s, order.window)).collect(),
+            services: head.services.iter().map(|s| ServiceJson::new(s, order)).collect(),
             runs: head
                 .runs
                 .iter()
@@ -103,14 +102,14 @@ impl<'a> HeaderJson<'a> {
 }
 
 impl<'a> ServiceJson<'a> {
-    pub(super) fn new(head: &'a ServiceHead, window: Window) -> ServiceJson<'a> {
+    pub(super) fn new(head: &'a ServiceHead, order: &Order) -> ServiceJson<'a> {
         // What was retired before the window is of no interest in it.
-        let kept = |from: Option<UnixMs>| from.filter(|from| *from > window.from()).map(Time);
+        let kept = |from: Option<UnixMs>| from.filter(|from| *from > order.window.from()).map(Time);
         ServiceJson {
             name: &head.name,
             group: head.group.as_deref(),
             kind: head.kind.as_str(),
-            target: &head.target,
+            target: head.target.shown(head.kind, order.commands),
             added_at: Time(head.added_at),
             removed_at: head.removed_at.map(Time),
             certificate_expires_at: head.certificate_expires_at.map(Time),
