@@ -22,8 +22,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use x509_cert::{
+    certificate::Version,
     der::{Decode, oid::db::rfc5280::ID_KP_SERVER_AUTH},
     ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName, name::GeneralName},
 };
@@ -206,11 +207,59 @@ fn is_other_name(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
 }
 
+/// How many intermediate certificates are looked at that end before the server's own: a stranger may send many.
+const MOST_ASKED: usize = 8;
+
+/// When a certificate ends, in seconds since 1970.
+fn ends(certificate: &x509_cert::Certificate) -> i64 {
+    let end = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+    i64::try_from(end.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The intermediate certificate among those that were sent that the verifier's error speaks of.
+fn blamed<'s>(error: &CertificateError, sent: &'s [x509_cert::Certificate]) -> Option<&'s x509_cert::Certificate> {
+    let validity = |sent: &x509_cert::Certificate| sent.tbs_certificate.validity;
+    sent.iter().find(|sent| match error {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            validity(sent).not_after.to_unix_duration().as_secs() == not_after.as_secs()
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            validity(sent).not_before.to_unix_duration().as_secs() == not_before.as_secs()
+        }
+        _ => false,
+    })
+}
+
 /// The verifier of one check: it shows the trace what it sees before it judges.
 #[derive(Debug)]
 struct Seen {
     trust: Arc<Trust>,
     trace: Arc<Trace>,
+}
+
+impl Seen {
+    /// The intermediate certificate whose end is the end of the valid chain. None where that is the server's own.
+    ///
+    /// A certificate that is sent and not needed does not count: whether one is needed is asked of the verifier itself,
+    /// for the second after its end. Where the server's own ends first, as nearly everywhere, nothing is asked.
+    fn first_to_end<'s>(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+        parsed: &x509_cert::Certificate,
+        sent: &'s [x509_cert::Certificate],
+    ) -> Option<&'s x509_cert::Certificate> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let mut earlier: Vec<_> = sent.iter().filter(|sent| (now..ends(parsed)).contains(&ends(sent))).collect();
+        earlier.sort_by_key(|sent| ends(sent));
+        earlier.truncate(MOST_ASKED);
+        earlier.into_iter().find(|sent| {
+            let after = UnixTime::since_unix_epoch(Duration::from_secs(ends(sent).unsigned_abs() + 1));
+            self.trust.verify(leaf, chain, name, &[], after).is_err()
+        })
+    }
 }
 
 impl ServerCertVerifier for Seen {
@@ -222,18 +271,25 @@ impl ServerCertVerifier for Seen {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let parsed = x509_cert::Certificate::from_der(leaf).ok();
-        if let Some(parsed) = &parsed {
-            let seconds = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-            self.trace.saw(Certificate {
-                not_after: seconds(parsed.tbs_certificate.validity.not_after.to_unix_duration().as_secs()),
-                seen_at: seconds(now.as_secs()),
-                host: name.to_str().into_owned(),
-            });
-        }
         let result = self.trust.verify(leaf, chain, name, ocsp, now);
-        if let (Err(rustls::Error::InvalidCertificate(error)), Some(parsed)) = (&result, &parsed) {
-            self.trace.refuse_certificate(refusal(error, parsed, name, now));
+        let Ok(parsed) = x509_cert::Certificate::from_der(leaf) else { return result };
+        let sent: Vec<_> = chain.iter().filter_map(|der| x509_cert::Certificate::from_der(der).ok()).collect();
+        let broken = match &result {
+            Err(rustls::Error::InvalidCertificate(error)) => Some(error),
+            _ => None,
+        };
+        let counts = match broken {
+            Some(error) => blamed(error, &sent),
+            None => self.first_to_end(leaf, chain, name, now, &parsed, &sent),
+        };
+        self.trace.saw(Certificate {
+            not_after: ends(counts.unwrap_or(&parsed)),
+            seen_at: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            host: name.to_str().into_owned(),
+            intermediate: counts.map(|certificate| certificate.tbs_certificate.subject.to_string()),
+        });
+        if let Some(error) = broken {
+            self.trace.refuse_certificate(refusal(error, &parsed, &sent, name, now));
         }
         result
     }
@@ -303,24 +359,29 @@ impl ClientSessionStore for HelloHook {
 fn refusal(
     error: &CertificateError,
     certificate: &x509_cert::Certificate,
+    sent: &[x509_cert::Certificate],
     name: &ServerName<'_>,
     now: UnixTime,
 ) -> String {
     use CertificateError as E;
     let tbs = &certificate.tbs_certificate;
+    let (dates, whose) = match blamed(error, sent) {
+        Some(other) => (other.tbs_certificate.validity, intermediate(&other.tbs_certificate.subject.to_string())),
+        None => (tbs.validity, "certificate".to_owned()),
+    };
     let is_authority = matches!(tbs.get::<BasicConstraints>(), Ok(Some((_, BasicConstraints { ca: true, .. }))));
     match error {
         E::Expired | E::ExpiredContext { .. } => {
-            let ended = tbs.validity.not_after.to_unix_duration().as_secs();
+            let ended = dates.not_after.to_unix_duration().as_secs();
             match now.as_secs().saturating_sub(ended) / 86_400 {
-                0 => "certificate expired less than a day ago".to_owned(),
-                days => format!("certificate expired {} ago", counted(days, "day")),
+                0 => format!("{whose} expired less than a day ago"),
+                days => format!("{whose} expired {} ago", counted(days, "day")),
             }
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            let from = tbs.validity.not_before.to_unix_duration().as_secs();
+            let from = dates.not_before.to_unix_duration().as_secs();
             let from = UnixMs(i64::try_from(from).unwrap_or(i64::MAX).saturating_mul(1000));
-            format!("certificate is not valid before {}", from.utc().format("%Y-%m-%d %H:%M UTC"))
+            format!("{whose} is not valid before {}", from.utc().format("%Y-%m-%d %H:%M UTC"))
         }
         E::NotValidForName | E::NotValidForNameContext { .. } => {
             format!("certificate is for {}, not for {}", names(certificate), name.to_str())
@@ -332,12 +393,47 @@ fn refusal(
         E::Other(_) if is_authority => {
             "certificate is an authority's, not a server's: to trust it all the same, name it in `tls.ca`".to_owned()
         }
-        E::UnknownIssuer => format!("certificate is signed by an authority that is not trusted: {}", tbs.issuer),
+        E::UnknownIssuer => unknown_issuer(certificate, sent),
+        E::Other(_) if tbs.version == Version::V1 => {
+            format!("certificate {OF_VERSION_1}")
+        }
+        E::Other(_) if let Some(old) = sent.iter().find(|sent| sent.tbs_certificate.version == Version::V1) => {
+            format!("{} {OF_VERSION_1}", intermediate(&old.tbs_certificate.subject.to_string()))
+        }
         E::Revoked => "certificate is revoked".to_owned(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "certificate is not one for servers".to_owned(),
         E::BadSignature => "certificate's signature is wrong".to_owned(),
         other => not_accepted(other),
     }
+}
+
+const OF_VERSION_1: &str =
+    "is one of X.509 version 1, which cannot say for which host it is: make it anew, as version 3";
+
+/// Follows the issuers as far as they were sent, and says where that ends.
+fn unknown_issuer(certificate: &x509_cert::Certificate, sent: &[x509_cert::Certificate]) -> String {
+    let mut last = certificate;
+    // No longer than there are certificates: two may name each other.
+    for _ in sent {
+        let tbs = &last.tbs_certificate;
+        match sent.iter().find(|sent| sent.tbs_certificate.subject == tbs.issuer && tbs.issuer != tbs.subject) {
+            Some(issuer) => last = issuer,
+            None => break,
+        }
+    }
+    let issuer = &last.tbs_certificate.issuer;
+    if std::ptr::eq(last, certificate) {
+        return format!(
+            "certificate is signed by an authority that is neither trusted nor sent, {issuer}: most likely the server does \
+             not send its intermediate certificate"
+        );
+    }
+    format!("certificate is signed, in the end, by an authority that is not trusted: {issuer}")
+}
+
+/// How an intermediate certificate is named in a message.
+fn intermediate(subject: &str) -> String {
+    format!("intermediate certificate {subject}")
 }
 
 /// What is left has no words of its own but the names of its types: those, as words.
@@ -420,11 +516,10 @@ pub(super) fn expiry_warning(trace: &Trace, warning_days: u32, host: &str) -> Op
     if days >= i64::from(warning_days) {
         return None;
     }
-    let whose = if certificate.host == host {
-        "certificate".to_owned()
-    } else {
-        format!("certificate of {}", certificate.host)
-    };
+    let mut whose = certificate.intermediate.as_deref().map_or_else(|| "certificate".to_owned(), intermediate);
+    if certificate.host != host {
+        whose += &format!(" of {}", certificate.host);
+    }
     let message = match days {
         0 => format!("{whose} expires in less than a day"),
         1.. => format!("{whose} expires in {}", counted(days.unsigned_abs(), "day")),

@@ -23,7 +23,7 @@ pub(super) struct Fault {
     pub(super) excerpt: Option<String>,
 }
 
-/// The certificate that a server showed.
+/// The certificate that counts of those that a server showed: the one that ends first of those that are needed.
 #[derive(Clone, Debug)]
 pub(super) struct Certificate {
     /// Its end, in seconds since 1970.
@@ -32,6 +32,8 @@ pub(super) struct Certificate {
     pub(super) seen_at: i64,
     /// The host that it was shown for.
     pub(super) host: String,
+    /// Whom it is for, where it is not the server's own.
+    pub(super) intermediate: Option<String>,
 }
 
 impl Certificate {

@@ -329,7 +329,7 @@ async fn an_answer_that_is_sent_without_end_but_never_grows_is_given_up() {
     let report = run(to(endless(chunks, b"1;extension=ignored\r\nx\r\n").await), AMPLE).await;
     let reason = failure(&report);
     assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Body)), "{report:?}");
-    let report = run(to(endless(chunks, format!("{:0100}\r\nx\r\n", 1).as_bytes()).await), AMPLE).await;
+    let report = run(to(endless(chunks, format!("{:01000}\r\nx\r\n", 1).as_bytes()).await), AMPLE).await;
     assert_failed(&report, Class::Protocol, Phase::Body, message);
     // Empty blocks: they unpack to nothing. (The second byte of gzip is no text.)
     let address = serve(move |mut stream| async move {

@@ -1,18 +1,20 @@
 use super::{http::spec, *};
 use crate::support::{
     net::{hang, serve},
-    tls::{Authority, Identity, acceptor, https},
+    tls::{Authority, Identity, acceptor, https, showing},
 };
 use healthcheck_dashboard::probe::spec::{HttpSpec, IpVersion, TlsSpec};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::ExtendedKeyUsagePurpose;
+use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
+use x509_cert::der::{Decode, Encode};
 
 fn trusting(authority: &Authority) -> TlsSpec {
     TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() }
@@ -93,7 +95,8 @@ async fn a_certificate_for_another_host_is_refused() {
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused() {
     let address = https(&Authority::new().issue(&["localhost"], 90), None).await;
-    let message = "certificate is signed by an authority that is not trusted: CN=Test Authority";
+    let message = "certificate is signed by an authority that is neither trusted nor sent, CN=Test Authority: most likely \
+                   the server does not send its intermediate certificate";
     assert_refused(&run(to(address, TlsSpec::default())).await, message);
     let other = Authority::new();
     let report = run(to(address, trusting(&other))).await;
@@ -149,32 +152,112 @@ async fn a_named_certificate_of_an_authority_that_is_not_named_trusts_no_other_o
     let (named, sibling) = (authority.issue(&["localhost"], 90), authority.issue(&["localhost"], 90));
     assert_passed(&run(to(https(&named, None).await, naming(&named))).await);
     let report = run(to(https(&sibling, None).await, naming(&named))).await;
-    let message = "certificate is signed by an authority that is not trusted: CN=Test Authority";
+    let message = "certificate is signed by an authority that is neither trusted nor sent, CN=Test Authority: most likely \
+                   the server does not send its intermediate certificate";
     assert_refused(&report, message);
 }
 
 #[tokio::test]
 async fn who_shows_a_named_certificate_without_having_its_key_is_refused() {
     let (named, thief) = (Identity::self_signed(&["localhost"], -1, 90), Identity::self_signed(&["localhost"], -1, 90));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = provider.key_provider.load_private_key(thief.key.clone_key()).unwrap();
-    let shown =
-        Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(named.chain.clone(), key)));
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let address = serve(move |stream| {
-            let accepting = acceptor.accept(stream);
-            async move { drop(accepting.await) }
-        })
-        .await;
+        let address = showing(named.chain.clone(), &thief.key, version).await;
         let report = run(to(address, naming(&named))).await;
         assert_failed(&report, Class::Tls, Phase::Tls, "certificate is not accepted: bad signature");
     }
+}
+
+/// Below an authority that is trusted: one whose certificate ends in so many days, and what it issued for longer.
+fn below(root: &Authority, days: i32) -> (Authority, Identity) {
+    let between = root.intermediate("Test Between", days);
+    let identity = between.issue(&["localhost"], 300);
+    (between, identity)
+}
+
+#[tokio::test]
+async fn an_intermediate_certificate_that_ends_first_is_the_end_of_the_chain() {
+    let root = Authority::new();
+    let (_, identity) = below(&root, 3);
+    let report = run(to(https(&identity, None).await, trusting(&root))).await;
+    let message = "intermediate certificate CN=Test Between expires in 3 days";
+    assert_eq!((reservation(&report).class, reservation(&report).message.as_str()), (Class::Certificate, message));
+    let (_, longer) = below(&root, 400);
+    let other = run(to(https(&longer, None).await, trusting(&root))).await;
+    assert_passed(&other);
+    assert!(report.certificate_expires_at.unwrap() < other.certificate_expires_at.unwrap());
+    // Two below each other, of which the one above ends first.
+    let deep = root.intermediate("Test Upper", 5).intermediate("Test Lower", 10).issue(&["localhost"], 300);
+    let report = run(to(https(&deep, None).await, trusting(&root))).await;
+    assert_eq!(reservation(&report).message, "intermediate certificate CN=Test Upper expires in 5 days");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_sent_and_not_needed_does_not_count() {
+    let (root, stranger) = (Authority::new(), Authority::new());
+    let (between, identity) = below(&root, 290);
+    let alone = run(to(https(&identity, None).await, trusting(&root))).await;
+    for spare in [
+        // Of somebody else; the same authority signed by somebody else, and by the same one for a shorter time; and
+        // what the path passes by because the authority itself is trusted.
+        vec![stranger.intermediate("Test Stranger", 3).der()],
+        vec![stranger.cross_sign(&between, "Test Between", 3)],
+        vec![root.cross_sign(&between, "Test Between", 3)],
+        vec![stranger.cross_sign(&root, "Test Authority", 3)],
+        vec![root.cross_sign(&between, "Test Between", -3)],
+    ] {
+        for first in [true, false] {
+            let mut shown = identity.clone();
+            let at = if first { 1 } else { shown.chain.len() };
+            shown.chain.splice(at..at, spare.clone());
+            let report = run(to(https(&shown, None).await, trusting(&root))).await;
+            assert_passed(&report);
+            assert_eq!(report.certificate_expires_at, alone.certificate_expires_at);
+        }
+    }
+    // With the intermediate trusted itself, its own end does not count: the path ends there.
+    let (between, identity) = below(&root, 3);
+    assert_passed(&run(to(https(&identity, None).await, trusting(&between))).await);
+}
+
+#[tokio::test]
+async fn an_intermediate_certificate_that_is_not_valid_now_is_named() {
+    let root = Authority::new();
+    let (_, identity) = below(&root, -4);
+    let report = run(to(https(&identity, None).await, trusting(&root))).await;
+    assert_refused(&report, "intermediate certificate CN=Test Between expired 3 days ago");
+}
+
+#[tokio::test]
+async fn where_the_chain_breaks_off_is_said() {
+    let root = Authority::new();
+    let (_, mut identity) = below(&root, 300);
+    let untrusted = run(to(https(&identity, None).await, TlsSpec::default())).await;
+    let message = "certificate is signed, in the end, by an authority that is not trusted: CN=Test Authority";
+    assert_refused(&untrusted, message);
+    identity.chain.truncate(1);
+    let message = "certificate is signed by an authority that is neither trusted nor sent, CN=Test Between: most likely the \
+                   server does not send its intermediate certificate";
+    assert_refused(&run(to(https(&identity, None).await, trusting(&root))).await, message);
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_said_to_be_one() {
+    let old = |der: &CertificateDer<'_>| {
+        let mut certificate = x509_cert::Certificate::from_der(der).unwrap();
+        certificate.tbs_certificate.version = x509_cert::Version::V1;
+        certificate.tbs_certificate.extensions = None;
+        CertificateDer::from(certificate.to_der().unwrap())
+    };
+    let what = "is one of X.509 version 1, which cannot say for which host it is: make it anew, as version 3";
+    let root = Authority::new();
+    let (_, identity) = below(&root, 300);
+    let leaf = vec![old(&identity.chain[0]), identity.chain[1].clone()];
+    let address = showing(leaf, &identity.key, &rustls::version::TLS13).await;
+    assert_refused(&run(to(address, trusting(&root))).await, &format!("certificate {what}"));
+    let between = vec![identity.chain[0].clone(), old(&identity.chain[1])];
+    let address = showing(between, &identity.key, &rustls::version::TLS13).await;
+    let message = format!("intermediate certificate CN=Test Between {what}");
+    assert_refused(&run(to(address, trusting(&root))).await, &message);
 }
 
 #[tokio::test]

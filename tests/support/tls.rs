@@ -2,8 +2,8 @@
 
 use super::net::{http, read_head, serve};
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -19,9 +19,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// An authority of our own.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Between it and one that signs itself, itself included.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 /// A certificate and its key.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
@@ -31,10 +34,25 @@ pub(crate) struct Identity {
 
 impl Authority {
     pub(crate) fn new() -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "Test Authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Authority { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+        let issuer = CertifiedIssuer::self_signed(authority("Test Authority"), KeyPair::generate().unwrap()).unwrap();
+        Authority { issuer, chain: Vec::new() }
+    }
+
+    /// An authority of this name below this one, whose certificate ends in so many days; negative: ended.
+    pub(crate) fn intermediate(&self, name: &str, days: i32) -> Authority {
+        self.signing(lasting(authority(name), -100, days), KeyPair::generate().unwrap())
+    }
+
+    /// Another certificate of `other`, of the same name and key, signed by this one.
+    pub(crate) fn cross_sign(&self, other: &Authority, name: &str, days: i32) -> CertificateDer<'static> {
+        let key = KeyPair::try_from(other.issuer.key().serialize_der()).unwrap();
+        self.signing(lasting(authority(name), -100, days), key).der()
+    }
+
+    fn signing(&self, params: CertificateParams, key: KeyPair) -> Authority {
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
+        let chain = [&[issuer.der().clone()], self.chain.as_slice()].concat();
+        Authority { issuer, chain }
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
@@ -46,8 +64,18 @@ impl Authority {
         let mut params = params(hosts, -100, days);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
-        Identity::of(&params.signed_by(&key, &self.issuer).unwrap(), &key)
+        let mut identity = Identity::of(&params.signed_by(&key, &self.issuer).unwrap(), &key);
+        identity.chain.extend_from_slice(&self.chain);
+        identity
     }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
 }
 
 impl Identity {
@@ -87,7 +115,10 @@ impl Identity {
 /// A certificate for these hosts, valid from so many days to so many. An hour more than whole days: "9 days left" for as
 /// long as the test runs.
 fn params(hosts: &[&str], from: i32, to: i32) -> CertificateParams {
-    let mut params = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    lasting(CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap(), from, to)
+}
+
+fn lasting(mut params: CertificateParams, from: i32, to: i32) -> CertificateParams {
     let now = date_time_ymd(1970, 1, 1) + since_1970() + Duration::from_secs(3600);
     let day = |days: i32| if days < 0 { now - DAY * days.unsigned_abs() } else { now + DAY * days.unsigned_abs() };
     (params.not_before, params.not_after) = (day(from), day(to));
@@ -129,6 +160,28 @@ pub(crate) async fn https(identity: &Identity, clients: Option<&Authority>) -> S
                 let _ = stream.shutdown().await;
             }
         }
+    })
+    .await
+}
+
+/// Shows these certificates, whatever they are, over this version of TLS; the key is for the first.
+pub(crate) async fn showing(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> SocketAddr {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider.key_provider.load_private_key(key.clone_key()).unwrap();
+    let shown = Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, key)));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(shown);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    serve(move |stream| {
+        let accepting = acceptor.accept(stream);
+        async move { drop(accepting.await) }
     })
     .await
 }
