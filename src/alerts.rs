@@ -14,6 +14,7 @@ use crate::{
     notify::{Channel, Notice},
     shutdown::Shutdown,
     store::{Attempt, DueEvent, Event, Reader, Writer},
+    threads::Pool,
 };
 use serde_json::json;
 use std::{
@@ -68,6 +69,12 @@ impl Settled {
     }
 }
 
+/// Where the events of a channel are read.
+struct Outbox {
+    reader: Reader,
+    thread: Pool,
+}
+
 enum Next {
     Tell(Box<DueEvent>),
     Wait(Duration),
@@ -78,9 +85,11 @@ pub async fn run(channel: Channel, reader: Reader, writer: Writer, clock: Clock,
     let mut bell = writer.bell();
     let mut tried: Option<Tried> = None;
     let settled = Settled::default();
+    // A thread of its own: whoever reads pages does not make an alert wait.
+    let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
     while !shutdown.is_requested() {
         bell.mark_unchanged();
-        match next(&channel, &reader, &writer, &clock, tried.as_ref(), &settled).await {
+        match next(&channel, &outbox, &writer, &clock, tried.as_ref(), &settled).await {
             Next::Tell(event) => {
                 writer.telling(&event, channel.name()).await;
                 let attempt = tokio::select! {
@@ -119,15 +128,17 @@ async fn cut_off(shutdown: &mut Shutdown) {
 /// What is to be done now: the events of a channel are told in their order, so it depends on the first alone.
 async fn next(
     channel: &Channel,
-    reader: &Reader,
+    outbox: &Outbox,
     writer: &Writer,
     clock: &Clock,
     tried: Option<&Tried>,
     settled: &Settled,
 ) -> Next {
-    let (asked, name, known) = (reader.clone(), channel.name(), settled.clone());
-    let first = tokio::task::spawn_blocking(move || asked.next_event(name, &|id| known.has(id))).await;
-    let stored = match first {
+    let (asked, name, known) = (outbox.reader.clone(), channel.name(), settled.clone());
+    let Ok(first) = outbox.thread.run(move |_| asked.next_event(name, &|id| known.has(id))) else {
+        return Next::Wait(LOOK);
+    };
+    let stored = match first.await {
         Ok(Ok(event)) => event,
         Ok(Err(error)) => {
             tracing::warn!("the outbox could not be read: {error}");

@@ -99,6 +99,8 @@ impl App {
             attempts: Arc::default(),
             board: store.board.clone(),
             reader: store.reader.clone(),
+            reading: Site::reading(),
+            exporting: Site::exporting(),
             writer: store.writer.clone(),
             pulse: scheduler.pulse.clone(),
             clock: clock.clone(),

@@ -24,6 +24,7 @@
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
 //! | `clock` | 1 | what time it is: the only place that may ask |
+//! | `threads` | 1 | threads for what blocks: a pool for each purpose, bounded |
 //! | `shutdown` | 1 | signals, and a token that everything that loops watches |
 //! | `domain` | 0 | the words and the numbers: checks, health (state machine), timeline, uptime, outages; pure |
 //!
@@ -36,9 +37,9 @@
 //! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::seen`), and the board shows that, marked.
 //!
-//! Reading: a handler asks the [`store::Reader`] for a window; it adds up rollups for whole days and hours and rows for
-//! the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it; the handler says
-//! them.
+//! Reading: a handler asks ([`web::site::Site::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
+//! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
+//! the handler says them.
 //!
 //! # What holds
 //!
@@ -51,6 +52,9 @@
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
 //!   are connections that SQLite itself keeps from writing.
+//! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own
+//!   ([`threads`]); questions are bounded in number, and end when nobody waits for them. What a check waits for us is none
+//!   of its service's time.
 //! - A result lies in one place: in the tail, in `check_result`, or in a sealed day. `store::rows::Walk` is what reads them.
 //! - A restart is no transition: every state is rebuilt from rows.
 //! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.
@@ -72,4 +76,5 @@ pub mod probe;
 pub mod scheduler;
 pub mod shutdown;
 pub mod store;
+pub mod threads;
 pub mod web;

@@ -26,6 +26,7 @@ mod past;
 mod pending;
 mod probes;
 mod proof;
+mod readers;
 mod readonly;
 mod resume;
 mod review;

@@ -5,23 +5,31 @@ use super::{
     spec::IpVersion,
     trace::{Fault, Trace},
 };
-use crate::domain::{
-    check::{Class, Phase},
-    metadata::is_metadata_address,
+use crate::{
+    domain::{
+        check::{Class, Phase},
+        metadata::is_metadata_address,
+    },
+    threads::Pool,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
-    sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::Semaphore, time::sleep};
+use tokio::{
+    net::TcpStream,
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 /// Name lookups under way at most. The system's resolver blocks a thread for as long as it likes (half a minute, where
-/// name servers are silent), and the threads are the same that write the history: a dead name server must not take them
-/// all. Half of tokio's 512.
+/// name servers are silent): a dead one must not take them all from the names of others. There are only as many threads
+/// as there is use for.
 const LOOKUPS: usize = 256;
+/// Name lookups that wait for a thread at most: as many as there may be checks.
+const QUEUE: usize = 100_000;
 
 /// How long an address has to itself before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -30,7 +38,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// remembered: a check sees what a new client would see.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
-    places: Arc<Semaphore>,
+    threads: Pool,
     metadata_too: bool,
 }
 
@@ -78,10 +86,10 @@ impl std::error::Error for LookupError {
 
 impl Resolver {
     pub(super) fn new() -> Resolver {
-        Resolver { places: Arc::new(Semaphore::new(LOOKUPS)), metadata_too: false }
+        Resolver { threads: Pool::new("lookup", LOOKUPS, QUEUE), metadata_too: false }
     }
 
-    /// The same, with the same places, for who may ask a cloud's metadata service.
+    /// The same, with the same threads, for who may ask a cloud's metadata service.
     pub(super) fn to_metadata_too(&self, metadata_too: bool) -> Resolver {
         Resolver { metadata_too, ..self.clone() }
     }
@@ -122,17 +130,23 @@ impl Resolver {
     }
 
     async fn ask(&self, host: &str, port: u16, trace: &Trace) -> io::Result<Vec<SocketAddr>> {
+        let (host, asked_at) = (host.to_owned(), Instant::now());
+        let (begun, begins) = oneshot::channel();
         trace.set_queued(true);
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
-        trace.set_queued(false);
-        let host = host.to_owned();
-        // The place goes with the lookup, not with the check: a check that is given up leaves its lookup running.
-        let lookup = tokio::task::spawn_blocking(move || {
-            let addresses = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-            drop(place);
-            addresses
+        // A check that is given up leaves its lookup running; one that waits for a thread is not begun any more.
+        let lookup = self.threads.run(move |_| {
+            let from = Instant::now();
+            let _ = begun.send(());
+            let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+            (found, from, Instant::now())
         });
-        lookup.await.map_err(io::Error::other)?
+        let lookup = lookup.map_err(io::Error::other)?;
+        let _ = begins.await;
+        trace.set_queued(false);
+        let (found, from, to) = lookup.await.map_err(io::Error::other)?;
+        // What passed before a thread was free, and after it was done, is no time of the service.
+        trace.leave_out(from.duration_since(asked_at) + to.elapsed());
+        found
     }
 }
 
@@ -227,6 +241,7 @@ pub async fn reachable(address: &str, within: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn a_metadata_service_is_found_only_where_that_is_meant() {
@@ -237,6 +252,51 @@ mod tests {
             let allowed = resolver.to_metadata_too(true).lookup(host, 80, IpVersion::Any, &trace).await;
             assert_eq!(allowed.unwrap(), [SocketAddr::new(host.parse().unwrap(), 80)]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_spent_waiting_for_a_thread_is_no_time_of_the_service() {
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false };
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let busy = resolver
+            .threads
+            .run(move |_| {
+                let _ = ended.recv();
+            })
+            .unwrap();
+        let trace = Arc::new(Trace::start());
+        trace.enter(Phase::Dns);
+        let asked = tokio::spawn({
+            let (resolver, trace) = (resolver.clone(), trace.clone());
+            async move { resolver.lookup("localhost", 80, IpVersion::Any, &trace).await.is_ok() }
+        });
+        while !trace.queued() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(Duration::from_secs(3)).await;
+        drop(end);
+        assert!(asked.await.unwrap() && busy.await.is_ok());
+        trace.end();
+        assert_eq!(trace.left_out(), Duration::from_secs(3));
+        let report = trace.report(crate::domain::check::Verdict::Passed, None);
+        // The clock stands still but for those three seconds.
+        assert_eq!((report.latency_us, report.phases.dns_us), (0, Some(0)));
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_waits_for_a_thread_is_not_begun_for_a_check_that_is_over() {
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false };
+        let (_end, ended) = std::sync::mpsc::channel::<()>();
+        let _busy = resolver
+            .threads
+            .run(move |_| {
+                let _ = ended.recv();
+            })
+            .unwrap();
+        let trace = Trace::start();
+        let late = tokio::time::timeout(Duration::ZERO, resolver.lookup("localhost", 80, IpVersion::Any, &trace)).await;
+        assert!(late.is_err() && trace.queued());
+        assert_eq!(resolver.threads.load().waiting, 0);
     }
 
     #[test]

@@ -27,13 +27,18 @@ impl Fault {
     }
 }
 
+/// The deadline passed while the check waited for us, or the service had less of it than it should have had, by more than
+/// a tenth: that is not to be held against it.
+pub(super) fn waited_for_us(trace: &Trace, deadline: Duration) -> Option<Fault> {
+    let cut = trace.left_out() > deadline / 10;
+    let why = "too many name lookups are waiting in this process";
+    (trace.queued() || cut).then(|| Fault::ours(trace.phase(), why))
+}
+
 /// The deadline passed: what the check was waiting for.
 pub(super) fn late(trace: &Trace, deadline: Duration) -> Fault {
     let time = seconds(deadline);
     let phase = trace.phase();
-    if trace.queued() {
-        return Fault::ours(phase, "too many name lookups are waiting in this process");
-    }
     let message = match phase {
         Some(Phase::Dns) => format!("the name {} was not resolved within {time}", trace.host()),
         Some(Phase::Connect) => format!("no connection to {} within {time}", trace.peer()),
@@ -179,7 +184,13 @@ mod tests {
         let slow = late(&trace, Duration::from_secs(5));
         assert_eq!((slow.ours, slow.reason.phase), (false, Some(Phase::Dns)));
         assert_eq!(slow.reason.message, "the name api.example.com was not resolved within 5 s");
+        assert!(waited_for_us(&trace, Duration::from_secs(5)).is_none());
         trace.set_queued(true);
-        assert!(late(&trace, Duration::from_secs(5)).ours);
+        assert!(waited_for_us(&trace, Duration::from_secs(5)).is_some_and(|fault| fault.ours));
+        trace.set_queued(false);
+        trace.leave_out(Duration::from_millis(500));
+        assert!(waited_for_us(&trace, Duration::from_secs(5)).is_none());
+        trace.leave_out(Duration::from_millis(1));
+        assert!(waited_for_us(&trace, Duration::from_secs(5)).is_some(), "the service had too little of its time");
     }
 }

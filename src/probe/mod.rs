@@ -45,7 +45,7 @@ use tokio::time::timeout;
 use trace::{Fault, Trace};
 
 /// What all probes of a process share, so that a thousand of them stay small: the trusted roots, the cryptography, and
-/// the places for name lookups. Cheap to clone.
+/// the threads for name lookups. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Shared {
     roots: Arc<tls::Roots>,
@@ -171,6 +171,9 @@ impl Probe {
     }
 
     fn late(&self, trace: &Trace, deadline: Duration) -> Fault {
+        if let Some(fault) = fault::waited_for_us(trace, deadline) {
+            return fault;
+        }
         match &self.kind {
             Kind::Http(_) | Kind::Tcp(_) => fault::late(trace, deadline),
             Kind::Postgres(_) => postgres::late(trace, deadline),

@@ -9,6 +9,7 @@ use crate::domain::{
 use std::{
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 // Tokio's clock and not std's: it is the same monotonic clock, except in a test that pauses it, and there the latencies
 // have to agree with the deadlines, which follow it.
@@ -55,6 +56,9 @@ struct State {
     now_in: Option<(Phase, Instant)>,
     ended: Option<Instant>,
     times: PhaseTimes,
+    /// Time in which the check waited for us: of all, and of the phase that it is in.
+    left_out: Duration,
+    left_out_of_phase: Duration,
     host: String,
     port: u16,
     addresses: Vec<SocketAddr>,
@@ -153,6 +157,18 @@ impl Trace {
         self.state().queued
     }
 
+    /// The check waited so long for us, in the phase that it is in: that is no time of the service.
+    pub(super) fn leave_out(&self, waited: Duration) {
+        let mut state = self.state();
+        state.left_out += waited;
+        state.left_out_of_phase += waited;
+    }
+
+    /// How long the check has waited for us.
+    pub(super) fn left_out(&self) -> Duration {
+        self.state().left_out
+    }
+
     /// The host that is being asked answered with this status. (What hosts before it said, in redirects, is forgotten.)
     pub(super) fn answered(&self, status: u16) {
         self.state().http_status = Some(status);
@@ -186,7 +202,7 @@ impl Trace {
         let ended = state.ended.unwrap_or_else(Instant::now);
         Report {
             verdict,
-            latency_us: micros(self.started, ended),
+            latency_us: micros(self.started + state.left_out, ended),
             phases: state.times,
             http_status: state.http_status,
             certificate_expires_at: state.certificate.as_ref().map(|c| UnixMs(c.not_after.saturating_mul(1000))),
@@ -197,7 +213,9 @@ impl Trace {
 
 impl State {
     fn finish(&mut self, now: Instant) {
+        let left_out = std::mem::take(&mut self.left_out_of_phase);
         if let Some((phase, since)) = self.now_in.take() {
+            let since = since + left_out;
             let sum = match phase {
                 Phase::Dns => &mut self.times.dns_us,
                 Phase::Connect => &mut self.times.connect_us,

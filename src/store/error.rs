@@ -48,6 +48,9 @@ pub enum StoreError {
     /// No connection to read with.
     #[error("no connection to the history: {0}")]
     Pool(#[from] r2d2::Error),
+    /// Who asked does not wait for the answer any more.
+    #[error("whoever asked has gone")]
+    GivenUp,
     /// There is no history yet.
     #[error("there is no history at {}; run `healthcheck_dashboard` first, or name another with --config", .0.display())]
     Missing(PathBuf),

@@ -184,7 +184,8 @@ impl Store {
             plan,
             tail,
         };
-        let (writer, stopping) = writer::start(core, board.clone(), clock, keep);
+        let (writer, stopping) = writer::start(core, board.clone(), clock, keep)
+            .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;
         Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
     }
 

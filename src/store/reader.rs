@@ -1,7 +1,7 @@
 //! Every question that is asked of the history, one named function each.
 
 use super::{
-    Result,
+    Result, StoreError,
     glance::{self, Glance},
     life::{self, Run},
     maintenance::{self, Maintenance, Which},
@@ -27,23 +27,68 @@ use crate::{
         uptime::Uptime,
         window::Window,
     },
+    threads::Cancellation,
 };
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::{ops::ControlFlow, path::Path, sync::Arc, time::Duration};
+use std::{
+    ops::{ControlFlow, Deref, DerefMut},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
-/// The read-only side of the history. Cheap to clone; its functions block: call them with `spawn_blocking`.
+/// The read-only side of the history. Cheap to clone; its functions block: call them on a thread that may.
 ///
 /// Each function sees one moment of the database.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pool: Pool<SqliteConnectionManager>,
     source: Source,
+    /// Says when nobody waits for the answers any more.
+    cancellation: Option<Cancellation>,
 }
 
-/// Connections kept for reading; more questions at once wait for each other.
-const CONNECTIONS: u32 = 4;
+/// Connections at most; more questions at once would wait for each other. Whoever asks is bounded before: four readers,
+/// eight exports, and what the program itself wants to know.
+const CONNECTIONS: u32 = 16;
+
+/// Steps of SQLite's machine between two looks at whether anybody still waits: some microseconds.
+const STEPS: i32 = 500;
+
+/// A connection of the pool, on loan.
+pub(super) struct Lent {
+    conn: PooledConnection<SqliteConnectionManager>,
+    /// It looks whether anybody still waits.
+    is_watched: bool,
+}
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.conn
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.is_watched {
+            let _ = self.conn.progress_handler(0, None::<fn() -> bool>);
+            // Where the end of a transaction was broken off, too.
+            if !self.conn.is_autocommit() {
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
+        }
+    }
+}
 
 impl Reader {
     /// Opens a history that exists, for reading only.
@@ -59,12 +104,31 @@ impl Reader {
             .test_on_check_out(false)
             .connection_timeout(Duration::from_secs(5))
             .build(source.manager())?;
-        Ok(Reader { pool, source })
+        Ok(Reader { pool, source, cancellation: None })
     }
 
-    pub(super) fn conn(&self) -> Result<PooledConnection<SqliteConnectionManager>> {
+    /// The same, for somebody who may give up: what is being asked then ends with an error, and nothing more is asked.
+    pub fn until(&self, cancellation: &Cancellation) -> Reader {
+        Reader { cancellation: Some(cancellation.clone()), ..self.clone() }
+    }
+
+    /// The same, for work that goes on when whoever began it has given up.
+    pub fn for_good(&self) -> Reader {
+        Reader { cancellation: None, ..self.clone() }
+    }
+
+    pub(super) fn conn(&self) -> Result<Lent> {
         self.source.unchanged()?;
-        Ok(self.pool.get()?)
+        let Some(cancellation) = &self.cancellation else {
+            return Ok(Lent { conn: self.pool.get()?, is_watched: false });
+        };
+        if cancellation.is_cancelled() {
+            return Err(StoreError::GivenUp);
+        }
+        let conn = self.pool.get()?;
+        let cancellation = cancellation.clone();
+        conn.progress_handler(STEPS, Some(move || cancellation.is_cancelled()))?;
+        Ok(Lent { conn, is_watched: true })
     }
 
     /// Makes sure, after the last question, that nobody has written a history that this user could only read as it lay.
@@ -397,4 +461,54 @@ fn rows(conn: &Connection, service: ServiceId, buckets: Buckets, part: Window, n
     let mut seen: Vec<Observation> = Vec::new();
     let maintenance = results::walk(conn, service, part, |row| seen.push(row))?;
     Ok(buckets.fill(part, seen, &maintenance, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::Pool;
+
+    /// It never ends by itself.
+    const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+    fn reader() -> (tempfile::TempDir, Reader) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        drop(schema::open_writer(&path).unwrap());
+        let reader = Reader::open(&path).unwrap();
+        (folder, reader)
+    }
+
+    #[tokio::test]
+    async fn a_question_ends_when_nobody_waits_for_its_answer_any_more() {
+        let ((_folder, reader), pool) = (reader(), Pool::new("test", 1, 1));
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let asked = reader.clone();
+        let question = pool.run(move |cancellation| {
+            let mut conn = asked.until(cancellation).conn().unwrap();
+            let tx = conn.transaction().unwrap();
+            begun.send(()).unwrap();
+            tx.query_row(ENDLESS, [], |row| row.get::<_, i64>(0))
+        });
+        begins.await.unwrap();
+        drop(question);
+        // The thread is free again, and so is the connection, which others can use.
+        let after = pool.run(move |cancellation| {
+            let reader = reader.until(cancellation);
+            let of_one = reader.conn().unwrap().is_autocommit();
+            (of_one, reader.id().is_ok())
+        });
+        assert_eq!(after.unwrap().await.unwrap(), (true, true));
+    }
+
+    #[test]
+    fn nothing_is_asked_for_somebody_who_has_given_up() {
+        let (_folder, reader) = reader();
+        let cancellation = Cancellation::default();
+        let asked = reader.until(&cancellation);
+        assert!(asked.id().is_ok());
+        cancellation.cancel();
+        assert!(matches!(asked.id(), Err(StoreError::GivenUp)));
+        assert!(reader.id().is_ok(), "others are not meant");
+    }
 }

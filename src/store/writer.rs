@@ -19,9 +19,11 @@ use crate::{
         incident::{GapReason, StatedNote},
         time::UnixMs,
     },
+    threads::{Broken, Pool},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -33,7 +35,7 @@ use tokio::{
         mpsc::{self, error::TryRecvError},
         oneshot, watch,
     },
-    task::{JoinError, JoinHandle, spawn_blocking},
+    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -68,6 +70,8 @@ pub struct Writer {
     sender: mpsc::UnboundedSender<Message>,
     shared: Arc<Shared>,
     ahead: Ahead,
+    /// Writes what is noted beside the history: while the writer's own thread is stuck with the disk, alerts go on.
+    beside: Pool,
 }
 
 impl std::fmt::Debug for Message {
@@ -149,7 +153,7 @@ impl Writer {
     pub async fn telling(&self, event: &DueEvent, channel: &'static str) {
         if !event.is_stored {
             let (ahead, id) = (self.ahead.clone(), event.event_id.clone());
-            let _ = spawn_blocking(move || ahead.telling(&id, channel)).await;
+            self.beside(move || ahead.telling(&id, channel)).await;
         }
     }
 
@@ -158,9 +162,15 @@ impl Writer {
         let event_id = event.event_id.clone();
         if !event.is_stored && !matches!(attempt, Attempt::Later { .. }) {
             let (ahead, id) = (self.ahead.clone(), event_id.clone());
-            let _ = spawn_blocking(move || ahead.told(&id, channel)).await;
+            self.beside(move || ahead.told(&id, channel)).await;
         }
         let _ = self.sender.send(Message::Note(Note::Attempt { event_id, channel, attempt }));
+    }
+
+    async fn beside(&self, work: impl FnOnce() + Send + 'static) {
+        if let Ok(done) = self.beside.run(|_| work()) {
+            let _ = done.await;
+        }
     }
 
     /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
@@ -217,11 +227,16 @@ impl Stopping {
 }
 
 /// Starts the writer.
-pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> (Writer, Stopping) {
+///
+/// # Errors
+/// When the system has no threads for it.
+pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> io::Result<(Writer, Stopping)> {
+    let (thread, beside) = (Pool::single("write")?, Pool::single("write-beside")?);
     let (sender, receiver) = mpsc::unbounded_channel();
     let ahead = core.ahead.clone();
     let shared = Arc::new(Shared::default());
     let task = Task {
+        thread,
         tracks: core.tracks.clone(),
         seen: None,
         numbers: core.numbers.clone(),
@@ -239,10 +254,12 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         stopping: false,
     };
     let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task.run()) };
-    (Writer { sender, shared, ahead }, stopping)
+    Ok((Writer { sender, shared, ahead, beside }, stopping))
 }
 
 struct Task {
+    /// What blocks is done on it, and nothing else is: no reader and no name server can take it.
+    thread: Pool,
     core: Arc<Mutex<Core>>,
     /// Where every service stands as of the last commit. The core has the same, and may be held by a commit.
     tracks: HashMap<ServiceId, Track>,
@@ -437,9 +454,9 @@ impl Task {
         }
     }
 
-    /// Does something on a thread that may block. It may take long where the disk is the trouble.
-    async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-        let mut work = spawn_blocking(work);
+    /// Does something on the writer's thread. It may take long where the disk is the trouble.
+    async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
+        let mut work = self.thread.run(|_| work())?;
         loop {
             match timeout(LISTEN, &mut work).await {
                 Ok(done) => return done,
@@ -583,7 +600,7 @@ impl Task {
             sleep(Duration::from_millis(200)).await;
         }
         let (core, now) = (self.core.clone(), self.clock.now());
-        if let Ok(Err(error)) = spawn_blocking(move || locked(&core).finish(now)).await {
+        if let Ok(Err(error)) = self.blocking(move || locked(&core).finish(now)).await {
             tracing::warn!("the end of this run could not be noted: {error}");
         }
     }

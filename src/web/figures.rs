@@ -10,6 +10,7 @@ use crate::{
     },
     shutdown::Shutdown,
     store::{Glance, Reader, StoreError},
+    threads::Pool,
 };
 use std::{
     collections::HashMap,
@@ -120,11 +121,15 @@ impl FigureCache {
         let age = |id: &ServiceId| locked(&self.slot(*id)).as_ref().map_or(i64::MAX, |(made, _)| now.since(*made));
         let oldest = services.iter().map(age).max().unwrap_or(0);
         if (FRESH_MS..STALE_MS).contains(&oldest) && !self.renewing.swap(true, Relaxed) {
-            let (cache, reader, services) = (self.clone(), reader.clone(), services.to_vec());
-            std::thread::spawn(move || {
+            // For the next one who asks: it goes on when this one has gone.
+            let (cache, reader, services) = (self.clone(), reader.for_good(), services.to_vec());
+            let thread = std::thread::Builder::new().name("figures".to_owned()).spawn(move || {
                 cache.renew(&reader, &services, now);
                 cache.renewing.store(false, Relaxed);
             });
+            if thread.is_err() {
+                self.renewing.store(false, Relaxed);
+            }
         }
         let read = |&id: &ServiceId| self.get_or(id, now, STALE_MS, || Figures::read(reader, id, now));
         services.iter().map(read).collect()
@@ -166,10 +171,13 @@ impl FigureCache {
 
 /// Keeps the figures of all services from growing old, until shutdown.
 pub async fn keep(cache: Arc<FigureCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
+    let thread = Pool::new("figures", 1, 1);
     loop {
         let services: Vec<ServiceId> = board.all().iter().map(|s| s.id).collect();
         let (cache, reader, now) = (cache.clone(), reader.clone(), clock.now());
-        let _ = tokio::task::spawn_blocking(move || cache.renew(&reader, &services, now)).await;
+        if let Ok(renewed) = thread.run(move |_| cache.renew(&reader, &services, now)) {
+            let _ = renewed.await;
+        }
         tokio::select! {
             biased;
             () = shutdown.requested() => return,

@@ -81,13 +81,8 @@ pub(super) fn admit(site: &Site, token: Option<&str>, headers: &HeaderMap, reach
 /// Writes the note of an incident and returns when it is committed; an empty one removes it. The caller was admitted.
 pub(super) async fn write(site: &Site, id: i64, text: &str) -> Result<(), Refused> {
     let text = incident::note(text).map_err(Refused::Text)?;
-    let reader = site.reader.clone();
-    let found = tokio::task::spawn_blocking(move || reader.outage(id)).await;
-    let later = |why: String| Refused::Later(format!("the history cannot be read right now: {why}"));
-    let outage = match found {
-        Ok(found) => found.map_err(|error| later(error.to_string()))?,
-        Err(panic) => return Err(later(panic.to_string())),
-    };
+    let found = site.ask(move |site| site.reader.outage(id)).await;
+    let outage = found.map_err(|why| Refused::Later(format!("the history cannot be read right now: {why}")))?;
     if !outage.as_ref().is_some_and(Outage::is_incident) {
         return Err(Refused::Missing);
     }

@@ -7,7 +7,8 @@ use crate::{
     config::Published,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     scheduler::Pulse,
-    store::{Reader, Writer},
+    store::{Reader, StoreError, Writer},
+    threads::{Broken, Busy, Pool},
     web::{
         attempts::Attempts,
         figures::FigureCache,
@@ -15,14 +16,26 @@ use crate::{
     },
 };
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Questions to the history at once: more would take the processor from the checks, and be answered no sooner.
+const READS: usize = 4;
+/// Questions that wait for their turn at most.
+const READS_WAITING: usize = 64;
+/// Downloads at once; each keeps a thread for as long as its client takes.
+const EXPORTS: usize = 8;
 
 /// The shared state of the HTTP interface. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// What is known now.
     pub board: Arc<Board>,
-    /// The history; it blocks.
+    /// The history; it blocks: see [`Site::ask`].
     pub reader: Reader,
+    /// Where the history is asked: so many questions at once, and a short queue before them.
+    pub reading: Pool,
+    /// Where downloads are written.
+    pub exporting: Pool,
     /// Asked how it is, and given notes of incidents: handlers write nothing else.
     pub writer: Writer,
     /// Signs of life of the scheduler.
@@ -54,4 +67,44 @@ pub struct Site {
     pub trusted: Arc<[Network]>,
     /// When this run of the monitor began.
     pub started_at: UnixMs,
+}
+
+/// Why a question to the history has no answer.
+#[derive(Debug, Error)]
+pub enum Unanswered {
+    /// Too many are asked at once: it was not begun.
+    #[error("too many questions are put to the history at once: try again in a moment")]
+    Busy(#[from] Busy),
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl Site {
+    /// The threads that readers share.
+    pub fn reading() -> Pool {
+        Pool::new("read", READS, READS_WAITING)
+    }
+
+    /// The threads that downloads share.
+    pub fn exporting() -> Pool {
+        Pool::new("export", EXPORTS, 0)
+    }
+
+    /// Asks the history, on a thread that may block. Whoever gives up waiting ends the question.
+    ///
+    /// # Errors
+    /// At once where too many are asked already.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let site = self.clone();
+        let answer = self.reading.run(move |cancellation| {
+            let reader = site.reader.until(cancellation);
+            question(&Site { reader, ..site })
+        })?;
+        answer.await?.map_err(Unanswered::Store)
+    }
 }

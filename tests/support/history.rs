@@ -284,6 +284,8 @@ impl History {
             attempts: Arc::default(),
             board: self.store.board.clone(),
             reader: self.store.reader.clone(),
+            reading: Site::reading(),
+            exporting: Site::exporting(),
             writer: self.store.writer.clone(),
             pulse: Arc::new(Pulse::default()),
             clock: self.clock.clone(),

@@ -20,18 +20,12 @@ use std::{
     task::{Poll, ready},
     time::Duration,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 /// Bytes handed over at once.
 const CHUNK: usize = 64 * 1024;
 /// A client that takes nothing for this long has gone.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Downloads at once; each keeps a thread.
-static DOWNLOADS: Semaphore = Semaphore::const_new(8);
 
 /// `GET /api/v1/export`
 pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer<Response> {
@@ -45,7 +39,6 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
         return Err(services::nobody(stranger));
     }
     chosen.retain(|s| named.is_empty() || named.contains(&s.name.as_str()));
-    let permit = DOWNLOADS.try_acquire().map_err(|_| ApiError::busy("too many exports at once: try again later"))?;
     let order = Order { format, window, services: chosen, commands: site.commands, now };
     let name = format!(
         "history-{}-to-{}.{}",
@@ -55,17 +48,19 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
     );
     let (sender, mut receiver) = mpsc::channel::<Bytes>(4);
     let (reader, runtime) = (site.reader.clone(), Handle::current());
-    let done = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+    let done = site.exporting.run(move |cancellation| {
+        let reader = reader.until(cancellation);
         let mut sink = Chunks { sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };
         let written = document::write(&reader, &order, &mut sink, |_| ()).and_then(|()| Ok(sink.hand_over()?));
         if let Err(error) = &written
             && !matches!(error, ExportError::Write(_))
+            && !cancellation.is_cancelled()
         {
             tracing::warn!("an export ended early: {error}");
         }
         written.is_ok()
     });
+    let done = done.map_err(|_| ApiError::busy("too many exports at once: try again later"))?;
     let mut done = Some(done);
     let stream = futures_util::stream::poll_fn(move |context| {
         if let Some(chunk) = ready!(receiver.poll_recv(context)) {

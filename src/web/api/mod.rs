@@ -19,7 +19,7 @@ pub(crate) mod review;
 mod services;
 mod uptime;
 
-use super::site::Site;
+use super::site::{Site, Unanswered};
 use crate::{
     board::ServiceNow,
     domain::time::UnixMs,
@@ -83,12 +83,12 @@ pub(super) async fn ask<T: Send + 'static>(
     site: &Site,
     question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
 ) -> Answer<T> {
-    let site = site.clone();
-    match tokio::task::spawn_blocking(move || question(&site)).await {
-        Ok(answer) => Ok(answer?),
-        Err(panic) => {
+    site.ask(question).await.map_err(|unanswered| match unanswered {
+        Unanswered::Busy(_) => ApiError::busy(unanswered.to_string()),
+        Unanswered::Store(error) => error.into(),
+        Unanswered::Broken(panic) => {
             tracing::error!("a question to the history broke: {panic}");
-            Err(ApiError::internal())
+            ApiError::internal()
         }
-    }
+    })
 }

@@ -1,7 +1,10 @@
 //! Pages that many look at, made once: five hundred open overviews cost as much as one.
 
 use super::PageError;
-use crate::domain::time::{MINUTE_MS, UnixMs};
+use crate::{
+    domain::time::{MINUTE_MS, UnixMs},
+    threads::Pool,
+};
 use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{Html, IntoResponse, Response},
@@ -20,9 +23,17 @@ const FRESH_MS: i64 = 1_000;
 const KEPT: usize = 64;
 
 /// The latest pages, by what they depend on.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct PageCache {
     slots: Mutex<Slots>,
+    /// Where they are compressed, one after the other.
+    packing: Pool,
+}
+
+impl Default for PageCache {
+    fn default() -> PageCache {
+        PageCache { slots: Mutex::default(), packing: Pool::new("pack", 1, KEPT) }
+    }
 }
 
 #[derive(Default, Debug)]
@@ -88,11 +99,11 @@ impl PageCache {
             Some(made) if made.changes == changes && (0..FRESH_MS).contains(&now.since(made.at)) => made,
             _ => {
                 let html = Bytes::from(make.await?);
-                let gzip = tokio::task::spawn_blocking({
-                    let html = html.clone();
-                    move || compressed(&html)
-                });
-                let gzip = gzip.await.map_err(|_| PageError::broke())?;
+                let whole = html.clone();
+                let gzip = match self.packing.run(move |_| compressed(&whole)) {
+                    Ok(gzip) => gzip.await.map_err(|_| PageError::broke())?,
+                    Err(_busy) => Bytes::new(),
+                };
                 Made { at: now, changes, html, gzip }
             }
         };
@@ -121,7 +132,7 @@ impl Made {
     }
 }
 
-/// Empty where it cannot be compressed, which memory alone can keep it from.
+/// Empty where it cannot be compressed, which memory alone can keep it from; then it is sent as it is.
 fn compressed(html: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::with_capacity(html.len() / 8), Compression::new(5));
     match encoder.write_all(html).and_then(|()| encoder.finish()) {

@@ -308,6 +308,15 @@ impl PageError {
         PageError::new(StatusCode::FORBIDDEN, truth, after)
     }
 
+    /// 503: too much is asked at once.
+    pub(super) fn busy() -> PageError {
+        PageError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many questions are put to the history at once",
+            "Try again in a moment. Checks go on, and /health answers from memory.",
+        )
+    }
+
     /// 500: our mistake.
     pub(super) fn broke() -> PageError {
         PageError::new(

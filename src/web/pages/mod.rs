@@ -21,7 +21,11 @@ mod summary;
 mod travel;
 mod wall;
 
-use super::{forwarded::Here, site::Site, view::View};
+use super::{
+    forwarded::Here,
+    site::{Site, Unanswered},
+    view::View,
+};
 use crate::store::{StoreError, Then};
 use axum::{
     Router,
@@ -145,12 +149,12 @@ async fn blocking<T: Send + 'static>(
     site: &Site,
     make: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, PageError> {
-    let site = site.clone();
-    match tokio::task::spawn_blocking(move || make(&site)).await {
-        Ok(made) => Ok(made?),
-        Err(panic) => {
+    site.ask(make).await.map_err(|unanswered| match unanswered {
+        Unanswered::Busy(_) => PageError::busy(),
+        Unanswered::Store(error) => error.into(),
+        Unanswered::Broken(panic) => {
             tracing::error!("a page broke: {panic}");
-            Err(PageError::broke())
+            PageError::broke()
         }
-    }
+    })
 }
