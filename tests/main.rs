@@ -13,6 +13,7 @@ mod crash;
 mod credentials;
 mod endings;
 mod export_cut;
+mod formats;
 mod forwarded;
 mod gap_reason;
 mod kills;

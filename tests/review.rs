@@ -132,7 +132,7 @@ async fn a_file_holds_everything_it_needs() {
     let data: serde_json::Value = serde_json::from_str(data).unwrap();
     assert_eq!(data["services"].as_object().unwrap().len(), 1);
     let markdown = history.get("/api/v1/review?format=markdown").await;
-    let row = markdown.text().lines().find(|line| line.starts_with("| </script>")).unwrap();
+    let row = markdown.text().lines().find(|line| line.starts_with(r"| \</script\>")).unwrap();
     assert_eq!(row.matches(" | ").count(), 9, "a name does not end its cell: {row}");
 }
 

@@ -91,5 +91,6 @@ fn badge(label: &str, said: &str, colour: &str) -> Response {
 }
 
 fn escaped(text: &str) -> String {
+    let text = words::fit_for_xml(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

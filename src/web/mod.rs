@@ -7,6 +7,7 @@ mod chart;
 pub mod figures;
 mod filters;
 mod forwarded;
+mod markdown;
 mod notes;
 mod pages;
 mod patient;

@@ -123,6 +123,13 @@ pub(crate) fn short_reason(reason: &Reason, http_status: Option<u16>) -> String 
     }
 }
 
+/// `text` without the characters that no XML document can hold, however they are escaped: one of them makes the whole
+/// document unreadable.
+pub(crate) fn fit_for_xml(text: &str) -> String {
+    let fit = |c: &char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().filter(fit).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

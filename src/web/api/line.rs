@@ -209,9 +209,10 @@ impl CsvLines {
     }
 }
 
-/// Quotes what needs it (RFC 4180), and keeps a spreadsheet from taking a text for a formula.
+/// Quotes what needs it (RFC 4180), and keeps a spreadsheet from taking a text for a formula. Some read signs of full
+/// width as the others.
 fn put_field(out: &mut Vec<u8>, text: &str) {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let quoted = text.contains(['"', ',', '\n', '\r']);
     if quoted {
         out.push(b'"');
@@ -272,6 +273,41 @@ mod tests {
                 lines.put(&mut line, &CheckRow::from(result));
                 prop_assert_eq!(std::str::from_utf8(&line).unwrap(), serde_json::to_string(&CheckJson::new(&service, result)).unwrap());
             }
+        }
+    }
+
+    /// The fields of a line of CSV, by RFC 4180.
+    fn fields(line: &str) -> Vec<String> {
+        let (mut fields, mut quoted) = (vec![String::new()], false);
+        let mut chars = line.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '"' if quoted && chars.peek() == Some(&'"') => {
+                    chars.next();
+                    fields.last_mut().unwrap().push('"');
+                }
+                '"' => quoted = !quoted,
+                ',' if !quoted => fields.push(String::new()),
+                c => fields.last_mut().unwrap().push(c),
+            }
+        }
+        assert!(!quoted, "{line}");
+        fields
+    }
+
+    proptest! {
+        #![proptest_config(crate::domain::law(512))]
+
+        #[test]
+        fn a_field_comes_out_of_its_line_as_it_went_in_and_is_no_formula(text in "[=+@＝＋－＠\"',;a\t\r\n -]{0,6}") {
+            let mut line = b"before,".to_vec();
+            put_field(&mut line, &text);
+            line.extend_from_slice(b",behind");
+            let fields = fields(std::str::from_utf8(&line).unwrap());
+            prop_assert_eq!(fields.len(), 3);
+            let field = fields[1].as_str();
+            prop_assert!(!field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']), "{}", field);
+            prop_assert!(field == text || field.strip_prefix('\'') == Some(&text), "{}", field);
         }
     }
 }

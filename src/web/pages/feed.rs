@@ -44,7 +44,7 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
     query.only(&[], &[])?;
     let now = site.clock.now();
     let here = format!("{}{}", reached.origin, site.base_path);
-    let title = format!("{}: incidents", site.title);
+    let title = words::fit_for_xml(&format!("{}: incidents", site.title));
     let asked = here.clone();
     let entries = super::blocking(&site, move |site| {
         let filter = OutageFilter { kind: OutageKind::Incidents, ..OutageFilter::default() };
@@ -60,21 +60,21 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
             Entry {
                 // The same wherever it is read, and in no other history.
                 id: format!("tag:{history},2026:incident/{}", o.id),
-                title: match o.ended_at {
+                title: words::fit_for_xml(&match o.ended_at {
                     Some(_) => format!("{} was down for {lasted}: {why}", o.service),
                     None if left => format!("{} was down when it was last checked: {why}", o.service),
                     None => format!("{} is down: {why}", o.service),
-                },
+                }),
                 url: format!("{asked}{}", View::now(Vec::new(), now).incident_url(o.id)),
                 published: o.started_at.to_string(),
                 updated: o.ended_at.or(o.confirmed_at).max(noted).unwrap_or(o.started_at).to_string(),
-                text: match o.ended_at {
+                text: words::fit_for_xml(&match o.ended_at {
                     Some(end) => {
                         format!("From {began} to {}: {why}{note}", end.utc().format("%Y-%m-%d %H:%M:%S UTC"))
                     }
                     None if left => format!("From {began}; it is not checked any more: {why}{note}"),
                     None => format!("Since {began}: {why}{note}"),
-                },
+                }),
             }
         };
         let entries: Vec<Entry> = outages.into_iter().map(entry).collect();

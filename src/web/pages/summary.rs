@@ -3,7 +3,7 @@
 use super::shown;
 use crate::{
     domain::{incident::Outage, time::UnixMs},
-    web::{words, zone::Zone},
+    web::{markdown, words, zone::Zone},
 };
 
 /// What there is to say: each with its name, or a sentence without one. `then` is the moment of the past at which it was
@@ -45,41 +45,18 @@ pub(super) fn text(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>
 /// As Markdown.
 pub(super) fn markdown(outage: &Outage, here: &str, zone: Zone, then: Option<UnixMs>) -> String {
     let why = words::clipped(&outage.cause.reason.message, 200);
-    let mut said = format!("### {} was down: {}\n\n", plain(&outage.service), plain(&why));
+    let mut said = format!("### {} was down: {}\n\n", markdown::inline(&outage.service), markdown::inline(&why));
     for (name, value) in lines(outage, zone, then) {
         match name {
             "" => said += &format!("- {value}\n"),
             name => said += &format!("- {name}: **{value}**\n"),
         }
     }
-    said += &format!("- More: <{here}>");
+    said += &format!("- More: {}", markdown::link(here));
     if let Some(note) = &outage.note {
         let quoted: Vec<String> =
-            note.text.lines().map(|line| format!("> {}", plain(line)).trim_end().to_owned()).collect();
+            note.text.lines().map(|line| format!("> {}", markdown::line(line)).trim_end().to_owned()).collect();
         said += &format!("\n\nNote:\n\n{}", quoted.join("\n"));
     }
     said
-}
-
-/// A text that means nothing but itself in Markdown.
-fn plain(text: &str) -> String {
-    let mut said = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => said.push(' '),
-            c if "\\`*_[]<>#|~&".contains(c) => said.extend(['\\', c]),
-            c => said.push(c),
-        }
-    }
-    said
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_somebody_wrote_is_no_markdown() {
-        assert_eq!(plain("<img src=x> [a](b) *c* `d`"), r"\<img src=x\> \[a\](b) \*c\* \`d\`");
-    }
 }

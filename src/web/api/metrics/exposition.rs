@@ -226,4 +226,27 @@ mod tests {
             )
         );
     }
+
+    proptest::proptest! {
+        #![proptest_config(crate::domain::law(512))]
+
+        #[test]
+        fn a_label_is_read_as_the_value_that_it_was_made_of(value in "[\"\\\\\na,{}= \r#]{0,8}") {
+            let text = label("service", &value);
+            let inner = text.strip_prefix("service=\"").and_then(|text| text.strip_suffix('"')).unwrap();
+            let (mut read, mut chars) = (String::new(), inner.chars());
+            while let Some(c) = chars.next() {
+                proptest::prop_assert!(c != '"' && c != '\n', "{}", text);
+                read.push(match c {
+                    '\\' => match chars.next() {
+                        Some('n') => '\n',
+                        Some(c @ ('\\' | '"')) => c,
+                        other => panic!("{other:?} in {text}"),
+                    },
+                    c => c,
+                });
+            }
+            proptest::prop_assert_eq!(read, value);
+        }
+    }
 }

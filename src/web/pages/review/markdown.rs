@@ -3,26 +3,25 @@
 use super::content;
 use crate::{
     domain::time::UnixMs,
-    web::{review::Review, view::View, zone::Zone},
+    web::{markdown, review::Review, view::View, zone::Zone},
 };
 use std::fmt::Write;
 
 /// The review as Markdown.
 pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
     let content = content(&View::now(Vec::new(), now), review, zone);
-    // What a cell holds must not end it.
-    let cell = |text: &str| text.replace('|', "\\|").replace(['\u{a0}', '\u{202f}'], " ");
-    let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), content.range);
+    let cell = markdown::inline;
+    let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), cell(&content.range));
     let truth = &content.truth;
-    let _ = write!(text, "**{}**\n\n", cell(format!("{} {}{}", truth.before, truth.strong, truth.rest).trim()));
+    let _ = write!(text, "**{}**\n\n", cell(&format!("{} {}{}", truth.before, truth.strong, truth.rest)));
     for sentence in &content.after {
-        let _ = writeln!(text, "{}", cell(sentence));
+        let _ = writeln!(text, "{}", markdown::line(sentence));
     }
     if !content.sums.is_empty() {
         text.push('\n');
     }
     for sum in &content.sums {
-        let _ = writeln!(text, "- {}: **{}** ({})", sum.name, cell(&sum.figure), cell(&sum.note));
+        let _ = writeln!(text, "- {}: **{}** ({})", cell(sum.name), cell(&sum.figure), cell(&sum.note));
     }
     if !content.rows.is_empty() {
         text.push_str("\n| Service | Uptime | Against before | Objective | Down | Incidents | Blips | Mean to repair | p95 | Coverage |\n");
@@ -60,6 +59,6 @@ pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> Stri
             let _ = writeln!(text, "| {} | {began} | {lasted} | {cause} | {note} |", cell(&long.service));
         }
     }
-    let _ = write!(text, "\n{}\n", content.generated);
+    let _ = write!(text, "\n{}\n", markdown::line(&content.generated));
     text
 }
