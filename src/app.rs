@@ -3,6 +3,7 @@
 use crate::{
     alerts,
     backups::{self, Backups},
+    board,
     clock::Clock,
     config::{Config, Endpoint},
     domain::time::UnixMs,
@@ -120,6 +121,7 @@ impl App {
         let figures =
             figures::keep(site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone(), token.clone());
         tokio::spawn(figures);
+        tokio::spawn(board::keep_up(store.board.clone(), token.clone()));
         let channels = channels
             .into_iter()
             .map(|channel| {

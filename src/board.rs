@@ -3,24 +3,31 @@
 //! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit. Only
 //! while it cannot commit it posts what the checks see all the same, marked with the number of results that wait: the
 //! trouble of the monitor is not that of its services. Whoever wants to be told of changes listens to it.
+//!
+//! Some statuses change by themselves: results stop and the last one expires, maintenance begins and ends. Nobody is shown
+//! such a change before it has been told: whoever asks the board makes it catch up with the time first, and where nobody
+//! asks, [`keep_up`] does so at the moment of the change.
 
 use crate::{
     calendar::Timetable,
+    clock::Clock,
     domain::{
         check::{CheckResult, Outcome},
         health::Confirmed,
         incident::Outage,
         service::Service,
-        status::{Known, Overall, Status},
+        status::{Known, Overall, STALE_GRACE_MS, Status},
         time::UnixMs,
     },
+    shutdown::Shutdown,
 };
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use tokio::sync::broadcast;
 
@@ -85,6 +92,15 @@ impl ServiceNow {
             Status::Up | Status::Degraded | Status::Down => self.since,
         }
     }
+
+    /// The first moment after `now` at which its status may be another one without a new result.
+    fn next_change(&self, now: UnixMs) -> UnixMs {
+        if !self.service.enabled {
+            return UnixMs::MAX;
+        }
+        let stale_at = self.judged.map(|(at, _)| at.plus(self.judged_validity_ms + STALE_GRACE_MS));
+        self.timetable.next_boundary(now).min(stale_at.filter(|at| *at > now).unwrap_or(UnixMs::MAX))
+    }
 }
 
 /// Something that has become known with a commit.
@@ -135,31 +151,104 @@ pub struct Listening {
     pub coming: Option<broadcast::Receiver<Arc<News>>>,
 }
 
+/// A service, and the status of it that was told last.
+#[derive(Debug)]
+struct Slot {
+    now: Arc<ServiceNow>,
+    told: Status,
+}
+
 /// All services of the configuration, in its order.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Board {
-    services: RwLock<Vec<Arc<ServiceNow>>>,
+    clock: Clock,
+    slots: RwLock<Vec<Slot>>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<ServiceId, usize>,
     wire: Mutex<Wire>,
     changes: AtomicU64,
+    /// When it caught up with the time, in Unix milliseconds,
+    caught_up_at: AtomicI64,
+    /// and until when no status changes by itself.
+    holds_until: AtomicI64,
+}
+
+/// A clock that is behind by less than this was read by somebody else a moment ago; by more, it was set back.
+const SAME_MOMENT_MS: i64 = 1_500;
+/// How often it is looked at least whether the clock was set.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Makes the board catch up at every moment at which a status changes by itself, until the program ends.
+pub async fn keep_up(board: Arc<Board>, mut shutdown: Shutdown) {
+    loop {
+        board.catch_up();
+        let wait_ms = board.holds_until.load(Relaxed).saturating_sub(board.clock.now().0).max(1);
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => return,
+            () = tokio::time::sleep(LOOK.min(Duration::from_millis(wait_ms.unsigned_abs()))) => {}
+        }
+    }
 }
 
 impl Board {
-    /// A board with these services on it.
-    ///
-    /// `begun_at` is when this run began: news of this run have greater numbers than those of earlier ones.
-    pub fn new(services: Vec<Arc<ServiceNow>>, begun_at: UnixMs) -> Board {
+    /// A board with these services on it. News of this run have greater numbers than those of runs that began earlier.
+    pub fn new(services: Vec<Arc<ServiceNow>>, clock: Clock) -> Board {
+        let now = clock.now();
         let by_name = services.iter().enumerate().map(|(i, s)| (s.service.name.clone(), i)).collect();
         let by_id = services.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
-        let wire = Wire { next_id: begun_at.0.unsigned_abs() * 1000, ..Wire::default() };
-        let services = RwLock::new(services);
-        Board { services, by_name, by_id, wire: Mutex::new(wire), changes: AtomicU64::new(0) }
+        let wire = Wire { next_id: now.0.unsigned_abs() * 1000, ..Wire::default() };
+        let slots = services.into_iter().map(|service| Slot { told: service.status(now), now: service }).collect();
+        Board {
+            clock,
+            slots: RwLock::new(slots),
+            by_name,
+            by_id,
+            wire: Mutex::new(wire),
+            changes: AtomicU64::new(0),
+            caught_up_at: AtomicI64::new(now.0),
+            // The first look finds out.
+            holds_until: AtomicI64::new(now.0),
+        }
     }
 
     /// How often a status or an incident has changed.
     pub fn changes(&self) -> u64 {
+        self.catch_up();
         self.changes.load(Relaxed)
+    }
+
+    /// Tells of the statuses that have changed by themselves.
+    fn catch_up(&self) {
+        let now = self.clock.now();
+        if self.holds_at(now) {
+            return;
+        }
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        self.catch_up_to(&mut slots, now);
+    }
+
+    fn holds_at(&self, now: UnixMs) -> bool {
+        now.0 >= self.caught_up_at.load(Relaxed).saturating_sub(SAME_MOMENT_MS)
+            && now.0 < self.holds_until.load(Relaxed)
+    }
+
+    /// The moment for which the slots are right after it: `now`, or a moment later where somebody was faster.
+    fn catch_up_to(&self, slots: &mut [Slot], now: UnixMs) -> UnixMs {
+        if self.holds_at(now) {
+            let now = now.max(UnixMs(self.caught_up_at.load(Relaxed)));
+            self.caught_up_at.store(now.0, Relaxed);
+            return now;
+        }
+        let (mut said, mut holds_until) = (Vec::new(), UnixMs::MAX);
+        for slot in slots {
+            status_difference(slot, now, &mut said);
+            holds_until = holds_until.min(slot.now.next_change(now));
+        }
+        self.caught_up_at.store(now.0, Relaxed);
+        self.holds_until.store(holds_until.0, Relaxed);
+        self.tell(said);
+        now
     }
 
     /// Listens, from the news after the one with this number on, or from now on.
@@ -183,19 +272,24 @@ impl Board {
 
     /// Every service, in the order of the configuration.
     pub fn all(&self) -> Vec<Arc<ServiceNow>> {
-        self.services.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.catch_up();
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(|slot| slot.now.clone()).collect()
     }
 
     /// The service of this name.
     pub fn get(&self, name: &str) -> Option<Arc<ServiceNow>> {
-        let index = *self.by_name.get(name)?;
-        self.services.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+        self.at(*self.by_name.get(name)?)
     }
 
     /// The service with this number.
     pub fn get_by_id(&self, id: ServiceId) -> Option<Arc<ServiceNow>> {
-        let index = *self.by_id.get(&id)?;
-        self.services.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+        self.at(*self.by_id.get(&id)?)
+    }
+
+    fn at(&self, index: usize) -> Option<Arc<ServiceNow>> {
+        self.catch_up();
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(index).map(|slot| slot.now.clone())
     }
 
     /// What all of them add up to at `now`.
@@ -205,19 +299,20 @@ impl Board {
 
     /// Replaces what is known of some services, all at once, and tells those who listen.
     pub fn post(&self, news: impl IntoIterator<Item = Arc<ServiceNow>>) {
-        let mut said = Vec::new();
-        let mut pending = Vec::new();
-        {
-            let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
-            for now in news {
-                if let Some(slot) = self.by_id.get(&now.id).and_then(|&i| services.get_mut(i)) {
-                    differences(slot, &now, &mut said);
-                    pending.resize(said.len(), now.pending_store > 0);
-                    *slot = now;
-                }
+        let now = self.clock.now();
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let now = self.catch_up_to(&mut slots, now);
+        let (mut said, mut holds_until) = (Vec::new(), self.holds_until.load(Relaxed));
+        for service in news {
+            if let Some(slot) = self.by_id.get(&service.id).and_then(|&i| slots.get_mut(i)) {
+                holds_until = holds_until.min(service.next_change(now).0);
+                let before = std::mem::replace(&mut slot.now, service);
+                differences(&before, slot, now, &mut said);
             }
         }
-        self.tell(said.into_iter().zip(pending).collect());
+        self.holds_until.store(holds_until, Relaxed);
+        // Before anybody can see it.
+        self.tell(said);
     }
 
     /// Tells those who listen that the notes of some outages are other ones.
@@ -229,6 +324,9 @@ impl Board {
 
     /// Tells those who listen of news, each with whether it is not stored yet.
     fn tell(&self, said: Vec<(What, bool)>) {
+        if said.is_empty() {
+            return;
+        }
         let changes = said.iter().filter(|(what, _)| !matches!(what, What::Check { .. })).count();
         self.changes.fetch_add(changes as u64, Relaxed);
         let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,29 +345,35 @@ impl Board {
     }
 }
 
+/// Whether a service has another status than the one that was told last.
+fn status_difference(slot: &mut Slot, now: UnixMs, said: &mut Vec<(What, bool)>) {
+    let (service, status) = (&slot.now, slot.now.status(now));
+    let before = std::mem::replace(&mut slot.told, status);
+    if before != status {
+        let since = service.status_since(now);
+        let what = What::Status { service: service.service.clone(), before, now: status, since };
+        said.push((what, service.pending_store > 0));
+    }
+}
+
 /// What is new of a service.
-fn differences(before: &ServiceNow, now: &ServiceNow, said: &mut Vec<What>) {
+fn differences(before: &ServiceNow, slot: &mut Slot, at: UnixMs, said: &mut Vec<(What, bool)>) {
+    let now = slot.now.clone();
     let Some(last) = &now.last else { return };
+    let pending_store = now.pending_store > 0;
     // What was seen and then refused by the store leaves an older one as the latest: no news.
     if before.last.as_ref().is_none_or(|b| b.at < last.at) {
-        said.push(What::Check { service: now.service.clone(), result: last.clone() });
+        said.push((What::Check { service: now.service.clone(), result: last.clone() }, pending_store));
     }
-    let (was, is) = (before.status(last.at), now.status(last.at));
-    // Maintenance begins and ends by itself: what was said last is what there was at the last result.
-    let said_last = before.last.as_ref().map_or(Status::Pending, |b| before.status(b.at));
-    let in_it = |status| status == Status::Maintenance;
-    let was = if in_it(said_last) != in_it(is) { said_last } else { was };
-    if was != is {
-        let since = now.status_since(last.at);
-        said.push(What::Status { service: now.service.clone(), before: was, now: is, since });
-    }
+    status_difference(slot, at, said);
+    let mut tell = |outage, resolved_at| said.push((What::Incident { outage, resolved_at }, pending_store));
     let incident = |s: &ServiceNow| s.outage.clone().filter(|o| o.is_incident());
-    match (incident(before), incident(now)) {
-        (None, Some(outage)) => said.push(What::Incident { outage, resolved_at: None }),
-        (Some(outage), None) => said.push(What::Incident { outage, resolved_at: now.since.or(Some(last.at)) }),
+    match (incident(before), incident(&now)) {
+        (None, Some(outage)) => tell(outage, None),
+        (Some(outage), None) => tell(outage, now.since.or(Some(last.at))),
         (Some(old), Some(new)) if old.id != new.id => {
-            said.push(What::Incident { outage: old, resolved_at: now.since });
-            said.push(What::Incident { outage: new, resolved_at: None });
+            tell(old, now.since);
+            tell(new, None);
         }
         _ => {}
     }

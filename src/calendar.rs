@@ -229,6 +229,18 @@ impl Timetable {
         Window::new(at, at.plus(1)).is_some_and(|now| self.announced(now).contains(at))
     }
 
+    /// The first moment after `at` at which announced maintenance may begin or end. Nothing happens before it; that
+    /// something happens then is certain only within a day.
+    pub fn next_boundary(&self, at: UnixMs) -> UnixMs {
+        if self.noted.windows().is_empty() && self.rules.is_empty() {
+            return UnixMs::MAX;
+        }
+        let until = at.plus(DAY_MS);
+        let ahead = Window::new(at, until).map_or(Overlay::NONE, |ahead| self.announced(ahead));
+        let boundaries = ahead.windows().iter().flat_map(|window| [window.from(), window.to()]);
+        boundaries.filter(|boundary| *boundary > at).min().unwrap_or(until)
+    }
+
     /// The announced maintenance that `at` lies in: windows that touch are one, up to a number of them.
     pub fn at(&self, at: UnixMs) -> Option<Window> {
         let whole = |at: UnixMs| self.announced(Window::new(at, at.plus(1))?).at(at);
@@ -408,5 +420,32 @@ mod tests {
                 from = from.plus(piece - HOUR_MS / 2).max(UnixMs(0));
             }
         }
+    }
+
+    #[test]
+    fn between_two_boundaries_maintenance_neither_begins_nor_ends() {
+        let begin = at("2026-11-16T00:00:00Z");
+        let minutes =
+            |from: i64, to: i64| Window::new(begin.plus(from * MINUTE_MS), begin.plus(to * MINUTE_MS)).unwrap();
+        let rule = |when| Arc::new(Rule::new(when));
+        let nightly = Recurrence::new("30 2 * * *", 7 * MINUTE_MS, "Europe/Berlin".parse().unwrap()).unwrap();
+        let noted = Overlay::new([minutes(-10, 5), minutes(40, 41)]);
+        let rules = vec![rule(When::Recurring(Box::new(nightly))), rule(When::Once(minutes(41, 3000)))];
+        let timetable = Timetable::new(noted, Overlay::NONE, begin, rules);
+        let (mut boundary, mut found) = (begin.plus(-MINUTE_MS), Vec::new());
+        for minute in -1..6 * 24 * 60 {
+            let now = begin.plus(minute * MINUTE_MS);
+            let before = now.plus(-MINUTE_MS);
+            if timetable.contains(now) != timetable.contains(before) {
+                assert_eq!(boundary, now);
+                found.push(minute);
+            }
+            if now >= boundary {
+                boundary = timetable.next_boundary(now);
+                assert!(boundary > now);
+            }
+        }
+        assert_eq!(found, [5, 40, 3000, 4410, 4417, 5850, 5857, 7290, 7297]);
+        assert_eq!(Timetable::default().next_boundary(begin), UnixMs::MAX);
     }
 }

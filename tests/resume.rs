@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
         health::{Confirmed, Health},
         maintenance::Overlay,
         service::{Cadence, Service, Thresholds},
-        status::Status,
+        status::{STALE_GRACE_MS, Status},
         time::{HOUR_MS, MINUTE_MS, UnixMs},
     },
 };
@@ -92,8 +92,8 @@ async fn a_service_that_is_checked_more_often_since_a_restart_is_not_stale_until
     // It speaks for two of its own intervals and the time of a check, whatever the interval is now.
     let speaks_until = begin.plus(20 * MINUTE_MS + 5_000);
     assert_eq!(status(&history, begin.plus(5 * MINUTE_MS)), Status::Up);
-    assert_eq!(status(&history, speaks_until.plus(-1)), Status::Up);
-    assert_eq!(status(&history, speaks_until), Status::Unknown);
+    assert_eq!(status(&history, speaks_until.plus(STALE_GRACE_MS - 1)), Status::Up);
+    assert_eq!(status(&history, speaks_until.plus(STALE_GRACE_MS)), Status::Unknown);
     let stale_since = history.store.board.get("web").unwrap().status_since(speaks_until.plus(MINUTE_MS));
     assert_eq!(stale_since, Some(speaks_until));
     // The first one that is made now speaks for as long as is set now; one that could not be judged changes nothing.
@@ -104,8 +104,8 @@ async fn a_service_that_is_checked_more_often_since_a_restart_is_not_stale_until
     assert_eq!(status(&history, now.plus(MINUTE_MS)), Status::Up);
     history.check("web", result('.', now.plus(10_000)));
     history.committed().await;
-    assert_eq!(status(&history, now.plus(10_000 + 24_999)), Status::Up);
-    assert_eq!(status(&history, now.plus(10_000 + 25_000)), Status::Unknown);
+    assert_eq!(status(&history, now.plus(10_000 + 25_000 + STALE_GRACE_MS - 1)), Status::Up);
+    assert_eq!(status(&history, now.plus(10_000 + 25_000 + STALE_GRACE_MS)), Status::Unknown);
     // The past says the same.
     let then = history.get(&format!("/health?at={}", begin.plus(5 * MINUTE_MS))).await;
     assert_eq!(then.ok()["status"], "healthy");

@@ -1,12 +1,14 @@
 //! When checks happen, and what the outcomes add up to, on a clock that the test moves.
 
 use crate::support::{
+    events::Client,
     net::closed_port,
     target::Does,
     world::{World, begin},
 };
 use healthcheck_dashboard::domain::time::UnixMs;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// So many seconds after the beginning, as the interface says it.
 fn time(seconds: f64) -> String {
@@ -92,6 +94,139 @@ async fn a_service_that_hangs_for_as_long_as_its_interval_stays_down_and_keeps_i
     let times = seconds(&world.target.times("/web"));
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 5.2), "{times:?}");
     assert_eq!(gaps(&world).await, Vec::<Value>::new());
+}
+
+const MANY: &str = r#"
+checks.timeout_secs = 1
+checks.retry_interval_secs = 0.5
+[[checks.endpoints]]
+name = "hung"
+url = "http://TARGET/hung"
+interval_secs = 1
+[[checks.endpoints]]
+name = "flaps"
+url = "http://TARGET/flaps"
+interval_secs = 2
+[[checks.endpoints]]
+name = "seldom"
+url = "http://TARGET/seldom"
+interval_secs = 3600
+[[checks.endpoints]]
+name = "cared"
+url = "http://TARGET/cared"
+interval_secs = 3600
+[[checks.endpoints]]
+name = "off"
+url = "http://TARGET/off"
+enabled = false
+[[maintenance]]
+from = "2026-11-16T00:00:15Z"
+to = "2026-11-16T00:00:25Z"
+services = ["cared"]
+"#;
+
+/// The status of every service in every answer that shows it.
+async fn shown(world: &World) -> Vec<(&'static str, BTreeMap<String, String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let health = world.get("/health?verbose=1").await.json();
+    let health = health["services"].as_object().unwrap().iter().map(|(name, one)| (name.clone(), text(&one["status"])));
+    let health: BTreeMap<String, String> = health.collect();
+    let listed = world.get("/api/v1/services").await.ok();
+    let listed = listed["items"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["status"])));
+    let listed: BTreeMap<String, String> = listed.collect();
+    let metrics = world.get("/metrics").await;
+    let metrics = metrics.text().lines().filter_map(|line| {
+        let (name, status) = line.strip_prefix("healthcheck_service_status{service=\"")?.split_once("\",status=\"")?;
+        Some((name.to_owned(), status.strip_suffix("\"} 1")?.to_owned()))
+    });
+    let metrics: BTreeMap<String, String> = metrics.collect();
+    let wall = world.get("/dashboard/wall").await;
+    let on_wall = |name: &str| {
+        let (_, tile) = wall.text().split_once(&format!("{name}</b><span class=\"")).unwrap();
+        let word = tile.split_once('>').unwrap().1.split(['<', ' ']).next().unwrap().to_lowercase();
+        if word == "stale" { "unknown".to_owned() } else { word }
+    };
+    let on_wall = health.keys().map(|name| (name.clone(), on_wall(name))).collect();
+    let mut badges = BTreeMap::new();
+    for name in health.keys() {
+        let badge = world.get(&format!("/badge/{name}/status.svg")).await;
+        let (_, said) = badge.text().rsplit_once("</text>").unwrap().0.rsplit_once('>').unwrap();
+        badges.insert(name.clone(), said.to_owned());
+    }
+    vec![("health", health), ("list", listed), ("metrics", metrics), ("wall", on_wall), ("badges", badges)]
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_shows_the_status_that_was_told() {
+    let world = World::start(MANY).await;
+    let mut client = Client::open(&world.app().site, "?events=status", None).await;
+    let board = world.app().site.board.clone();
+    world.target.set("/hung", Does::Hang);
+    let mut told: BTreeMap<String, String> = shown(&world).await.swap_remove(0).1;
+    let mut seen = BTreeMap::new();
+    while client.told().is_some() {}
+    for tick in 0..500 {
+        match tick {
+            // Time alone makes the results of the hour old, and young again.
+            300 => world.clock.step(4 * 3_600_000),
+            350 => world.clock.step(-4 * 3_600_000),
+            _ => world.target.set("/flaps", Does::Answer(if tick / 80 % 2 == 0 { 200 } else { 500 })),
+        }
+        world.pass(0.1).await;
+        // What is committed while the answers are being read may be in some of them.
+        let answers = loop {
+            let changes = board.changes();
+            let answers = shown(&world).await;
+            if board.changes() == changes {
+                break answers;
+            }
+        };
+        while let Some(event) = client.told() {
+            let word = |key: &str| event.data[key].as_str().unwrap().to_owned();
+            let before = told.insert(word("service"), word("status"));
+            assert_eq!(before, Some(word("before")), "in tick {tick}");
+        }
+        for (answer, statuses) in answers {
+            assert_eq!(statuses, told, "{answer} in tick {tick}");
+        }
+        for (name, status) in &told {
+            let seen: &mut Vec<String> = seen.entry(name.clone()).or_default();
+            if seen.last() != Some(status) {
+                seen.push(status.clone());
+            }
+        }
+    }
+    assert_eq!(seen["off"], ["paused"]);
+    assert_eq!(seen["cared"], ["pending", "up", "maintenance", "up", "unknown", "up"]);
+    assert_eq!(seen["seldom"], ["pending", "up", "unknown", "up"]);
+    assert_eq!(seen["hung"], ["pending", "up", "down", "unknown", "down"]);
+    assert_eq!(seen["flaps"][..5], ["pending", "up", "down", "up", "down"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_time_alone_changes_is_told_though_nobody_asks() {
+    let world = World::start(MANY).await;
+    let mut client = Client::open(&world.app().site, "?events=status&service=cared", None).await;
+    let mut told = Vec::new();
+    let mut listen = |world: &World| {
+        while let Some(event) = client.told() {
+            told.push((world.now(), event.data["status"].clone(), event.data["since"].clone()));
+        }
+    };
+    for _ in 0..300 {
+        world.pass(0.1).await;
+        listen(&world);
+    }
+    let checked = world.target.times("/cared")[0].to_string();
+    world.clock.step(2 * 3_600_000);
+    world.pass(2.0).await;
+    listen(&world);
+    let stale = world.target.times("/cared")[0].plus(2 * 3_600_000 + 1_000).to_string();
+    assert_eq!(told.iter().map(|(_, status, _)| status).collect::<Vec<_>>(), ["up", "maintenance", "up", "unknown"]);
+    let since: Vec<&Value> = told.iter().map(|(_, _, since)| since).collect();
+    assert_eq!(since, [&json!(checked), &json!(time(15.0)), &json!(checked), &json!(stale)]);
+    let at: Vec<f64> = told.iter().map(|(at, ..)| *at).collect();
+    assert_eq!(at[1..3], [15.0, 25.0]);
 }
 
 #[tokio::test(start_paused = true)]

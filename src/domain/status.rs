@@ -10,7 +10,7 @@ pub enum Status {
     Up,
     Degraded,
     Down,
-    /// Stale: no judged result that still speaks.
+    /// Stale: for longer than [`STALE_GRACE_MS`] no judged result speaks for it.
     Unknown,
     /// In maintenance: whatever the checks say, nobody is to be alarmed.
     Maintenance,
@@ -59,6 +59,13 @@ impl Status {
     }
 }
 
+/// How long the status of a service holds beyond the validity of its last judged result, in milliseconds.
+///
+/// A check may begin an interval late and take its timeout: it ends when the result before it ceases to be valid, and is
+/// known when the witnesses have been asked (two seconds for each of the two) and the commit has returned. So a service
+/// that is checked, however late each check ends within its deadline, is never stale.
+pub const STALE_GRACE_MS: i64 = 5_000;
+
 /// What the status of a service depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Known {
@@ -78,7 +85,7 @@ impl Known {
             (false, _) => Status::Paused,
             (true, _) if self.maintenance => Status::Maintenance,
             (true, None) => Status::Pending,
-            (true, Some((at, _))) if now >= at.plus(self.validity_ms) => Status::Unknown,
+            (true, Some((at, _))) if now >= at.plus(self.validity_ms + STALE_GRACE_MS) => Status::Unknown,
             (true, Some((_, outcome))) => match self.confirmed {
                 Confirmed::Pending => Status::Pending,
                 Confirmed::Up if outcome == Outcome::Degraded => Status::Degraded,
@@ -186,10 +193,10 @@ mod tests {
             judged: Some((UnixMs(1000), Outcome::Down)),
             validity_ms: 25_000,
         };
-        assert_eq!(known.status(UnixMs(25_999)), Status::Down);
-        assert_eq!(known.status(UnixMs(26_000)), Status::Unknown);
+        assert_eq!(known.status(UnixMs(30_999)), Status::Down);
+        assert_eq!(known.status(UnixMs(31_000)), Status::Unknown);
         assert_eq!(Known { enabled: false, ..known }.status(UnixMs(1000)), Status::Paused);
-        assert_eq!(Known { maintenance: true, ..known }.status(UnixMs(26_000)), Status::Maintenance);
+        assert_eq!(Known { maintenance: true, ..known }.status(UnixMs(31_000)), Status::Maintenance);
         assert_eq!(Known { judged: None, ..known }.status(UnixMs(1000)), Status::Pending);
     }
 

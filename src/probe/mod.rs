@@ -25,6 +25,8 @@ mod http_wire;
 mod postgres;
 mod postgres_bounds;
 mod postgres_wire;
+#[cfg(test)]
+pub(crate) mod script;
 pub mod spec;
 mod stream;
 mod tcp;
@@ -106,9 +108,17 @@ enum Kind {
     Tcp(tcp::Tcp),
     Postgres(Box<postgres::Postgres>),
     Command(command::Command),
+    #[cfg(test)]
+    Scripted(script::Script),
 }
 
 impl Probe {
+    /// A probe that finds what a test says.
+    #[cfg(test)]
+    pub(crate) fn scripted(acts: Vec<script::Act>) -> Probe {
+        Probe { kind: Kind::Scripted(script::Script::new(acts)), scrubber: Arc::new(Scrubber::new(&[], &[])) }
+    }
+
     /// Builds a service's probe. `secrets` are what must not be seen in what it reports, beside the credentials that the
     /// specification holds as such (authentication, passwords, headers that may carry a credential).
     ///
@@ -167,6 +177,8 @@ impl Probe {
             Kind::Tcp(tcp) => tcp.run(trace, deadline).await,
             Kind::Postgres(postgres) => postgres.run(trace, deadline).await,
             Kind::Command(command) => command.run(trace).await,
+            #[cfg(test)]
+            Kind::Scripted(script) => script.run().await,
         }
     }
 
@@ -178,6 +190,8 @@ impl Probe {
             Kind::Http(_) | Kind::Tcp(_) => fault::late(trace, deadline),
             Kind::Postgres(_) => postgres::late(trace, deadline),
             Kind::Command(_) => command::late(deadline),
+            #[cfg(test)]
+            Kind::Scripted(_) => fault::late(trace, deadline),
         }
     }
 

@@ -1,5 +1,7 @@
 //! When checks happen: one loop per service, in shared slots, never two of one service at once.
 
+#[cfg(test)]
+mod grid;
 mod judge;
 mod pace;
 mod service_loop;

@@ -29,6 +29,9 @@ pub(super) struct ServiceLoop {
     position: Position,
     health: Health,
     common: Arc<Common>,
+    /// Called before a result is handed over, for a test that wants to know of it.
+    #[cfg(test)]
+    pub(super) seam: Box<dyn Fn(&CheckResult) + Send>,
 }
 
 fn ms(ms: i64) -> Duration {
@@ -37,7 +40,15 @@ fn ms(ms: i64) -> Duration {
 
 impl ServiceLoop {
     pub(super) fn new(service: Service, probe: Probe, position: Position, common: Arc<Common>) -> ServiceLoop {
-        ServiceLoop { service, probe, health: position.health, position, common }
+        ServiceLoop {
+            service,
+            probe,
+            health: position.health,
+            position,
+            common,
+            #[cfg(test)]
+            seam: Box::new(|_| ()),
+        }
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
@@ -110,6 +121,8 @@ impl ServiceLoop {
         let before = self.health.confirmed;
         let maintenance = self.maintenance(at);
         let changes = self.health.observe(self.service.thresholds, at, result.outcome, &maintenance);
+        #[cfg(test)]
+        (self.seam)(&result);
         self.log(&result, changes.confirmed, changes.ended.filter(|_| before != self.health.confirmed));
         let (excerpt, certificate_expires_at) = report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
         self.common.writer.record(Record {

@@ -170,7 +170,7 @@ impl Store {
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }
-        let board = Arc::new(Board::new(on_board, now));
+        let board = Arc::new(Board::new(on_board, clock.clone()));
         let tail = rows::tail::Tail::over(tracks.keys().copied());
         let core = commit::Core {
             conn,

@@ -1,67 +1,11 @@
 //! Server-sent events.
 
 use super::begin;
-use crate::support::history::{History, get, service};
-use axum::{
-    body::{Body, BodyDataStream},
-    http::Request,
+use crate::support::{
+    events::Client,
+    history::{History, get, service},
 };
-use futures_util::StreamExt;
-use healthcheck_dashboard::web;
 use serde_json::Value;
-use tower::ServiceExt;
-
-/// A client that reads events.
-struct Client {
-    body: BodyDataStream,
-    text: String,
-}
-
-#[derive(Clone, PartialEq, Debug)]
-struct Heard {
-    id: String,
-    kind: String,
-    data: Value,
-}
-
-impl Client {
-    async fn open(history: &History, query: &str, last_id: Option<&str>) -> Client {
-        let mut request = Request::get(format!("/api/v1/events{query}"));
-        if let Some(id) = last_id {
-            request = request.header("last-event-id", id);
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let response = web::router(history.site()).oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        assert!(!response.headers().contains_key("content-encoding"), "a stream must not be gathered to be compressed");
-        Client { body: response.into_body().into_data_stream(), text: String::new() }
-    }
-
-    /// The next event; `None` at the end.
-    async fn next(&mut self) -> Option<Heard> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| {
-                    let found = event.lines().find_map(|line| line.strip_prefix(name));
-                    found.map(|value| value.trim().to_owned())
-                };
-                let heard = field("event:").map(|kind| Heard {
-                    id: field("id:").unwrap_or_default(),
-                    kind,
-                    data: serde_json::from_str(&field("data:").unwrap()).unwrap(),
-                });
-                self.text = rest.to_owned();
-                if heard.is_some() {
-                    return heard;
-                }
-                continue;
-            }
-            let chunk = self.body.next().await?.unwrap();
-            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-    }
-}
 
 /// Two services; `web` goes down and comes back, one commit for each of these letters.
 async fn letters(history: &mut History, from: i64, letters: &str) {
@@ -81,15 +25,15 @@ async fn a_stream_of_a_service_that_is_not_watched_is_not_found() {
         assert_eq!(answer.status, 404, "{query}");
         assert!(answer.json()["detail"].as_str().unwrap().contains("no service named “nope”"), "{}", answer.text());
     }
-    Client::open(&history, "?service=web", None).await;
+    Client::open(&history.site(), "?service=web", None).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_tells_of_checks_states_and_incidents_as_they_are_committed() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
-    let mut client = Client::open(&history, "", None).await;
+    let mut client = Client::open(&history.site(), "", None).await;
     letters(&mut history, 0, ".xxx..").await;
-    history.checks("api", begin(), ".");
+    history.checks("api", history.clock.now(), ".");
     history.committed().await;
     let mut heard = Vec::new();
     while heard.len() < 13 {
@@ -121,7 +65,7 @@ async fn a_stream_tells_of_checks_states_and_incidents_as_they_are_committed() {
 async fn a_note_is_told_as_the_incident_that_it_is_about() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
     letters(&mut history, 0, ".xxx..").await;
-    let mut client = Client::open(&history, "?events=incident", None).await;
+    let mut client = Client::open(&history.site(), "?events=incident", None).await;
     let changes = history.store.board.changes();
     assert!(history.store.writer.note_incident(1, Some("the switch".into())).await);
     let heard = client.next().await.unwrap();
@@ -135,23 +79,23 @@ async fn a_note_is_told_as_the_incident_that_it_is_about() {
 #[tokio::test(start_paused = true)]
 async fn whoever_comes_back_hears_what_was_missed_and_after_too_long_that_it_is_lost() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
-    let mut client = Client::open(&history, "?events=status", None).await;
+    let mut client = Client::open(&history.site(), "?events=status", None).await;
     letters(&mut history, 0, ".").await;
     let first = client.next().await.unwrap();
     drop(client);
     letters(&mut history, 1, "xxx").await;
-    let mut client = Client::open(&history, "?events=status", Some(&first.id)).await;
+    let mut client = Client::open(&history.site(), "?events=status", Some(&first.id)).await;
     let missed = client.next().await.unwrap();
     assert_eq!((missed.kind.as_str(), &missed.data["status"]), ("status", &"down".into()));
     for unknown in ["1", "99999999999999999"] {
-        let mut client = Client::open(&history, "?events=status", Some(unknown)).await;
+        let mut client = Client::open(&history.site(), "?events=status", Some(unknown)).await;
         assert_eq!(client.next().await.unwrap().kind, "reset");
     }
     // What never was an id of ours is not taken for none: nobody knows what was missed. An empty one is none, as a client
     // has it that has heard nothing yet.
     let mut heard = Vec::new();
     for id in ["-1", "yesterday", "1.5", "99999999999999999999999", "\u{fc}", ""] {
-        heard.push((id, Client::open(&history, "?events=status", Some(id)).await));
+        heard.push((id, Client::open(&history.site(), "?events=status", Some(id)).await));
     }
     letters(&mut history, 4, "..").await;
     for (id, mut client) in heard {
@@ -160,14 +104,14 @@ async fn whoever_comes_back_hears_what_was_missed_and_after_too_long_that_it_is_
     }
     // An id of the run before: its news are not known any more.
     let history = history.restart(vec![service("web")]).await;
-    let mut client = Client::open(&history, "", Some(&missed.id)).await;
+    let mut client = Client::open(&history.site(), "", Some(&missed.id)).await;
     assert_eq!(client.next().await.unwrap().kind, "reset");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_about_what_was_asked_for_and_ends_with_the_program() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
-    let mut client = Client::open(&history, "?events=check&service=api", None).await;
+    let mut client = Client::open(&history.site(), "?events=check&service=api", None).await;
     letters(&mut history, 0, "..").await;
     history.checks("api", begin(), ".");
     history.committed().await;

@@ -73,10 +73,11 @@ async fn the_whole_is_as_bad_as_its_worst_critical_service() {
 async fn a_result_that_no_longer_speaks_makes_a_service_unknown_and_not_ok() {
     let mut history = History::new(super::BEGIN, vec![service("web")]);
     history.checks("web", begin(), ".");
-    history.at(begin().plus(24_999));
+    // What a check and its commit may take at the most is 5 s more than its 25 s of validity.
+    history.at(begin().plus(29_999));
     history.committed().await;
     assert_eq!(history.get("/health").await.status, 200);
-    history.at(begin().plus(25_000));
+    history.at(begin().plus(30_000));
     let answer = history.get("/health").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["services"]["web"], serde_json::json!({"ok": false, "response_time_ms": 24}));

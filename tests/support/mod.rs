@@ -3,6 +3,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod browser;
+pub(crate) mod events;
 pub(crate) mod history;
 pub(crate) mod net;
 pub(crate) mod past;
