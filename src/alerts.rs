@@ -12,7 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
     },
     notify::{Channel, Notice},
-    shutdown::Shutdown,
+    shutdown::{Shutdown, restarting},
     store::{Attempt, DueEvent, Event, Reader, Writer},
     threads::Pool,
 };
@@ -81,10 +81,24 @@ enum Next {
 }
 
 /// Serves one channel until shutdown. A channel that hangs delays nothing but itself.
-pub async fn run(channel: Channel, reader: Reader, writer: Writer, clock: Clock, mut shutdown: Shutdown) {
+pub async fn run(channel: Channel, reader: Reader, writer: Writer, clock: Clock, shutdown: Shutdown) {
+    let settled = Settled::default();
+    restarting(format!("the alerts ({})", channel.name()), shutdown, |shutdown| {
+        serve(channel.clone(), reader.clone(), writer.clone(), clock.clone(), settled.clone(), shutdown)
+    })
+    .await;
+}
+
+async fn serve(
+    channel: Channel,
+    reader: Reader,
+    writer: Writer,
+    clock: Clock,
+    settled: Settled,
+    mut shutdown: Shutdown,
+) {
     let mut bell = writer.bell();
     let mut tried: Option<Tried> = None;
-    let settled = Settled::default();
     // A thread of its own: whoever reads pages does not make an alert wait.
     let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
     while !shutdown.is_requested() {

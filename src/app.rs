@@ -10,7 +10,7 @@ use crate::{
     notify::{Channel, Webhook},
     probe,
     scheduler::{Scheduler, Task, Witnesses},
-    shutdown::{self, Trigger},
+    shutdown::{self, Trigger, restarting},
     store::{Configured, Keep, Position, Store, Watched},
     web::{
         self, Templates,
@@ -118,10 +118,13 @@ impl App {
             trusted: config.dashboard.trusted_proxies.into(),
             started_at: clock.now(),
         };
-        let figures =
-            figures::keep(site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone(), token.clone());
-        tokio::spawn(figures);
-        tokio::spawn(board::keep_up(store.board.clone(), token.clone()));
+        let (figures, board, reader, time) =
+            (site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone());
+        tokio::spawn(restarting("the kept figures", token.clone(), move |token| {
+            figures::keep(figures.clone(), board.clone(), reader.clone(), time.clone(), token)
+        }));
+        let board = store.board.clone();
+        tokio::spawn(restarting("the board", token.clone(), move |token| board::keep_up(board.clone(), token)));
         let channels = channels
             .into_iter()
             .map(|channel| {
@@ -137,7 +140,10 @@ impl App {
                 keep: plan.keep,
             };
             let (clock, token) = (clock.clone(), token.clone());
-            tokio::spawn(async move { backups::run(plan, &making, clock, token).await })
+            tokio::spawn(restarting("the backups", token, move |token| {
+                let (plan, making, clock) = (plan.clone(), making.clone(), clock.clone());
+                async move { backups::run(plan, &making, clock, token).await }
+            }))
         });
         let address = listener.local_addr()?;
         let server = tokio::spawn(web::serve(listener, web::router(site.clone()), token));

@@ -11,6 +11,7 @@ use crate::{
         service::{Cadence, Kind, Service, Thresholds},
         status::Status,
         time::UnixMs,
+        window::Window,
     },
     probe::{Probe, script::Act},
     shutdown::{self, Trigger},
@@ -19,7 +20,7 @@ use crate::{
 use proptest::prelude::*;
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -258,4 +259,79 @@ proptest! {
         let at_once = if crowded { points.len() / 2 } else { points.len() };
         run(hold(&points, at_once))?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
+    let cadence = Cadence { interval_ms: 1_000, timeout_ms: 500, retry_interval_ms: 500 };
+    let thresholds = Thresholds { failure: 3, success: 2 };
+    let point = Point { cadence, thresholds, acts: vec![Act::Pass(Duration::ZERO)] };
+    let log = Log::default();
+    let _subscribed = tracing::subscriber::set_default(log.clone());
+    let begin = UnixMs::parse("2026-11-16").unwrap();
+    let breaks = 10_000..60_000;
+    let mut running = Running::start(&[point.clone(), point], 2, |index, one| {
+        let breaks = breaks.clone();
+        if index == 0 {
+            one.seam = Box::new(move |result| {
+                assert!(!breaks.contains(&result.at.since(begin)), "a seam that gave way");
+            });
+        }
+    });
+    sleep(Duration::from_secs(120)).await;
+    running.trigger.fire();
+    while let Some(ended) = running.loops.join_next().await {
+        ended.unwrap();
+    }
+    let (reader, services) = (running.store.reader.clone(), running.store.board.all());
+    running.store.stop().await;
+    assert!(services.iter().all(|service| service.last.as_ref().unwrap().at.since(begin) > 118_000), "{services:?}");
+    let window = Window::new(begin, begin.plus(120_000)).unwrap();
+    let gaps = services.iter().flat_map(|service| reader.gaps(service.id, window, window.to()).unwrap());
+    let gaps: Vec<_> = gaps.map(|gap| (gap.service, gap.from, gap.to)).collect();
+    // The last result before spoke for 2.5 s; pauses between restarts are doubled.
+    let until = gaps[0].2.unwrap();
+    assert_eq!(gaps, [("s0".to_owned(), begin.plus(11_500), Some(until))]);
+    assert!((60_000..=110_000).contains(&until.since(begin)), "{until}");
+    let said = log.text();
+    let broke: Vec<&str> = said.lines().filter(|line| line.contains("broke")).collect();
+    assert_eq!(broke.len(), 1, "{said}");
+    assert!(broke[0].contains("the loop of the service “s0” broke and is started again: a seam that gave way"));
+    assert!(said.contains("the loop of the service “s0” goes on"), "{said}");
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            *text += &format!("{field}={value:?} ");
+        });
+        text.push('\n');
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     domain::{secret::Secret, service::Service},
     probe::{Probe, Shared, spec::Spec},
-    shutdown::Shutdown,
+    shutdown::{Shutdown, restarting},
     store::{Position, Writer},
 };
 use std::{
@@ -137,7 +137,10 @@ impl Scheduler {
         let tasks: Vec<Task> = tasks.into_iter().filter(|t| t.service.enabled).collect();
         let (start, count) = (Instant::now(), tasks.len());
         let mut loops = JoinSet::new();
-        loops.spawn(watch::run(common.clone(), shutdown.clone()));
+        let watched = common.clone();
+        loops.spawn(restarting("the watch over the clocks", shutdown.clone(), move |shutdown| {
+            watch::run(watched.clone(), shutdown)
+        }));
         for (index, task) in tasks.into_iter().enumerate() {
             let probe = Probe::new(&task.probe, task.secrets, shared)
                 .map_err(|e| anyhow::anyhow!("{}: {e}", task.service.name))?;

@@ -4,7 +4,7 @@ use super::{Common, judge, pace::Pace};
 use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
-        health::Health,
+        health::{Changes, Health},
         maintenance::Overlay,
         plain::{LONGEST_MESSAGE, one_line},
         service::Service,
@@ -12,7 +12,7 @@ use crate::{
         window::Window,
     },
     probe::Probe,
-    shutdown::Shutdown,
+    shutdown::{Restarts, Shutdown},
     store::{Position, Record},
 };
 use futures_util::FutureExt;
@@ -29,7 +29,7 @@ pub(super) struct ServiceLoop {
     position: Position,
     health: Health,
     common: Arc<Common>,
-    /// Called before a result is handed over, for a test that wants to know of it.
+    /// Called before a result is handed over, for a test that wants to know of it, or to break the loop.
     #[cfg(test)]
     pub(super) seam: Box<dyn Fn(&CheckResult) + Send>,
 }
@@ -57,6 +57,8 @@ impl ServiceLoop {
         let mut pace = Pace::new(interval, ms(self.service.cadence.retry_interval_ms), slot);
         // The next check: in its slot, or a recheck before it.
         let (mut due, mut recheck) = (first, false);
+        let what = format!("the service “{}”", self.service.name);
+        let mut restarts = Restarts::NONE;
         loop {
             tokio::select! {
                 biased;
@@ -69,17 +71,28 @@ impl ServiceLoop {
                 permit = self.common.slots.clone().acquire_owned() => permit,
             };
             let started = Instant::now();
-            let lag = started.saturating_duration_since(due);
-            self.common.pulse.note_lag(lag);
-            if lag > interval {
-                drop(permit);
-                self.common.pulse.missed.fetch_add(1, Relaxed);
-                self.keep(None, judge::unjudged(self.common.clock.now(), "the check started too late to count"));
-            } else {
-                self.check(recheck).await;
-                drop(permit);
+            // One broken turn must not be the last one of a service.
+            match AssertUnwindSafe(self.turn(started.saturating_duration_since(due), recheck)).catch_unwind().await {
+                Ok(()) => restarts.went_well(&what),
+                Err(panic) => {
+                    drop(permit);
+                    if !restarts.after(&what, panic, &mut shutdown).await {
+                        return;
+                    }
+                }
             }
             (due, recheck) = pace.next(started, Instant::now(), self.health.rechecking());
+        }
+    }
+
+    /// What is done in a slot, `lag` after it.
+    async fn turn(&mut self, lag: Duration, recheck: bool) {
+        self.common.pulse.note_lag(lag);
+        if lag > ms(self.service.cadence.interval_ms) {
+            self.common.pulse.missed.fetch_add(1, Relaxed);
+            self.keep(None, judge::unjudged(self.common.clock.now(), "the check started too late to count"));
+        } else {
+            self.check(recheck).await;
         }
     }
 
@@ -117,13 +130,13 @@ impl ServiceLoop {
             self.common.writer.lose(at);
             return;
         }
-        self.position.last_at = Some(at);
-        let before = self.health.confirmed;
+        // On a copy: what breaks before the result is handed over must not have moved the state.
+        let mut health = self.health;
         let maintenance = self.maintenance(at);
-        let changes = self.health.observe(self.service.thresholds, at, result.outcome, &maintenance);
+        let changes = health.observe(self.service.thresholds, at, result.outcome, &maintenance);
         #[cfg(test)]
         (self.seam)(&result);
-        self.log(&result, changes.confirmed, changes.ended.filter(|_| before != self.health.confirmed));
+        self.log(&result, &health, changes);
         let (excerpt, certificate_expires_at) = report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
         self.common.writer.record(Record {
             service: self.position.id,
@@ -131,8 +144,9 @@ impl ServiceLoop {
             excerpt,
             certificate_expires_at,
             changes,
-            confirmed: self.health.confirmed,
+            confirmed: health.confirmed,
         });
+        (self.health, self.position.last_at) = (health, Some(at));
     }
 
     /// The time under which a result is kept. Results follow one another: after the clock was set back, until it has
@@ -148,14 +162,16 @@ impl ServiceLoop {
         Window::new(since, at.plus(1)).map_or(Overlay::NONE, |window| self.position.timetable.announced(window))
     }
 
-    fn log(&self, result: &CheckResult, confirmed: bool, resolved: Option<UnixMs>) {
+    /// `health` is what the result made of it.
+    fn log(&self, result: &CheckResult, health: &Health, changes: Changes) {
         let service = &self.service.name;
         // One result, one line; twice a message, for one that quotes another.
         let message = || result.reason.as_ref().map_or(String::new(), |r| one_line(&r.message, 2 * LONGEST_MESSAGE));
-        if confirmed {
-            let since = self.health.failing.map_or(result.at, |f| f.started_at);
+        let resolved = changes.ended.filter(|_| health.confirmed != self.health.confirmed);
+        if changes.confirmed {
+            let since = health.failing.map_or(result.at, |f| f.started_at);
             tracing::warn!(service, %since, "down: {}", message());
-        } else if let Some(at) = resolved.filter(|_| self.health.failing.is_none()) {
+        } else if let Some(at) = resolved.filter(|_| health.failing.is_none()) {
             tracing::info!(service, since = %at, "up again");
         } else {
             tracing::debug!(service, outcome = result.outcome.as_str(), "{}", message());

@@ -21,9 +21,11 @@ use crate::{
     },
     threads::{Broken, Pool},
 };
+use futures_util::FutureExt;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     io,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -253,7 +255,15 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         awaited: Vec::new(),
         stopping: false,
     };
-    let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task.run()) };
+    let broken = shared.clone();
+    let task = AssertUnwindSafe(task.run()).catch_unwind().map(move |ended| {
+        // What it had in mind is lost with it: it cannot be started again.
+        if ended.is_err() {
+            tracing::error!("the writer of the history broke: nothing is recorded until the service is started again");
+            *locked(&broken.trouble) = Some("the writer broke; the service has to be started again".to_owned());
+        }
+    });
+    let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task) };
     Ok((Writer { sender, shared, ahead, beside }, stopping))
 }
 
