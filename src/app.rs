@@ -37,6 +37,7 @@ pub struct App {
     server: JoinHandle<()>,
     channels: Vec<JoinHandle<()>>,
     backups: Option<JoinHandle<()>>,
+    shared: probe::Shared,
 }
 
 impl App {
@@ -156,7 +157,7 @@ impl App {
             site.base_path,
             if site.dashboard { "dashboard" } else { "health" },
         );
-        Ok(App { address, site, store, scheduler, trigger, server, channels, backups })
+        Ok(App { address, site, store, scheduler, trigger, server, channels, backups, shared })
     }
 
     /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
@@ -173,6 +174,7 @@ impl App {
         }
         self.store.stop().await;
         let _ = self.server.await;
+        self.shared.clean_up().await;
     }
 }
 

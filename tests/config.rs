@@ -642,7 +642,9 @@ fn tcp_and_command_endpoints_are_read() {
     let shell = endpoint("command = \"test -e /tmp\"\ndegraded_exit_codes = 3");
     let Spec::Command(spec) = shell.probe else { panic!("no command") };
     assert_eq!(spec.argv, ["/bin/sh", "-c", "test -e /tmp"]);
-    assert_eq!(spec.degraded_exit_codes, [3]);
+    assert_eq!((spec.degraded_exit_codes, spec.detach), (vec![3], false));
+    let Spec::Command(spec) = endpoint("command = \"x\"\ndetach = true").probe else { panic!("no command") };
+    assert!(spec.detach);
     assert_eq!(shell.service.target.whole(), "test -e /tmp");
 }
 

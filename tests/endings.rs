@@ -4,6 +4,7 @@
 use crate::support::{
     binary::{Serving, program, run, stderr, stdout, wait_for},
     past::{folder, troubled},
+    postgres::{PASSWORD, postgres},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -18,6 +19,14 @@ fn with_a_history() -> TempDir {
     let folder = folder("[[checks.endpoints]]\nname = \"job\"\ncommand = \"true\"\n");
     troubled(&folder.path().join("history.db"));
     folder
+}
+
+/// Waits until a process is gone, or a zombie that its new parent has not seen yet.
+fn wait_until_gone(pid: &str) {
+    let stat = format!("/proc/{pid}/stat");
+    wait_for("the end of the process", || {
+        std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")).eq(&false).then_some(())
+    });
 }
 
 /// What is in the folder beside the history and the files that SQLite keeps with it.
@@ -259,4 +268,48 @@ fn colours_are_for_terminals_that_can_and_readers_who_want() {
     }
     let output = program(folder.path()).arg("validate").env_remove("NO_COLOR").env("TERM", "xterm").output().unwrap();
     assert!(!stderr(&output).contains('\u{1b}'), "no terminal");
+}
+
+#[test]
+fn an_interrupted_check_leaves_no_command_behind() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let folder = folder(
+            "[[checks.endpoints]]\nname = \"job\"\ntimeout_secs = 60\ninterval_secs = 60\n\
+             command = \"sleep 600 & echo $$ $! > pids; sleep 600\"\n",
+        );
+        let mut checking = program(folder.path())
+            .args(["check", "job"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pids = wait_for("the command", || {
+            std::fs::read_to_string(folder.path().join("pids")).ok().filter(|pids| pids.ends_with('\n'))
+        });
+        kill_process(Pid::from_child(&checking), signal).unwrap();
+        assert_eq!(checking.wait().unwrap().code(), Some(code));
+        pids.split_whitespace().for_each(wait_until_gone);
+    }
+}
+
+#[test]
+fn a_check_whose_query_is_late_cancels_it_before_it_ends() {
+    let server = postgres();
+    let folder = folder(&format!(
+        "[[checks.endpoints]]\nname = \"db\"\ntype = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"slow\"\n\
+         password = \"{PASSWORD}\"\ndatabase = \"postgres\"\nsslmode = \"disable\"\ntimeout_secs = 1\n\
+         query = \"select pg_sleep(600)\"\n",
+        server.port
+    ));
+    let output = run(folder.path(), &["check", "db"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("the query was not finished within 1 s"), "{}", stdout(&output));
+    // Its session ends when the query does.
+    let count = folder.path().join("config.toml");
+    let text = std::fs::read_to_string(&count).unwrap();
+    let sessions = "select count(*) from pg_stat_activity where usename = 'slow'";
+    let text = text.replace("select pg_sleep(600)", sessions).replace("user = \"slow\"", "user = \"postgres\"");
+    std::fs::write(&count, text.replace("timeout_secs = 1", "expect_value = 0")).unwrap();
+    wait_for("the end of the session", || run(folder.path(), &["check", "db"]).status.success().then_some(()));
 }

@@ -1,6 +1,9 @@
 //! `check`: every probe once, now.
 
-use super::{exit::usage, terminal::out};
+use super::{
+    exit::{until_interrupted, usage},
+    terminal::out,
+};
 use crate::{
     config::Config,
     domain::check::{Report, Verdict},
@@ -43,8 +46,10 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
             Ok::<_, anyhow::Error>((endpoint.service, probe?.run(timeout).await))
         }
     });
-    let reports: Vec<_> = stream::iter(runs).buffered(AT_ONCE).collect().await;
-    let reports = reports.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let reports = until_interrupted(stream::iter(runs).buffered(AT_ONCE).collect::<Vec<_>>()).await;
+    // Before anything is said, and also where a signal came: commands are ended by now, queries are not.
+    shared.clean_up().await;
+    let reports = reports?.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["", "service", "took", "said"]);
     let (mut down, mut passed) = (0, 0);

@@ -32,7 +32,8 @@ pub(super) fn usage(text: impl Into<String>) -> anyhow::Error {
 
 /// The same, of a command whose exit code 1 says something of what it looked at, and not that it could not look.
 pub(super) fn not_one(error: anyhow::Error) -> anyhow::Error {
-    usage(sentence(&error))
+    // A signal has an exit code of its own.
+    if error.is::<Interrupted>() { error } else { usage(sentence(&error)) }
 }
 
 /// A signal ended the command before it was done.
@@ -82,6 +83,18 @@ pub(super) async fn interruptible<T: Send + 'static>(
                 _ => Err(Interrupted(signal).into()),
             }
         }
+    }
+}
+
+/// The same for work that waits: on the first signal it is dropped, which ends what it has begun.
+///
+/// # Errors
+/// That a signal ended it.
+pub(super) async fn until_interrupted<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let signals = shutdown::signals()?;
+    tokio::select! {
+        done = work => Ok(done),
+        signal = signals => Err(Interrupted(signal).into()),
     }
 }
 

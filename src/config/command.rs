@@ -26,11 +26,21 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         .filter_map(|code| code.integer(1..=255).and_then(|code| i32::try_from(code).ok()))
         .collect();
 
+    let detach = table.boolean("detach").unwrap_or(false);
+
     let Arguments { argv, shown, target, secrets } = command?;
     let mut settings = Map::new();
     settings.insert("command".to_owned(), json!(shown));
     settings.insert("degraded_exit_codes".to_owned(), json!(degraded_exit_codes));
-    Some(Built { probe: Spec::Command(CommandSpec { argv, degraded_exit_codes }), target, secrets, shown: settings })
+    if detach {
+        settings.insert("detach".to_owned(), json!(true));
+    }
+    Some(Built {
+        probe: Spec::Command(CommandSpec { argv, degraded_exit_codes, detach }),
+        target,
+        secrets,
+        shown: settings,
+    })
 }
 
 struct Arguments {

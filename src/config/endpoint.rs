@@ -23,7 +23,7 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that not every kind has, and the kinds that have them.
-const KEYS: [(&str, &[Kind]); 27] = [
+const KEYS: [(&str, &[Kind]); 28] = [
     ("url", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("ip_version", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
     ("allow_metadata", &[Kind::Http, Kind::Tcp, Kind::Postgres]),
@@ -51,6 +51,7 @@ const KEYS: [(&str, &[Kind]); 27] = [
     ("expect_null", &[Kind::Postgres]),
     ("sslmode", &[Kind::Postgres]),
     ("degraded_exit_codes", &[Kind::Command]),
+    ("detach", &[Kind::Command]),
 ];
 
 /// Whether endpoints of some kind have a key of this name that `[checks]` has not.

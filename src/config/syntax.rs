@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 79] = [
+const WORDS: [&str; 80] = [
     "maintenance",
     "from",
     "to",
@@ -72,6 +72,7 @@ const WORDS: [&str; 79] = [
     "sslmode",
     "command",
     "degraded_exit_codes",
+    "detach",
     "keep_checks_days",
     "keep_hours_days",
     "keep_days_days",

@@ -1,8 +1,9 @@
 //! The command probe: a program whose exit code is the answer.
 //!
-//! The program and all that it starts are one process group. When the time is up, or when the check is dropped, the
-//! whole group is killed. A child that made itself a daemon may outlive the check, and may keep the program's output
-//! open: the check ends with the program, not with its output.
+//! The program and all that it starts are one process group. When the check ends, the whole group is killed: because the
+//! time is up, because the check is dropped, or because the program has ended and has left something running. Only that
+//! last may be wanted (`detach`). A child that made itself a daemon is in a group of its own and outlives the check; it
+//! may keep the program's output open: the check ends with the program, not with its output.
 
 use super::{
     ProbeError, fault,
@@ -14,7 +15,7 @@ use crate::domain::{
     check::{Class, Phase, Reason},
     plain::{LONGEST_MESSAGE, one_line},
 };
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
@@ -27,6 +28,7 @@ use tokio::{
     net::unix::pipe,
     process::{self, Child},
     runtime::Handle,
+    signal::unix::{self, SignalKind},
 };
 
 /// How much of the output is kept. The rest is read and forgotten, so that the program is not held up by it.
@@ -94,6 +96,8 @@ impl Command {
     fn start(&self) -> io::Result<(Group, pipe::Receiver)> {
         // One pipe for both, so that the lines come in the order in which they were written.
         let (reader, writer) = io::pipe()?;
+        // Listened to before there is anything to be heard.
+        let changes = unix::signal(SignalKind::child())?;
         let child = process::Command::new(&self.spec.argv[0])
             .args(&self.spec.argv[1..])
             .stdin(Stdio::null())
@@ -101,7 +105,8 @@ impl Command {
             .stderr(writer)
             .process_group(0)
             .spawn()?;
-        Ok((Group(Some(child)), pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?))
+        let group = Group { child: Some(child), changes, detach: self.spec.detach };
+        Ok((group, pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?))
     }
 
     fn not_started(&self, error: &io::Error) -> Fault {
@@ -156,23 +161,42 @@ pub(super) fn late(deadline: Duration) -> Fault {
 
 /// A running program, the leader of its process group. When it is dropped before the program ended, the whole group
 /// is killed, and the program reaped.
-struct Group(Option<Child>);
+struct Group {
+    child: Option<Child>,
+    /// Says that some child of this process ended.
+    changes: unix::Signal,
+    /// What is left running when the program has ended goes on.
+    detach: bool,
+}
 
 impl Group {
+    /// Waits for the program, and ends what it has left running.
     async fn wait(&mut self) -> io::Result<ExitStatus> {
-        match &mut self.0 {
-            Some(child) => child.wait().await,
-            None => Err(io::ErrorKind::NotFound.into()),
+        let Some(child) = &mut self.child else { return Err(io::ErrorKind::NotFound.into()) };
+        if !self.detach
+            && let Some(pid) = pid_of(child)
+        {
+            // It is only looked at, and not reaped: so long its number, which is that of its group, is no other's.
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            while waitid(WaitId::Pid(pid), look)?.is_none() {
+                self.changes.recv().await;
+            }
+            // It fails where nothing is left to be killed, and then all is well.
+            let _ = kill_process_group(pid, Signal::KILL);
         }
+        child.wait().await
     }
+}
+
+/// The program's number, as long as it was not reaped: so long it belongs to no other process.
+fn pid_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let Some(mut child) = self.0.take() else { return };
-        // A number is there as long as the program was not reaped, and so long it belongs to no other process.
-        let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else { return };
-        // It fails where nothing is left to be killed, and then all is well.
+        let Some(mut child) = self.child.take() else { return };
+        let Some(pid) = pid_of(&child) else { return };
         let _ = kill_process_group(pid, Signal::KILL);
         // Reaped at once where that is possible; else tokio does it when the next child ends.
         if let Ok(runtime) = Handle::try_current() {

@@ -9,10 +9,12 @@
 //! | `spec` | what a probe has to do, checked and ready |
 //! | `http`, `http_headers`, `http_cookies`, `http_answer`, `http_malformed`, `http_wire`, `tcp`, `postgres`, `postgres_bounds`, `postgres_wire`, `command` | the kinds |
 //! | `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
+//! | `cleanup` | what checks that were given up leave to be done |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
 
+mod cleanup;
 mod command;
 mod connect;
 mod fault;
@@ -52,13 +54,21 @@ use trace::{Fault, Trace};
 pub struct Shared {
     roots: Arc<tls::Roots>,
     resolver: connect::Resolver,
+    cleanups: cleanup::Cleanups,
 }
 
 impl Shared {
     /// Reads the system's trusted roots. Where there are none, those that came with the program are used, and a warning
     /// says so.
     pub fn new() -> Result<Shared, ProbeError> {
-        Ok(Shared { roots: Arc::new(tls::Roots::load()?), resolver: connect::Resolver::new() })
+        let (roots, resolver) = (Arc::new(tls::Roots::load()?), connect::Resolver::new());
+        Ok(Shared { roots, resolver, cleanups: cleanup::Cleanups::new() })
+    }
+
+    /// Gives what checks that were given up have left to be done a moment, before the program ends: a query that goes on
+    /// in its server is cancelled.
+    pub async fn clean_up(&self) {
+        self.cleanups.done().await;
     }
 
     /// TLS with the trusted roots, for requests that are no probes.

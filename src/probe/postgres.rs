@@ -4,6 +4,7 @@
 
 use super::{
     ProbeError, Shared,
+    cleanup::Cleanups,
     connect::{self, Resolver},
     fault,
     postgres_bounds::{Bounded, TooMuch},
@@ -40,6 +41,7 @@ pub(super) struct Postgres {
     config: Config,
     tls: Tls,
     resolver: Resolver,
+    cleanups: Cleanups,
     scrubber: Arc<Scrubber>,
 }
 
@@ -63,7 +65,7 @@ impl Postgres {
         };
         let tls = Tls::new(&spec.tls, judge, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
-        Ok(Postgres { spec, config, tls, resolver, scrubber })
+        Ok(Postgres { spec, config, tls, resolver, cleanups: shared.cleanups.clone(), scrubber })
     }
 
     pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
@@ -241,7 +243,7 @@ impl Postgres {
     /// A query that is given up goes on in the server, which does not notice before it is done: it is cancelled.
     fn cancel_on_drop(&self, client: &Client, secure: bool, trace: &Arc<Trace>) -> CancelOnDrop {
         let connector = secure.then(|| self.connector(trace).ok()).flatten();
-        CancelOnDrop::new(client.cancel_token(), connector, trace.peer())
+        CancelOnDrop::new(client.cancel_token(), connector, trace.peer(), self.cleanups.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the PostgreSQL probe does beside the client library, on the wire.
 
 use super::{
+    cleanup::Cleanups,
     postgres_bounds::{Bounded, Counted},
     tls::Tls,
     trace::Trace,
@@ -10,7 +11,6 @@ use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    runtime::Handle,
     time::timeout,
 };
 use tokio_postgres::{
@@ -54,7 +54,7 @@ impl TlsConnect<TcpStream> for Timed {
 }
 
 /// Sends a cancel request, over a connection of its own as the protocol has it, unless it is disarmed.
-pub(super) struct CancelOnDrop(Option<Cancel>);
+pub(super) struct CancelOnDrop(Option<(Cancel, Cleanups)>);
 
 struct Cancel {
     token: CancelToken,
@@ -64,8 +64,13 @@ struct Cancel {
 }
 
 impl CancelOnDrop {
-    pub(super) fn new(token: CancelToken, connector: Option<RustlsConnect>, address: String) -> CancelOnDrop {
-        CancelOnDrop(Some(Cancel { token, connector, address }))
+    pub(super) fn new(
+        token: CancelToken,
+        connector: Option<RustlsConnect>,
+        address: String,
+        cleanups: Cleanups,
+    ) -> CancelOnDrop {
+        CancelOnDrop(Some((Cancel { token, connector, address }, cleanups)))
     }
 
     pub(super) fn disarm(mut self) {
@@ -75,11 +80,9 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        let (Some(Cancel { token, connector, address }), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
-            return;
-        };
-        // Nobody waits for it, and nothing depends on it: at worst the query runs to its own end.
-        runtime.spawn(timeout(CANCEL, async move {
+        let Some((Cancel { token, connector, address }, cleanups)) = self.0.take() else { return };
+        // Nothing depends on it: at worst the query runs to its own end.
+        let cancel = timeout(CANCEL, async move {
             let Ok(mut stream) = TcpStream::connect(address).await else { return };
             let _ = match connector {
                 None => token.cancel_query_raw(stream, NoTls).await,
@@ -88,7 +91,8 @@ impl Drop for CancelOnDrop {
                     _ => Ok(()),
                 },
             };
-        }));
+        });
+        cleanups.spawn(async { drop(cancel.await) });
     }
 }
 

@@ -155,4 +155,6 @@ pub struct CommandSpec {
     pub argv: Vec<String>,
     /// Exit codes that mean "degraded".
     pub degraded_exit_codes: Vec<i32>,
+    /// What the program leaves running in the background goes on when it has ended.
+    pub detach: bool,
 }

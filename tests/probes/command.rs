@@ -8,7 +8,7 @@ fn sh(script: &str) -> Probe {
 
 fn argv(argv: &[&str]) -> Probe {
     let argv = argv.iter().map(ToString::to_string).collect();
-    probe(Spec::Command(CommandSpec { argv, degraded_exit_codes: vec![1] }))
+    probe(Spec::Command(CommandSpec { argv, degraded_exit_codes: vec![1], detach: false }))
 }
 
 /// Comes back when the process is gone, or a zombie that its new parent has not seen yet.
@@ -116,6 +116,7 @@ async fn a_secret_is_not_cut_in_half_where_the_kept_output_ends() {
             .map(str::to_owned)
             .into(),
         degraded_exit_codes: Vec::new(),
+        detach: false,
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     let report = probe.run(AMPLE).await;
@@ -134,6 +135,7 @@ async fn a_secret_in_its_output_is_scrubbed() {
     let spec = CommandSpec {
         argv: ["sh", "-c", "echo key tok-123456; exit 2"].map(str::to_owned).into(),
         degraded_exit_codes: Vec::new(),
+        detach: false,
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     assert_failed(&probe.run(AMPLE).await, Class::ExitCode, Phase::Body, "exit code 2: key •••");
@@ -144,6 +146,7 @@ async fn a_secret_with_colour_in_its_middle_is_scrubbed_too() {
     let spec = CommandSpec {
         argv: ["sh", "-c", "printf 'key tok-\\033[31m123\\033[0m456\\nmore\\n'; exit 2"].map(str::to_owned).into(),
         degraded_exit_codes: Vec::new(),
+        detach: false,
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     let report = probe.run(AMPLE).await;
@@ -182,6 +185,45 @@ async fn a_check_that_is_dropped_kills_the_group_too() {
     let (leader, child) = pids.trim().split_once(' ').unwrap();
     wait_until_gone(child).await;
     wait_until_reaped(leader).await;
+}
+
+#[tokio::test]
+async fn what_a_program_leaves_running_ends_with_the_check_however_it_came_out() {
+    for (end, passes) in [("exit 0", true), ("exit 2", false), ("kill -KILL $$", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        let script = format!("sleep 600 & echo $$ $! > {}; (sleep 600 > /dev/null 2>&1 &) ; {end}", pids.display());
+        let report = sh(&script).run(AMPLE).await;
+        assert_eq!(report.verdict == Verdict::Passed, passes, "{report:?}");
+        let pids = std::fs::read_to_string(pids).unwrap();
+        let (leader, child) = pids.trim().split_once(' ').unwrap();
+        wait_until_gone(child).await;
+        wait_until_reaped(leader).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_to_be_left_running_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pid, go, gone_on) = (dir.path().join("pid"), dir.path().join("go"), dir.path().join("gone-on"));
+    let script = format!(
+        "(while [ ! -e {} ]; do sleep 0.01; done; touch {}; exec sleep 600) & echo $! > {}",
+        go.display(),
+        gone_on.display(),
+        pid.display()
+    );
+    let argv = ["sh".to_owned(), "-c".to_owned(), script].into();
+    let spec = CommandSpec { argv, degraded_exit_codes: Vec::new(), detach: true };
+    assert_passed(&probe(Spec::Command(spec)).run(AMPLE).await);
+    std::fs::write(&go, "").unwrap();
+    let alive = async {
+        while !gone_on.exists() {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(AMPLE, alive).await.expect("it does something after the check");
+    let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL).unwrap();
 }
 
 #[tokio::test]
