@@ -7,7 +7,7 @@ use super::{
     cleanup::Cleanups,
     connect::{self, Resolver},
     fault,
-    postgres_bounds::{Bounded, TooMuch},
+    postgres_bounds::{Bounded, Copies, TooMuch},
     postgres_wire::{CancelOnDrop, RustlsConnect, Timed, ask_for_tls, connector},
     spec::{Expected, PostgresSpec, SslMode},
     text::{Scrubber, counted, seconds, showable},
@@ -326,6 +326,9 @@ fn wire_fault(error: &Error, trace: &Trace, deadline: Duration, what: &str) -> F
     let phase = trace.phase().or(Some(Phase::Body));
     if let Some(too_much) = fault::find::<TooMuch>(error) {
         return Fault::new(Class::Protocol, phase, too_much.to_string());
+    }
+    if let Some(copies) = fault::find::<Copies>(error) {
+        return Fault::new(Class::Query, phase, copies.to_string());
     }
     if let Some(fault) = fault::of_error(error, trace, deadline) {
         return fault;

@@ -51,6 +51,18 @@ impl From<TooMuch> for io::Error {
     }
 }
 
+/// The query moves data in or out instead of giving rows, which the client library takes for nonsense.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copies;
+
+impl fmt::Display for Copies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the query is a COPY, which gives no value: ask with a select")
+    }
+}
+
+impl std::error::Error for Copies {}
+
 /// What has come of the server's messages. It holds the head of one of them and nothing else.
 #[derive(Default)]
 struct Meter {
@@ -108,6 +120,9 @@ impl Meter {
         if self.ready && tag == b'D' {
             self.rows += length + 1;
             return if self.rows > ROWS { Err(TooMuch::Rows.into()) } else { Ok(()) };
+        }
+        if self.ready && matches!(tag, b'G' | b'H' | b'W') {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, Copies));
         }
         self.ready |= tag == b'Z';
         self.beside_rows += length + 1;

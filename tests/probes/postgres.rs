@@ -191,6 +191,11 @@ async fn rows_and_values_are_held_against_what_is_expected() {
             Some("17.5"),
         ),
         (
+            value("select 1.0", text("1")),
+            "the query gave something else (see the excerpt), expected \"1\"",
+            Some("1.0"),
+        ),
+        (
             value("select 9007199254740993", number("9007199254740992")),
             "the query gave another number (see the excerpt), expected 9007199254740992",
             Some("9007199254740993"),
@@ -219,6 +224,22 @@ async fn rows_and_values_are_held_against_what_is_expected() {
         let report = run(spec).await;
         assert_failed(&report, Class::Content, Phase::Body, message);
         assert_eq!(report.excerpt.as_deref(), excerpt);
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_copies_is_said_to_give_no_value() {
+    for sslmode in [SslMode::Disable, SslMode::Require] {
+        for query in [
+            "copy (select 1) to stdout",
+            "COPY pg_class TO STDOUT (format binary)",
+            "create temp table t (x int); copy t from stdin",
+            "select 1; copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout",
+        ] {
+            let report = run(PostgresSpec { sslmode, query: query.to_owned(), ..spec() }).await;
+            let message = "the query is a COPY, which gives no value: ask with a select";
+            assert_failed(&report, Class::Query, Phase::Body, message);
+        }
     }
 }
 
