@@ -11,12 +11,12 @@ use healthcheck_dashboard::{app::App, clock::Clock, config, demo};
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
+use tokio::sync::{OnceCell, oneshot};
 
-/// A running service and the folder of its history.
+/// A running service, and the folder of its history where it is this test's own.
 struct Running {
-    app: App,
     address: String,
-    _folder: TempDir,
+    own: Option<(App, TempDir)>,
 }
 
 impl Running {
@@ -30,14 +30,51 @@ impl Running {
         let answer = reqwest::get(self.page(path)).await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
+
+    async fn stop(self) {
+        if let Some((app, _folder)) = self.own {
+            app.stop().await;
+        }
+    }
 }
 
-/// The demonstration, which has 90 days of history.
+/// The demonstration, which has 90 days of history: one for all tests that only look at it, since its history takes
+/// seconds to make.
 async fn demonstration() -> Running {
+    static ADDRESS: OnceCell<String> = OnceCell::const_new();
+    let start = async || {
+        let (started, address) = oneshot::channel();
+        // It outlives the test that needed it first, and that test's runtime.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(async {
+                // Nobody removes it at the end: the next run does.
+                let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demonstration");
+                let _ = std::fs::remove_dir_all(&folder);
+                std::fs::create_dir_all(&folder).unwrap();
+                let (app, address) = start_demonstration(&folder).await;
+                started.send(address).unwrap();
+                std::future::pending::<()>().await;
+                drop(app);
+            });
+        });
+        address.await.expect("the demonstration starts")
+    };
+    Running { address: ADDRESS.get_or_init(start).await.clone(), own: None }
+}
+
+/// A demonstration of one's own, for a test that writes into it.
+async fn own_demonstration() -> Running {
     let folder = tempfile::tempdir().unwrap();
+    let (app, address) = start_demonstration(folder.path()).await;
+    Running { address, own: Some((app, folder)) }
+}
+
+async fn start_demonstration(folder: &Path) -> (App, String) {
     let adjust = |config: &mut config::Config| config.dashboard.port = 0;
-    let app = demo::start(folder.path(), &|_| None, adjust, Clock::system()).await.unwrap();
-    Running { address: format!("http://{}", app.address), app, _folder: folder }
+    let app = demo::start(folder, &|_| None, adjust, Clock::system()).await.unwrap();
+    let address = format!("http://{}", app.address);
+    (app, address)
 }
 
 /// What a test watches: this configuration, in which TARGET stands for a server that does as it is told.
@@ -50,7 +87,7 @@ async fn watching(configuration: &str) -> (Running, Target) {
     config.dashboard.bind = [127, 0, 0, 1].into();
     config.dashboard.port = 0;
     let app = App::start(config, Clock::system()).await.unwrap();
-    (Running { address: format!("http://{}", app.address), app, _folder: folder }, target)
+    (Running { address: format!("http://{}", app.address), own: Some((app, folder)) }, target)
 }
 
 const FAST: &str = r#"
@@ -157,7 +194,7 @@ async fn do_the_four_jobs_in_every_way(screen: Screen) {
         let light = Screen { script, dark: false, ..screen };
         tokio::join!(do_the_four_jobs(&running, light), do_the_four_jobs(&running, Screen { dark: true, ..light }));
     }
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +229,7 @@ async fn no_page_is_wider_than_a_phone() {
         assert_eq!(browser.overflow().await, 0, "{path}");
     }
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,7 +261,7 @@ async fn a_name_that_is_one_long_word_makes_no_page_wider() {
         assert!(names.iter().any(|name| *name == cut[0]) && cut[1] == 2, "{cut} at {} pixels", screen.width);
         browser.close().await;
     }
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,7 +282,7 @@ async fn an_open_page_stays_fresh_and_says_when_it_is_cut_off() {
     target.set("/web", Does::Answer(200));
     browser.until("h1", "web is up").await;
     assert_eq!(browser.run("return window.mark").await, "the same page");
-    running.app.stop().await;
+    running.stop().await;
     browser.until("[data-live=connection]", "Not live since").await;
     browser.close().await;
 }
@@ -281,7 +318,7 @@ async fn a_service_named_like_a_script_is_harmless_on_every_page() {
     }
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 /// Has an open page renew itself now, and returns when it has: the mark on the old content is gone.
@@ -331,7 +368,7 @@ async fn a_chart_says_exact_values_and_is_looked_at_more_closely_by_dragging() {
     browser.until_true("return location.search === '?window=7d'").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -361,7 +398,7 @@ async fn what_was_changed_is_said_over_the_chart_by_pointer_and_by_keys() {
     assert!(heard.as_str().unwrap().contains("instead of 30"), "{heard}");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -382,7 +419,7 @@ async fn services_are_found_while_one_types() {
     browser.click("Show all 11").await;
     assert_eq!(browser.count("tr[data-service]").await, 11);
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -421,12 +458,12 @@ async fn no_page_breaks_a_rule_of_accessibility() {
         browser.close().await;
     }
     assert!(broken.is_empty(), "{broken:#?}");
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_note_is_written_by_hand_and_open_pages_have_it_at_once() {
-    let running = demonstration().await;
+    let running = own_demonstration().await;
     let incident = running.get("/api/v1/incidents?service=web&status=resolved").await["items"][0]["id"].clone();
     let page = running.page(&format!("/dashboard/incidents/{incident}"));
     let (reader, writer) = (Browser::open(DESK).await, Browser::open(PHONE).await);
@@ -451,7 +488,7 @@ async fn a_note_is_written_by_hand_and_open_pages_have_it_at_once() {
     assert!(complaints.iter().all(|line| line.contains("401")), "{complaints:?}");
     writer.close().await;
     reader.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -481,5 +518,5 @@ async fn a_group_stays_folded_while_the_page_is_renewed_and_opens_when_something
     assert_eq!(browser.run("return window.mark").await, "the same page");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }

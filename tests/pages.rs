@@ -250,6 +250,16 @@ async fn an_incident_that_nobody_watches_any_more_is_not_said_to_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_word_of_the_confirmation_stands_where_there_is_room_for_it() {
+    // It takes three failed checks to be sure: that is at the right edge of what is drawn.
+    let history = seen(&[("api", "..xxx")], s(43)).await;
+    let answer = get(&history.site(), "/dashboard/incidents/1").await;
+    let (before, _) = answer.text().split_once(">confirmed</text>").unwrap();
+    let word = &before[before.rfind('<').unwrap()..];
+    assert!(word.starts_with("<text class=\"k end\"") && word.contains("x=\"89.47"), "{word}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_overview_does_not_say_of_many_open_incidents_that_nothing_else_failed() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let history = seen(&names.map(|name| (name, "..xxx")), s(43)).await;

@@ -32,6 +32,7 @@ const WALL: &str = "
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wall_shows_every_service_on_one_screen_and_leaves_no_hole() {
+    let mut walls = Vec::new();
     for count in [1, 4, 11, 61] {
         // The last one is down.
         let one = |i: usize| {
@@ -44,22 +45,27 @@ async fn the_wall_shows_every_service_on_one_screen_and_leaves_no_hole() {
             endpoints.join(", ")
         ))
         .await;
-        for screen in [FULL_HD, UHD] {
-            let browser = Browser::open(screen).await;
+        walls.push((count, running));
+    }
+    for screen in [FULL_HD, UHD] {
+        let browser = Browser::open(screen).await;
+        for (count, running) in &walls {
             browser.go(&running.page("/dashboard/wall")).await;
-            browser.until("h1", if count > 1 { "has been down for" } else { "is up" }).await;
+            browser.until("h1", if *count > 1 { "has been down for" } else { "is up" }).await;
             browser.until_true("return !document.querySelector('.tiles .pending')").await;
             let said = browser.run(WALL).await;
             let here = format!("{count} services at {} pixels: {said}", screen.width);
-            assert_eq!(browser.count(".tiles li").await, count, "{here}");
+            assert_eq!(browser.count(".tiles li").await, *count, "{here}");
             assert_eq!(said["scroll"], serde_json::json!([0, 0]), "{here}");
             assert_eq!(said["outside"], serde_json::json!([]), "{here}");
             assert_eq!(said["cut"], serde_json::json!([]), "{here}");
             assert!(said["used"].as_f64().unwrap() > 0.84, "{here}");
             browser.picture(&format!("wall-{count}-{}", screen.width)).await;
-            browser.close().await;
         }
-        running.app.stop().await;
+        browser.close().await;
+    }
+    for (_, running) in walls {
+        running.stop().await;
     }
 }
 
@@ -94,7 +100,7 @@ async fn a_large_screen_is_used_from_side_to_side() {
         assert!((cursor - x as f64).abs() < 12.0, "at {} pixels: {cursor} is not {x}", screen.width);
         browser.close().await;
     }
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +127,7 @@ async fn nothing_moves_while_a_page_loads_with_and_without_the_stream_of_events(
         }
         browser.close().await;
     }
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,7 +144,7 @@ async fn the_key_of_a_chart_has_two_lines_at_most_on_a_phone() {
         }
     }
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +163,7 @@ async fn a_row_of_the_log_has_two_lines_on_a_phone_and_its_links_can_be_hit() {
         .filter(box => box.height < 24).length";
     assert_eq!(browser.run(small).await, 0);
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +185,7 @@ async fn a_service_of_the_review_in_which_nothing_failed_has_three_lines_at_most
         .map(cell => cell.getBoundingClientRect().x).filter(x => x)).size";
     assert_eq!(browser.run(left).await, 1);
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +198,7 @@ async fn a_page_that_is_cut_off_is_no_wider_than_a_phone_and_its_head_no_higher(
     browser.until("h1", "web is up").await;
     let head = "return document.querySelector('.top').getBoundingClientRect().height";
     let live = browser.run(head).await;
-    running.app.stop().await;
+    running.stop().await;
     browser.until("[data-live=connection]", "Not live since").await;
     assert_eq!(browser.overflow().await, 0);
     assert_eq!(browser.run(head).await, live);

@@ -56,7 +56,7 @@ async fn the_past_is_scrubbed_by_keys() {
     renewed(&browser).await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +90,7 @@ async fn the_past_is_reached_without_a_script() {
     browser.click("Back to now").await;
     browser.until_count(".then", 0).await;
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +120,7 @@ async fn the_beginning_of_an_outage_is_found_in_the_past_on_a_phone_without_a_sc
     assert_eq!(browser.overflow().await, 0);
     browser.picture("phone-no-script-then-incident").await;
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,5 +171,5 @@ async fn a_chart_is_walked_along_by_keys_and_looked_at_more_closely() {
     press(&browser, Key::Escape).await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
-    running.app.stop().await;
+    running.stop().await;
 }

@@ -21,6 +21,8 @@ pub(crate) struct OnsetChart {
     pub(crate) label: String,
     pub(crate) failed: Vec<String>,
     pub(crate) confirmed: Option<String>,
+    /// The moment it was sure lies so far to the right that its word goes to the left, to stay on a phone.
+    pub(crate) confirmed_late: bool,
     pub(crate) last_ok_text: String,
     pub(crate) first_failed_text: String,
 }
@@ -47,6 +49,7 @@ impl OnsetChart {
                 .filter(|c| c.outcome.passed() == Some(false) && c.at >= to && drawn(c.at))
                 .map(|c| axis.percent(c.at))
                 .collect(),
+            confirmed_late: outage.confirmed_at.is_some_and(|at| at.since(axis.0.from()) > axis.0.length_ms() / 10 * 7),
             confirmed: outage.confirmed_at.filter(|at| drawn(*at)).map(|at| axis.percent(at)),
             last_ok_text: zone.time_of_day(from).text,
             first_failed_text: zone.time_of_day(to).text,
