@@ -99,10 +99,17 @@ async fn serve(
 ) {
     let mut bell = writer.bell();
     let mut tried: Option<Tried> = None;
+    let mut own = Own::default();
     // A thread of its own: whoever reads pages does not make an alert wait.
     let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
     while !shutdown.is_requested() {
         bell.mark_unchanged();
+        // What is wrong with the monitor comes first: it bears on everything else.
+        let own_pause = tokio::select! {
+            biased;
+            pause = own.tell(&channel, &writer, &settled) => pause,
+            () = cut_off(&mut shutdown) => return,
+        };
         match next(&channel, &outbox, &writer, &clock, tried.as_ref(), &settled).await {
             Next::Tell(event) => {
                 writer.telling(&event, channel.name()).await;
@@ -128,9 +135,58 @@ async fn serve(
                 biased;
                 () = shutdown.requested() => return,
                 _ = bell.changed() => {}
-                () = sleep(pause) => {}
+                () = sleep(pause.min(own_pause)) => {}
             },
         }
+    }
+}
+
+/// How far a channel is with the alarms about the monitor itself. They lie in memory, and end with the run.
+#[derive(Default)]
+struct Own {
+    /// The last one that it was told of.
+    told: u64,
+    attempts: u32,
+    again: Option<Instant>,
+}
+
+impl Own {
+    /// Tells of those that are due; how long until the next attempt.
+    async fn tell(&mut self, channel: &Channel, writer: &Writer, settled: &Settled) -> Duration {
+        while let Some(alarm) = writer.next_alarm(self.told) {
+            if settled.has(&alarm.event_id) {
+                self.told = alarm.number;
+                continue;
+            }
+            let pause = self.again.map_or(Duration::ZERO, |again| again.saturating_duration_since(Instant::now()));
+            if !pause.is_zero() {
+                return pause;
+            }
+            let event = if alarm.is_over { "monitor.recovered" } else { "monitor.failing" };
+            let notice = Notice {
+                event_id: alarm.event_id,
+                event: event.to_owned(),
+                text: format!("The monitor itself: {}", one_line(&alarm.text, LONGEST_MESSAGE)),
+                service: None,
+                incident: serde_json::Value::Null,
+            };
+            match channel.deliver(&notice).await {
+                Ok(()) => {
+                    tracing::info!(channel = channel.name(), event, "told");
+                    settled.add(&notice.event_id);
+                    *self = Own { told: alarm.number, ..Own::default() };
+                }
+                Err(error) => {
+                    if self.attempts == 0 {
+                        tracing::warn!(channel = channel.name(), event, "could not be told, trying again: {error}");
+                    }
+                    let pause = (FIRST_PAUSE_MS << self.attempts.min(20)).min(LONGEST_PAUSE_MS);
+                    self.attempts += 1;
+                    self.again = Some(Instant::now() + Duration::from_millis(pause.unsigned_abs()));
+                }
+            }
+        }
+        LOOK
     }
 }
 
@@ -214,7 +270,7 @@ fn notice(event: &DueEvent) -> Notice {
         event_id: event.event_id.clone(),
         event: format!("incident.{}", event.event.as_str()),
         text: sentence(outage, resolved_at),
-        service: outage.service.clone(),
+        service: Some(outage.service.clone()),
         incident: json!({
             "id": outage.id,
             "status": if resolved_at.is_some() { "resolved" } else { "open" },

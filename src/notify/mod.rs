@@ -12,11 +12,12 @@ pub use webhook::Webhook;
 pub struct Notice {
     /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
     pub event_id: String,
-    /// `incident.confirmed` or `incident.resolved`.
+    /// `incident.confirmed` or `incident.resolved`; of the monitor itself `monitor.failing` or `monitor.recovered`.
     pub event: String,
     /// One sentence for people.
     pub text: String,
-    pub service: String,
+    /// `None`, and no incident, where it is about the monitor itself.
+    pub service: Option<String>,
     pub incident: serde_json::Value,
 }
 

@@ -105,7 +105,7 @@ mod tests {
             event_id: "e-1".to_owned(),
             event: "incident.confirmed".to_owned(),
             text: "web is down".to_owned(),
-            service: "web".to_owned(),
+            service: Some("web".to_owned()),
             incident: serde_json::Value::Null,
         };
         Webhook::new(Secret::new(address), tls).unwrap().deliver(&notice).await

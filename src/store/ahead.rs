@@ -404,6 +404,11 @@ impl Ahead {
         }
     }
 
+    /// The id of the history, with which those of its events begin.
+    pub(super) fn history(&self) -> String {
+        self.locked().history.clone()
+    }
+
     /// All that was taken in is written, and with it its events: from here on the outbox knows them. It blocks.
     pub(super) fn all_written(&self) {
         let mut inner = self.locked();

@@ -56,6 +56,7 @@ impl Backfill {
             interruptions,
             plan: Plan::none(),
             tail: None,
+            place: None,
         };
         Ok(Backfill { core, ids, _lock: lock })
     }

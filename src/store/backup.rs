@@ -186,30 +186,49 @@ pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copie
     let part = Part::beside(path, None);
     let verified = copy(&source.open()?, &part, &mut step)?;
     source.unchanged()?;
-    let before = match path.exists() {
-        true => Some(set_aside(path, now)?),
-        false => None,
-    };
+    // Also a log without its history: SQLite would take it for that of the copy.
+    let is_there = files::history_or_log(path);
+    let before = if is_there { Some(set_aside(path, now)?) } else { None };
     part.become_file(path)?;
     Ok(Restored { verified, before })
 }
 
+/// Copies an open history whose file has lost its name, to where that was, under a name with the time.
+pub(super) fn save(conn: &Connection, path: &Path, now: UnixMs) -> Result<PathBuf> {
+    let folder = files::folder(path);
+    files::make_folder(folder)
+        .map_err(|e| StoreError::Place(format!("the folder {} cannot be made: {e}", folder.display())))?;
+    let target = free_name(path, "saved", ".db", now)?;
+    let part = Part::beside(&target, None);
+    copy(conn, &part, &mut |_| true)?;
+    part.become_file(&target)?;
+    Ok(target)
+}
+
+/// A name beside a history that nothing has, with a word and the time.
+fn free_name(path: &Path, word: &str, ending: &str, now: UnixMs) -> Result<PathBuf> {
+    let stem = files::with(path, &format!(".{word}-{}", now.utc().format("%Y%m%dT%H%M%SZ")));
+    (0..1000)
+        .map(|n| if n == 0 { files::with(&stem, ending) } else { files::with(&stem, &format!("-{n}{ending}")) })
+        .find(|name| !name.exists())
+        .ok_or_else(|| StoreError::Place(format!("{} is there already", stem.display())))
+}
+
 /// Moves a history and its log aside, under a name with the time.
 fn set_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
-    let stem = files::with(path, &format!(".replaced-{}", now.utc().format("%Y%m%dT%H%M%SZ")));
-    let aside = (0..1000)
-        .map(|n| if n == 0 { stem.clone() } else { files::with(&stem, &format!("-{n}")) })
-        .find(|name| !name.exists())
-        .ok_or_else(|| StoreError::Place(format!("{} is there already", stem.display())))?;
+    let aside = free_name(path, "replaced", "", now)?;
     let cannot = |e: std::io::Error| StoreError::Place(format!("{} cannot be moved aside: {e}", path.display()));
     // The log first: with it gone and the file still there, nothing but the log would be lost, and it is not gone.
-    for suffix in ["-wal", "-shm"] {
+    for suffix in files::OF_SQLITE {
         if files::with(path, suffix).exists() {
             std::fs::rename(files::with(path, suffix), files::with(&aside, suffix)).map_err(cannot)?;
         }
     }
-    std::fs::rename(path, &aside).map_err(cannot)?;
-    Ok(aside)
+    match std::fs::rename(path, &aside) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(files::with(&aside, "-wal")),
+        Err(error) => Err(cannot(error)),
+        Ok(()) => Ok(aside),
+    }
 }
 
 /// A file in the making, which is removed unless it becomes one.

@@ -3,14 +3,17 @@
 use super::{
     Result, StoreError,
     ahead::Ahead,
+    backup,
     life::{self, Interruption},
     maintenance::{Plan, Which},
     notes,
     numbers::Numbers,
     outages,
     outbox::{self, Attempt},
+    place::{self, Lost, Place},
     results, rollups,
     rows::{self, Row, Walk, tail::Tail},
+    schema,
     track::{Record, Step, Track},
 };
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 /// Something small that is written beside the records.
 #[derive(Clone, Debug)]
@@ -64,6 +67,17 @@ pub(super) struct Core {
     pub(super) plan: Plan,
     /// Where new rows go first, where that pays.
     pub(super) tail: Option<Tail>,
+    /// Where the open file should be; `None`: it is not looked for.
+    pub(super) place: Option<Place>,
+}
+
+/// What became of what a history held that is not found under its name any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Rescued {
+    /// It is in this file.
+    Copied(PathBuf),
+    /// What was in the log only is in the file.
+    WrittenBack,
 }
 
 /// What a commit made of its records.
@@ -86,6 +100,7 @@ pub(super) struct Committed {
 impl Core {
     /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in mind.
     pub(super) fn commit(&mut self, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed> {
+        self.look()?;
         let mut touched: Vec<Track> = Vec::with_capacity(records.len());
         let mut done = Committed::default();
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -174,6 +189,55 @@ impl Core {
         interruptions.drain(..excess);
         self.interruptions = interruptions;
         Ok(done)
+    }
+
+    /// Looks whether the open file is the one that is found under its name.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn look(&mut self) -> Result<()> {
+        self.place.as_mut().map_or(Ok(()), Place::look)
+    }
+
+    /// Saves what the open files hold that are not found under their names any more.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub(super) fn rescue(&self, now: UnixMs) -> Result<Rescued> {
+        match &self.place {
+            Some(place) if place.lost() != Some(Lost::Log) => {
+                backup::save(&self.conn, place.path(), now).map(Rescued::Copied)
+            }
+            _ => {
+                let busy: bool = self.conn.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))?;
+                match busy {
+                    false => Ok(Rescued::WrittenBack),
+                    true => Err(StoreError::Place("the log could not be written back at this moment".to_owned())),
+                }
+            }
+        }
+    }
+
+    /// Goes on, for the last commits of this run, in what was rescued.
+    ///
+    /// # Errors
+    /// When that cannot be opened.
+    pub(super) fn go_on_in(&mut self, rescued: &Rescued) -> Result<()> {
+        if let Rescued::Copied(path) = rescued {
+            place::abandon(std::mem::replace(&mut self.conn, schema::open_writer(path)?));
+        }
+        self.place = None;
+        Ok(())
+    }
+
+    /// Lets go of the files. Those that lost their names are left as they are.
+    pub(super) fn let_go(&mut self) {
+        let lost = self.place.as_ref().and_then(Place::lost);
+        if matches!(lost, Some(Lost::File | Lost::Content))
+            && let Ok(none) = Connection::open_in_memory()
+        {
+            place::abandon(std::mem::replace(&mut self.conn, none));
+        }
     }
 
     /// Whether it is time for [`Core::tidy`].

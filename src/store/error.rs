@@ -51,6 +51,9 @@ pub enum StoreError {
     /// Who asked does not wait for the answer any more.
     #[error("whoever asked has gone")]
     GivenUp,
+    /// The open file is not the one that is found under its name any more.
+    #[error("{0}")]
+    Gone(String),
     /// There is no history yet.
     #[error("there is no history at {}; run `healthcheck_dashboard` first, or name another with --config", .0.display())]
     Missing(PathBuf),

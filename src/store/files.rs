@@ -14,8 +14,11 @@ use std::{
 /// told what while it could not be written.
 const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SUFFIX];
 
+/// What of it is SQLite's: a part of the history, and of no other one.
+pub(super) const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// Copies that are kept beside a history begin with these, and a time or a number follows.
-const KEPT: [&str; 2] = [".before-", ".replaced-"];
+const KEPT: [&str; 3] = [".before-", ".replaced-", ".saved-"];
 
 /// Who may read and write what we make, where nobody says otherwise: its owner. A history holds what services answered.
 const PRIVATE: u32 = 0o600;
@@ -147,6 +150,16 @@ pub(super) fn present(path: &Path) -> Result<()> {
 /// The folder that a file lies in.
 pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether there is a history, or a part of one.
+pub(super) fn history_or_log(path: &Path) -> bool {
+    path.exists() || OF_SQLITE.iter().any(|suffix| with(path, suffix).exists())
+}
+
+/// Where SQLite's log of a history is: beside what the path leads to, where that is a link.
+pub(super) fn log(path: &Path) -> PathBuf {
+    with(&path.canonicalize().unwrap_or_else(|_| path.to_owned()), "-wal")
 }
 
 /// `history.db` and `.lock` make `history.db.lock`.

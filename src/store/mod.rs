@@ -3,6 +3,7 @@
 //! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
 
 mod ahead;
+mod alarms;
 mod backfill;
 mod backup;
 mod changes;
@@ -21,6 +22,7 @@ mod numbers;
 mod outages;
 mod outbox;
 mod past;
+mod place;
 mod reach;
 mod reader;
 mod reasons;
@@ -52,6 +54,7 @@ use crate::{
 use maintenance::Plan;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+pub use alarms::Alarm;
 pub use backfill::Backfill;
 pub use backup::{Copied, Restored, Verified, backup, restore, verify};
 pub use changes::{Setting, SettingChange};
@@ -183,6 +186,7 @@ impl Store {
             interruptions: Vec::new(),
             plan,
             tail,
+            place: place::Place::of(path),
         };
         let (writer, stopping) = writer::start(core, board.clone(), clock, keep)
             .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;

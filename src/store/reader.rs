@@ -102,6 +102,8 @@ impl Reader {
             .max_size(CONNECTIONS)
             .min_idle(Some(1))
             .test_on_check_out(false)
+            // One that is open reads on where the file is deleted or replaced under it; a new one could not.
+            .max_lifetime(None)
             .connection_timeout(Duration::from_secs(5))
             .build(source.manager())?;
         Ok(Reader { pool, source, cancellation: None })

@@ -4,7 +4,11 @@
 //! stopped cleanly there is neither log nor index, and a user who may not make them reads the file as it lies (SQLite's
 //! `immutable`): right for as long as nobody writes, which is looked after.
 
-use super::{Result, StoreError, files, schema};
+use super::{
+    Result, StoreError, files,
+    place::{Identity, identity_of},
+    schema,
+};
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{Access, FlockOperation, access, flock};
@@ -18,6 +22,8 @@ use std::{
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     path: PathBuf,
+    /// The file that was found, and its log.
+    files: (Option<Identity>, Option<Identity>),
     /// Whether this user can make and write what lies beside it.
     writable: bool,
     /// What the file was when it was found that nobody writes it; it is read as it lies.
@@ -43,11 +49,11 @@ impl Source {
         if let Err(error) = access(path, Access::READ_OK) {
             return Err(unreadable(path, error));
         }
-        let real = real(path);
-        let writable =
-            access(&real, Access::WRITE_OK).is_ok() && access(files::folder(&real), Access::WRITE_OK).is_ok();
+        let log = files::log(path);
+        let writable = access(path, Access::WRITE_OK).is_ok() && access(files::folder(&log), Access::WRITE_OK).is_ok();
         let immutable = if writable || has_log(path) || is_held(path) { None } else { Stamp::of(path) };
-        Ok(Source { path: path.to_owned(), writable, immutable })
+        let files = (identity_of(path), identity_of(&log));
+        Ok(Source { path: path.to_owned(), files, writable, immutable })
     }
 
     /// A connection that can change nothing.
@@ -69,9 +75,14 @@ impl Source {
 
     /// The same for a pool of connections.
     pub(super) fn manager(&self) -> SqliteConnectionManager {
-        SqliteConnectionManager::file(self.name())
-            .with_flags(self.flags())
-            .with_init(|conn| schema::prepare_reader(conn))
+        let (path, log, (file, log_file)) = (self.path.clone(), files::log(&self.path), self.files);
+        SqliteConnectionManager::file(self.name()).with_flags(self.flags()).with_init(move |conn| {
+            // Another file under the same name must not answer for this one, nor a log that is not its own.
+            if identity_of(&path) != file || (log_file.is_some() && identity_of(&log) != log_file) {
+                return Err(rusqlite::Error::InvalidPath(path.clone()));
+            }
+            schema::prepare_reader(conn)
+        })
     }
 
     /// Makes sure that what was read since is right: where the file is read as it lies, nobody has written it.
@@ -139,14 +150,9 @@ impl Stamp {
     }
 }
 
-/// Where the history is a link, its log lies beside what that leads to.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
 /// Whether there is something in the log beside it, or nobody can say.
 fn has_log(path: &Path) -> bool {
-    match files::with(&real(path), "-wal").metadata() {
+    match files::log(path).metadata() {
         Ok(log) => log.len() > 0,
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     }
@@ -194,7 +200,8 @@ mod tests {
         for name in ["history.db", "a b%20c?x=1#y.db", "größe&.db"] {
             let path = folder.path().join(name);
             drop(schema::open_writer(&path).unwrap());
-            let source = Source { path: path.clone(), writable: false, immutable: Stamp::of(&path) };
+            let files = (identity_of(&path), None);
+            let source = Source { path: path.clone(), files, writable: false, immutable: Stamp::of(&path) };
             let conn = source.open().unwrap();
             schema::identify_current(&conn, &path).unwrap();
             conn.execute("DELETE FROM fact", []).unwrap_err();

@@ -4,7 +4,8 @@
 use super::{
     StoreError,
     ahead::Ahead,
-    commit::{Committed, Core, Note},
+    alarms::{Alarm, Alarms},
+    commit::{Committed, Core, Note, Rescued},
     life::Interruption,
     numbers::Numbers,
     outbox::{Attempt, DueEvent},
@@ -51,6 +52,10 @@ const BATCH: usize = 2_000;
 const CAPACITY: usize = 100_000;
 /// Between two attempts while the store fails.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often an idle monitor looks whether its file is where it was.
+const WATCH: Duration = Duration::from_secs(2);
+/// Between two attempts to save what a file holds that lost its name.
+const RESCUE_AGAIN: Duration = Duration::from_secs(60);
 /// How often an idle monitor notes that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often what is too old is looked for.
@@ -97,6 +102,7 @@ struct Shared {
     trouble: Mutex<Option<String>>,
     /// Results that found no room since the last commit.
     lost: Mutex<Option<Interruption>>,
+    alarms: Alarms,
     /// Rings when somebody is to be told of something. Every channel hears it.
     events: watch::Sender<()>,
 }
@@ -190,6 +196,11 @@ impl Writer {
         }
     }
 
+    /// The first alarm about the monitor itself after the one of this number.
+    pub fn next_alarm(&self, after: u64) -> Option<Alarm> {
+        self.shared.alarms.after(after)
+    }
+
     /// Why the store fails, while it does.
     pub fn trouble(&self) -> Option<String> {
         locked(&self.shared.trouble).clone()
@@ -254,6 +265,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         notes: Vec::new(),
         awaited: Vec::new(),
         stopping: false,
+        rescue: Rescue::default(),
     };
     let broken = shared.clone();
     let task = AssertUnwindSafe(task.run()).catch_unwind().map(move |ended| {
@@ -288,21 +300,48 @@ struct Task {
     /// Who waits for some of the notes.
     awaited: Vec<oneshot::Sender<()>>,
     stopping: bool,
+    rescue: Rescue,
+}
+
+/// What was done about a file that is not found under its name any more.
+#[derive(Default)]
+struct Rescue {
+    /// What it held is safe.
+    done: Option<Rescued>,
+    /// It is tried again then.
+    again: Option<Instant>,
+    /// Somebody was told of it.
+    is_told: bool,
+}
+
+impl Rescue {
+    /// For the reader of the reason.
+    fn said(&self) -> Option<String> {
+        self.done.as_ref().map(|done| match done {
+            Rescued::Copied(path) => format!("what it held is saved as {}", path.display()),
+            Rescued::WrittenBack => "what the log held is in the history".to_owned(),
+        })
+    }
 }
 
 impl Task {
     async fn run(mut self) {
         let mut retire_at = Instant::now() + Duration::from_secs(60);
+        let mut beat_at = Instant::now() + HEARTBEAT;
         while !self.stopping {
-            let patience = if self.records.is_empty() { HEARTBEAT } else { Duration::ZERO };
+            let is_idle = self.records.is_empty() && self.notes.is_empty();
+            let patience = if self.records.is_empty() { WATCH } else { Duration::ZERO };
             match timeout(patience, self.receiver.recv()).await {
                 Ok(Some(message)) => {
                     self.take(message);
                     self.gather().await;
                 }
                 Ok(None) => self.stopping = true,
+                // There is nothing to write, and it is where it was.
+                Err(_quiet) if is_idle && Instant::now() < beat_at && self.is_in_place().await => continue,
                 Err(_quiet) => {}
             }
+            beat_at = Instant::now() + HEARTBEAT;
             self.flush().await;
             self.tidy().await;
             if !self.stopping && Instant::now() >= retire_at && !self.retire().await {
@@ -370,6 +409,9 @@ impl Task {
             let failed = rest.is_some();
             if let Some(rest) = rest {
                 self.note_trouble(&rest.error);
+                if matches!(rest.error, StoreError::Gone(_)) {
+                    self.rescue(&rest.error).await;
+                }
                 rest.records.into_iter().rev().for_each(|record| self.records.push_front(record));
                 self.notes = rest.notes;
             }
@@ -555,12 +597,56 @@ impl Task {
         if locked(&self.shared.trouble).take().is_some() {
             let (waiting, dropped) = (self.records.len() + count, self.shared.dropped.load(Relaxed));
             tracing::info!(results = waiting, dropped, "the history can be written again");
+            if std::mem::take(&mut self.rescue).is_told {
+                self.alarm(true, "the history is written again".to_owned());
+            }
         }
         (done, None)
     }
 
+    async fn is_in_place(&mut self) -> bool {
+        let core = self.core.clone();
+        self.blocking(move || locked(&core).look().is_ok()).await.unwrap_or(false)
+    }
+
+    /// Sees to it that what an open file holds is not lost with it, and that somebody is told.
+    async fn rescue(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.rescue.is_told, true) {
+            self.alarm(false, format!("{error}; checks go on, and nothing of them is stored"));
+        }
+        if self.rescue.done.is_some() || self.rescue.again.is_some_and(|again| Instant::now() < again) {
+            return;
+        }
+        let (core, now) = (self.core.clone(), self.clock.now());
+        match self.blocking(move || locked(&core).rescue(now)).await {
+            Ok(Ok(done)) => {
+                self.rescue.done = Some(done);
+                if let Some(said) = self.rescue.said() {
+                    tracing::warn!("{said}");
+                    *locked(&self.shared.trouble) = Some(format!("{error}; {said}"));
+                }
+            }
+            Ok(Err(why)) => {
+                if self.rescue.again.is_none() {
+                    tracing::warn!("what it held could not be saved: {why}; this is tried again");
+                }
+                self.rescue.again = Some(Instant::now() + RESCUE_AGAIN);
+            }
+            Err(_panic) => self.rescue.again = Some(Instant::now() + RESCUE_AGAIN),
+        }
+    }
+
+    /// Tells every channel of the monitor itself.
+    fn alarm(&self, is_over: bool, text: String) {
+        self.shared.alarms.raise(&self.ahead.history(), is_over, text, self.clock.now());
+        self.shared.events.send_replace(());
+    }
+
     fn note_trouble(&self, error: &StoreError) {
-        let reason = error.to_string();
+        let reason = match (error, self.rescue.said()) {
+            (StoreError::Gone(_), Some(said)) => format!("{error}; {said}"),
+            _ => error.to_string(),
+        };
         let mut trouble = locked(&self.shared.trouble);
         if trouble.as_deref() != Some(&reason) {
             tracing::error!("the history cannot be written: {reason}; checks go on, their results wait");
@@ -582,6 +668,9 @@ impl Task {
 
     /// Retires one small piece; whether there may be more.
     async fn retire(&mut self) -> bool {
+        if locked(&self.shared.trouble).is_some() {
+            return false;
+        }
         let (core, keep, now, mut sweep) =
             (self.core.clone(), self.keep, self.clock.now(), std::mem::take(&mut self.sweep));
         let step = move || (sweep.step(&mut locked(&core).conn, keep, now), sweep);
@@ -600,11 +689,24 @@ impl Task {
         let deadline = Instant::now() + LAST_ATTEMPTS;
         loop {
             self.flush().await;
-            if self.records.is_empty() && self.notes.is_empty() {
+            if let Some(done) = self.rescue.done.take() {
+                // The last commits go where the rest is safe.
+                let (core, to) = (self.core.clone(), done.clone());
+                if let Ok(Ok(())) = self.blocking(move || locked(&core).go_on_in(&to)).await {
+                    locked(&self.shared.trouble).take();
+                    if let Rescued::Copied(path) = done {
+                        tracing::info!("this run is written to its end in {}", path.display());
+                    }
+                    continue;
+                }
+            }
+            let in_place = locked(&self.core).look().is_ok();
+            if in_place && self.records.is_empty() && self.notes.is_empty() {
                 break;
             }
             if Instant::now() >= deadline {
                 tracing::error!(results = self.records.len(), "the history could not be written before the end");
+                locked(&self.core).let_go();
                 return;
             }
             sleep(Duration::from_millis(200)).await;
