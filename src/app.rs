@@ -101,6 +101,7 @@ impl App {
             attempts: Arc::default(),
             board: store.board.clone(),
             reader: store.reader.clone(),
+            limits: Arc::default(),
             reading: Site::reading(),
             exporting: Site::exporting(),
             writer: store.writer.clone(),
@@ -147,7 +148,13 @@ impl App {
             }))
         });
         let address = listener.local_addr()?;
-        let server = tokio::spawn(web::serve(listener, web::router(site.clone()), token));
+        let server = tokio::spawn(web::serve(
+            listener,
+            web::router(site.clone()),
+            site.limits.clone(),
+            site.trusted.clone(),
+            token,
+        ));
         tracing::info!(
             services,
             max_concurrent,

@@ -55,6 +55,8 @@
 //! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own
 //!   ([`threads`]); questions are bounded in number, and end when nobody waits for them. What a check waits for us is none
 //!   of its service's time.
+//! - No client shuts out others: what one may hold is bounded beside what all may ([`web::limits`]), and `/livez`, `/readyz`
+//!   and `/health` have places that nothing else can take.
 //! - A result lies in one place: in the tail, in `check_result`, or in a sealed day. `store::rows::Walk` is what reads them.
 //! - A restart is no transition: every state is rebuilt from rows.
 //! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.

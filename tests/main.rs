@@ -19,6 +19,7 @@ mod gap_reason;
 mod kills;
 mod laws;
 mod leaving;
+mod limits;
 mod lost_file;
 mod maintenance;
 mod modes;

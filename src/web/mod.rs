@@ -1,5 +1,7 @@
 //! The HTTP interface: what is known now, and what the history answers.
 
+mod accepting;
+mod admission;
 mod api;
 pub mod attempts;
 mod badges;
@@ -7,6 +9,7 @@ mod chart;
 pub mod figures;
 mod filters;
 mod forwarded;
+pub mod limits;
 mod markdown;
 mod notes;
 mod pages;

@@ -1,6 +1,7 @@
 //! All routes, and what holds for each of them.
 
 use super::{
+    admission,
     api::{self, ApiError},
     badges,
     forwarded::{self, Here},
@@ -39,7 +40,8 @@ pub fn router(site: Site) -> Router {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     // The last one is the outermost: whatever answers, the headers are on it.
-    all.layer(axum::middleware::from_fn_with_state(site, forwarded::note))
+    all.layer(axum::middleware::from_fn_with_state(site.clone(), admission::admit))
+        .layer(axum::middleware::from_fn_with_state(site, forwarded::note))
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(64 * 1024))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))

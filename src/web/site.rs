@@ -12,6 +12,7 @@ use crate::{
     web::{
         attempts::Attempts,
         figures::FigureCache,
+        limits::Limits,
         pages::{PageCache, Templates},
     },
 };
@@ -28,6 +29,8 @@ const EXPORTS: usize = 8;
 /// The shared state of the HTTP interface. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Site {
+    /// How much one client may hold at once, and all.
+    pub limits: Arc<Limits>,
     /// What is known now.
     pub board: Arc<Board>,
     /// The history; it blocks: see [`Site::ask`].

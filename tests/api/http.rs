@@ -405,7 +405,11 @@ async fn listen(router: Router) -> (SocketAddr, shutdown::Trigger, JoinHandle<()
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (trigger, token) = shutdown::channel();
-    (address, trigger, tokio::spawn(web::serve(listener, router, token)))
+    (
+        address,
+        trigger,
+        tokio::spawn(web::serve(listener, router, std::sync::Arc::default(), std::sync::Arc::from([]), token)),
+    )
 }
 
 /// What it answers to these bytes, up to the end of the connection.

@@ -284,6 +284,7 @@ impl History {
             attempts: Arc::default(),
             board: self.store.board.clone(),
             reader: self.store.reader.clone(),
+            limits: Arc::default(),
             reading: Site::reading(),
             exporting: Site::exporting(),
             writer: self.store.writer.clone(),

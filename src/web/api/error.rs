@@ -2,7 +2,10 @@
 
 use crate::{
     store::StoreError,
-    web::notes::{self, Refused},
+    web::{
+        limits::Full,
+        notes::{self, Refused},
+    },
 };
 use axum::{
     http::{StatusCode, header},
@@ -49,6 +52,23 @@ impl ApiError {
     /// 503: try again later.
     pub(super) fn busy(detail: impl Into<String>) -> ApiError {
         ApiError { after_s: Some(5), ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// 503 where all places are taken, 429 where one client has as many as it may have; `what` there are too many of.
+    pub(in crate::web) fn full(full: Full, what: &str) -> ApiError {
+        match full {
+            Full::All => ApiError::busy(format!("too many {what} at once: try again later")),
+            Full::Client(most) => ApiError {
+                after_s: Some(5),
+                ..ApiError::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!(
+                        "too many {what} at once from this address, which may have {most}. Where it is a reverse proxy \
+                         with many clients behind it, name it in `trusted_proxies`"
+                    ),
+                )
+            },
+        }
     }
 
     /// 404 for a path that leads nowhere.

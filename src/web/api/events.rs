@@ -8,7 +8,7 @@ use super::{
 use crate::{
     board::{Listening, News, What},
     domain::time::UnixMs,
-    web::site::Site,
+    web::{forwarded::Reached, limits::Place, site::Site},
 };
 use axum::{
     extract::State,
@@ -21,10 +21,8 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, SemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 
-/// Streams at once; each keeps a connection.
-static STREAMS: Semaphore = Semaphore::const_new(768);
 /// How long a client waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
 /// How often a silent stream says that it is there.
@@ -67,15 +65,20 @@ impl Wanted {
 }
 
 /// `GET /api/v1/events`
-pub(super) async fn stream(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+pub(super) async fn stream(
+    State(site): State<Site>,
+    reached: Reached,
+    headers: HeaderMap,
+    params: Params,
+) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
     // A stream of a service that is not there would be silent for ever.
     if let Some(name) = wanted.services.iter().find(|name| site.board.get(name).is_none()) {
         return Err(ApiError::not_found(format!("no service named “{name}” is watched")));
     }
-    let permit = STREAMS.try_acquire().map_err(|_| ApiError::busy("too many streams at once: try again later"))?;
+    let place = site.limits.streams.take(reached.client).map_err(|full| ApiError::full(full, "event streams"))?;
     let listening = site.board.listen(last_id(&headers));
-    let stream = events(listening, wanted, site.clone(), permit);
+    let stream = events(listening, wanted, site.clone(), place);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).text("here"));
     // A proxy that gathers an answer before it passes it on would make a stream of it that never comes.
     let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
@@ -91,12 +94,7 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
 
 type Sent = Result<Event, Infallible>;
 
-fn events(
-    listening: Listening,
-    wanted: Wanted,
-    site: Site,
-    permit: SemaphorePermit<'static>,
-) -> impl Stream<Item = Sent> + Send {
+fn events(listening: Listening, wanted: Wanted, site: Site, place: Place) -> impl Stream<Item = Sent> + Send {
     // Something is said at once, so that a client knows that it is heard.
     let mut first = vec![Ok(Event::default().retry(RETRY).comment("listening"))];
     match listening.missed {
@@ -105,7 +103,7 @@ fn events(
         }
         None => first.push(Ok(reset())),
     }
-    let coming = stream::unfold((listening.coming, wanted, site, permit), |(coming, wanted, site, permit)| async {
+    let coming = stream::unfold((listening.coming, wanted, site, place), |(coming, wanted, site, place)| async {
         let mut receiver = coming?;
         loop {
             let sent = match receiver.recv().await {
@@ -114,7 +112,7 @@ fn events(
                 Err(broadcast::error::RecvError::Lagged(_)) => reset(),
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
-            return Some((Ok(sent), (Some(receiver), wanted, site, permit)));
+            return Some((Ok(sent), (Some(receiver), wanted, site, place)));
         }
     });
     stream::iter(first).chain(coming)

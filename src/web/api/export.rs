@@ -6,7 +6,7 @@ use super::{
     params::Params,
     services,
 };
-use crate::web::site::Site;
+use crate::web::{forwarded::Reached, site::Site};
 use axum::{
     body::Body,
     extract::State,
@@ -28,7 +28,7 @@ const CHUNK: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `GET /api/v1/export`
-pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer<Response> {
+pub(super) async fn download(State(site): State<Site>, reached: Reached, params: Params) -> Answer<Response> {
     params.only_and_several(&["window", "from", "to", "format"], &["service"])?;
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
     let now = site.clock.now();
@@ -46,9 +46,11 @@ pub(super) async fn download(State(site): State<Site>, params: Params) -> Answer
         window.to().utc().format("%Y%m%dT%H%M%SZ"),
         format.extension()
     );
+    let place = site.limits.exports.take(reached.client).map_err(|full| ApiError::full(full, "exports"))?;
     let (sender, mut receiver) = mpsc::channel::<Bytes>(4);
     let (reader, runtime) = (site.reader.clone(), Handle::current());
     let done = site.exporting.run(move |cancellation| {
+        let _place = place;
         let reader = reader.until(cancellation);
         let mut sink = Chunks { sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };
         let written = document::write(&reader, &order, &mut sink, |_| ()).and_then(|()| Ok(sink.hand_over()?));

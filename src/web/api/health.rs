@@ -216,11 +216,11 @@ pub(super) async fn alive(State(site): State<Site>, params: Params) -> Answer<Re
     Ok(said(trouble, json!({})))
 }
 
-/// `GET /readyz`: the database takes writes. With `?verbose=1` also how many results wait until it does, and how its
+/// `GET /readyz`: the database takes writes, and connections can be accepted. With `?verbose=1` also how many results wait until it does, and how its
 /// backups are going, which makes nobody unready.
 pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Response> {
     params.only(&["verbose"])?;
-    let trouble = site.writer.trouble();
+    let trouble = site.writer.trouble().or_else(|| site.limits.accepting.trouble());
     if !is_verbose(&params)? {
         return Ok(said(trouble, json!({})));
     }
