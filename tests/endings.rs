@@ -293,23 +293,47 @@ fn an_interrupted_check_leaves_no_command_behind() {
     }
 }
 
+/// An endpoint `db` with this query, and these keys beside.
+fn database(query: &str, keys: &str) -> String {
+    format!(
+        "[[checks.endpoints]]\nname = \"db\"\ntype = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"postgres\"\n\
+         password = \"{PASSWORD}\"\nsslmode = \"disable\"\nquery = \"{query}\"\n{keys}\n",
+        postgres().port
+    )
+}
+
+/// Waits until the server has this query under way, or has it no more.
+fn wait_until_asked(query: &str, expected: bool) {
+    let count = format!("select count(*) > 0 from pg_stat_activity where query = '{query}'");
+    let folder = folder(&database(&count, &format!("expect_value = {expected}")));
+    let what = if expected { "the query" } else { "the end of the query" };
+    wait_for(what, || run(folder.path(), &["check", "db"]).status.success().then_some(()));
+}
+
 #[test]
 fn a_check_whose_query_is_late_cancels_it_before_it_ends() {
-    let server = postgres();
-    let folder = folder(&format!(
-        "[[checks.endpoints]]\nname = \"db\"\ntype = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"slow\"\n\
-         password = \"{PASSWORD}\"\ndatabase = \"postgres\"\nsslmode = \"disable\"\ntimeout_secs = 1\n\
-         query = \"select pg_sleep(600)\"\n",
-        server.port
-    ));
+    let query = "select pg_sleep(601)";
+    let folder = folder(&database(query, "timeout_secs = 1"));
     let output = run(folder.path(), &["check", "db"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stdout(&output).contains("the query was not finished within 1 s"), "{}", stdout(&output));
-    // Its session ends when the query does.
-    let count = folder.path().join("config.toml");
-    let text = std::fs::read_to_string(&count).unwrap();
-    let sessions = "select count(*) from pg_stat_activity where usename = 'slow'";
-    let text = text.replace("select pg_sleep(600)", sessions).replace("user = \"slow\"", "user = \"postgres\"");
-    std::fs::write(&count, text.replace("timeout_secs = 1", "expect_value = 0")).unwrap();
-    wait_for("the end of the session", || run(folder.path(), &["check", "db"]).status.success().then_some(()));
+    wait_until_asked(query, false);
+}
+
+#[test]
+fn the_service_stops_what_its_checks_have_begun() {
+    let query = "select pg_sleep(602)";
+    let patience = "timeout_secs = 60\ninterval_secs = 60";
+    let folder = folder(&format!(
+        "{}[[checks.endpoints]]\nname = \"job\"\n{patience}\ncommand = \"sleep 600 & echo $$ $! > pids; sleep 600\"\n",
+        database(query, patience)
+    ));
+    let serving = Serving::start(folder.path());
+    let pids = wait_for("the command", || {
+        std::fs::read_to_string(folder.path().join("pids")).ok().filter(|pids| pids.ends_with('\n'))
+    });
+    wait_until_asked(query, true);
+    assert!(serving.signal(Signal::TERM).0.success());
+    pids.split_whitespace().for_each(wait_until_gone);
+    wait_until_asked(query, false);
 }
