@@ -321,6 +321,15 @@ fn a_check_whose_query_is_late_cancels_it_before_it_ends() {
 }
 
 #[test]
+fn a_value_that_is_not_the_expected_one_is_shown_where_it_was_asked_for() {
+    let folder = folder(&database("select 17.50", "expect_value = 1"));
+    let output = run(folder.path(), &["check", "db"]);
+    assert!(stdout(&output).contains("expected:\n  db: 17.50\n"), "{}", stdout(&output));
+    let output = run(folder.path(), &["check", "db", "--json"]);
+    assert!(stdout(&output).contains("\"excerpt\":\"17.50\""), "{}", stdout(&output));
+}
+
+#[test]
 fn the_service_stops_what_its_checks_have_begun() {
     let query = "select pg_sleep(602)";
     let patience = "timeout_secs = 60\ninterval_secs = 60";

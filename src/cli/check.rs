@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::check::{Report, Verdict},
+    domain::{
+        check::{Class, Reason, Report, Verdict},
+        plain::one_line,
+    },
     probe::{Probe, Shared},
     web::words,
 };
@@ -53,12 +56,19 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["", "service", "took", "said"]);
     let (mut down, mut passed) = (0, 0);
+    let mut came = Vec::new();
     for (service, report) in &reports {
         let slow = service.degraded_after_ms.is_some_and(|limit| i64::from(report.latency_us) > limit * 1000);
         let (word, said) = in_words(report, slow);
         down += usize::from(matches!(report.verdict, Verdict::Failed(_)));
         passed += usize::from(matches!(report.verdict, Verdict::Passed | Verdict::Reserved(_)));
         let took = format!("{:.1} ms", f64::from(report.latency_us) / 1000.0);
+        // A reason leaves out what may be another one in every check, such as a number: here it is the answer.
+        if let (Verdict::Failed(Reason { class: Class::Content, .. }), Some(excerpt)) =
+            (&report.verdict, &report.excerpt)
+        {
+            came.push(format!("  {}: {}", service.name, one_line(excerpt, 160)));
+        }
         if args.json {
             let line = serde_json::json!({
                 "service": service.name, "outcome": word, "response_time_ms": f64::from(report.latency_us) / 1000.0,
@@ -77,6 +87,9 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     }
     if !args.json {
         out!("{table}");
+        if !came.is_empty() {
+            out!("\nwhat came instead of what was expected:\n{}", came.join("\n"));
+        }
         out!("\n{passed} of {} services passed", reports.len());
     }
     Ok(if down > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
