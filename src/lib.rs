@@ -47,7 +47,8 @@
 //!   marked (`pending_store`); once it is written the board says the same, and no event comes twice.
 //! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::ahead`), so that a
 //!   crash makes nobody be told twice.
-//! - A result is shown to the state machine only if there is room to store it, so states and rows never disagree.
+//! - A result moves the state of its service only if there is room to store it, so states and rows never disagree. What
+//!   finds no room moves a state of its own, that is shown and told until something newer is stored.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with

@@ -1,5 +1,7 @@
 //! The history cannot be written: the checks go on, and what they see is shown from memory, marked as not stored.
 
+mod laws;
+
 use crate::support::{
     history::{History, ask, service},
     target::Does,
@@ -432,4 +434,147 @@ async fn who_was_told_of_the_end_of_a_stored_incident_is_not_told_of_it_again() 
         world.sql().query_row("SELECT count(*) FROM outage WHERE ended_at IS NOT NULL", [], |row| row.get(0)).unwrap();
     assert_eq!((resolved, said(&world)), (1, vec!["web confirmed".to_owned(), "web resolved".to_owned()]));
     assert_eq!(outbox(&world).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_what_was_told_and_lost_is_nobody_elses_once_its_end_was_told() {
+    let mut world = with_alerts().await;
+    told_and_lost(&mut world).await;
+    world.target.set("/web", Does::Answer(200));
+    start(&mut world).await;
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.target.set("/web", Does::Answer(503));
+    world.until("the next alert", |w| w.target.count(HOOK) == 3).await;
+    let told = told(&world);
+    assert!(told[2].1 > told[0].1 && told[..2].iter().all(|(.., id)| *id != told[2].2), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_does_not_return_hides_nothing() {
+    let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
+    history.checks("web", begin(), ".");
+    history.committed().await;
+    let other = Connection::open(history.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    history.checks("web", begin().plus(10_000), "xxx");
+    history.checks("api", begin().plus(10_000), ".");
+    let board = history.store.board.clone();
+    let last = |name: &str| board.get(name).unwrap().last.clone().map(|last| last.at);
+    // Nothing moves the clock while it is waited for the lock.
+    while last("web") != Some(begin().plus(30_000)) {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        tokio::task::yield_now().await;
+    }
+    history.at(begin().plus(31_000));
+    let verbose = history.get("/health?verbose=1").await.json();
+    let (web, api) = (&verbose["services"]["web"], &verbose["services"]["api"]);
+    assert_eq!((&web["status"], &web["pending_store"]), (&json!("down"), &json!(3)));
+    assert_eq!((&api["status"], &api["pending_store"]), (&json!("up"), &json!(1)));
+    assert_eq!(history.get("/readyz").await.status, 503);
+    drop(other);
+    history.committed().await;
+    until(&history, "the mark to go", || board.all().iter().all(|s| s.pending_store == 0)).await;
+    assert_eq!(history.get("/readyz").await.status, 200);
+    assert_eq!(history.get("/api/v1/incidents").await.ok()["items"][0]["checks_failed"], 3);
+}
+
+/// Lets the buffer overflow: nothing can be written, and no more results may wait.
+async fn overflows(world: &World) {
+    fails(&world.path());
+    world.until("trouble", |w| w.app().site.writer.trouble().is_some()).await;
+    world.app().site.writer.limit_waiting(0);
+}
+
+/// What the history holds follows from its results; there are gaps, and they say why.
+async fn agrees(world: &mut World) {
+    world.committed().await;
+    let gaps = world.get("/api/v1/export?from=2026-11-16").await.ok()["gaps"].clone();
+    let why: Vec<&Value> = gaps.as_array().unwrap().iter().map(|gap| &gap["reason"]).collect();
+    assert!(!why.is_empty() && why.iter().all(|why| **why == "not_stored"), "{gaps}");
+    let shown = |world: &World| -> Vec<_> {
+        world.app().site.board.all().iter().map(|s| (s.confirmed, s.since, s.outage.clone())).collect()
+    };
+    let before = shown(world);
+    world.stop().await;
+    assert_eq!(crate::support::past::differences(&world.path()), vec![]);
+    start(world).await;
+    assert_eq!(shown(world), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_is_shown_and_told_all_the_same() {
+    let mut world = with_alerts().await;
+    overflows(&world).await;
+    for _ in 0..10 {
+        world.pass(60.0).await;
+        let (code, body) = health(&world).await;
+        assert_eq!((code, &body["status"]), (200, &json!("healthy")), "{body}");
+    }
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    assert_eq!(health(&world).await.0, 503);
+    assert_eq!(world.get("/readyz").await.status, 503);
+    assert_eq!(world.get("/health?verbose=1").await.json()["services"]["web"]["status"], "down");
+    // It goes on when there is room again: it is the incident that was told of.
+    heals(&world.path());
+    world.app().site.writer.limit_waiting(1_000);
+    world.until("the incident", |w| incidents(w).len() == 1).await;
+    let api = |world: &World| world.app().site.board.get("api").unwrap().status(world.clock.now()).as_str();
+    assert_eq!(api(&world), "up");
+    world.pass(60.0).await;
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(60.0).await;
+    let told = told(&world);
+    assert_eq!(said(&world), ["web confirmed", "web resolved"]);
+    assert_eq!((incidents(&world), told[1].1), (vec![told[0].1], told[0].1));
+    assert_eq!(outbox(&world), [told[0].2.clone(), told[1].2.clone()]);
+    agrees(&mut world).await;
+    world.pass(60.0).await;
+    assert_eq!(world.target.count(HOOK), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_found_no_room_and_is_over_the_end_is_told() {
+    let mut world = with_alerts().await;
+    overflows(&world).await;
+    world.target.set("/web", Does::Answer(503));
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    world.target.set("/web", Does::Answer(200));
+    world.pass(60.0).await;
+    assert_eq!(health(&world).await.0, 200);
+    heals(&world.path());
+    world.app().site.writer.limit_waiting(1_000);
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(60.0).await;
+    assert_eq!((said(&world), incidents(&world)), (vec!["web confirmed".into(), "web resolved".into()], vec![]));
+    agrees(&mut world).await;
+    world.target.set("/web", Does::Answer(503));
+    world.until("the next alert", |w| w.target.count(HOOK) == 3).await;
+    let told = told(&world);
+    assert!(told[2].1 > told[0].1, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_began_with_room_and_was_confirmed_without_is_one_incident() {
+    let mut world = with_alerts().await;
+    fails(&world.path());
+    world.until("trouble", |w| w.app().site.writer.trouble().is_some()).await;
+    let failed = |w: &World| w.app().site.board.get("web").unwrap().outage.as_ref().map_or(0, |o| o.checks_failed);
+    world.target.set("/web", Does::Answer(503));
+    world.until("the first failure", |w| failed(w) == 1).await;
+    world.app().site.writer.limit_waiting(0);
+    world.until("the alert", |w| w.target.count(HOOK) == 1).await;
+    heals(&world.path());
+    world.app().site.writer.limit_waiting(1_000);
+    world.until("the incident", |w| incidents(w).len() == 1).await;
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end to be told", |w| w.target.count(HOOK) == 2).await;
+    world.pass(60.0).await;
+    let told = told(&world);
+    assert_eq!(said(&world), ["web confirmed", "web resolved"]);
+    assert_eq!((incidents(&world), told[1].1), (vec![told[0].1], told[0].1));
+    world.committed().await;
+    world.stop().await;
+    assert_eq!(crate::support::past::differences(&world.path()), vec![]);
 }

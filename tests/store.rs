@@ -110,7 +110,7 @@ async fn what_found_no_room_is_counted_and_becomes_a_gap_with_its_reason() {
     history.check("web", result('.', last));
     // An hour goes by, and none of its results finds room.
     for i in 1..=360 {
-        history.store.writer.lose(last.plus(i * 10_000));
+        history.lose("web", result('.', last.plus(i * 10_000)));
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     heal_store(&history);
@@ -135,8 +135,8 @@ async fn a_short_gap_of_lost_results_knows_its_reason_too() {
     let mut history = History::new(BEGIN, vec![service("web")]);
     let last = begin();
     history.check("web", result('.', last));
-    history.store.writer.lose(last.plus(10_000));
-    history.store.writer.lose(last.plus(20_000));
+    history.lose("web", result('.', last.plus(10_000)));
+    history.lose("web", result('.', last.plus(20_000)));
     history.check("web", result('.', last.plus(30_000)));
     history.at(last.plus(31_000));
     history.committed().await;

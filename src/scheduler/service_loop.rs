@@ -28,6 +28,8 @@ pub(super) struct ServiceLoop {
     probe: Probe,
     position: Position,
     health: Health,
+    /// What it would be with the results that found no room. Only while they find none.
+    unstored: Option<Health>,
     common: Arc<Common>,
     /// Called before a result is handed over, for a test that wants to know of it, or to break the loop.
     #[cfg(test)]
@@ -45,6 +47,7 @@ impl ServiceLoop {
             probe,
             health: position.health,
             position,
+            unstored: None,
             common,
             #[cfg(test)]
             seam: Box::new(|_| ()),
@@ -81,7 +84,7 @@ impl ServiceLoop {
                     }
                 }
             }
-            (due, recheck) = pace.next(started, Instant::now(), self.health.rechecking());
+            (due, recheck) = pace.next(started, Instant::now(), self.shown().rechecking());
         }
     }
 
@@ -126,27 +129,38 @@ impl ServiceLoop {
         let at = self.time_for(result.at);
         result.at = at;
         self.common.watch.look(&self.common.clock, &self.common.writer);
-        if !self.common.writer.has_room() {
-            self.common.writer.lose(at);
-            return;
-        }
+        // What is not kept must not move the state of what is: it moves one of its own, that is shown.
+        let has_room = self.common.writer.has_room();
         // On a copy: what breaks before the result is handed over must not have moved the state.
-        let mut health = self.health;
-        let maintenance = self.maintenance(at);
+        let before = if has_room { self.health } else { self.shown() };
+        let mut health = before;
+        let maintenance = self.maintenance(&before, at);
         let changes = health.observe(self.service.thresholds, at, result.outcome, &maintenance);
         #[cfg(test)]
         (self.seam)(&result);
-        self.log(&result, &health, changes);
+        self.log(&result, &before, &health, changes);
         let (excerpt, certificate_expires_at) = report.map_or((None, None), |r| (r.excerpt, r.certificate_expires_at));
-        self.common.writer.record(Record {
+        let record = Record {
             service: self.position.id,
             result,
             excerpt,
             certificate_expires_at,
             changes,
             confirmed: health.confirmed,
-        });
-        (self.health, self.position.last_at) = (health, Some(at));
+        };
+        self.position.last_at = Some(at);
+        if has_room {
+            self.common.writer.record(record);
+            (self.health, self.unstored) = (health, None);
+        } else {
+            self.common.writer.lose(record);
+            self.unstored = Some(health);
+        }
+    }
+
+    /// The state as it is shown.
+    fn shown(&self) -> Health {
+        self.unstored.unwrap_or(self.health)
     }
 
     /// The time under which a result is kept. Results follow one another: after the clock was set back, until it has
@@ -157,17 +171,17 @@ impl ServiceLoop {
     }
 
     /// The maintenance between the last result and this one.
-    fn maintenance(&self, at: UnixMs) -> Overlay {
-        let since = self.health.last_at.unwrap_or(at);
+    fn maintenance(&self, health: &Health, at: UnixMs) -> Overlay {
+        let since = health.last_at.unwrap_or(at);
         Window::new(since, at.plus(1)).map_or(Overlay::NONE, |window| self.position.timetable.announced(window))
     }
 
-    /// `health` is what the result made of it.
-    fn log(&self, result: &CheckResult, health: &Health, changes: Changes) {
+    /// `health` is what the result made of `before`.
+    fn log(&self, result: &CheckResult, before: &Health, health: &Health, changes: Changes) {
         let service = &self.service.name;
         // One result, one line; twice a message, for one that quotes another.
         let message = || result.reason.as_ref().map_or(String::new(), |r| one_line(&r.message, 2 * LONGEST_MESSAGE));
-        let resolved = changes.ended.filter(|_| health.confirmed != self.health.confirmed);
+        let resolved = changes.ended.filter(|_| health.confirmed != before.confirmed);
         if changes.confirmed {
             let since = health.failing.map_or(result.at, |f| f.started_at);
             tracing::warn!(service, %since, "down: {}", message());

@@ -79,6 +79,8 @@ struct Due {
     channels: Vec<&'static str>,
     /// The end of an outage that never came into the history.
     owed: bool,
+    /// Confirmed by a result that will never be stored: whether its beginning will be.
+    lost: Option<bool>,
 }
 
 /// An event of which somebody was told, or is being told.
@@ -265,8 +267,55 @@ impl Ahead {
             created_at: now,
             channels,
             owed: false,
+            lost: None,
         });
         true
+    }
+
+    /// The same for what was confirmed by a result that found no room; `is_known` says whether the beginning of the outage
+    /// will be stored. Only that it began is told: its end is told when the history knows of it, or knows that it cannot
+    /// know. And only one of a service: what comes after it is, as far as anybody was told, the same.
+    pub(super) fn add_lost(
+        &self,
+        event: Event,
+        outage: &Outage,
+        service: ServiceId,
+        is_known: bool,
+        now: UnixMs,
+    ) -> bool {
+        let is_told = {
+            let inner = self.locked();
+            let other = |due: &Due| due.service == service && due.lost.is_some();
+            inner.due.iter().any(other) || inner.told.iter().any(|told| told.orphan && told.service == service.0)
+        };
+        if event == Event::Resolved || is_told || !self.add(event, outage, service, now) {
+            return false;
+        }
+        if let Some(due) = self.locked().due.last_mut() {
+            due.lost = Some(is_known);
+        }
+        true
+    }
+
+    /// All that was taken in is written: what was told of outages that were confirmed by results that were lost is what a
+    /// run before this one might have told. Gives the numbers of those that no outage has.
+    pub(super) fn lose_unstored(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<(ServiceId, i64)> {
+        let mut inner = self.locked();
+        let Inner { due, told, .. } = &mut *inner;
+        let mut free = Vec::new();
+        for due in due.extract_if(.., |due| due.lost.is_some()) {
+            let open = tracks.get(&due.service).and_then(|track| track.now().outage.clone());
+            if open.as_ref().is_some_and(|open| open.id == due.outage.id && open.is_incident()) {
+                // Confirmed after all.
+                continue;
+            }
+            let Some(told) = told.iter_mut().find(|told| told.event_id == due.event_id) else { continue };
+            told.orphan = true;
+            if due.lost == Some(false) && open.is_none() {
+                free.push((due.service, due.outage.id));
+            }
+        }
+        free
     }
 
     /// The first event that is to be told to a channel, but for those that it has been told of.
@@ -377,7 +426,7 @@ impl Ahead {
             return false;
         }
         let (event, service, outage) = (Event::Resolved, record.service, told.outage(since));
-        inner.due.push(Due { event_id, event, service, outage, created_at: now, channels, owed: true });
+        inner.due.push(Due { event_id, event, service, outage, created_at: now, channels, owed: true, lost: None });
         true
     }
 
@@ -387,11 +436,14 @@ impl Ahead {
         if inner.told.iter().all(|told| !told.orphan) {
             return;
         }
+        let is_over: Vec<i64> =
+            inner.told.iter().filter(|told| told.is(Event::Resolved)).map(|told| told.number).collect();
         let settled = |told: &Told| {
             let Some(track) = tracks.get(&ServiceId(told.service)) else { return false };
             let outage = track.now().outage.as_ref();
             match told.is(Event::Confirmed) {
-                true => outage.is_some_and(|outage| outage.is_incident()),
+                // Its end is told with the end of the one that goes on, unless that has been told as well.
+                true => outage.is_some_and(|outage| outage.is_incident() && !is_over.contains(&outage.id)),
                 false => outage.is_none_or(|outage| outage.id != told.number),
             }
         };

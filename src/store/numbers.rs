@@ -39,6 +39,16 @@ impl Numbers {
         })
     }
 
+    /// An outage of a service was told under this number and never came into the history: its next one carries it on.
+    pub(super) fn carry_on(&self, service: ServiceId, number: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.insert(service, number);
+    }
+
+    /// There is none to be carried on.
+    pub(super) fn carry_on_none(&self, service: ServiceId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.remove(&service);
+    }
+
     /// All that was taken in has been written.
     pub(super) fn all_written(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).unwritten.clear();

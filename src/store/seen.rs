@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     board::{ServiceId, ServiceNow},
-    domain::incident::Outage,
+    domain::{incident::Outage, time::UnixMs},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -20,6 +20,10 @@ pub(super) struct Seen {
     tracks: HashMap<ServiceId, Track>,
     /// Those that have changed since they were last shown.
     changed: HashSet<ServiceId>,
+    /// Outages that began with a result that will never be stored.
+    began_lost: HashSet<i64>,
+    /// The latest result of a service that will never be stored.
+    lost_until: HashMap<ServiceId, UnixMs>,
 }
 
 impl Seen {
@@ -31,6 +35,33 @@ impl Seen {
         stored: &HashMap<ServiceId, Track>,
         numbers: &Numbers,
     ) -> Option<(Event, Arc<Outage>)> {
+        let (event, outage, _) = self.step(record, stored, numbers, |pending| pending + 1)?;
+        Some((event?, outage?))
+    }
+
+    /// The same for one that found no room.
+    pub(super) fn take_lost(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+    ) -> Option<(Event, Arc<Outage>)> {
+        // It does not wait; but what is shown of the service is not stored.
+        let (event, outage, began) = self.step(record, stored, numbers, |pending| pending.max(1))?;
+        self.lost_until.insert(record.service, record.result.at);
+        if began {
+            self.began_lost.extend(outage.iter().map(|outage| outage.id));
+        }
+        Some((event?, outage?))
+    }
+
+    fn step(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+        pending: impl Fn(u64) -> u64,
+    ) -> Option<(Option<Event>, Option<Arc<Outage>>, bool)> {
         let id = record.service;
         let stored = stored.get(&id)?;
         let track = self.tracks.entry(id).or_insert_with(|| stored.clone());
@@ -39,9 +70,21 @@ impl Seen {
             return None;
         }
         let step = track.step(record, || numbers.of(id, record.result.at));
-        Arc::make_mut(&mut track.now).pending_store += 1;
+        let now = Arc::make_mut(&mut track.now);
+        now.pending_store = pending(now.pending_store);
         self.changed.insert(id);
-        step.event.zip(step.outage)
+        Some((step.event, step.outage, step.began))
+    }
+
+    /// Whether an outage began with a result that will never be stored.
+    pub(super) fn began_lost(&self, outage: i64) -> bool {
+        self.began_lost.contains(&outage)
+    }
+
+    /// Whether it shows a later result of a service than this, that will never be stored.
+    pub(super) fn is_ahead(&self, stored: &Track) -> bool {
+        let last = stored.now().last.as_ref().map(|last| last.at);
+        self.lost_until.get(&stored.now().id).copied() > last
     }
 
     /// What has changed since this was asked last.

@@ -8,6 +8,7 @@ use super::{
     commit::{Committed, Core, Note, Rescued},
     life::Interruption,
     numbers::Numbers,
+    outages,
     outbox::{Attempt, DueEvent},
     retention::{Keep, Sweep},
     seen::Seen,
@@ -50,6 +51,8 @@ const LISTEN: Duration = Duration::from_millis(100);
 const BATCH: usize = 2_000;
 /// Results that may wait while the store fails.
 const CAPACITY: usize = 100_000;
+/// A commit that takes longer is one more way in which the store fails.
+const LATE: Duration = Duration::from_secs(3);
 /// Between two attempts while the store fails.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often an idle monitor looks whether its file is where it was.
@@ -65,6 +68,8 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
 
 enum Message {
     Record(Box<Record>),
+    /// One that found no room.
+    Lost(Box<Record>),
     Note(Note),
     /// Something that somebody waits for to be written.
     Awaited(Note, oneshot::Sender<()>),
@@ -85,19 +90,22 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Message::Record(_) => "Record",
+            Message::Lost(_) => "Lost",
             Message::Note(_) | Message::Awaited(..) => "Note",
             Message::Stop => "Stop",
         })
     }
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 struct Shared {
     /// Results taken in and not committed.
     waiting: AtomicUsize,
     committed: AtomicU64,
     commits: AtomicU64,
     dropped: AtomicU64,
+    /// Results that may wait.
+    capacity: AtomicUsize,
     /// Why the store fails, while it does.
     trouble: Mutex<Option<String>>,
     /// Results that found no room since the last commit.
@@ -126,7 +134,12 @@ impl Writer {
     /// Whether one more result has room. Ask before the state machine sees the result: what is not kept must not move
     /// it, so that the history and the states never disagree.
     pub fn has_room(&self) -> bool {
-        self.shared.waiting.load(Relaxed) < CAPACITY
+        self.shared.waiting.load(Relaxed) < self.shared.capacity.load(Relaxed)
+    }
+
+    /// Lets no more than so many results wait while the store fails.
+    pub fn limit_waiting(&self, results: usize) {
+        self.shared.capacity.store(results.min(CAPACITY), Relaxed);
     }
 
     /// Takes a result in; it is recorded when its commit has returned.
@@ -136,13 +149,17 @@ impl Writer {
         let _ = self.sender.send(Message::Record(Box::new(record)));
     }
 
-    /// Counts a result made at `at` that found no room.
-    pub fn lose(&self, at: UnixMs) {
+    /// Takes a result in that found no room: it is shown, and told, and will never be stored. It was seen by a state
+    /// machine of its own, that goes on from the one of the results that are kept.
+    pub fn lose(&self, record: Record) {
+        let at = record.result.at;
         self.shared.dropped.fetch_add(1, Relaxed);
         let mut lost = locked(&self.shared.lost);
         let so_far = lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
         so_far.to = so_far.to.max(at);
         so_far.results += 1;
+        drop(lost);
+        let _ = self.sender.send(Message::Lost(Box::new(record)));
     }
 
     /// Notes what interrupted the observation.
@@ -247,7 +264,17 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
     let (thread, beside) = (Pool::single("write")?, Pool::single("write-beside")?);
     let (sender, receiver) = mpsc::unbounded_channel();
     let ahead = core.ahead.clone();
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared {
+        waiting: AtomicUsize::new(0),
+        committed: AtomicU64::new(0),
+        commits: AtomicU64::new(0),
+        dropped: AtomicU64::new(0),
+        capacity: AtomicUsize::new(CAPACITY),
+        trouble: Mutex::default(),
+        lost: Mutex::default(),
+        alarms: Alarms::default(),
+        events: watch::Sender::default(),
+    });
     let task = Task {
         thread,
         tracks: core.tracks.clone(),
@@ -261,6 +288,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         clock,
         keep,
         sweep: Sweep::default(),
+        under_way: Arc::default(),
         records: VecDeque::new(),
         notes: Vec::new(),
         awaited: Vec::new(),
@@ -295,6 +323,9 @@ struct Task {
     clock: Clock,
     keep: Keep,
     sweep: Sweep,
+    /// What is being committed,
+    under_way: Arc<Vec<Record>>,
+    /// and what waits for it.
     records: VecDeque<Record>,
     notes: Vec<Note>,
     /// Who waits for some of the notes.
@@ -357,6 +388,7 @@ impl Task {
                 self.see_one(&record);
                 self.records.push_back(*record);
             }
+            Message::Lost(record) => self.see_lost(&record),
             Message::Note(note) => self.notes.push(note),
             Message::Awaited(note, done) => {
                 self.notes.push(note);
@@ -428,7 +460,18 @@ impl Task {
                 self.numbers.all_written();
                 if self.ahead.has_written() {
                     let ahead = self.ahead.clone();
-                    let _ = self.blocking(move || ahead.all_written()).await;
+                    let free = ahead.lose_unstored(&self.tracks);
+                    free.iter().for_each(|(service, number)| self.numbers.carry_on(*service, *number));
+                    let core = self.core.clone();
+                    let work = move || {
+                        // Before the number may be forgotten, the history knows that it is taken.
+                        let last = free.into_iter().map(|(_, number)| number).max();
+                        if let Some(Err(error)) = last.map(|number| outages::take_id(&locked(&core).conn, number)) {
+                            tracing::warn!("the number of a lost incident could not be noted: {error}");
+                        }
+                        ahead.all_written();
+                    };
+                    let _ = self.blocking(work).await;
                 }
                 return;
             }
@@ -444,8 +487,32 @@ impl Task {
         {
             rings |= self.ahead.add(event, &outage, record.service, now);
         }
+        self.watch_lost_ends(record, rings);
+    }
+
+    /// Sees what a result changes that will never be stored.
+    fn see_lost(&mut self, record: &Record) {
+        let now = self.clock.now();
+        let mut rings = false;
+        // Where it can be written again, the next result will be there in a moment.
+        if let Some(seen) = &mut self.seen
+            && let Some((event, outage)) = seen.take_lost(record, &self.tracks, &self.numbers)
+        {
+            let is_known = !seen.began_lost(outage.id);
+            rings |= self.ahead.add_lost(event, &outage, record.service, is_known, now);
+        }
+        self.watch_lost_ends(record, rings);
+    }
+
+    /// Looks for the end of what was told and lost, and rings for it, or because there is something else to be told.
+    fn watch_lost_ends(&self, record: &Record, mut rings: bool) {
         if let Some(track) = self.tracks.get(&record.service) {
-            rings |= self.ahead.watch(record, track.now().service.thresholds.success, now);
+            let is_over = self.ahead.watch(record, track.now().service.thresholds.success, self.clock.now());
+            if is_over {
+                // Its number is told once more, and then it is nobody's.
+                self.numbers.carry_on_none(record.service);
+            }
+            rings |= is_over;
         }
         if rings {
             self.shared.events.send_replace(());
@@ -463,7 +530,9 @@ impl Task {
             return self.post(committed);
         };
         if self.records.is_empty() {
-            self.post(seen.services().chain(committed).collect());
+            // What is shown beyond it was lost, and is shown until there is something newer.
+            let is_newer = |id: &ServiceId| self.tracks.get(id).is_some_and(|track| !seen.is_ahead(track));
+            self.post(seen.services().chain(committed).filter(is_newer).collect());
         } else if refused || in_part {
             // What was shown is stored now, or never will be: the truth is what is stored, and what waits.
             self.see();
@@ -482,7 +551,7 @@ impl Task {
     /// Sees where the services stand with all that waits.
     fn see(&mut self) {
         let (mut seen, now, mut rings) = (Seen::default(), self.clock.now(), false);
-        for record in &self.records {
+        for record in self.under_way.iter().chain(&self.records) {
             if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
                 rings |= self.ahead.add(event, &outage, record.service, now);
             }
@@ -509,9 +578,15 @@ impl Task {
     /// Does something on the writer's thread. It may take long where the disk is the trouble.
     async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
         let mut work = self.thread.run(|_| work())?;
+        let late_at = Instant::now() + LATE;
         loop {
             match timeout(LISTEN, &mut work).await {
                 Ok(done) => return done,
+                Err(_under_way) if self.seen.is_none() && !self.under_way.is_empty() && Instant::now() >= late_at => {
+                    self.say_trouble(format!("a commit takes longer than {} s", LATE.as_secs()));
+                    self.take_all();
+                    self.see();
+                }
                 Err(_under_way) => self.show_what_comes(),
             }
         }
@@ -547,15 +622,18 @@ impl Task {
     async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> (Committed, Option<Rest>) {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let awaited = std::mem::take(&mut self.awaited);
+        let records = Arc::new(records);
+        self.under_way = records.clone();
         let work = move || {
             let mut core = locked(&core);
             match core.commit(&records, &notes, now) {
                 Ok(done) => (done, None),
-                Err(error) if error.is_of_data() => one_by_one(&mut core, records, notes, now),
-                Err(error) => (Committed::default(), Some(Rest { error, records, notes })),
+                Err(error) if error.is_of_data() => one_by_one(&mut core, records.to_vec(), notes, now),
+                Err(error) => (Committed::default(), Some(Rest { error, records: records.to_vec(), notes })),
             }
         };
         let done = self.blocking(work).await;
+        self.under_way = Arc::default();
         match &done {
             // What was not written waits on.
             Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
@@ -647,6 +725,10 @@ impl Task {
             (StoreError::Gone(_), Some(said)) => format!("{error}; {said}"),
             _ => error.to_string(),
         };
+        self.say_trouble(reason);
+    }
+
+    fn say_trouble(&self, reason: String) {
         let mut trouble = locked(&self.shared.trouble);
         if trouble.as_deref() != Some(&reason) {
             tracing::error!("the history cannot be written: {reason}; checks go on, their results wait");

@@ -11,6 +11,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         health::{Changes, Confirmed},
+        maintenance::Overlay,
         service::{Cadence, Commands, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
@@ -261,6 +262,14 @@ impl History {
         let changes = position.health.observe(service.thresholds, result.at, result.outcome, &maintenance);
         let record = record(position.id, result, changes, position.health.confirmed);
         self.store.writer.record(Record { excerpt: excerpt.map(str::to_owned), ..record });
+    }
+
+    /// One result that finds no room.
+    pub(crate) fn lose(&self, name: &str, result: CheckResult) {
+        let (service, position) = &self.positions[name];
+        let mut health = position.health;
+        let changes = health.observe(service.thresholds, result.at, result.outcome, &Overlay::NONE);
+        self.store.writer.lose(record(position.id, result, changes, health.confirmed));
     }
 
     /// A result every 10 s from `from` on, one for each letter; a space is a check that did not happen.
