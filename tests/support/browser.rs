@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
@@ -35,8 +36,10 @@ pub(crate) struct Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser is the driver's child and ends with its session; this is for tests that failed.
-        let _ = self.chromedriver.kill();
+        // The browser is the driver's child and ends with its session; this is for tests that failed. A driver that is
+        // killed leaves its browser running: both are in a process group of their own.
+        let group = rustix::process::Pid::from_child(&self.chromedriver);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.chromedriver.wait();
     }
 }
@@ -49,6 +52,7 @@ impl Browser {
         // It takes a free port of its own: one that was found free here might be taken before it is there.
         let mut chromedriver = Command::new("chromedriver")
             .arg("--port=0")
+            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
