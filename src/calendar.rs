@@ -261,6 +261,7 @@ impl Timetable {
 mod tests {
     use super::*;
     use crate::domain::time::{HOUR_MS, MINUTE_MS};
+    use chrono::NaiveTime;
     use proptest::prelude::*;
 
     fn at(text: &str) -> UnixMs {
@@ -304,6 +305,32 @@ mod tests {
             starts("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00Z", "2026-04-04T18:00:00Z"),
             ["2026-04-04T14:45Z"]
         );
+    }
+
+    /// Neither an hour off for half a year, nor twice or never in the weeks in which clocks are set.
+    #[test]
+    fn a_weekly_window_comes_at_its_hour_all_year_and_once_a_week() {
+        for zone in ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]
+        {
+            let tz: Tz = zone.parse().unwrap();
+            for (hour, minute) in [(0, 0), (1, 30), (2, 0), (2, 30), (3, 0), (23, 59)] {
+                let cron = format!("{minute} {hour} * * SUN");
+                let year = Window::new(at("2018-01-03T00:00:00Z"), at("2018-12-26T00:00:00Z")).unwrap();
+                let begins: Vec<DateTime<Tz>> =
+                    recurring(&cron, 1, zone).windows(year).iter().map(|w| w.from().utc().with_timezone(&tz)).collect();
+                assert_eq!(begins.len(), 51, "{zone} {cron}");
+                let moved: Vec<_> = begins
+                    .iter()
+                    .filter(|begin| begin.time() != NaiveTime::from_hms_opt(hour, minute, 0).unwrap())
+                    .collect();
+                // Only a time that is left out, on the one day on which it is.
+                assert!(moved.len() <= 1, "{zone} {cron}: {moved:?}");
+                for begin in moved {
+                    let due = begin.date_naive().and_hms_opt(hour, minute, 0).unwrap();
+                    assert_eq!(tz.from_local_datetime(&due), LocalResult::None, "{zone} {cron}: {begin}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod config;
 mod container;
 mod crash;
 mod credentials;
+mod daylight;
 mod endings;
 mod export_cut;
 mod formats;

@@ -335,6 +335,23 @@ mod tests {
         assert_eq!(week.window, Window::new(at("2026-10-18T22:00:00Z"), at("2026-10-25T23:00:00Z")).unwrap());
         assert_eq!(week.window.length_ms(), 7 * DAY_MS + HOUR_MS, "the clocks go back in it");
         assert_eq!(week.before.to(), week.window.from());
+        let length = |period: Option<Period>| period.unwrap().window.length_ms() as f64 / HOUR_MS as f64;
+        let howe = Zone::parse("Australia/Lord_Howe").unwrap();
+        let apia = Zone::parse("Pacific/Apia").unwrap();
+        assert_eq!(length(Period::week("2026-W13", berlin)), 7.0 * 24.0 - 1.0, "and forward in this one");
+        assert_eq!(length(Period::week("2026-W40", howe)), 7.0 * 24.0 - 0.5);
+        assert_eq!(length(Period::week("2011-W52", apia)), 6.0 * 24.0, "a day was left out");
+        assert_eq!(length(Period::month("2026-03", berlin)), 31.0 * 24.0 - 1.0);
+        assert_eq!(length(Period::month("2026-10", berlin)), 31.0 * 24.0 + 1.0);
+        // The Monday after, half an hour into it: by the clocks of before it would still be Sunday, or long be Monday.
+        for (now, word) in [
+            ("2026-10-25T23:30:00Z", "2026-W43"),
+            ("2026-10-25T22:30:00Z", "2026-W42"),
+            ("2026-03-29T22:30:00Z", "2026-W13"),
+            ("2026-03-29T21:30:00Z", "2026-W12"),
+        ] {
+            assert_eq!(Period::last_week(at(now), berlin).word(), Some(("week", word.to_owned())), "{now}");
+        }
         assert_eq!(week.word(), Some(("week", "2026-W43".to_owned())));
         let last = Period::last_week(at("2026-11-23T12:00:00Z"), Zone::UTC);
         assert_eq!(last.word(), Some(("week", "2026-W47".to_owned())));

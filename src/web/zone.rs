@@ -1,7 +1,10 @@
 //! The reader's time zone: what pages say times in.
 
-use crate::domain::time::{DAY_MS, UnixMs};
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
+use crate::{
+    calendar,
+    domain::time::{DAY_MS, UnixMs},
+};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -139,10 +142,7 @@ impl Zone {
     }
 
     fn unchecked(self, local: NaiveDateTime) -> Option<UnixMs> {
-        let found = self.0.from_local_datetime(&local).earliest();
-        let hour_later = || local.checked_add_signed(Duration::hours(1));
-        let found = found.or_else(|| self.0.from_local_datetime(&hour_later()?).earliest())?;
-        Some(UnixMs(found.timestamp_millis()))
+        calendar::moment(self.0, local)
     }
 
     /// The midnights (the beginnings of days here) in `[from, to]`.
@@ -154,6 +154,8 @@ impl Zone {
             if let Some(at) = self.at(date.and_time(NaiveTime::MIN))
                 && at >= from
                 && at <= to
+                // A day that a zone left out begins where the next one does.
+                && found.last() != Some(&at)
             {
                 found.push(at);
             }
@@ -183,11 +185,37 @@ mod tests {
     fn local_times_are_right_across_daylight_saving() {
         let zone = Zone::parse("Europe/Berlin").unwrap();
         assert_eq!(zone.read("2026-10-25T02:30"), Some(at("2026-10-25T00:30:00Z")), "shown twice: the first");
-        assert_eq!(zone.read("2026-03-29T02:30"), Some(at("2026-03-29T01:30:00Z")), "never shown: an hour on");
+        assert_eq!(zone.read("2026-03-29T02:30"), Some(at("2026-03-29T01:00:00Z")), "never shown: at the jump");
         assert_eq!(zone.read("2026-11-20T03:00:00Z"), Some(at("2026-11-20T03:00:00Z")));
         assert_eq!(zone.read("2026-11-20"), Some(at("2026-11-19T23:00:00Z")));
         let midnights = zone.midnights(at("2026-10-24T10:00:00Z"), at("2026-10-27T10:00:00Z"));
         assert_eq!(midnights, [at("2026-10-24T22:00:00Z"), at("2026-10-25T23:00:00Z"), at("2026-10-26T23:00:00Z")]);
+    }
+
+    #[test]
+    fn a_day_begins_where_its_clocks_first_show_it() {
+        for (zone, day, begins, hours) in [
+            ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z", 23.0),
+            ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00:00Z", 25.0),
+            ("Australia/Lord_Howe", "2026-10-04", "2026-10-03T13:30:00Z", 23.5),
+            ("Australia/Lord_Howe", "2026-04-05", "2026-04-04T13:00:00Z", 24.5),
+            // Midnight is left out, and is shown twice.
+            ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", 23.0),
+            ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", 25.0),
+            // The whole day is left out.
+            ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", 0.0),
+            ("Pacific/Apia", "2011-12-29", "2011-12-29T10:00:00Z", 24.0),
+        ] {
+            let zone = Zone::parse(zone).unwrap();
+            let begin = zone.read(day).unwrap();
+            assert_eq!(begin, at(begins), "{day}");
+            let next = NaiveDate::parse_from_str(day, "%Y-%m-%d").unwrap().succ_opt().unwrap();
+            let end = zone.read(&next.to_string()).unwrap();
+            assert_eq!(end.since(begin) as f64 / 3_600_000.0, hours, "{day}");
+        }
+        let apia = Zone::parse("Pacific/Apia").unwrap();
+        let midnights = apia.midnights(at("2011-12-29T00:00:00Z"), at("2011-12-31T23:00:00Z"));
+        assert_eq!(midnights, [at("2011-12-29T10:00:00Z"), at("2011-12-30T10:00:00Z"), at("2011-12-31T10:00:00Z")]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     let state = params.word("status", "takes open, left_open or resolved", OutageState::parse)?;
     let filters =
         Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
-    let window = params.window_or_none(now)?;
+    let window = params.window_or_none(now, None)?;
     let limit = params.number("limit", 50, MOST)?;
     let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
     let service = match params.get("service") {

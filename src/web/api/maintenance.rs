@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// `GET /api/v1/maintenance`: what counts, in the order of time.
 pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
     params.only(&["service", "window", "from", "to"])?;
-    let window = params.window_or_none(site.clock.now())?;
+    let window = params.window_or_none(site.clock.now(), None)?;
     let service = match params.get("service") {
         Some(name) => Some(super::services::find(&site, name.to_owned()).await?.name),
         None => None,

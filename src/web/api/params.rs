@@ -1,9 +1,12 @@
 //! The query of a request: read once, with every mistake named.
 
 use super::{Answer, ApiError};
-use crate::domain::{
-    time::{DAY_MS, UnixMs},
-    window::{DURATION, DURATIONS, Window, is_duration_beyond, parse_duration},
+use crate::{
+    domain::{
+        time::{DAY_MS, UnixMs},
+        window::{DURATION, DURATIONS, Window, is_duration_beyond, parse_duration},
+    },
+    web::zone::Zone,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::convert::Infallible;
@@ -80,9 +83,10 @@ impl Params {
         Ok(given.unwrap_or(default))
     }
 
-    fn time(&self, name: &str) -> Answer<Option<UnixMs>> {
-        let takes = if self.get(name).is_some_and(UnixMs::is_beyond) { YEARS } else { TIME };
-        self.word(name, takes, UnixMs::parse)
+    fn time(&self, name: &str, zone: Option<Zone>) -> Answer<Option<UnixMs>> {
+        let is_beyond = |text: &str| zone.map_or_else(|| UnixMs::is_beyond(text), |zone| zone.is_beyond(text));
+        let takes = if self.get(name).is_some_and(is_beyond) { YEARS } else { TIME };
+        self.word(name, takes, |text| zone.map_or_else(|| UnixMs::parse(text), |zone| zone.read(text)))
     }
 
     /// `window=…`: a duration, in milliseconds.
@@ -96,7 +100,7 @@ impl Params {
 
     /// `at=…`: a moment of the past.
     pub(super) fn at(&self, now: UnixMs) -> Answer<Option<UnixMs>> {
-        match self.time("at")? {
+        match self.time("at", None)? {
             Some(at) if at > now => Err(ApiError::window(format!("{at} lies in the future: it is {now}"))),
             at => Ok(at),
         }
@@ -104,13 +108,14 @@ impl Params {
 
     /// `window=…`, ending now, or `from=…` and `to=…`; seven days without either.
     pub(in crate::web) fn window(&self, now: UnixMs) -> Answer<Window> {
-        Ok(self.window_or_none(now)?.unwrap_or(Window::ending(now, 7 * DAY_MS)))
+        Ok(self.window_or_none(now, None)?.unwrap_or(Window::ending(now, 7 * DAY_MS)))
     }
 
-    /// The same, where no window is as good an answer. A window never reaches beyond `now`.
-    pub(in crate::web) fn window_or_none(&self, now: UnixMs) -> Answer<Option<Window>> {
+    /// The same, where no window is as good an answer. A window never reaches beyond `now`. With a zone, dates and local
+    /// times are those of its clocks.
+    pub(in crate::web) fn window_or_none(&self, now: UnixMs, zone: Option<Zone>) -> Answer<Option<Window>> {
         let length = self.length()?;
-        match (length, self.time("from")?, self.time("to")?) {
+        match (length, self.time("from", zone)?, self.time("to", zone)?) {
             (Some(_), Some(_), _) => Err(ApiError::parameter("from", "goes without window: give one or the other")),
             (Some(_), _, Some(_)) => Err(ApiError::parameter("to", "goes without window: give one or the other")),
             (Some(length), None, None) => Ok(Some(Window::ending(now, length))),

@@ -51,7 +51,8 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
     params.only(&["week", "month", "window", "from", "to", "tz", "format"])?;
     let now = site.clock.now();
     let takes = "takes a name of the IANA database, such as Europe/Berlin or UTC";
-    let zone = params.word("tz", takes, Zone::parse)?.unwrap_or(Zone::UTC);
+    let named_zone = params.word("tz", takes, Zone::parse)?;
+    let zone = named_zone.unwrap_or(Zone::UTC);
     let form = params.word("format", "takes json, markdown or html", Form::parse)?.unwrap_or(Form::Json);
     let takes = |name: &str, takes| match params.get(name) {
         Some(text) if Period::is_beyond(text, zone) => BEYOND,
@@ -61,7 +62,7 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
     let of_month = takes("month", "takes a month such as 2026-11");
     let week = params.word("week", of_week, |text| Period::week(text, zone))?;
     let month = params.word("month", of_month, |text| Period::month(text, zone))?;
-    let free = params.window_or_none(now)?.map(Period::free);
+    let free = params.window_or_none(now, named_zone)?.map(Period::free);
     if [week.is_some(), month.is_some(), free.is_some()].into_iter().filter(|given| *given).count() > 1 {
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));
     }

@@ -277,7 +277,8 @@ fn nav(view: &View, review: &Review, zone: Zone) -> Nav {
     let link = |period: &Period| {
         let query = match period.word() {
             Some((key, word)) => format!("?{key}={word}"),
-            None => format!("?from={}&to={}", zone.field(period.window.from()), zone.field(period.window.to())),
+            // As moments: by the clocks of a zone an hour that comes twice could not be told.
+            None => format!("?from={}&to={}", period.window.from(), period.window.to()),
         };
         (query, name(period, zone, now))
     };
