@@ -254,6 +254,40 @@ fn a_missing_variable_is_named_and_pointed_at() {
     );
 }
 
+#[test]
+fn a_variable_that_is_not_utf_8_is_said_to_be_that_and_not_shown() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    for written in ["${API_HOST}", "${API_HOST:-web}"] {
+        let text = format!("[[checks.endpoints]]\nname = \"x\"\nurl = \"http://{written}/\"\n");
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let value = std::ffi::OsString::from_vec(b"caf\xe9-hunter2".to_vec());
+        let output =
+            crate::support::binary::program(folder.path()).arg("validate").env("API_HOST", value).output().unwrap();
+        let said = crate::support::binary::stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the environment variable `API_HOST` is not UTF-8 text"), "{said}");
+        assert!(!said.contains("is not set") && !said.contains("hunter2") && !said.contains("caf"), "{said}");
+    }
+}
+
+#[test]
+fn names_that_look_the_same_are_refused_with_both_of_their_lines() {
+    let named = |first: &str, second: &str| {
+        let entry = |name: &str| format!("[[checks.endpoints]]\nname = \"{name}\"\nurl = \"http://web/\"\n");
+        read(&[entry(first), entry(second)].concat())
+    };
+    for (first, second) in [("caf\u{e9}", "cafe\u{301}"), ("\u{212b}", "\u{c5}"), ("\u{ac00}", "\u{1100}\u{1161}")] {
+        let said = named(first, second).unwrap_err().to_string();
+        assert!(said.contains("two endpoints have names that look the same"), "{said}");
+        assert!(said.contains("\n2 | name") && said.contains("\n5 | name"), "{said}");
+        assert!(said.contains("1 mistake in"), "{said}");
+    }
+    assert!(named("caf\u{e9}", "cafe").is_ok());
+    let said = named("a", "a").unwrap_err().to_string();
+    assert!(said.contains("two endpoints are named `a`") && !said.contains("look the same"), "{said}");
+}
+
 /// Each line is a mistake in an endpoint, with a part of the report that it has to give.
 #[test]
 fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
@@ -315,6 +349,22 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ("url = \"tcp://web:80\"\nexpect = \"\"", "`expect` is empty"),
         ("url = \"postgres://db/x\"", "the user is missing"),
         ("url = \"postgres://u@/x\"", "the host is missing"),
+        ("url = \"postgres://u@/x?host=db\"", "the host is missing: what stands behind the `?` belongs before it"),
+        ("url = \"postgres://u@:5433/x?hostaddr=10.0.0.1\"", "the host is missing: what stands behind the `?`"),
+        ("url = \"postgres:///x?host=db&user=u\"", "the user and the host are missing: what stands behind the `?`"),
+        ("url = \"postgres://db/x?user=u\"", "the user is missing: what stands behind the `?` belongs before it"),
+        ("url = \"postgres://u@/x?host=/run/postgresql\"", "a Unix socket cannot be watched"),
+        ("url = \"postgres://u@/x?host=%2Frun%2Fpostgresql\"", "a Unix socket cannot be watched"),
+        ("url = \"postgres://u@db1,db2/x\"", "one host, not several: each gets an entry of its own"),
+        ("url = \"postgres://u:p@db1:5432,db2:5433/x\"", "one host, not several: each gets an entry of its own"),
+        ("url = \"postgres://u:p@[::1]:5432,[::2]/x\"", "one host, not several: each gets an entry of its own"),
+        ("url = \"tcp://a:1,b:2\"", "one host, not several: each gets an entry of its own"),
+        ("type = \"postgres\"\nhost = \"a,b\"\nuser = \"u\"", "one host, not several: each gets an entry of its own"),
+        (
+            "url = \"postgres://u@db/x?sslmode=allow\"",
+            "\"allow\" is not supported: \"prefer\" uses TLS where the server has it",
+        ),
+        ("url = \"postgres://u@db/x\"\nsslmode = \"allow\"", "\"allow\" is not supported: \"prefer\" uses TLS"),
         ("url = \"postgres://u:p/w@db/x\"", "this is no PostgreSQL URL"),
         ("url = \"postgres://u:p%@db/x\"", "percent-encoded"),
         ("url = \"postgres://u:p@db/x?sslmode=verify_full\"", "did you mean \"verify-full\"?"),

@@ -1,6 +1,6 @@
 //! `demo`: the dashboard alive, without a configuration.
 
-use crate::{clock::Clock, demo, shutdown};
+use crate::{clock::Clock, config, demo, shutdown};
 use anyhow::Context;
 use std::{
     fs::DirBuilder,
@@ -22,7 +22,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
     tracing::info!("making 90 days of history in {}", folder.display());
     let signals = shutdown::signals()?;
     let done = async {
-        let app = demo::start(&folder, &|name| std::env::var(name).ok(), |_| (), Clock::system()).await?;
+        let app = demo::start(&folder, &config::environment, |_| (), Clock::system()).await?;
         let signal = signals.await;
         tracing::info!("{signal}: stopping");
         app.stop().await;

@@ -121,7 +121,7 @@ impl Cli {
                 }
             });
         }
-        let env = |name: &str| std::env::var(name).ok();
+        let env = config::environment;
         let path = self.config.unwrap_or_else(|| config::locate(&env));
         let config = match config::load(&path, &env) {
             Ok(config) => config,

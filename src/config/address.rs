@@ -6,6 +6,9 @@ use url::Host;
 /// would be right.
 pub(super) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(String, u16), String> {
     let text = text.trim();
+    if text.contains(',') {
+        return Err(SEVERAL.to_owned());
+    }
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (format!("[{host}]"), None),
         Some((host, rest)) => (format!("[{host}]"), Some(rest.strip_prefix(':').ok_or("a `:` and a port follow `]`")?)),
@@ -22,6 +25,8 @@ pub(super) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(St
     Ok((self::host(&host)?, port))
 }
 
+const SEVERAL: &str = "one host, not several: each gets an entry of its own";
+
 /// Reads a port, 1 to 65535.
 pub(super) fn port(text: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
@@ -35,7 +40,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
         return Err("the host is missing".to_owned());
     }
     if text.contains(',') {
-        return Err("one host, not several".to_owned());
+        return Err(SEVERAL.to_owned());
     }
     match Host::parse(text) {
         // As it was written: the resolver takes names as they are.

@@ -6,9 +6,11 @@ use super::{
     error::{Mistake, Span, quoted},
     reader::Table,
     rhythm::Rhythm,
+    text::Text,
     types::Checks,
 };
 use std::collections::HashMap;
+use unicode_normalization::UnicodeNormalization;
 
 /// Reads `[checks]`. A file without it watches nothing yet.
 pub(super) fn read(root: &Table<'_>) -> Checks {
@@ -57,16 +59,29 @@ fn witnesses(table: &Table<'_>) -> Vec<String> {
 /// What only all endpoints together can tell: names that are there twice, and old names that are still in use.
 fn judge_names(table: &Table<'_>, endpoints: &[Named]) {
     let mut names: HashMap<&str, &Span> = HashMap::new();
+    // As they look: the same letters can be made of other characters (an é of one, or of two).
+    let mut looks: HashMap<String, &Text> = HashMap::new();
     for name in endpoints.iter().filter_map(|e| e.name.as_ref()) {
-        match names.get(name.value.as_str()) {
+        let look: String = name.value.nfc().collect();
+        match looks.get(&look) {
             None => {
                 names.insert(&name.value, &name.span);
+                looks.insert(look, name);
             }
-            Some(first) => table.source.report(
-                Mistake::at(name.span.clone(), format!("two endpoints are named {}", name.quoted()))
-                    .label("a name is an identity: give this one another")
-                    .also((*first).clone(), "the first one"),
-            ),
+            Some(first) => {
+                let same = first.value == name.value;
+                let title =
+                    if same { "two endpoints are named" } else { "two endpoints have names that look the same:" };
+                let mistake = Mistake::at(name.span.clone(), format!("{title} {}", name.quoted()));
+                let mistake = mistake.label("a name is an identity: give this one another");
+                let mistake = mistake.also(first.span.clone(), "the first one");
+                table.source.report(match same {
+                    true => mistake,
+                    false => {
+                        mistake.help("they differ only in how their letters are put together (Unicode normal forms)")
+                    }
+                });
+            }
         }
     }
     let mut renamed: HashMap<&str, &Span> = HashMap::new();

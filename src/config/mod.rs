@@ -71,6 +71,12 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     }
 }
 
+/// A variable of the process's environment, as [`parse`] asks for it. What is not UTF-8 is marked, and refused where it is
+/// used.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.into_string().unwrap_or_else(|_| text::NOT_TEXT.to_owned()))
+}
+
 fn not_read(path: &Path, error: &io::Error) -> Mistake {
     let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if error.kind() == io::ErrorKind::NotFound {
@@ -139,9 +145,8 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
             }
             "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "seal_after_days" | "backup"
             | "mode" => "it belongs below `[storage]`",
-            "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies" => {
-                "it belongs below `[dashboard]`"
-            }
+            "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies"
+            | "show_commands" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",
             "cron" | "duration" => "it belongs below a `[[maintenance]]`",
             _ => return None,

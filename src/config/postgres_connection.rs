@@ -139,8 +139,8 @@ fn from_url(table: &Table<'_>, text: &Text) -> Option<Connection> {
         report("a `/`, `?` or `#` before the `@` has to be percent-encoded");
         return None;
     }
-    if user.is_empty() {
-        report("the user is missing");
+    if let Some(why) = missing(user, address, parameters) {
+        report(&why);
         return None;
     }
     let address = match address::host_and_port(address, Some(5432)) {
@@ -179,6 +179,27 @@ fn from_url(table: &Table<'_>, text: &Text) -> Option<Connection> {
         spelled,
         sslmode: sslmode.map(|mode| (mode, place_of("sslmode", &table.source.text[text.span.clone()], &text.span))),
         named: named(text),
+    })
+}
+
+/// What every URL needs and this one has not, or has where libpq reads it and we do not.
+fn missing(user: &str, address: &str, parameters: &str) -> Option<String> {
+    let no_host = address.is_empty() || address.starts_with(':');
+    let what = match (user.is_empty(), no_host) {
+        (true, true) => "the user and the host are missing",
+        (true, false) => "the user is missing",
+        (false, true) => "the host is missing",
+        (false, false) => return None,
+    };
+    let parameter = |key: &str| parameters.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+    let host = parameter("host").or(parameter("hostaddr")).filter(|_| no_host);
+    let socket = host.is_some_and(|host| host.starts_with('/') || host.to_lowercase().starts_with("%2f"));
+    Some(match () {
+        () if socket => format!("{what}: a Unix socket cannot be watched, only a host that is reached over TCP"),
+        () if host.is_some() || (user.is_empty() && parameter("user").is_some()) => {
+            format!("{what}: what stands behind the `?` belongs before it")
+        }
+        () => what.to_owned(),
     })
 }
 
@@ -243,6 +264,11 @@ pub(super) fn word(mode: SslMode) -> &'static str {
 
 pub(super) fn unknown_ssl_mode(mistake: Mistake, word: &str) -> Mistake {
     let names = SSL_MODES.map(|(name, _)| name);
+    if word == "allow" {
+        // It asks for TLS only where the server insists, and shows the password to whoever listens elsewhere.
+        return mistake
+            .label("\"allow\" is not supported: \"prefer\" uses TLS where the server has it, \"disable\" never");
+    }
     mistake.label(match nearest(&word.replace('_', "-"), names) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None => format!("one of {}", names.join(", ")),

@@ -161,7 +161,12 @@ fn variable<'a>(
     if default.is_some_and(|d| d.contains("${")) {
         return Err(("a default cannot name another variable".to_owned(), "a plain text is needed here".to_owned()));
     }
-    match (env(name), default) {
+    let value = env(name);
+    if value.as_deref() == Some(NOT_TEXT) {
+        let title = format!("the environment variable `{name}` is not UTF-8 text");
+        return Err((title, "set it to text in UTF-8; its value is not shown".to_owned()));
+    }
+    match (value, default) {
         (Some(value), default) if !value.is_empty() || default.is_none() => Ok((name, value, true)),
         (_, Some(default)) => Ok((name, default.to_owned(), false)),
         (_, None) => {
@@ -169,6 +174,9 @@ fn variable<'a>(
         }
     }
 }
+
+/// What the environment is said to hold where it holds no text. No variable can have this value.
+pub(super) const NOT_TEXT: &str = "\0";
 
 /// Where `part` of a string stands in the file, if it was written without escapes; otherwise the whole string.
 pub(super) fn place_of(part: &str, raw: &str, span: &Span) -> Span {
