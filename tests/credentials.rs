@@ -183,6 +183,10 @@ fn the_tail_of_a_password_is_no_parameter_and_no_path() {
         ("postgres://u:p@ss:w/o#r?d%&= é@h/app", "o#r"),
         ("postgres://user:SEC RETXY@h/x?foo=1", "RETXY"),
         ("http://user:S@E/C#RET?XY@host/x", "RET"),
+        // What looks like a port and a path.
+        ("tcp://adm:1/RETXY@host:80", "RETXY"),
+        ("tcp://adm:80?RETXY@b@host:80", "RETXY"),
+        ("redis://adm:80/RETXY@a@host:80", "RETXY"),
     ] {
         let text = format!("[checks]\nendpoints = [{{ name = \"x\", url = \"{url}\" }}]");
         let report = config::parse(&text, Path::new("config.toml"), &|_| None).unwrap_err().to_string();

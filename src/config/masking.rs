@@ -169,7 +169,8 @@ fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
     };
     let plain_host = !authority.contains('@')
         && authority.split_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-    if plain_host && !postgres {
+    // What follows a host and its port may have an `@` in it on the web, and nowhere else.
+    if plain_host && url_credentials::is_web(scheme) {
         return None;
     }
     match rest[..end].find(':') {

@@ -117,9 +117,8 @@ pub(super) fn literal(text: Text) -> Text {
 /// What has to be hidden of the `rest` of a URL that is the whole of a string.
 pub(super) fn in_whole(scheme: &str, rest: &str) -> Option<Range<usize>> {
     let parts = Parts::of(rest);
-    let postgres = is_postgres(scheme);
     let end = parts.user_information.map_or(0, str::len);
-    if !is_right(&parts, postgres) {
+    if !is_right(&parts, scheme) {
         return match rest.find(':') {
             Some(colon) => Some(colon + 1..rest.len()),
             None => rest.contains('@').then_some(0..rest.len()),
@@ -128,7 +127,7 @@ pub(super) fn in_whole(scheme: &str, rest: &str) -> Option<Range<usize>> {
     match parts.user_information?.find(':') {
         Some(colon) => Some(colon + 1..end),
         // A user alone is a name to PostgreSQL, and often a token to others.
-        None => (!postgres).then_some(0..end),
+        None => (!is_postgres(scheme)).then_some(0..end),
     }
 }
 
@@ -136,14 +135,20 @@ pub(super) fn is_postgres(scheme: &str) -> bool {
     scheme.to_ascii_lowercase().starts_with("postgres")
 }
 
+/// Whether an `@` in a path is nothing out of the ordinary.
+pub(super) fn is_web(scheme: &str) -> bool {
+    ["http", "https", "ws", "wss"].contains(&scheme.trim_end_matches("://").to_ascii_lowercase().as_str())
+}
+
 /// Whether nothing in it can be anything else than it seems.
-fn is_right(parts: &Parts<'_>, postgres: bool) -> bool {
+fn is_right(parts: &Parts<'_>, scheme: &str) -> bool {
     let backslash = parts.address.contains('\\') || parts.user_information.is_some_and(|u| u.contains('\\'));
     if backslash || parts.are_doubtful() || !is_address(parts.address) {
         return false;
     }
-    if !postgres {
-        return true;
+    // `tcp://u:1/p@h:1` has no port and no path, but a password.
+    if !is_postgres(scheme) {
+        return is_web(scheme) || !parts.tail.contains('@');
     }
     let (path, query) = parts.tail.split_once('?').unwrap_or((parts.tail, ""));
     let database = path.strip_prefix('/').unwrap_or(path);
@@ -188,6 +193,9 @@ mod tests {
             ("https://api/a?b=c@d", "api/a?b=c@d"),
             ("https://api/#a", "api/#a"),
             ("tcp://u:p@h:1", "u:•@h:1"),
+            ("tcp://u:1/p@h:1", "u:•"),
+            ("tcp://u:1?p@h:1", "u:•"),
+            ("redis://u:1/p@h", "u:•"),
         ] {
             let (scheme, rest) = url.split_once("://").unwrap();
             let range = in_whole(scheme, rest).unwrap_or(0..0);
