@@ -36,6 +36,7 @@ mod resume;
 mod review;
 mod scheduler;
 mod sealed;
+mod set_aside;
 mod since;
 mod store;
 mod support;

@@ -48,7 +48,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Watch the services and answer for them (the default)
-    Serve,
+    Serve(serve::Args),
     /// Run every probe once, now, and show what they say; exit code 1 if a service is down, 2 if one is unknown
     Check(check::Args),
     /// Show the dashboard alive: built-in services that misbehave, and 90 days of made-up history; no configuration
@@ -111,7 +111,7 @@ impl Cli {
 
     /// Carries the command out.
     pub fn run(self) -> ExitCode {
-        let command = self.command.unwrap_or(Command::Serve);
+        let command = self.command.unwrap_or(Command::Serve(serve::Args::default()));
         if let Command::Demo(args) = command {
             let given = self.config.is_some() || args.config.is_some();
             return on_runtime(async move {
@@ -156,7 +156,7 @@ fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCo
 
 async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => serve::run(config).await,
+        Command::Serve(args) => serve::run(config, &args).await,
         Command::Check(args) => check::run(config, args).await.map_err(exit::not_one),
         Command::Validate => Ok(validate::run(&config)),
         Command::Export(args) => export::run(&config, args).await,

@@ -5,7 +5,7 @@
 //! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
 //! far it has come.
 
-use super::{Result, StoreError, files, rows, schema, source::Source};
+use super::{Result, StoreError, ahead, files, rows, schema, source::Source};
 use crate::domain::time::UnixMs;
 use rusqlite::{
     Connection, OptionalExtension,
@@ -188,7 +188,7 @@ pub fn restore(path: &Path, from: &Path, now: UnixMs, mut step: impl FnMut(Copie
     source.unchanged()?;
     // Also a log without its history: SQLite would take it for that of the copy.
     let is_there = files::history_or_log(path);
-    let before = if is_there { Some(set_aside(path, now)?) } else { None };
+    let before = if is_there { Some(set_aside(path, "replaced", now)?) } else { None };
     part.become_file(path)?;
     Ok(Restored { verified, before })
 }
@@ -214,9 +214,39 @@ fn free_name(path: &Path, word: &str, ending: &str, now: UnixMs) -> Result<PathB
         .ok_or_else(|| StoreError::Place(format!("{} is there already", stem.display())))
 }
 
-/// Moves a history and its log aside, under a name with the time.
-fn set_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
-    let aside = free_name(path, "replaced", "", now)?;
+/// Keeps a damaged history, with all that belongs to it, under another name; which. The next start begins a new one.
+///
+/// # Errors
+/// When another process holds it, or it cannot be moved.
+pub fn set_damaged_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
+    let _lock = schema::lock(path)?;
+    let told = files::with(path, ahead::SUFFIX);
+    let aside = set_aside(path, "damaged", now)?;
+    // Of whom it tells is known to that history alone. Where it stays, it is not read.
+    if told.exists() {
+        let _ = std::fs::rename(told, files::with(&aside, ahead::SUFFIX));
+    }
+    Ok(aside)
+}
+
+/// Keeps what is left of a history whose file has gone under another name, where there is something; which. Then there is
+/// an empty one.
+///
+/// # Errors
+/// When another process holds it, or it cannot be moved.
+pub fn begin_anew(path: &Path, now: UnixMs) -> Result<Option<PathBuf>> {
+    let _lock = schema::lock(path)?;
+    if files::refuse_remains(path).is_ok() {
+        return Ok(None);
+    }
+    let aside = if files::history_or_log(path) { Some(set_aside(path, "replaced", now)?) } else { None };
+    files::make_missing(path).map_err(|e| StoreError::Place(format!("{} cannot be made: {e}", path.display())))?;
+    Ok(aside)
+}
+
+/// Moves a history and its log aside, under a name with a word and the time.
+fn set_aside(path: &Path, word: &str, now: UnixMs) -> Result<PathBuf> {
+    let aside = free_name(path, word, "", now)?;
     let cannot = |e: std::io::Error| StoreError::Place(format!("{} cannot be moved aside: {e}", path.display()));
     // The log first: with it gone and the file still there, nothing but the log would be lost, and it is not gone.
     for suffix in files::OF_SQLITE {

@@ -18,7 +18,10 @@ const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SU
 pub(super) const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Copies that are kept beside a history begin with these, and a time or a number follows.
-const KEPT: [&str; 3] = [".before-", ".replaced-", ".saved-"];
+const KEPT: [&str; 4] = [".before-", ".replaced-", SAVED, ".damaged-"];
+
+/// What was saved of a history that lost its file: such copies begin with this.
+const SAVED: &str = ".saved-";
 
 /// Who may read and write what we make, where nobody says otherwise: its owner. A history holds what services answered.
 const PRIVATE: u32 = 0o600;
@@ -92,15 +95,53 @@ pub(super) fn make_missing(path: &Path) -> io::Result<File> {
 pub(super) fn settle_history(path: &Path) {
     let mut all = vec![path.to_owned()];
     all.extend(BESIDE.map(|suffix| with(path, suffix)));
+    all.extend(beside(path, |rest| KEPT.iter().any(|kept| rest.starts_with(kept))));
+    settle_modes(all);
+}
+
+/// The files beside a history whose names go on after its own as asked.
+fn beside(path: &Path, is_meant: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let folder = folder(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let there = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    all.extend(there.filter_map(|entry| {
-        let other = entry.file_name();
-        let rest = other.to_str()?.strip_prefix(&*name)?;
-        KEPT.iter().any(|kept| rest.starts_with(kept)).then(|| folder.join(&other))
-    }));
-    settle_modes(all);
+    let meant = |other: &OsString| other.to_str()?.strip_prefix(&*name).filter(|rest| is_meant(rest)).map(|_| ());
+    there
+        .map(|entry| entry.file_name())
+        .filter(|other| meant(other).is_some())
+        .map(|other| folder.join(other))
+        .collect()
+}
+
+/// Refuses to begin a history where parts of another one are left: SQLite would delete its log, and nobody would look for
+/// the rest.
+///
+/// # Errors
+/// As said.
+pub(super) fn refuse_remains(path: &Path) -> Result<()> {
+    let is_empty = path.metadata().is_ok_and(|there| there.len() == 0);
+    let is_missing = !path.exists();
+    let log = log(path);
+    let has_log = log.metadata().is_ok_and(|log| log.len() > 0);
+    let what = match () {
+        () if has_log && (is_missing || is_empty) => format!(
+            "{} is there, and {} is missing or empty: the history was deleted or moved, and its latest results are in \
+             that log. Put the file back beside it",
+            log.display(),
+            path.display()
+        ),
+        () if is_missing => match beside(path, |rest| rest.starts_with(SAVED) && rest.ends_with(".db")).iter().max() {
+            Some(saved) => format!(
+                "{} is missing: it was lost while it was in use, and what it held was saved as {}. `restore` that",
+                path.display(),
+                saved.display()
+            ),
+            None => return Ok(()),
+        },
+        () => return Ok(()),
+    };
+    Err(StoreError::Place(format!(
+        "{what}, `restore` a backup, or begin a new history with `serve --new`, which keeps what is there under another name"
+    )))
 }
 
 /// The same for files of ours that lie elsewhere.

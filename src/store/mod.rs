@@ -56,7 +56,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use alarms::Alarm;
 pub use backfill::Backfill;
-pub use backup::{Copied, Restored, Verified, backup, restore, verify};
+pub use backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify};
 pub use changes::{Setting, SettingChange};
 pub use error::{Result, StoreError};
 pub use files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};

@@ -97,6 +97,7 @@ fn network(f_type: u32) -> Option<&'static str> {
 /// When it cannot be opened, is not ours, comes from a newer version, or a migration fails (the old one is then left
 /// as it was).
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+    files::refuse_remains(path)?;
     // What SQLite makes beside it has its mode.
     files::make_missing(path).map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", path.display())))?;
     let mut conn = Connection::open(path).map_err(|e| StoreError::open(path, e))?;
