@@ -12,6 +12,7 @@ use crate::{
     scheduler::{Scheduler, Task, Witnesses},
     shutdown::{self, Trigger, restarting},
     store::{Configured, Keep, Position, Store, Watched},
+    threads,
     web::{
         self, Templates,
         figures::{self, FigureCache},
@@ -148,13 +149,14 @@ impl App {
             }))
         });
         let address = listener.local_addr()?;
-        let server = tokio::spawn(web::serve(
-            listener,
-            web::router(site.clone()),
-            site.limits.clone(),
-            site.trusted.clone(),
-            token,
-        ));
+        let (router, limits, trusted) = (web::router(site.clone()), site.limits.clone(), site.trusted.clone());
+        let listener = listener.into_std()?;
+        let server = threads::run_aside("web", async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => web::serve(listener, router, limits, trusted, token).await,
+                Err(error) => tracing::error!("nothing is answered: {error}"),
+            }
+        })?;
         tracing::info!(
             services,
             max_concurrent,

@@ -20,12 +20,17 @@ use std::{
 };
 use thiserror::Error;
 use tokio::{
-    runtime::{Handle, RuntimeFlavor},
+    runtime::{Builder, Handle, Runtime, RuntimeFlavor},
     sync::oneshot,
+    task::JoinHandle,
 };
 
 /// A thread that has had nothing to do for this long ends, unless it is the last one of its pool.
 const IDLE: Duration = Duration::from_secs(10);
+/// Threads of a runtime aside, at most.
+const ASIDE: usize = 4;
+/// How much threads give way: a third of what the others get, where there is not enough for all.
+const NICE: i32 = 5;
 
 /// A bounded number of threads and a bounded queue before them. Cheap to clone; the threads end with the last clone.
 #[derive(Clone, Debug)]
@@ -71,8 +76,22 @@ pub struct Load {
 impl Pool {
     /// At most so many threads, which are started when they are needed, and so many pieces of work that wait for one.
     pub fn new(name: &'static str, threads: usize, queue: usize) -> Pool {
-        let shared = Shared { name, threads: threads.max(1), queue, state: Mutex::default(), work: Condvar::new() };
+        let shared = Shared {
+            name,
+            threads: threads.max(1),
+            queue,
+            gives_way: AtomicBool::new(false),
+            state: Mutex::default(),
+            work: Condvar::new(),
+        };
         Pool(Arc::new(Owner(Arc::new(shared))))
+    }
+
+    /// The same, with threads that give way to those of checks and commits where there is more to do than processors.
+    #[must_use]
+    pub fn giving_way(self) -> Pool {
+        self.shared().gives_way.store(true, Relaxed);
+        self
     }
 
     /// One thread that is there from the beginning to the end, and whatever waits for it.
@@ -163,6 +182,7 @@ struct Shared {
     name: &'static str,
     threads: usize,
     queue: usize,
+    gives_way: AtomicBool,
     state: Mutex<State>,
     /// Rings when there is something to do.
     work: Condvar,
@@ -221,6 +241,9 @@ impl Shared {
     }
 
     fn work(&self) {
+        if self.gives_way.load(Relaxed) {
+            give_way();
+        }
         let mut state = self.state();
         loop {
             if let Some((_, job)) = state.waiting.pop_first() {
@@ -243,6 +266,48 @@ impl Shared {
             }
         }
         state.threads -= 1;
+    }
+}
+
+/// Has the calling thread give way to the others of this process (`nice`), for good.
+pub fn give_way() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    // Linux has a priority for each thread, and means the one that asks.
+    if getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = setpriority_process(None, NICE);
+    }
+}
+
+/// Runs something to its end on a runtime of its own with threads that give way: what it has to do with the processor
+/// delays no check. A runtime of one thread, as tests have it, runs it itself.
+///
+/// # Errors
+/// When the system has no threads for it.
+pub fn run_aside(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return Ok(tokio::spawn(work));
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(thread::available_parallelism().map_or(1, usize::from).min(ASIDE))
+        .thread_name(name)
+        .on_thread_start(give_way)
+        .enable_all()
+        .build()?;
+    let (done, runtime) = (runtime.spawn(work), Aside(Some(runtime)));
+    Ok(tokio::spawn(async move {
+        let _ = done.await;
+        drop(runtime);
+    }))
+}
+
+/// A runtime that ends without being waited for, wherever it is dropped.
+struct Aside(Option<Runtime>);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -356,6 +421,29 @@ mod tests {
         let pool = Pool::new("test", 1, 1);
         let slow = pool.run(|_| (0..10_000).for_each(|_| thread::yield_now())).unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(1), slow).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_thread_gives_way_where_its_pool_does_and_no_other() {
+        let nice = |pool: Pool| async move {
+            pool.run(|_| rustix::process::getpriority_process(None).unwrap()).unwrap().await.unwrap()
+        };
+        let ours = rustix::process::getpriority_process(None).unwrap();
+        assert_eq!(nice(Pool::new("test", 1, 1)).await, ours);
+        assert_eq!(nice(Pool::new("test", 1, 1).giving_way()).await, NICE.max(ours));
+        assert_eq!(rustix::process::getpriority_process(None).unwrap(), ours);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_runs_aside_gives_way_and_is_waited_for() {
+        let ours = rustix::process::getpriority_process(None).unwrap();
+        let (say, said) = oneshot::channel();
+        let aside = run_aside("test", async move {
+            tokio::task::yield_now().await;
+            say.send(rustix::process::getpriority_process(None).unwrap()).unwrap();
+        });
+        aside.unwrap().await.unwrap();
+        assert_eq!(said.await.unwrap(), NICE.max(ours));
     }
 
     #[tokio::test]

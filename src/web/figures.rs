@@ -10,7 +10,7 @@ use crate::{
     },
     shutdown::Shutdown,
     store::{Glance, Reader, StoreError},
-    threads::Pool,
+    threads::{self, Pool},
 };
 use std::{
     collections::HashMap,
@@ -124,6 +124,7 @@ impl FigureCache {
             // For the next one who asks: it goes on when this one has gone.
             let (cache, reader, services) = (self.clone(), reader.for_good(), services.to_vec());
             let thread = std::thread::Builder::new().name("figures".to_owned()).spawn(move || {
+                threads::give_way();
                 cache.renew(&reader, &services, now);
                 cache.renewing.store(false, Relaxed);
             });
@@ -171,7 +172,7 @@ impl FigureCache {
 
 /// Keeps the figures of all services from growing old, until shutdown.
 pub async fn keep(cache: Arc<FigureCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
-    let thread = Pool::new("figures", 1, 1);
+    let thread = Pool::new("figures", 1, 1).giving_way();
     loop {
         let services: Vec<ServiceId> = board.all().iter().map(|s| s.id).collect();
         let (cache, reader, now) = (cache.clone(), reader.clone(), clock.now());

@@ -87,12 +87,12 @@ pub enum Unanswered {
 impl Site {
     /// The threads that readers share.
     pub fn reading() -> Pool {
-        Pool::new("read", READS, READS_WAITING)
+        Pool::new("read", READS, READS_WAITING).giving_way()
     }
 
     /// The threads that downloads share.
     pub fn exporting() -> Pool {
-        Pool::new("export", EXPORTS, 0)
+        Pool::new("export", EXPORTS, 0).giving_way()
     }
 
     /// Asks the history, on a thread that may block. Whoever gives up waiting ends the question.

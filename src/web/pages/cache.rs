@@ -32,7 +32,7 @@ pub struct PageCache {
 
 impl Default for PageCache {
     fn default() -> PageCache {
-        PageCache { slots: Mutex::default(), packing: Pool::new("pack", 1, KEPT) }
+        PageCache { slots: Mutex::default(), packing: Pool::new("pack", 1, KEPT).giving_way() }
     }
 }
 
