@@ -97,7 +97,8 @@ impl Reader {
     /// When there is none, it is not ours, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Reader> {
         let source = Source::of(path)?;
-        schema::identify_current(&source.open()?, path)?;
+        let first = source.open()?;
+        schema::identify_current(&first, path)?;
         let pool = Pool::builder()
             .max_size(CONNECTIONS)
             .min_idle(Some(1))
@@ -106,6 +107,8 @@ impl Reader {
             .max_lifetime(None)
             .connection_timeout(Duration::from_secs(5))
             .build(source.manager())?;
+        // The last connection takes the log of a history that nobody writes away with it: it stays until there is another.
+        drop(first);
         Ok(Reader { pool, source, cancellation: None })
     }
 
