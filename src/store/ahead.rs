@@ -420,7 +420,10 @@ impl Ahead {
             return false;
         }
         let knows = |channel: &&str| told.channels.iter().any(|(name, _)| name == channel);
-        let channels: Vec<_> = inner.channels.iter().copied().filter(knows).collect();
+        // Nor is anybody told of it again who was told before the restart.
+        let is_over = |channel: &&str| inner.is_told(service, told.number, Event::Resolved, channel);
+        let channels: Vec<_> =
+            inner.channels.iter().copied().filter(|channel| knows(channel) && !is_over(channel)).collect();
         if channels.is_empty() {
             inner.told.retain(|one| one.event_id != told.event_id);
             return false;
@@ -450,8 +453,15 @@ impl Ahead {
         let gone: Vec<String> =
             inner.told.iter().filter(|told| told.orphan && settled(told)).map(|told| told.event_id.clone()).collect();
         for event_id in gone {
-            let number = inner.told.iter().find(|told| told.event_id == event_id).map(|told| told.number);
+            let one = inner.told.iter().find(|told| told.event_id == event_id).cloned();
+            let number = one.as_ref().map(|told| told.number);
             inner.told.retain(|told| told.event_id != event_id);
+            if let Some(over) = one.filter(|told| told.is(Event::Resolved)) {
+                // Whoever was told of the end has heard of it all.
+                let begun = inner.told.iter_mut().filter(|told| told.orphan && told.number == over.number);
+                begun.for_each(|begun| begun.channels.retain(|(channel, _)| !over.was_told(channel)));
+                inner.told.retain(|told| !told.channels.is_empty());
+            }
             inner.due.retain(|due| !(due.owed && Some(due.outage.id) == number));
         }
     }
