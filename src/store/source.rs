@@ -75,7 +75,9 @@ impl Source {
 
     /// The same for a pool of connections.
     pub(super) fn manager(&self) -> SqliteConnectionManager {
-        let (path, log, (file, log_file)) = (self.path.clone(), files::log(&self.path), self.files);
+        let (path, log, (file, _)) = (self.path.clone(), files::log(&self.path), self.files);
+        // As it is by now: the first connection may have made a log, or have put one in the place of a log that was left.
+        let log_file = identity_of(&log);
         SqliteConnectionManager::file(self.name()).with_flags(self.flags()).with_init(move |conn| {
             // Another file under the same name must not answer for this one, nor a log that is not its own.
             if identity_of(&path) != file || (log_file.is_some() && identity_of(&log) != log_file) {
