@@ -17,6 +17,7 @@ mod export_cut;
 mod formats;
 mod forwarded;
 mod gap_reason;
+mod import_ends;
 mod kills;
 mod laws;
 mod leaving;

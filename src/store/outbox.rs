@@ -72,6 +72,20 @@ pub(super) fn add(
     Ok(())
 }
 
+/// Whoever was told of an incident that was open (`told_open`) is to be told of the end that an import brought.
+pub(super) fn owe_ends(conn: &Connection) -> Result<()> {
+    conn.execute(
+        "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at)
+         SELECT f.value || '-' || o.id || '-resolved', e.channel, 'resolved', o.id, o.ended_at, o.ended_at
+         FROM told_open t JOIN outbox e ON e.id = t.event JOIN outage o ON o.id = e.outage_id
+         JOIN fact f ON f.name = 'id'
+         WHERE o.ended_at IS NOT NULL ORDER BY o.ended_at, e.id
+         ON CONFLICT DO NOTHING",
+        [],
+    )?;
+    Ok(())
+}
+
 /// The oldest event of a channel that is not settled, due or not: the order of events is kept. `settled` are those that
 /// are, and whose commit is still to come.
 pub(super) fn next(conn: &Connection, channel: &str, settled: &dyn Fn(&str) -> bool) -> Result<Option<DueEvent>> {

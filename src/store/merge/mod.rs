@@ -9,7 +9,8 @@
 mod arriving;
 
 use super::{
-    IncidentNote, Interruption, Maintenance, Result, StoreError, departure, maintenance, notes, outages, rebuild,
+    IncidentNote, Interruption, Maintenance, Result, StoreError, departure, maintenance, notes, outages, outbox,
+    rebuild,
     results::{self},
     retention::{self, Kept},
     rollups,
@@ -52,7 +53,11 @@ const WAITING: &str = "
       PRIMARY KEY (service_id, from_at, to_at, why)) WITHOUT ROWID;
     CREATE TEMP TABLE claim (
       outage_id INTEGER NOT NULL, claimed INTEGER NOT NULL, file INTEGER NOT NULL,
-      PRIMARY KEY (outage_id, claimed, file)) WITHOUT ROWID;";
+      PRIMARY KEY (outage_id, claimed, file)) WITHOUT ROWID;
+    -- Events that told of incidents which are open before anything arrives.
+    CREATE TEMP TABLE told_open AS
+      SELECT e.id AS event FROM outbox e JOIN outage o ON o.id = e.outage_id
+      WHERE e.event = 'confirmed' AND o.ended_at IS NULL;";
 
 /// Distinct reasons whose numbers are kept in mind.
 const REASONS_IN_MIND: usize = 10_000;
@@ -454,6 +459,7 @@ impl Merge {
         if let Some(table) = broken {
             return Err(StoreError::Content(format!("a row of {table} that points to none")));
         }
+        outbox::owe_ends(&self.conn)?;
         self.conn.execute_batch("COMMIT")?;
         self.committed = true;
         // The log is as large as what arrived; it is not left lying about.
