@@ -216,8 +216,8 @@ async fn next(
         }
         Err(_panic) => return Next::Wait(LOOK),
     };
-    // What stands in the outbox happened before what does not.
-    let Some(mut event) = stored.or_else(|| writer.next_unstored_event(name, &|id| settled.has(id))) else {
+    let unstored = |owed| writer.next_unstored_event(name, owed, &|id| settled.has(id));
+    let Some(mut event) = unstored(true).or(stored).or_else(|| unstored(false)) else {
         return Next::Wait(LOOK);
     };
     match tried.filter(|tried| tried.event_id == event.event_id) {

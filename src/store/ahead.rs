@@ -256,10 +256,7 @@ impl Ahead {
             .copied()
             .filter(|channel| !inner.is_told(service.0, outage.id, event, channel))
             .collect();
-        if channels.is_empty() {
-            return false;
-        }
-        inner.due.push(Due {
+        let due = Due {
             event_id,
             event,
             service,
@@ -268,7 +265,14 @@ impl Ahead {
             channels,
             owed: false,
             lost: None,
-        });
+        };
+        if event == Event::Confirmed {
+            inner.carry_on(&due);
+        }
+        if due.channels.is_empty() {
+            return false;
+        }
+        inner.due.push(due);
         true
     }
 
@@ -318,10 +322,11 @@ impl Ahead {
         free
     }
 
-    /// The first event that is to be told to a channel, but for those that it has been told of.
-    pub(super) fn next(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+    /// The first event that is to be told to a channel, but for those that it has been told of; `owed`: of the ends of
+    /// outages that never came into the history.
+    pub(super) fn next(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
         let inner = self.locked();
-        let is_due = |due: &&Due| due.channels.contains(&channel) && !settled(&due.event_id);
+        let is_due = |due: &&Due| due.channels.contains(&channel) && (due.owed || !owed) && !settled(&due.event_id);
         inner.due.iter().find(is_due).map(|due| DueEvent {
             event_id: due.event_id.clone(),
             event: due.event,
@@ -433,11 +438,12 @@ impl Ahead {
         true
     }
 
-    /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now.
-    pub(super) fn committed(&self, tracks: &HashMap<ServiceId, Track>) {
+    /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now. Gives
+    /// the services of those: the number that was told is no other outage's.
+    pub(super) fn committed(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<ServiceId> {
         let mut inner = self.locked();
         if inner.told.iter().all(|told| !told.orphan) {
-            return;
+            return Vec::new();
         }
         let is_over: Vec<i64> =
             inner.told.iter().filter(|told| told.is(Event::Resolved)).map(|told| told.number).collect();
@@ -446,15 +452,20 @@ impl Ahead {
             let outage = track.now().outage.as_ref();
             match told.is(Event::Confirmed) {
                 // Its end is told with the end of the one that goes on, unless that has been told as well.
-                true => outage.is_some_and(|outage| outage.is_incident() && !is_over.contains(&outage.id)),
+                true => {
+                    !inner.owes(told.number)
+                        && outage.is_some_and(|outage| outage.is_incident() && !is_over.contains(&outage.id))
+                }
                 false => outage.is_none_or(|outage| outage.id != told.number),
             }
         };
         let gone: Vec<String> =
             inner.told.iter().filter(|told| told.orphan && settled(told)).map(|told| told.event_id.clone()).collect();
+        let mut settled = Vec::new();
         for event_id in gone {
             let one = inner.told.iter().find(|told| told.event_id == event_id).cloned();
             let number = one.as_ref().map(|told| told.number);
+            settled.extend(one.as_ref().map(|told| ServiceId(told.service)));
             inner.told.retain(|told| told.event_id != event_id);
             if let Some(over) = one.filter(|told| told.is(Event::Resolved)) {
                 // Whoever was told of the end has heard of it all.
@@ -464,6 +475,7 @@ impl Ahead {
             }
             inner.due.retain(|due| !(due.owed && Some(due.outage.id) == number));
         }
+        settled
     }
 
     /// The id of the history, with which those of its events begin.
@@ -526,10 +538,26 @@ impl Ahead {
 }
 
 impl Inner {
+    /// What was told of an outage that was lost and goes on was told of this one: its end is the end of both.
+    fn carry_on(&mut self, due: &Due) {
+        let goes_on = |told: &Told| told.orphan && told.service == due.service.0 && told.is(Event::Confirmed);
+        let Some(place) = self.told.iter().position(|told| goes_on(told) && !self.owes(told.number)) else { return };
+        let channels = std::mem::take(&mut self.told[place].channels);
+        self.told[place] = Told { channels, ..Told::of(due) };
+        self.passes.remove(&due.service.0);
+    }
+
+    /// Whether an outage that never came into the history is over, and somebody still to be told.
+    fn owes(&self, number: i64) -> bool {
+        self.due.iter().any(|due| due.owed && due.outage.id == number)
+    }
+
     fn is_told(&self, service: i64, number: i64, event: Event, channel: &str) -> bool {
         self.told.iter().any(|told| {
             let same = told.number == number && told.service == service;
-            let goes_on = told.orphan && told.service == service && event == Event::Confirmed;
+            // Until it is known to be over, what is confirmed next is the same.
+            let goes_on =
+                told.orphan && told.service == service && event == Event::Confirmed && !self.owes(told.number);
             told.is(event) && (same || goes_on) && told.was_told(channel)
         })
     }

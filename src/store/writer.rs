@@ -9,7 +9,7 @@ use super::{
     life::Interruption,
     numbers::Numbers,
     outages,
-    outbox::{Attempt, DueEvent},
+    outbox::{Attempt, DueEvent, Event},
     retention::{Keep, Sweep},
     seen::Seen,
     track::{Record, Track},
@@ -168,9 +168,10 @@ impl Writer {
     }
 
     /// The first event that a channel is to be told of and that the outbox does not have yet, because the history cannot
-    /// be written; `settled` are those that it has been told of.
-    pub fn next_unstored_event(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
-        self.ahead.next(channel, settled)
+    /// be written; `settled` are those that it has been told of. What stands in the outbox happened before it, unless it is
+    /// `owed`: the end of an outage of which the channel was told and that never came into the history.
+    pub fn next_unstored_event(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+        self.ahead.next(channel, owed, settled)
     }
 
     /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
@@ -455,7 +456,8 @@ impl Task {
                 self.look_ahead().await;
                 return;
             }
-            self.ahead.committed(&self.tracks);
+            let settled = self.ahead.committed(&self.tracks);
+            settled.into_iter().for_each(|service| self.numbers.carry_on_none(service));
             if self.records.is_empty() {
                 self.numbers.all_written();
                 if self.ahead.has_written() {
@@ -486,6 +488,9 @@ impl Task {
             && let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers)
         {
             rings |= self.ahead.add(event, &outage, record.service, now);
+            if event == Event::Confirmed {
+                self.numbers.carry_on_none(record.service);
+            }
         }
         self.watch_lost_ends(record, rings);
     }
@@ -554,6 +559,9 @@ impl Task {
         for record in self.under_way.iter().chain(&self.records) {
             if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
                 rings |= self.ahead.add(event, &outage, record.service, now);
+                if event == Event::Confirmed {
+                    self.numbers.carry_on_none(record.service);
+                }
             }
         }
         self.seen = Some(seen);
