@@ -262,7 +262,11 @@ async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interfa
     // The history outlives the service.
     let output = run_beside(folder.path(), &["export", "--service", "a/b ü"]).await;
     let body: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(body["checks"].as_array().unwrap().len(), target.count("/odd"));
+    let checks = body["checks"].as_array().unwrap();
+    // On a busy machine a request may come too late to be sent before its timeout.
+    let late = checks.iter().filter(|check| check["failure"]["class"] == "timeout").count();
+    let asked = target.count("/odd");
+    assert!(checks.len() - late <= asked && asked <= checks.len(), "{asked}: {checks:?}");
 }
 
 #[test]

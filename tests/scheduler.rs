@@ -71,8 +71,10 @@ async fn checks_of_one_service_never_overlap_and_a_hanging_one_delays_no_other()
     let world = World::start(&config).await;
     world.target.set("/slow", Does::Hang);
     world.pass(20.0).await;
-    assert_eq!(world.target.most_at_once("/slow"), 1);
-    assert!(world.target.count("/slow") >= 10);
+    // Each took its timeout of a second. (When the server learns that one was given up is not the monitor's to say.)
+    let slow = seconds(&world.target.times("/slow"));
+    assert!(slow.windows(2).all(|pair| pair[1] - pair[0] >= 1.0), "{slow:?}");
+    assert!(slow.len() >= 10, "{slow:?}");
     let times = seconds(&world.target.times("/fine"));
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 1.0), "{times:?}");
     assert!(times.len() >= 20, "{times:?}");
