@@ -49,16 +49,8 @@ impl Browser {
         // The driver's client wants one although it speaks plain HTTP. It fails where another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().unwrap();
-        // It takes a free port of its own: one that was found free here might be taken before it is there.
-        let mut chromedriver = Command::new("chromedriver")
-            .arg("--port=0")
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing: tests/run installs it");
-        let mut said = BufReader::new(chromedriver.stdout.take().unwrap());
-        let address = format!("http://127.0.0.1:{}", port_of(&mut said));
+        let (chromedriver, said, port) = start_driver();
+        let address = format!("http://127.0.0.1:{port}");
         let mut caps = DesiredCapabilities::chrome();
         for arg in [
             "--headless=new",
@@ -308,15 +300,40 @@ impl Browser {
     }
 }
 
-/// The port that a driver says it listens at.
-fn port_of(driver: &mut impl BufRead) -> u16 {
+/// Starts a driver and waits until it says at which port it listens.
+///
+/// It takes a free port of its own: one that was found free here might be taken before it is there. But it takes the
+/// port for IPv6 first and ends if a server of another test has the same port for IPv4, so it is started again.
+fn start_driver() -> (Child, BufReader<ChildStdout>, u16) {
     let mut all = String::new();
-    while driver.read_line(&mut all).unwrap() > 0 {
-        if let Some((_, port)) = all.trim_end().rsplit_once("started successfully on port ") {
-            return port.trim_end_matches('.').parse().unwrap();
+    for _ in 0..20 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing: tests/run installs it");
+        let mut said = BufReader::new(driver.stdout.take().unwrap());
+        if let Some(port) = port_of(&mut said, &mut all) {
+            return (driver, said, port);
         }
+        driver.wait().unwrap();
     }
     panic!("chromedriver did not start: {all}");
+}
+
+/// The port that a driver says it listens at; nothing if it ends before. What it said is added to `all`.
+fn port_of(driver: &mut impl BufRead, all: &mut String) -> Option<u16> {
+    let mut line = String::new();
+    while driver.read_line(&mut line).unwrap() > 0 {
+        all.push_str(&line);
+        if let Some((_, port)) = line.trim_end().rsplit_once("started successfully on port ") {
+            return Some(port.trim_end_matches('.').parse().unwrap());
+        }
+        line.clear();
+    }
+    None
 }
 
 /// A text with ordinary spaces.
