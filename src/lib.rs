@@ -23,6 +23,7 @@
 //! | `notify` | 3 | one file per way to tell somebody |
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
+//! | `settings` | 1 | typed reading of the file: variables, spans, suggestions, masking of credentials |
 //! | `clock` | 1 | what time it is: the only place that may ask |
 //! | `threads` | 1 | threads for what blocks: a pool for each purpose, bounded |
 //! | `shutdown` | 1 | signals, and a token that everything that loops watches |
@@ -77,6 +78,7 @@ pub mod init;
 pub mod notify;
 pub mod probe;
 pub mod scheduler;
+pub mod settings;
 pub mod shutdown;
 pub mod store;
 pub mod threads;

@@ -1,13 +1,15 @@
 //! `[checks]`: what is watched.
 
 use super::{
-    address,
     endpoint::{self, Named},
+    rhythm::Rhythm,
+    types::Checks,
+};
+use crate::settings::{
+    address,
     error::{Mistake, Span, quoted},
     reader::Table,
-    rhythm::Rhythm,
     text::Text,
-    types::Checks,
 };
 use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;

@@ -1,14 +1,14 @@
 //! `type = "command"`.
 
-use super::{
-    endpoint::Built,
-    masking::{announces_a_credential, assigned_by_an_argument},
-    reader::{Table, Value},
-    text::Text,
-};
+use super::endpoint::Built;
 use crate::{
     domain::secret::{REDACTED, Secret},
     probe::spec::{CommandSpec, Spec},
+    settings::{
+        masking::{announces_a_credential, assigned_by_an_argument},
+        reader::{Table, Value},
+        text::Text,
+    },
 };
 use serde_json::{Map, json};
 

@@ -1,17 +1,10 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
-    command,
-    error::{Span, quoted},
-    http,
-    nearest::nearest,
-    postgres, postgres_connection,
-    reader::{Table, Value},
+    command, http, postgres, postgres_connection,
     rhythm::{Effective, Rhythm},
     tcp,
-    text::Text,
     types::Endpoint,
-    url_credentials,
 };
 use crate::{
     domain::{
@@ -19,6 +12,13 @@ use crate::{
         service::{Kind, Service},
     },
     probe::spec::{IpVersion, Spec},
+    settings::{
+        error::{Mistake, Span, quoted},
+        nearest,
+        reader::{Table, Value},
+        text::Text,
+        url_variables,
+    },
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -230,7 +230,7 @@ pub(super) fn url(table: &Table<'_>, kind: Kind) -> Option<Text> {
         None => kind == Kind::Tcp,
     };
     if fits {
-        return Some(url_credentials::literal(text));
+        return Some(url_variables::literal(text));
     }
     let title = format!("this URL does not fit the type {}", kind.as_str());
     let mistake = value.mistake(title).label(format!("as `{}`", example(kind)));
@@ -339,6 +339,6 @@ fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, 
 
 /// A place in the file, for a mistake about two keys that exclude each other.
 pub(super) fn both(table: &Table<'_>, first: (&str, &Span), second: (&str, &Span), label: &str) {
-    let mistake = super::error::Mistake::at(second.1.clone(), format!("both {} and {}", first.0, second.0));
+    let mistake = Mistake::at(second.1.clone(), format!("both {} and {}", first.0, second.0));
     table.source.report(mistake.label(label).also(first.1.clone(), "this is the other"));
 }

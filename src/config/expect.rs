@@ -1,12 +1,12 @@
 //! What an HTTP answer has to be.
 
-use super::{
-    reader::{Table, Value},
-    text::Text,
-};
 use crate::{
     domain::secret::Secret,
     probe::spec::{JsonExpectation, StatusSet},
+    settings::{
+        reader::{Table, Value},
+        text::Text,
+    },
 };
 use regex::Regex;
 use serde_json::{Value as Json, json};

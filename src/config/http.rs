@@ -2,14 +2,7 @@
 
 use super::{
     endpoint::{self, Built, both},
-    error::{Mistake, Span},
-    expect,
-    masking::{credentials_in_whole, names_a_credential},
-    nearest::nearest,
-    reader::Table,
-    text::Text,
-    tls,
-    weburl::{self, WebUrl},
+    expect, tls,
 };
 use crate::{
     domain::{
@@ -17,6 +10,14 @@ use crate::{
         service::Kind,
     },
     probe::spec::{Auth, HttpSpec, Spec},
+    settings::{
+        error::{Mistake, Span},
+        masking::{credentials_in_whole, names_a_credential},
+        nearest,
+        reader::Table,
+        text::Text,
+        weburl::{self, WebUrl},
+    },
 };
 use reqwest::{
     Method,

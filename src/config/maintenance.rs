@@ -1,17 +1,17 @@
 //! `[[maintenance]]`: when things may fail.
 
-use super::{
-    error::{Mistake, Span, quoted},
-    nearest::nearest,
-    reader::{Table, Value},
-    text::Text,
-    types::Checks,
-};
+use super::types::Checks;
 use crate::{
     calendar::{self, LONGEST_MS, Planned, Recurrence, Rule, When},
     domain::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
         window::Window,
+    },
+    settings::{
+        error::{Mistake, Span, quoted},
+        nearest,
+        reader::{Table, Value},
+        text::Text,
     },
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};

@@ -2,43 +2,39 @@
 //!
 //! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
 //! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
-//! `reader` asks it typed questions; one file per section (`checks`, `sections`) and one per kind of endpoint
-//! (`http`, `tcp`, `postgres`, `command`) ask them; `text` fills in variables; `error` renders.
+//! [`crate::settings`] asks it typed questions; one file per section (`checks`, `sections`) and one per kind of endpoint
+//! (`http`, `tcp`, `postgres`, `command`) ask them.
 //!
 //! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
-//! error, in no target and in no setting that is shown (`masking`).
+//! error, in no target and in no setting that is shown (`settings::masking`).
 
-mod address;
 mod checks;
 mod command;
 mod endpoint;
-mod error;
 mod expect;
 mod http;
 mod maintenance;
-mod masking;
-mod nearest;
 mod notes;
 mod postgres;
 mod postgres_connection;
-mod reader;
 mod rhythm;
 mod sections;
-mod syntax;
 mod tcp;
-mod text;
 mod tls;
 mod types;
-mod url_credentials;
-mod weburl;
 
-pub use error::ConfigError;
-pub use nearest::nearest;
+pub use crate::settings::{ConfigError, nearest};
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Published, Storage};
 
-use crate::domain::{secret::Secret, service::Kind};
-use error::Mistake;
-use reader::{Source, Table};
+use crate::{
+    domain::{secret::Secret, service::Kind},
+    settings::{
+        error::Mistake,
+        masking,
+        reader::{Source, Table},
+        syntax, text,
+    },
+};
 use std::{
     cell::RefCell,
     io,

@@ -1,10 +1,10 @@
 //! `[[incident_notes]]`: what is written down about incidents.
 
-use super::{
-    maintenance,
-    reader::{Table, Value},
+use super::maintenance;
+use crate::{
+    domain::incident::{self, StatedNote},
+    settings::reader::{Table, Value},
 };
-use crate::domain::incident::{self, StatedNote};
 
 const TABLES: &str = "a list of tables: `[[incident_notes]]`, in two brackets";
 

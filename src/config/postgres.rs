@@ -1,12 +1,8 @@
 //! `type = "postgres"`.
 
 use super::{
-    address,
     endpoint::{self, Built, both},
-    error::Mistake,
     postgres_connection::{self, ssl_mode, unknown_ssl_mode, word},
-    reader::{Table, Value},
-    text::Text,
     tls,
 };
 use crate::{
@@ -15,6 +11,12 @@ use crate::{
         secret::{Secret, scrub},
     },
     probe::spec::{Expected, PostgresSpec, Spec, SslMode},
+    settings::{
+        address,
+        error::Mistake,
+        reader::{Table, Value},
+        text::Text,
+    },
 };
 use serde_json::{Map, json};
 use toml::de::DeValue;

@@ -1,17 +1,16 @@
 //! Where a PostgreSQL session goes: one URL, or keys of their own.
 
-use super::{
-    address,
-    endpoint::{self, both},
-    error::{Mistake, Span, quoted},
-    nearest::nearest,
-    reader::Table,
-    text::{Text, place_of},
-    url_credentials::{Parts, is_postgres_parameter},
-};
+use super::endpoint::{self, both};
 use crate::{
     domain::{secret::Secret, service::Kind},
     probe::spec::SslMode,
+    settings::{
+        Parts, address,
+        error::{Mistake, Span, quoted},
+        is_postgres_parameter, nearest,
+        reader::Table,
+        text::{Text, place_of},
+    },
 };
 use percent_encoding::percent_decode_str;
 

@@ -1,11 +1,13 @@
 //! How often, how long and how many: the settings that `[checks]` gives to all and an endpoint may give to itself.
 
-use super::{
-    error::{Mistake, Span},
-    nearest::nearest,
-    reader::{Table, in_seconds},
+use crate::{
+    domain::service::{Cadence, Thresholds},
+    settings::{
+        error::{Mistake, Span},
+        nearest,
+        reader::{Table, in_seconds},
+    },
 };
-use crate::domain::service::{Cadence, Thresholds};
 
 /// What one table says; nothing where it is silent.
 #[derive(Clone, Default)]

@@ -1,19 +1,21 @@
 //! `[storage]`, `[dashboard]` and `[alerts]`.
 
-use super::{
-    address,
-    error::Mistake,
-    nearest::nearest,
-    reader::{Table, Value},
-    types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage},
-    url_credentials, weburl,
-};
-use crate::domain::{
-    network::Network,
-    secret::Secret,
-    service::Commands,
-    time::{DAY_MS, MINUTE_MS},
-    window::LONGEST_MS,
+use super::types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage};
+use crate::{
+    domain::{
+        network::Network,
+        secret::Secret,
+        service::Commands,
+        time::{DAY_MS, MINUTE_MS},
+        window::LONGEST_MS,
+    },
+    settings::{
+        address,
+        error::{Mistake, quoted},
+        nearest,
+        reader::{Table, Value},
+        url_variables, weburl,
+    },
 };
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
@@ -177,7 +179,7 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         match address::port(word.trim()) {
             Ok(port) => dashboard.port = port,
             Err(why) => {
-                let title = format!("the environment variable `DASHBOARD_PORT` is {}", super::error::quoted(&word));
+                let title = format!("the environment variable `DASHBOARD_PORT` is {}", quoted(&word));
                 root.source.report(Mistake::elsewhere(title).help(why));
             }
         }
@@ -207,7 +209,7 @@ fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<Published>> {
             let mistake = Mistake::at(name.span.clone(), format!("no endpoint is named {}", name.quoted()));
             let names = endpoints.iter().map(|endpoint| endpoint.service.name.as_str());
             table.source.report(match nearest(&name.value, names) {
-                Some(near) => mistake.label(format!("did you mean {}?", super::error::quoted(near))),
+                Some(near) => mistake.label(format!("did you mean {}?", quoted(near))),
                 None => mistake.label("`public_services` lists names of endpoints"),
             });
         } else if published.iter().any(|other| other.name == name.value) {
@@ -305,7 +307,7 @@ fn base_path(table: &Table<'_>) -> Option<String> {
 pub(super) fn alerts(root: &Table<'_>) -> Alerts {
     let Some(table) = root.table("alerts") else { return Alerts { webhook: None } };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.span)));
-    let webhook = table.get("webhook").and_then(|value| value.string()).map(url_credentials::literal);
+    let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
     table.finish(|_| None);
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {

@@ -1,15 +1,10 @@
 //! `type = "tcp"`.
 
-use super::{
-    address,
-    endpoint::{self, Built},
-    masking::sent_credentials,
-    reader::Table,
-    text::Text,
-};
+use super::endpoint::{self, Built};
 use crate::{
     domain::{secret::Secret, service::Kind},
     probe::spec::{Spec, TcpSpec},
+    settings::{address, error::Mistake, masking::sent_credentials, reader::Table, text::Text},
 };
 use serde_json::{Map, json};
 
@@ -21,7 +16,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         match address::host_and_port(rest.strip_suffix('/').unwrap_or(rest), None) {
             Ok(address) => Some(address),
             Err(why) => {
-                let mistake = super::error::Mistake::at(text.span, "this is no TCP address").label(why);
+                let mistake = Mistake::at(text.span, "this is no TCP address").label(why);
                 table.source.report(mistake.help("as `tcp://cache:6379` or `cache:6379`"));
                 None
             }

@@ -1,13 +1,15 @@
 //! `tls = { … }`: which certificates are trusted, and our own. Files are read here, so that a missing one is found
 //! before anything is probed.
 
-use super::{
-    error::Mistake,
-    masking::{credentials_in_whole, redact},
-    reader::{Table, Value},
-    text::Text,
+use crate::{
+    probe::spec::TlsSpec,
+    settings::{
+        error::Mistake,
+        masking::{credentials_in_whole, redact},
+        reader::{Table, Value},
+        text::Text,
+    },
 };
-use crate::probe::spec::TlsSpec;
 use rustls::{
     RootCertStore,
     crypto::ring::default_provider,

@@ -13,68 +13,68 @@ use std::ops::Range;
 
 /// A string of the file, filled in.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(crate) struct Text {
     /// What the program uses.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Where it stands, with its quotes.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// What the file says: with `${NAME}`, not with what that stands for.
-    pub(super) written: String,
+    pub(crate) written: String,
     /// What was filled in.
-    pub(super) fills: Vec<Fill>,
+    pub(crate) fills: Vec<Fill>,
 }
 
 /// The place of a variable in a string.
 #[derive(Clone, Debug)]
-pub(super) struct Fill {
-    pub(super) name: String,
+pub(crate) struct Fill {
+    pub(crate) name: String,
     /// Where its value is in [`Text::value`].
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// Whether the value came from the environment, and not from the default in the file.
     from_environment: bool,
 }
 
 impl Fill {
     /// The same variable in another place.
-    pub(super) fn at(&self, range: Range<usize>) -> Fill {
+    pub(crate) fn at(&self, range: Range<usize>) -> Fill {
         Fill { range, ..self.clone() }
     }
 
     /// Whether its value is to be kept from sight: it is not in the file, or its name says what it is.
-    pub(super) fn is_guarded(&self) -> bool {
+    pub(crate) fn is_guarded(&self) -> bool {
         self.from_environment || self.names_a_credential()
     }
 
     /// Whether the variable's name says that it holds a credential.
-    pub(super) fn names_a_credential(&self) -> bool {
+    pub(crate) fn names_a_credential(&self) -> bool {
         names_a_credential(&self.name)
     }
 }
 
 impl Text {
     /// The string as it is written, for a sentence.
-    pub(super) fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         quoted(&self.written)
     }
 
     /// The string for everyone's eyes: what came from the environment is dots, and so is what looks like a credential.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.shown_without(Vec::new())
     }
 
     /// The same, with more of it hidden.
-    pub(super) fn shown_without(&self, mut hidden: Vec<Range<usize>>) -> String {
+    pub(crate) fn shown_without(&self, mut hidden: Vec<Range<usize>>) -> String {
         hidden.extend(self.guarded());
         redact(&self.value, hidden)
     }
 
     /// The parts that [`Text::shown`] hides.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = Secret> {
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = Secret> {
         self.guarded().into_iter().map(|range| Secret::new(&self.value[range]))
     }
 
     /// Whether anything in it came from the environment, or from a variable that is named like a credential.
-    pub(super) fn is_guarded(&self) -> bool {
+    pub(crate) fn is_guarded(&self) -> bool {
         self.fills.iter().any(Fill::is_guarded)
     }
 
@@ -84,7 +84,7 @@ impl Text {
     }
 
     /// What is wrong with it, with the variables that may be the cause.
-    pub(super) fn blaming_variables(&self, why: &str) -> String {
+    pub(crate) fn blaming_variables(&self, why: &str) -> String {
         let mut names: Vec<String> = self.fills.iter().map(|fill| format!("`${{{}}}`", fill.name)).collect();
         names.dedup();
         if names.is_empty() { why.to_owned() } else { format!("{why} (with {} filled in)", names.join(", ")) }
@@ -92,14 +92,14 @@ impl Text {
 
     /// What a library says about this string, if that may be shown: it may quote the string, and so it may not when
     /// the environment spoke.
-    pub(super) fn detail(&self, message: impl Into<String>) -> String {
+    pub(crate) fn detail(&self, message: impl Into<String>) -> String {
         if self.is_guarded() { format!("cannot be read ({REDACTED})") } else { message.into() }
     }
 }
 
 /// Fills the variables in. Every variable that is missing is a mistake of its own; `raw` is the literal in the file,
 /// searched for the place to point at.
-pub(super) fn fill(
+pub(crate) fn fill(
     written: &str,
     raw: &str,
     span: Span,
@@ -176,10 +176,10 @@ fn variable<'a>(
 }
 
 /// What the environment is said to hold where it holds no text. No variable can have this value.
-pub(super) const NOT_TEXT: &str = "\0";
+pub(crate) const NOT_TEXT: &str = "\0";
 
 /// Where `part` of a string stands in the file, if it was written without escapes; otherwise the whole string.
-pub(super) fn place_of(part: &str, raw: &str, span: &Span) -> Span {
+pub(crate) fn place_of(part: &str, raw: &str, span: &Span) -> Span {
     match raw.find(part).filter(|_| !part.is_empty()) {
         Some(at) => span.start + at..span.start + at + part.len(),
         None => span.clone(),

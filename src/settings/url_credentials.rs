@@ -3,8 +3,7 @@
 //! Whatever follows the scheme of a URL is taken for one until it is proved to be none: a password that nobody
 //! percent-encoded may hold every character that has a meaning in a URL, and then no part of it is what it seems.
 
-use super::{address::host_and_port, text::Text};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use super::{address::host_and_port, pattern::constant};
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 
@@ -45,26 +44,25 @@ const POSTGRES_PARAMETERS: [&str; 32] = [
 ];
 
 /// Whether a parameter of a PostgreSQL URL may be named in a message.
-pub(super) fn is_postgres_parameter(name: &str) -> bool {
+pub(crate) fn is_postgres_parameter(name: &str) -> bool {
     POSTGRES_PARAMETERS.contains(&name)
 }
 
 /// A variable, in the place of a host or a port.
-static VARIABLE: LazyLock<Regex> =
-    LazyLock::new(|| super::masking::constant(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[A-Za-z0-9._-]*)?\}"));
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[A-Za-z0-9._-]*)?\}"));
 
 /// Where a URL's parts are, as this program takes it apart; `rest` is what follows `scheme://`.
 ///
 /// The authority ends at the first `/`, `?` or `#`, and in it the last `@` ends the user information.
-pub(super) struct Parts<'a> {
-    pub(super) user_information: Option<&'a str>,
-    pub(super) address: &'a str,
+pub(crate) struct Parts<'a> {
+    pub(crate) user_information: Option<&'a str>,
+    pub(crate) address: &'a str,
     /// From the `/`, `?` or `#` on.
-    pub(super) tail: &'a str,
+    pub(crate) tail: &'a str,
 }
 
 impl Parts<'_> {
-    pub(super) fn of(rest: &str) -> Parts<'_> {
+    pub(crate) fn of(rest: &str) -> Parts<'_> {
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (user_information, address) = match authority.rsplit_once('@') {
             Some((user_information, address)) => (Some(user_information), address),
@@ -75,7 +73,7 @@ impl Parts<'_> {
 
     /// Whether the user information may have ended later than it seems: a `/`, `?` or `#` of a password is not
     /// percent-encoded.
-    pub(super) fn are_doubtful(&self) -> bool {
+    pub(crate) fn are_doubtful(&self) -> bool {
         let fragment = self.tail.split_once('#').is_some_and(|(_, fragment)| fragment.contains('@'));
         // `https://api:8000/a@b` has no user, and is right. An empty port is no port.
         let later = self.user_information.is_some() || self.address.ends_with(':');
@@ -83,39 +81,8 @@ impl Parts<'_> {
     }
 }
 
-/// Takes what is filled in before the `@` that the file writes literally: it is no part of the URL's text, so that a
-/// password from the environment needs no percent-encoding. It comes back percent-encoded.
-///
-/// One variable that is all of it is `user:password`. What a variable says of more than the user (the whole URL, most
-/// often) is the text of a URL, as it would be in the file.
-pub(super) fn literal(text: Text) -> Text {
-    // The same with every fill blank: what is left of the signs of a URL is the file's.
-    let mut blank = text.value.clone();
-    text.fills.iter().for_each(|fill| blank.replace_range(fill.range.clone(), &"x".repeat(fill.range.len())));
-    let Some((scheme, rest)) = blank.split_once("://") else { return text };
-    let Some(user_information) = Parts::of(rest).user_information else { return text };
-    let start = scheme.len() + "://".len();
-    let place = start..start + user_information.len();
-    let encoded = |part: &str| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string();
-    let (mut value, mut fills, mut done) = (String::new(), Vec::new(), 0);
-    for fill in &text.fills {
-        let part = &text.value[fill.range.clone()];
-        let part = match part.split_once(':') {
-            Some((user, password)) if fill.range == place => format!("{}:{}", encoded(user), encoded(password)),
-            _ if place.start <= fill.range.start && fill.range.end <= place.end => encoded(part),
-            _ => part.to_owned(),
-        };
-        value.push_str(&text.value[done..fill.range.start]);
-        fills.push(fill.at(value.len()..value.len() + part.len()));
-        value.push_str(&part);
-        done = fill.range.end;
-    }
-    value.push_str(&text.value[done..]);
-    Text { value, fills, ..text }
-}
-
 /// What has to be hidden of the `rest` of a URL that is the whole of a string.
-pub(super) fn in_whole(scheme: &str, rest: &str) -> Option<Range<usize>> {
+pub(crate) fn in_whole(scheme: &str, rest: &str) -> Option<Range<usize>> {
     let parts = Parts::of(rest);
     let end = parts.user_information.map_or(0, str::len);
     if !is_right(&parts, scheme) {
@@ -131,12 +98,12 @@ pub(super) fn in_whole(scheme: &str, rest: &str) -> Option<Range<usize>> {
     }
 }
 
-pub(super) fn is_postgres(scheme: &str) -> bool {
+pub(crate) fn is_postgres(scheme: &str) -> bool {
     scheme.to_ascii_lowercase().starts_with("postgres")
 }
 
 /// Whether an `@` in a path is nothing out of the ordinary.
-pub(super) fn is_web(scheme: &str) -> bool {
+pub(crate) fn is_web(scheme: &str) -> bool {
     ["http", "https", "ws", "wss"].contains(&scheme.trim_end_matches("://").to_ascii_lowercase().as_str())
 }
 

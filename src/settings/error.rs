@@ -5,11 +5,11 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::{fmt, ops::Range};
 
 /// A part of the source, in bytes.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// One mistake: a title that says what is wrong, a place, and beside it what would be right.
 #[derive(Clone)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     title: String,
     span: Option<Span>,
     label: String,
@@ -19,29 +19,29 @@ pub(super) struct Mistake {
 
 impl Mistake {
     /// A mistake that stands in the file.
-    pub(super) fn at(span: Span, title: impl Into<String>) -> Mistake {
+    pub(crate) fn at(span: Span, title: impl Into<String>) -> Mistake {
         Mistake { span: Some(span), ..Mistake::elsewhere(title) }
     }
 
     /// A mistake that does not: the file itself, or a variable of the environment.
-    pub(super) fn elsewhere(title: impl Into<String>) -> Mistake {
+    pub(crate) fn elsewhere(title: impl Into<String>) -> Mistake {
         Mistake { title: title.into(), span: None, label: String::new(), also: Vec::new(), help: None }
     }
 
     /// What to say beside the caret.
-    pub(super) fn label(mut self, label: impl Into<String>) -> Mistake {
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Mistake {
         self.label = label.into();
         self
     }
 
     /// Another place that has to do with it.
-    pub(super) fn also(mut self, span: Span, label: impl Into<String>) -> Mistake {
+    pub(crate) fn also(mut self, span: Span, label: impl Into<String>) -> Mistake {
         self.also.push((span, label.into()));
         self
     }
 
     /// What to do about it, where that needs a sentence.
-    pub(super) fn help(mut self, help: impl Into<String>) -> Mistake {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Mistake {
         self.help = Some(help.into());
         self
     }
@@ -60,7 +60,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// Takes the mistakes in, in any order, with the byte ranges of the source that must not be seen.
-    pub(super) fn new(file: String, source: &str, hidden: Vec<Span>, mut mistakes: Vec<Mistake>) -> ConfigError {
+    pub(crate) fn new(file: String, source: &str, hidden: Vec<Span>, mut mistakes: Vec<Mistake>) -> ConfigError {
         mistakes.sort_by_key(|m| m.span.as_ref().map_or(usize::MAX, |s| s.start));
         let masked = Masked::new(source, hidden);
         for mistake in &mut mistakes {
@@ -124,7 +124,7 @@ impl std::error::Error for ConfigError {}
 
 /// A word of the file in a sentence: in backticks, control characters escaped, cut where it is long. What looks like a
 /// credential is dots: it may be here because it was written in the wrong place.
-pub(super) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     const LONGEST: usize = 60;
     let word = redact(word, credentials_in_word(word));
     let mut shown: String = word.chars().take(LONGEST).flat_map(escaped).collect();

@@ -91,17 +91,17 @@ const WORDS: [&str; 80] = [
 ];
 
 /// What the parser found.
-pub(super) struct Syntax {
-    pub(super) mistakes: Vec<Mistake>,
+pub(crate) struct Syntax {
+    pub(crate) mistakes: Vec<Mistake>,
     /// Whether the tree can be read in spite of it.
-    pub(super) readable: bool,
+    pub(crate) readable: bool,
     /// What must not be displayed of the lines in which the mistakes are.
-    pub(super) hidden: Vec<Span>,
+    pub(crate) hidden: Vec<Span>,
 }
 
 /// Sorts out what the parser found: one mistake for each line, in order, and none after something of several lines
 /// that does not end: from there on the parser guesses.
-pub(super) fn judge(text: &str, errors: &[toml::de::Error]) -> Syntax {
+pub(crate) fn judge(text: &str, errors: &[toml::de::Error]) -> Syntax {
     let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     places.sort_by_key(|(span, _)| span.start);
     // A key that is there twice leaves no hole in the tree. Anything else would be reported for its holes.
@@ -162,7 +162,7 @@ fn owners_words(text: &str, line: Range<usize>) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::masking::Masked;
+    use crate::settings::masking::Masked;
 
     #[test]
     fn where_the_syntax_is_broken_only_our_own_words_are_shown() {

@@ -1,13 +1,13 @@
 //! What must not be seen: credentials in a line that a report shows, in a target, in the settings of the API.
 
-use super::{address::host_and_port, url_credentials};
+use super::{address::host_and_port, pattern::constant, url_credentials};
 use crate::domain::secret::REDACTED;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
 use toml::de::DeValue;
 
 /// Whether a key, a header, a flag or a variable of this name usually holds a credential.
-pub(super) fn names_a_credential(name: &str) -> bool {
+pub(crate) fn names_a_credential(name: &str) -> bool {
     const WORDS: [&str; 17] = [
         "pass",
         "passphrase",
@@ -62,14 +62,9 @@ static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9
 /// A variable, which is no credential, but the name of one.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}"));
 
-/// A pattern of this file. Each of them is read by the tests, so that it can be relied on.
-pub(super) fn constant(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant pattern, which the tests have read")
-}
-
 /// The credentials in a string that is known from its first character to its last: those that can be told by the look
 /// of it, and whatever may be one where the whole of it is a URL (or ends with one: `--url=http://…`).
-pub(super) fn credentials_in_whole(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn credentials_in_whole(text: &str) -> Vec<Range<usize>> {
     let mut found = credentials_in(text);
     if let Some(m) = SCHEME.captures(text) {
         let (before, start) = (&text[..m.get_match().start()], m.get_match().end());
@@ -83,7 +78,7 @@ pub(super) fn credentials_in_whole(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The same of a word that is quoted because it is wrong: a URL may have lost its scheme as well.
-pub(super) fn credentials_in_word(word: &str) -> Vec<Range<usize>> {
+pub(crate) fn credentials_in_word(word: &str) -> Vec<Range<usize>> {
     let mut found = credentials_in_whole(word);
     if let Some((colon, at)) = word.find(':').zip(word.rfind('@')).filter(|(colon, at)| colon < at) {
         found.push(colon + 1..at);
@@ -95,7 +90,7 @@ pub(super) fn credentials_in_word(word: &str) -> Vec<Range<usize>> {
 /// that usually holds one, and bearer tokens. Byte ranges, in no order; they may overlap.
 ///
 /// It errs on the side of hiding too much. It needs no syntax, so that it works on a file that has a mistake in it.
-pub(super) fn credentials_in(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn credentials_in(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for m in SCHEME.captures_iter(text) {
         let (whole, scheme) = (m.get_match(), &m[1]);
@@ -239,7 +234,7 @@ fn until(text: &str, start: usize, stop: impl Fn(char) -> bool) -> Range<usize> 
 }
 
 /// `text` with each of the ranges replaced by [`REDACTED`]. Ranges may overlap.
-pub(super) fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+pub(crate) fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_by_key(|r| (r.start, r.end));
     let (mut clean, mut done) = (String::new(), 0);
     for range in ranges {
@@ -255,7 +250,7 @@ pub(super) fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
 
 /// Finds what must be hidden from the source by where it stands: values of keys that hold credentials, headers, and
 /// what is sent.
-pub(super) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
+pub(crate) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
     match value {
         DeValue::Table(table) => {
             for (key, value) in table.iter() {
@@ -310,29 +305,29 @@ fn is_bare(key: &str, value: &DeValue<'_>) -> bool {
 }
 
 /// Whether the value of this key is, or often has in it, a credential: by its name, or because it is sent.
-pub(super) fn holds_a_credential(key: &str) -> bool {
+pub(crate) fn holds_a_credential(key: &str) -> bool {
     names_a_credential(key) || ["headers", "body", "send"].contains(&key)
 }
 
 /// Whether a command line's next argument is a credential: `--password`.
-pub(super) fn announces_a_credential(argument: &str) -> bool {
+pub(crate) fn announces_a_credential(argument: &str) -> bool {
     argument.strip_prefix('-').is_some_and(|flag| !flag.contains(['=', ' ']) && names_a_credential(flag))
 }
 
 /// The value in an argument of a command line that is `--password=…`, `PASSWORD=…` or `X-Api-Key: …` to its end.
-pub(super) fn assigned_by_an_argument(argument: &str) -> Option<Range<usize>> {
+pub(crate) fn assigned_by_an_argument(argument: &str) -> Option<Range<usize>> {
     let m = ASSIGNMENT.captures(argument).filter(|m| m.get_match().start() == 0 && names_a_credential(&m[2]))?;
     Some(m.get_match().end()..argument.len())
 }
 
 /// What a protocol of plain words takes for a credential: `AUTH …`, `PASS …`.
-pub(super) fn sent_credentials(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn sent_credentials(text: &str) -> Vec<Range<usize>> {
     static LOGIN: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\b(?:auth|pass|login)\b[ \t]+([^\r\n]+)"));
     LOGIN.captures_iter(text).filter_map(|m| m.get(1)).map(|words| words.range()).collect()
 }
 
 /// The ranges of everything at or below a value that is neither a table nor a list.
-pub(super) fn scalars(span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
+pub(crate) fn scalars(span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
     match value {
         DeValue::Table(table) => table.values().for_each(|v| scalars(v.span(), v.get_ref(), found)),
         DeValue::Array(values) => values.iter().for_each(|v| scalars(v.span(), v.get_ref(), found)),
@@ -343,14 +338,14 @@ pub(super) fn scalars(span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<R
 
 /// A source text in which credentials are dots: as many as there were characters, so that carets keep their places.
 #[derive(Clone)]
-pub(super) struct Masked {
-    pub(super) text: String,
+pub(crate) struct Masked {
+    pub(crate) text: String,
     /// For each masked character, where it ended in the source and where its dot ends here.
     ends: Vec<(usize, usize)>,
 }
 
 impl Masked {
-    pub(super) fn new(source: &str, mut hidden: Vec<Range<usize>>) -> Masked {
+    pub(crate) fn new(source: &str, mut hidden: Vec<Range<usize>>) -> Masked {
         hidden.sort_by_key(|r| r.start);
         let (mut text, mut ends) = (String::with_capacity(source.len()), Vec::new());
         let (mut next, mut until, mut shown_until) = (0, 0, 0);
@@ -375,7 +370,7 @@ impl Masked {
     }
 
     /// Where an offset of the source is in the masked text; always on a character, never past the end.
-    pub(super) fn offset(&self, source: usize) -> usize {
+    pub(crate) fn offset(&self, source: usize) -> usize {
         let before = self.ends.partition_point(|(end, _)| *end <= source);
         let (from, to) = if before == 0 { (0, 0) } else { self.ends[before - 1] };
         let mut offset = (to + source.saturating_sub(from)).min(self.text.len());

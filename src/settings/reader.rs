@@ -12,21 +12,21 @@ use std::{cell::RefCell, ops::RangeInclusive, path::Path};
 use toml::de::{DeTable, DeValue};
 
 /// What is being read, and what was wrong with it so far.
-pub(super) struct Source<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Source<'a> {
+    pub(crate) text: &'a str,
     /// The folder of the file, to which the paths in it are relative.
-    pub(super) folder: &'a Path,
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) folder: &'a Path,
+    pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     mistakes: RefCell<Vec<Mistake>>,
     hidden: RefCell<Vec<Span>>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(text: &'a str, folder: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Source<'a> {
+    pub(crate) fn new(text: &'a str, folder: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Source<'a> {
         Source { text, folder, env, mistakes: RefCell::default(), hidden: RefCell::default() }
     }
 
-    pub(super) fn report(&self, mistake: Mistake) {
+    pub(crate) fn report(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push(mistake);
     }
 
@@ -36,33 +36,33 @@ impl<'a> Source<'a> {
     }
 
     /// What was wrong, and what must not be displayed.
-    pub(super) fn into_findings(self) -> (Vec<Mistake>, Vec<Span>) {
+    pub(crate) fn into_findings(self) -> (Vec<Mistake>, Vec<Span>) {
         (self.mistakes.into_inner(), self.hidden.into_inner())
     }
 }
 
 /// A table of the file. It remembers which keys it was asked for.
-pub(super) struct Table<'a> {
-    pub(super) source: &'a Source<'a>,
+pub(crate) struct Table<'a> {
+    pub(crate) source: &'a Source<'a>,
     /// Its header, or the whole of it where it is written in line.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     entries: &'a DeTable<'a>,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(source: &'a Source<'a>, span: Span, entries: &'a DeTable<'a>) -> Table<'a> {
+    pub(crate) fn new(source: &'a Source<'a>, span: Span, entries: &'a DeTable<'a>) -> Table<'a> {
         Table { source, span, entries, known: RefCell::default() }
     }
 
     /// The value of a key, which is a known one from now on.
-    pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
+    pub(crate) fn get(&self, key: &'static str) -> Option<Value<'a>> {
         self.known.borrow_mut().push(key);
         self.entry(key)
     }
 
     /// The value of a key, without saying that the key is known.
-    pub(super) fn peek(&self, key: &str) -> Option<Value<'a>> {
+    pub(crate) fn peek(&self, key: &str) -> Option<Value<'a>> {
         self.entry(key)
     }
 
@@ -73,7 +73,7 @@ impl<'a> Table<'a> {
     }
 
     /// All keys and values, in the order of the file: for a table whose keys are the user's own.
-    pub(super) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
+    pub(crate) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
         let mut all: Vec<_> = self
             .entries
             .iter()
@@ -87,35 +87,35 @@ impl<'a> Table<'a> {
         all
     }
 
-    pub(super) fn string(&self, key: &'static str) -> Option<Text> {
+    pub(crate) fn string(&self, key: &'static str) -> Option<Text> {
         self.get(key)?.string()
     }
 
     /// A string with something in it. An empty one is a mistake.
-    pub(super) fn filled(&self, key: &'static str) -> Option<Text> {
+    pub(crate) fn filled(&self, key: &'static str) -> Option<Text> {
         self.get(key)?.filled()
     }
 
-    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+    pub(crate) fn boolean(&self, key: &'static str) -> Option<bool> {
         self.get(key)?.boolean()
     }
 
-    pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn integer(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         self.get(key)?.integer(range)
     }
 
-    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, key: &'static str) -> Option<Table<'a>> {
         self.get(key)?.table()
     }
 
     /// Reports a key that should be here.
-    pub(super) fn missing(&self, key: &str, help: &str) {
+    pub(crate) fn missing(&self, key: &str, help: &str) {
         let mistake = Mistake::at(self.span.clone(), format!("`{key}` is missing"));
         self.source.report(mistake.label(format!("`{key}` is needed here")).help(help));
     }
 
     /// Reports every key that nobody asked for. `explain` may say more of one than the nearest known key.
-    pub(super) fn finish(&self, explain: impl Fn(&str) -> Option<(String, String)>) {
+    pub(crate) fn finish(&self, explain: impl Fn(&str) -> Option<(String, String)>) {
         let known = self.known.borrow();
         for (key, value) in self.all().into_iter().filter(|(key, _)| !known.contains(key)) {
             let explained = explain(key);
@@ -146,24 +146,24 @@ impl<'a> Table<'a> {
 
 /// A value of the file.
 #[derive(Clone)]
-pub(super) struct Value<'a> {
-    pub(super) source: &'a Source<'a>,
+pub(crate) struct Value<'a> {
+    pub(crate) source: &'a Source<'a>,
     /// How a sentence calls it: its key in backticks, or "an entry of …".
-    pub(super) what: String,
+    pub(crate) what: String,
     /// Where its key stands.
-    pub(super) key: Span,
-    pub(super) span: Span,
-    pub(super) value: &'a DeValue<'a>,
+    pub(crate) key: Span,
+    pub(crate) span: Span,
+    pub(crate) value: &'a DeValue<'a>,
 }
 
 impl<'a> Value<'a> {
     /// Begins a mistake that points at the value.
-    pub(super) fn mistake(&self, title: impl Into<String>) -> Mistake {
+    pub(crate) fn mistake(&self, title: impl Into<String>) -> Mistake {
         Mistake::at(self.span.clone(), title)
     }
 
     /// Reports that this is not of the kind that is needed.
-    pub(super) fn wrong_type(&self, needed: &str) {
+    pub(crate) fn wrong_type(&self, needed: &str) {
         let found = match self.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
@@ -177,7 +177,7 @@ impl<'a> Value<'a> {
         self.source.report(self.mistake(title).label(format!("this is {found}")));
     }
 
-    pub(super) fn string(&self) -> Option<Text> {
+    pub(crate) fn string(&self) -> Option<Text> {
         let DeValue::String(written) = self.value else {
             self.wrong_type("a string");
             return None;
@@ -193,7 +193,7 @@ impl<'a> Value<'a> {
     }
 
     /// A string with something in it. An empty one is a mistake.
-    pub(super) fn filled(&self) -> Option<Text> {
+    pub(crate) fn filled(&self) -> Option<Text> {
         let text = self.string()?;
         if text.value.trim().is_empty() {
             let label = if text.fills.is_empty() { "write something here" } else { "the variable is empty" };
@@ -204,7 +204,7 @@ impl<'a> Value<'a> {
     }
 
     /// `true` or `false`; or a variable that says so.
-    pub(super) fn boolean(&self) -> Option<bool> {
+    pub(crate) fn boolean(&self) -> Option<bool> {
         if let Some(word) = self.variable()? {
             if let Ok(value) = word.trim().parse() {
                 return Some(value);
@@ -220,7 +220,7 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number in a range; or a variable that holds one.
-    pub(super) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
         let read = if let Some(word) = self.variable()? {
             let Ok(value) = word.trim().parse() else {
                 self.wrong_variable("a whole number");
@@ -245,7 +245,7 @@ impl<'a> Value<'a> {
     }
 
     /// Seconds, fractions allowed, in a range of milliseconds. The answer is in milliseconds.
-    pub(super) fn seconds(&self, range_ms: RangeInclusive<i64>) -> Option<i64> {
+    pub(crate) fn seconds(&self, range_ms: RangeInclusive<i64>) -> Option<i64> {
         let seconds: Option<f64> = if let Some(word) = self.variable()? {
             let Ok(value) = word.trim().parse() else {
                 self.wrong_variable("a number of seconds");
@@ -275,7 +275,7 @@ impl<'a> Value<'a> {
     }
 
     /// A duration written as text, such as `90m`, in a range of milliseconds that `range` says in words. In milliseconds.
-    pub(super) fn duration(&self, range_ms: RangeInclusive<i64>, range: &str) -> Option<i64> {
+    pub(crate) fn duration(&self, range_ms: RangeInclusive<i64>, range: &str) -> Option<i64> {
         let text = self.filled()?;
         let value = parse_duration(&text.value);
         if value.is_none() && !is_duration_beyond(&text.value) {
@@ -291,7 +291,7 @@ impl<'a> Value<'a> {
     }
 
     /// A percentage above 0 and below 100.
-    pub(super) fn percentage(&self) -> Option<f64> {
+    pub(crate) fn percentage(&self) -> Option<f64> {
         let read = if let Some(word) = self.variable()? {
             let Ok(value) = word.trim().parse::<f64>() else {
                 self.wrong_variable("a percentage");
@@ -332,11 +332,11 @@ impl<'a> Value<'a> {
         self.source.report(mistake.label("what the variable stands for is not"));
     }
 
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         self.value.is_table()
     }
 
-    pub(super) fn table(&self) -> Option<Table<'a>> {
+    pub(crate) fn table(&self) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.value else {
             self.wrong_type("a table");
             return None;
@@ -345,7 +345,7 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a list.
-    pub(super) fn list(&self, needed: &str) -> Option<Vec<Value<'a>>> {
+    pub(crate) fn list(&self, needed: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(entries) = self.value else {
             self.wrong_type(needed);
             return None;
@@ -362,12 +362,12 @@ impl<'a> Value<'a> {
     }
 
     /// The entries of a list, or the value itself as the only one.
-    pub(super) fn one_or_many(&self) -> Vec<Value<'a>> {
+    pub(crate) fn one_or_many(&self) -> Vec<Value<'a>> {
         if self.value.is_array() { self.list("a list").unwrap_or_default() } else { vec![self.clone()] }
     }
 }
 
 /// Milliseconds as seconds, without a fraction where there is none.
-pub(super) fn in_seconds(ms: i64) -> String {
+pub(crate) fn in_seconds(ms: i64) -> String {
     format!("{}", ms as f64 / 1000.0)
 }

@@ -1,22 +1,22 @@
 //! HTTP URLs: taken apart so that credentials are kept, and kept from sight.
 
-use super::{masking::names_a_credential, reader::Table, text::Text, url_credentials::Parts};
+use super::{error::Mistake, masking::names_a_credential, reader::Table, text::Text, url_credentials::Parts};
 use crate::domain::secret::{REDACTED, Secret, scrub};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// A URL without user information, and what was secret about it.
-pub(super) struct WebUrl {
-    pub(super) url: Url,
+pub(crate) struct WebUrl {
+    pub(crate) url: Url,
     /// The URL for everyone's eyes.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// What stood before the `@`, decoded.
-    pub(super) user_information: Option<(String, Secret)>,
-    pub(super) secrets: Vec<Secret>,
+    pub(crate) user_information: Option<(String, Secret)>,
+    pub(crate) secrets: Vec<Secret>,
 }
 
 /// Reads an `http` or `https` URL. A mistake in it is reported.
-pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
+pub(crate) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
     if let Some(why) = doubt(text.value.trim()) {
         report(table, text, why.to_owned());
         return None;
@@ -65,7 +65,7 @@ pub(super) fn read(table: &Table<'_>, text: &Text) -> Option<WebUrl> {
 
 /// What makes it doubtful where the user information ends. Every browser would make something of such a URL, and show a
 /// part of the password as the path.
-pub(super) fn doubt(url: &str) -> Option<&'static str> {
+pub(crate) fn doubt(url: &str) -> Option<&'static str> {
     let (_, rest) = url.split_once("://")?;
     let parts = Parts::of(rest);
     let authority = rest.strip_suffix(parts.tail).unwrap_or(rest);
@@ -81,7 +81,7 @@ pub(super) fn doubt(url: &str) -> Option<&'static str> {
 }
 
 fn report(table: &Table<'_>, text: &Text, label: String) {
-    let mistake = super::error::Mistake::at(text.span.clone(), "this is no URL");
+    let mistake = Mistake::at(text.span.clone(), "this is no URL");
     let mistake = mistake.label(text.blaming_variables(&label));
     table.source.report(mistake.help("a URL looks like `https://host:port/path`; in a user name or a password, `@` is written %40, `/` %2F, `:` %3A, `#` %23"));
 }

@@ -4,7 +4,7 @@ use url::Host;
 
 /// Reads `host:port`; `[::1]:80` with an IPv6 address. The host comes back without brackets. The error says what
 /// would be right.
-pub(super) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(String, u16), String> {
+pub(crate) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(String, u16), String> {
     let text = text.trim();
     if text.contains(',') {
         return Err(SEVERAL.to_owned());
@@ -28,14 +28,14 @@ pub(super) fn host_and_port(text: &str, default_port: Option<u16>) -> Result<(St
 const SEVERAL: &str = "one host, not several: each gets an entry of its own";
 
 /// Reads a port, 1 to 65535.
-pub(super) fn port(text: &str) -> Result<u16, String> {
+pub(crate) fn port(text: &str) -> Result<u16, String> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let port = if digits { text.parse().ok().filter(|port| *port > 0) } else { None };
     port.ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
 }
 
 /// Reads a host: a name, an IPv4 address, or an IPv6 address in brackets, which it loses here.
-pub(super) fn host(text: &str) -> Result<String, String> {
+pub(crate) fn host(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("the host is missing".to_owned());
     }
@@ -52,7 +52,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
 }
 
 /// Reads a host that stands alone, where an IPv6 address needs no brackets.
-pub(super) fn bare_host(text: &str) -> Result<String, String> {
+pub(crate) fn bare_host(text: &str) -> Result<String, String> {
     match text.trim().parse::<std::net::Ipv6Addr>() {
         Ok(address) => Ok(address.to_string()),
         Err(_) => host(text.trim()),
@@ -60,7 +60,7 @@ pub(super) fn bare_host(text: &str) -> Result<String, String> {
 }
 
 /// `host:port`, an IPv6 address in brackets again.
-pub(super) fn joined(host: &str, port: u16) -> String {
+pub(crate) fn joined(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

@@ -1,0 +1,28 @@
+//! How a section of the configuration is read.
+//!
+//! [`reader`] asks a table of the file typed questions: it reports every wrong answer where it stands, and finds the keys
+//! that nobody asked for. `config`, and each kind of probe, read their sections with it. What a section means is not here.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `reader` | typed values: strings, numbers, durations, tables, lists |
+//! | `text`, `url_variables` | strings with environment variables in them |
+//! | `address`, `weburl` | hosts, ports, HTTP URLs |
+//! | `masking`, `url_credentials` | credentials, found by their look and by their place, so that no message shows one |
+//! | `error`, `syntax`, `nearest` | mistakes, where they are in the file, and what was probably meant |
+
+pub(crate) mod address;
+pub(crate) mod error;
+pub(crate) mod masking;
+mod nearest;
+mod pattern;
+pub(crate) mod reader;
+pub(crate) mod syntax;
+pub(crate) mod text;
+mod url_credentials;
+pub(crate) mod url_variables;
+pub(crate) mod weburl;
+
+pub use error::ConfigError;
+pub use nearest::nearest;
+pub(crate) use url_credentials::{Parts, is_postgres_parameter};
