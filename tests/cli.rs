@@ -1,7 +1,8 @@
 //! The command line: the real binary, its output and its exit codes.
 
 use crate::support::{
-    binary::{Serving, free_port, get, program, run, stderr, stdout, wait_for},
+    binary::{Serving, get, program, run, stderr, stdout, wait_for},
+    net::own_port,
     target::{Does, Target},
 };
 use healthcheck_dashboard::clock::Clock;
@@ -263,8 +264,9 @@ async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interfa
     let output = run_beside(folder.path(), &["export", "--service", "a/b ü"]).await;
     let body: Value = serde_json::from_slice(&output.stdout).unwrap();
     let checks = body["checks"].as_array().unwrap();
-    // On a busy machine a request may come too late to be sent before its timeout.
-    let late = checks.iter().filter(|check| check["failure"]["class"] == "timeout").count();
+    // On a busy machine a check may come too late to be made, or to send its request before its timeout.
+    let is_late = |check: &&Value| ["timeout", "monitor"].iter().any(|class| check["failure"]["class"] == *class);
+    let late = checks.iter().filter(is_late).count();
     let asked = target.count("/odd");
     assert!(checks.len() - late <= asked && asked <= checks.len(), "{asked}: {checks:?}");
 }
@@ -299,7 +301,7 @@ fn the_file_of_the_repository_watches_a_lone_machine_and_everything_is_up() {
         |port: u16| program(folder.path()).arg("healthcheck").env("DASHBOARD_PORT", port.to_string()).output().unwrap();
     let output = ask(serving.port);
     assert_eq!((output.status.code(), stdout(&output)), (Some(0), "alive\n"));
-    let output = ask(free_port());
+    let output = ask(own_port());
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("no answer from 127.0.0.1:"), "{}", stderr(&output));
     assert!(folder.path().join("data/history.db").exists());
@@ -308,7 +310,7 @@ fn the_file_of_the_repository_watches_a_lone_machine_and_everything_is_up() {
 #[test]
 fn the_environment_names_the_file_and_the_port() {
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
+    let port = own_port();
     let config = folder.path().join("elsewhere.toml");
     let text = format!(
         "[[checks.endpoints]]\nname = \"me\"\nurl = \"http://127.0.0.1:{port}/livez\"\n[dashboard]\nport = 9\n"
@@ -334,7 +336,7 @@ fn two_of_them_never_write_one_history() {
     let folder = folder("[[checks.endpoints]]\nname = \"a\"\ncommand = \"true\"\n");
     let serving = Serving::start(folder.path());
     let second = |port: u16| program(folder.path()).env("DASHBOARD_PORT", port.to_string()).output().unwrap();
-    let output = second(free_port());
+    let output = second(own_port());
     assert_eq!(output.status.code(), Some(1));
     let pid = serving.pid().as_raw_nonzero();
     assert!(stderr(&output).contains(&format!("held by another process (process id {pid})")), "{}", stderr(&output));

@@ -1,6 +1,9 @@
 //! What others see of a command: its arguments may be anything.
 
-use crate::support::binary::{Serving, free_port, get, run, stdout, wait_for};
+use crate::support::{
+    binary::{Serving, get, run, stdout, wait_for},
+    net::own_port,
+};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -144,7 +147,7 @@ fn of_a_command_others_see_the_program() {
     let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
     let kept = config.split("[[checks.endpoints]]").next().unwrap();
     drop(serving);
-    let text = format!("{kept}[[checks.endpoints]]\nname = \"other\"\nurl = \"tcp://127.0.0.1:{}\"\n", free_port());
+    let text = format!("{kept}[[checks.endpoints]]\nname = \"other\"\nurl = \"tcp://127.0.0.1:{}\"\n", own_port());
     std::fs::write(folder.path().join("config.toml"), text).unwrap();
     let serving = Serving::start(folder.path());
     for (path, said) in answers(serving.port) {
@@ -159,7 +162,7 @@ fn of_a_command_others_see_the_program() {
 
 #[test]
 fn commands_are_shown_where_that_is_configured_and_their_owner_has_them_whole() {
-    let folder = folder("show_commands = true", free_port());
+    let folder = folder("show_commands = true", own_port());
     let serving = watched(folder.path());
     let whole = format!("sh -c 'true {WORD}'");
     let service = serving.json("/api/v1/services/well");

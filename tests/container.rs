@@ -1,5 +1,6 @@
 //! As process 1, which it is in a container: in a process namespace of its own.
 
+use crate::support::net::own_port;
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -17,7 +18,7 @@ struct Container {
 impl Container {
     fn start(folder: &Path, endpoints: &str) -> Container {
         let config = folder.join("config.toml");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = own_port();
         let text = format!(
             "{endpoints}\n[dashboard]\nport = {port}\nbind = \"127.0.0.1\"\n[storage]\npath = {:?}\n",
             folder.join("history.db")

@@ -1,7 +1,7 @@
 //! Passwords that are awkward in every place that takes one: whatever the file is, right or wrong, nothing that is shown
 //! has a piece of one in it.
 
-use crate::support::binary;
+use crate::support::{binary, net};
 use healthcheck_dashboard::{
     config::{self, Endpoint},
     domain::secret::Secret,
@@ -279,7 +279,7 @@ fn a_mistake_in_what_a_variable_says_names_the_variable() {
 #[test]
 fn no_password_is_seen_on_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let port = binary::free_port();
+    let port = net::own_port();
     for (password, arguments) in
         [("QZK?a:b@JXV", "validate"), ("QZK a:b@JXV", "check"), ("QZK%41", "check"), ("${QZK_SET}", "check")]
     {

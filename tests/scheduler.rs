@@ -402,7 +402,7 @@ async fn a_clock_that_is_set_back_blinds_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn with_no_witness_in_reach_nobody_is_blamed() {
-    let (nobody, dead) = (closed_port().await, closed_port().await);
+    let (nobody, dead) = (closed_port(), closed_port());
     let config = format!(
         "checks.interval_secs = 10\nchecks.witness = [\"{dead}\"]\n\
          [[checks.endpoints]]\nname = \"gone\"\nurl = \"tcp://{nobody}\"\n\

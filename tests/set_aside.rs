@@ -1,6 +1,9 @@
 //! Starts that would lose something, or cannot be: what they say, and how the service is started all the same.
 
-use crate::support::binary::{Serving, free_port, program, run, stderr, wait_for};
+use crate::support::{
+    binary::{Serving, program, run, stderr, wait_for},
+    net::own_port,
+};
 use rustix::process::Signal;
 use std::{
     fs,
@@ -14,7 +17,7 @@ fn folder() -> TempDir {
     let config = format!(
         "[checks]\ninterval_secs = 0.1\n[[checks.endpoints]]\nname = \"web\"\nurl = \"tcp://127.0.0.1:9\"\n\
          [dashboard]\nbind = \"127.0.0.1\"\nport = {}\n",
-        free_port()
+        own_port()
     );
     fs::write(folder.path().join("config.toml"), config).unwrap();
     folder

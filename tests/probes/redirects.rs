@@ -153,7 +153,7 @@ async fn a_redirect_to_a_metadata_service_is_refused_however_it_is_spelled() {
 
 #[tokio::test]
 async fn where_the_second_hop_is_not_reached_there_is_no_status() {
-    let nobody = closed_port().await;
+    let nobody = closed_port();
     let (address, _) = redirecting("302 Found", format!("http://{nobody}/")).await;
     let report = run(spec(&format!("http://{address}/from"))).await;
     assert_failed(&report, Class::Connect, Phase::Connect, &format!("connection refused by {nobody}"));

@@ -1,9 +1,10 @@
 //! The built program as a process of its own.
 
+use super::net::own_port;
 use serde_json::Value;
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -56,11 +57,6 @@ pub(crate) fn document(output: &Output) -> Value {
     serde_json::from_str(stdout(output)).unwrap_or_else(|e| panic!("{e}: {} {}", stdout(output), stderr(output)))
 }
 
-/// A port that nobody listens on, at this moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Waits until something is there.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
@@ -90,7 +86,7 @@ impl Serving {
 
     /// The same, with a command that runs it in its own way.
     pub(crate) fn start_as(folder: &Path, mut command: Command) -> Serving {
-        let port = free_port();
+        let port = own_port();
         let log = folder.join("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = command

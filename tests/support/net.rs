@@ -1,6 +1,16 @@
 //! Servers written by hand, so that they can misbehave in any way.
 
-use std::net::SocketAddr;
+use std::{
+    net::{SocketAddr, TcpListener as Listener},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr as Name, UnixListener},
+    },
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -65,7 +75,34 @@ pub(crate) async fn hang<T>(held: T) {
     drop(held);
 }
 
+/// The ports that are given out here: below those that the kernel gives to whoever asks for any.
+const PORTS: std::ops::Range<u16> = 16_384..32_768;
+
+/// A port that is this process's alone until it ends, and that nobody listens on yet.
+///
+/// One that the kernel gave, and that was given back, it gives to the next: a test beside, or a connection, had it before
+/// the program under test was there. So it is none of the kernel's, and a name that only one process of this machine can
+/// hold says that it is taken.
+pub(crate) fn own_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let all = PORTS.end - PORTS.start;
+    // Processes side by side begin apart.
+    let begin = (std::process::id() % u32::from(all)) as u16;
+    for _ in 0..all {
+        let port = PORTS.start + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % all;
+        let name = Name::from_abstract_name(format!("healthcheck-dashboard-test-port-{port}")).unwrap();
+        let Ok(taken) = UnixListener::bind_addr(&name) else { continue };
+        // Somebody who knows nothing of names may be there.
+        if Listener::bind(("0.0.0.0", port)).is_ok() {
+            TAKEN.lock().unwrap().push(taken);
+            return port;
+        }
+    }
+    panic!("no port is free between {} and {}", PORTS.start, PORTS.end);
+}
+
 /// An address that nobody listens on.
-pub(crate) async fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+pub(crate) fn closed_port() -> SocketAddr {
+    ([127, 0, 0, 1], own_port()).into()
 }

@@ -4,11 +4,10 @@
 //! A shell watches over it and holds the other end of a pipe: when the test process ends, however it ends, the pipe
 //! closes, and the shell stops the server and removes the directory.
 
-use super::tls::Authority;
+use super::{net::own_port, tls::Authority};
 use rustls::pki_types::CertificateDer;
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -89,7 +88,7 @@ fn start() -> Postgres {
 
     let authority = Authority::new();
     let identity = authority.issue(&["localhost"], 300);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = own_port();
     let settings = format!(
         "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nfsync = off\n\
          ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nmax_connections = 60\n"
