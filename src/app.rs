@@ -11,7 +11,7 @@ use crate::{
     probe,
     scheduler::{Scheduler, Task, Witnesses},
     shutdown::{self, Trigger, restarting},
-    store::{Configured, Keep, Position, Store, Watched},
+    store::{Configured, Keep, Position, Scrub, Store, Watched},
     threads,
     web::{
         self, Templates,
@@ -38,6 +38,7 @@ pub struct App {
     server: JoinHandle<()>,
     channels: Vec<JoinHandle<()>>,
     backups: Option<JoinHandle<()>>,
+    scrub: Option<JoinHandle<()>>,
     shared: probe::Shared,
 }
 
@@ -97,7 +98,7 @@ impl App {
         let witnesses = Witnesses::new(config.checks.witness);
         let scheduler =
             Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
-        let making = Arc::new(Backups::default());
+        let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));
         let site = Site {
             attempts: Arc::default(),
             board: store.board.clone(),
@@ -109,6 +110,7 @@ impl App {
             pulse: scheduler.pulse.clone(),
             clock: clock.clone(),
             backups: making.clone(),
+            scrub: scrubbing.clone(),
             title: config.dashboard.title.into(),
             base_path: config.dashboard.base_path.into(),
             figures: Arc::new(FigureCache::default()),
@@ -148,6 +150,14 @@ impl App {
                 async move { backups::run(plan, &making, clock, token).await }
             }))
         });
+        let scrub = config.storage.scrub_every_ms.map(|every_ms| {
+            let (path, writer) = (config.storage.path.clone(), store.writer.clone());
+            let (clock, token) = (clock.clone(), token.clone());
+            tokio::spawn(restarting("the search for damage", token, move |token| {
+                let (scrub, path, writer, clock) = (scrubbing.clone(), path.clone(), writer.clone(), clock.clone());
+                async move { scrub.run(&path, every_ms, &writer, clock, token).await }
+            }))
+        });
         let address = listener.local_addr()?;
         let (router, limits, trusted) = (web::router(site.clone()), site.limits.clone(), site.trusted.clone());
         let listener = listener.into_std()?;
@@ -166,7 +176,7 @@ impl App {
             site.base_path,
             if site.dashboard { "dashboard" } else { "health" },
         );
-        Ok(App { address, site, store, scheduler, trigger, server, channels, backups, shared })
+        Ok(App { address, site, store, scheduler, trigger, server, channels, backups, scrub, shared })
     }
 
     /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
@@ -180,6 +190,9 @@ impl App {
         // One that is being read from end to end is not waited for: it is not there yet, and made again.
         if let Some(backups) = self.backups {
             backups.abort();
+        }
+        if let Some(scrub) = self.scrub {
+            let _ = scrub.await;
         }
         self.store.stop().await;
         let _ = self.server.await;

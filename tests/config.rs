@@ -111,6 +111,7 @@ fn an_empty_file_watches_nothing_with_every_default() {
         assert_eq!(config.storage.keep_hours_days, Some(730));
         assert_eq!(config.storage.keep_days_days, None);
         assert_eq!(config.storage.backup, None);
+        assert_eq!(config.storage.scrub_every_ms, Some(24 * 3_600_000));
         assert_eq!(config.dashboard.bind.to_string(), "0.0.0.0");
         assert_eq!((config.dashboard.title.as_str(), config.dashboard.base_path.as_str()), ("Healthcheck", ""));
     }
@@ -468,6 +469,10 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[storage]\nbackup = { dir = \"b\", keep = 0 }", "from 1 to 10000"),
         ("[storage]\nbackup = { dir = \"b\", kep = 3 }", "did you mean `keep`?"),
         ("[storage]\nbackup = \"b\"", "a table"),
+        ("[storage]\nscrub = \"59s\"", "from 1m to 36525d (100 years), or \"off\""),
+        ("[storage]\nscrub = \"daily\"", "`daily` is no duration"),
+        ("[storage]\nscrub = \"\"", "`scrub` is empty"),
+        ("[storage]\nscrub = false", "`scrub` has to be"),
         ("[storage]\nkeep_checks_days = \"for ever\"", "a number of days, or \"forever\""),
         (
             "[storage]\nkeep_checks_days = 90\nkeep_hours_days = 30",
@@ -1004,6 +1009,14 @@ fn backups_are_made_once_a_day_and_seven_are_kept_unless_said_otherwise() {
     assert_eq!((plain.dir.as_path(), plain.every_ms, plain.keep), (Path::new("backups"), 24 * 3_600_000, 7));
     let own = read("{ dir = \"/mnt/b\", every = \"2w\", keep = 52 }");
     assert_eq!((own.dir.as_path(), own.every_ms, own.keep), (Path::new("/mnt/b"), 14 * 24 * 3_600_000, 52));
+}
+
+#[test]
+fn the_history_is_read_in_search_of_damage_as_often_as_said_or_not_at_all() {
+    for (said, every_ms) in [("1w", Some(7 * 24 * 3_600_000)), ("1m", Some(60_000)), ("off", None)] {
+        let config = read(&format!("[storage]\nscrub = \"{said}\"\n")).unwrap();
+        assert_eq!(config.storage.scrub_every_ms, every_ms);
+    }
 }
 
 /// The maintenance of a file with a few endpoints.

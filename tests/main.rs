@@ -36,6 +36,7 @@ mod readonly;
 mod resume;
 mod review;
 mod scheduler;
+mod scrub;
 mod sealed;
 mod set_aside;
 mod since;

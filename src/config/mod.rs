@@ -140,7 +140,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
                 "it belongs below `[checks]`"
             }
             "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "seal_after_days" | "backup"
-            | "mode" => "it belongs below `[storage]`",
+            | "mode" | "scrub" => "it belongs below `[storage]`",
             "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies"
             | "show_commands" => "it belongs below `[dashboard]`",
             "webhook" => "it belongs below `[alerts]`",

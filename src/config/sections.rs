@@ -30,6 +30,7 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
         keep_days_days: None,
         seal_after_days: None,
         backup: None,
+        scrub_every_ms: Some(DAY_MS),
     };
     let Some(table) = root.table("storage") else { return storage };
     if let Some(path) = table.filled("path") {
@@ -41,6 +42,9 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     let days = keep(&table, "keep_days_days");
     storage.seal_after_days = table.integer("seal_after_days", 1..=36_500).and_then(|days| u32::try_from(days).ok());
     storage.backup = table.table("backup").as_ref().and_then(backup);
+    if let Some(every_ms) = table.get("scrub").and_then(|value| scrub(&value)) {
+        storage.scrub_every_ms = every_ms;
+    }
     table.finish(|_| None);
     storage.keep_checks_days = checks.unwrap_or(storage.keep_checks_days);
     // A default is never shorter than what it has to outlast.
@@ -84,6 +88,14 @@ fn backup(table: &Table<'_>) -> Option<Backup> {
         every_ms: every.unwrap_or(Some(DAY_MS))?,
         keep: u32::try_from(keep.unwrap_or(Some(7))?).ok()?,
     })
+}
+
+/// Reads `scrub`: a duration, or `Some(None)` for "off"; `None` where nothing right is said.
+fn scrub(value: &Value<'_>) -> Option<Option<i64>> {
+    if value.filled()?.value.trim() == "off" {
+        return Some(None);
+    }
+    value.duration(MINUTE_MS..=LONGEST_MS, "from 1m to 36525d (100 years), or \"off\"").map(Some)
 }
 
 /// A number of days, or `Some(None)` for "forever"; `None` where nothing (or nothing right) is said.

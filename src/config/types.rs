@@ -66,6 +66,8 @@ pub struct Storage {
     pub seal_after_days: Option<u32>,
     /// Backups that the running service makes; `None`: none, the default.
     pub backup: Option<Backup>,
+    /// In how many milliseconds the whole history is read in search of damage; `None`: it is not. Default a day.
+    pub scrub_every_ms: Option<i64>,
 }
 
 /// When the running service makes backups, and where.

@@ -7,7 +7,7 @@ use super::{
 use std::ops::Range;
 
 /// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 80] = [
+const WORDS: [&str; 82] = [
     "maintenance",
     "from",
     "to",
@@ -77,6 +77,7 @@ const WORDS: [&str; 80] = [
     "keep_hours_days",
     "keep_days_days",
     "seal_after_days",
+    "scrub",
     "mode",
     "port",
     "bind",
@@ -88,6 +89,7 @@ const WORDS: [&str; 80] = [
     "true",
     "false",
     "forever",
+    "off",
 ];
 
 /// What the parser found.

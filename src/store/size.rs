@@ -27,7 +27,7 @@ pub(super) fn row_bytes(conn: &Connection, table: &str, service: ServiceId) -> R
 }
 
 /// Of a value: its type in the header, and what it holds.
-fn value_bytes(value: ValueRef<'_>) -> u64 {
+pub(super) fn value_bytes(value: ValueRef<'_>) -> u64 {
     match value {
         ValueRef::Null => 1,
         ValueRef::Integer(0 | 1) => 1,

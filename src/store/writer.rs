@@ -219,6 +219,12 @@ impl Writer {
         self.shared.alarms.after(after)
     }
 
+    /// Tells every channel of something that is wrong with the monitor itself, or is right again.
+    pub(super) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
+        self.shared.alarms.raise(&self.ahead.history(), is_over, text, now);
+        self.shared.events.send_replace(());
+    }
+
     /// Why the store fails, while it does.
     pub fn trouble(&self) -> Option<String> {
         locked(&self.shared.trouble).clone()

@@ -7,7 +7,7 @@ use crate::{
     config::Published,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     scheduler::Pulse,
-    store::{Reader, StoreError, Writer},
+    store::{Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
     web::{
         attempts::Attempts,
@@ -46,6 +46,8 @@ pub struct Site {
     pub clock: Clock,
     /// How backups are going.
     pub backups: Arc<Backups>,
+    /// Whether the history was found to be damaged.
+    pub scrub: Arc<Scrub>,
     /// What the product is called on its pages.
     pub title: Arc<str>,
     /// Where a reverse proxy puts us: empty, or `/status`.

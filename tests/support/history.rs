@@ -300,6 +300,7 @@ impl History {
             pulse: Arc::new(Pulse::default()),
             clock: self.clock.clone(),
             backups: Arc::default(),
+            scrub: Arc::default(),
             title: "Healthcheck".into(),
             base_path: "".into(),
             figures: Arc::new(FigureCache::default()),

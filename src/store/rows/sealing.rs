@@ -91,11 +91,25 @@ fn checksums(conn: &Connection, place: Place) -> Result<(i64, i64)> {
 
 /// Reads a sealed day that is as it was sealed, to the last bit.
 fn read_whole(conn: &Connection, place: Place) -> Result<Vec<Row>> {
-    let (columns, stored) = checksums(conn, place)?;
-    if columns != stored {
-        return Err(place.unreadable(conn));
-    }
+    make_sure_of(conn, place)?;
     sealed::read(conn, place, Need::Everything)
+}
+
+fn make_sure_of(conn: &Connection, place: Place) -> Result<()> {
+    let (columns, stored) = checksums(conn, place)?;
+    if columns == stored { Ok(()) } else { Err(place.unreadable(conn)) }
+}
+
+/// Makes sure that the columns of a sealed day are as they were sealed, to the last bit.
+pub(in crate::store) fn make_sure(conn: &Connection, id: i64) -> Result<()> {
+    let sql = format!("SELECT {PLACE} FROM sealed_day WHERE id = ?1 AND {IS_DAY}");
+    match conn.prepare_cached(&sql)?.query_row([id], Place::read).optional() {
+        Ok(Some(place)) => make_sure_of(conn, place),
+        Ok(None) | Err(rusqlite::Error::IntegralValueOutOfRange(..)) => {
+            Err(StoreError::Content("a sealed day that is none; `verify` says more".to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes rows of a sealed day again; how many. 0 where the day of this moment is not sealed. One that is damaged stays.

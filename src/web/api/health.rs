@@ -216,8 +216,8 @@ pub(super) async fn alive(State(site): State<Site>, params: Params) -> Answer<Re
     Ok(said(trouble, json!({})))
 }
 
-/// `GET /readyz`: the database takes writes, and connections can be accepted. With `?verbose=1` also how many results wait until it does, and how its
-/// backups are going, which makes nobody unready.
+/// `GET /readyz`: the database takes writes, and connections can be accepted. With `?verbose=1` also how many results wait until it does, how its
+/// backups are going, and whether a part of it is damaged; both make nobody unready, for it takes writes.
 pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Response> {
     params.only(&["verbose"])?;
     let trouble = site.writer.trouble().or_else(|| site.limits.accepting.trouble());
@@ -228,6 +228,10 @@ pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Re
     let backups = site.backups.state();
     if backups.planned {
         more["backup"] = json!({"last": backups.last.map(Time), "failing": backups.failing});
+    }
+    let scrub = site.scrub.state();
+    if scrub.planned {
+        more["scrub"] = json!({"last": scrub.last.map(Time), "damage": scrub.damage});
     }
     Ok(said(trouble, more))
 }

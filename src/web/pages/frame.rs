@@ -113,6 +113,8 @@ struct Frame<'a> {
     health_code: u16,
     /// Why the history cannot be written, while it cannot.
     trouble: Option<String>,
+    /// Where the history is damaged, once that was found.
+    damage: Option<String>,
     /// Results that are shown and not stored yet.
     pending_store: String,
     /// Whether the page is to stay fresh,
@@ -236,6 +238,7 @@ fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Fr
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: if view.past { None } else { site.writer.trouble() },
+        damage: site.scrub.state().damage,
         pending_store: words::count(view.services.iter().map(|s| s.pending_store).sum()),
         live: framing.live != Live::No && !view.past,
         ticks: framing.live == Live::Always && !view.past,

@@ -107,4 +107,13 @@ fn write_monitor(to: &mut Exposition, site: &Site) {
             to.single(Gauge, "backup_timestamp", SECONDS, help, last.0 as f64 / 1e3);
         }
     }
+    let scrub = site.scrub.state();
+    if scrub.planned {
+        let help = "1 since the history was found to be damaged";
+        to.single(Gauge, "history_damaged", None, help, failing(scrub.damage.is_some()));
+        if let Some(last) = scrub.last {
+            let help = "When all of the history was last read and found sound";
+            to.single(Gauge, "scrub_timestamp", SECONDS, help, last.0 as f64 / 1e3);
+        }
+    }
 }
