@@ -3,7 +3,7 @@
 use super::endpoint::Built;
 use crate::{
     domain::secret::{REDACTED, Secret},
-    probe::spec::{CommandSpec, Spec},
+    probe::{command::spec::CommandSpec, spec::Spec},
     settings::{
         masking::{announces_a_credential, assigned_by_an_argument},
         reader::{Table, Value},

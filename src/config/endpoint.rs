@@ -11,7 +11,7 @@ use crate::{
         secret::Secret,
         service::{Kind, Service},
     },
-    probe::spec::{IpVersion, Spec},
+    probe::spec::Spec,
     settings::{
         error::{Mistake, Span, quoted},
         nearest,
@@ -247,39 +247,6 @@ fn example(kind: Kind) -> &'static str {
         Kind::Tcp => "tcp://cache:6379",
         Kind::Postgres => "postgres://user:password@db:5432/name",
         Kind::Command => "",
-    }
-}
-
-/// `ip_version`.
-pub(super) fn ip_version(table: &Table<'_>) -> IpVersion {
-    let Some(value) = table.get("ip_version") else { return IpVersion::Any };
-    match value.integer(i64::MIN..=i64::MAX) {
-        Some(4) => IpVersion::V4,
-        Some(6) => IpVersion::V6,
-        Some(_) => {
-            let mistake = value.mistake("there is no such `ip_version`");
-            table.source.report(mistake.label("4 or 6; both are used without this key"));
-            IpVersion::Any
-        }
-        None => IpVersion::Any,
-    }
-}
-
-/// `allow_metadata`; the API shows it where it is on.
-pub(super) fn allow_metadata(table: &Table<'_>, shown: &mut Map<String, Json>) -> bool {
-    let allowed = table.boolean("allow_metadata").unwrap_or(false);
-    if allowed {
-        shown.insert("allow_metadata".to_owned(), json!(true));
-    }
-    allowed
-}
-
-/// The number of an `ip_version`, for the API.
-pub(super) fn ip_version_shown(version: IpVersion) -> Json {
-    match version {
-        IpVersion::Any => Json::Null,
-        IpVersion::V4 => json!(4),
-        IpVersion::V6 => json!(6),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::secret::Secret,
-    probe::spec::{JsonExpectation, StatusSet},
+    probe::http::spec::{JsonExpectation, StatusSet},
     settings::{
         reader::{Table, Value},
         text::Text,

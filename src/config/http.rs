@@ -2,20 +2,24 @@
 
 use super::{
     endpoint::{self, Built, both},
-    expect, tls,
+    expect,
 };
 use crate::{
     domain::{
         secret::{REDACTED, Secret},
         service::Kind,
     },
-    probe::spec::{Auth, HttpSpec, Spec},
+    probe::{
+        http::spec::{Auth, HttpSpec},
+        spec::Spec,
+    },
     settings::{
         error::{Mistake, Span},
         masking::{credentials_in_whole, names_a_credential},
-        nearest,
+        nearest, network,
         reader::Table,
         text::Text,
+        tls,
         weburl::{self, WebUrl},
     },
 };
@@ -36,7 +40,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     let expect_json = expect::json(table);
     let auth = auth(table, &url, &headers);
     let tls = tls::read(table);
-    let ip_version = endpoint::ip_version(table);
+    let ip_version = network::ip_version(table);
     let max_redirects = table.integer("max_redirects", 0..=10).and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
     if method == Some(Method::HEAD) {
         for key in ["expect_body", "expect_body_regex", "expect_json"] {
@@ -85,8 +89,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         None => {}
     }
     shown.insert("tls".to_owned(), tls.shown);
-    shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
-    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
+    shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
+    let allow_metadata = network::allow_metadata(table, &mut shown);
     shown.insert("max_redirects".to_owned(), json!(max_redirects));
     let spec = HttpSpec {
         url: url.url,

@@ -20,7 +20,6 @@ mod postgres_connection;
 mod rhythm;
 mod sections;
 mod tcp;
-mod tls;
 mod types;
 
 pub use crate::settings::{ConfigError, nearest};

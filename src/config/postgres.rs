@@ -1,21 +1,25 @@
 //! `type = "postgres"`.
 
 use super::{
-    endpoint::{self, Built, both},
+    endpoint::{Built, both},
     postgres_connection::{self, ssl_mode, unknown_ssl_mode, word},
-    tls,
 };
 use crate::{
     domain::{
         decimal::Decimal,
         secret::{Secret, scrub},
     },
-    probe::spec::{Expected, PostgresSpec, Spec, SslMode},
+    probe::{
+        postgres::spec::{Expected, PostgresSpec, SslMode},
+        spec::Spec,
+    },
     settings::{
         address,
         error::Mistake,
+        network,
         reader::{Table, Value},
         text::Text,
+        tls,
     },
 };
 use serde_json::{Map, json};
@@ -43,7 +47,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     let expect_value = expected(table);
     let tls = tls::read(table);
     judge_tls(table, sslmode, tls.spec.skip_verify);
-    let ip_version = endpoint::ip_version(table);
+    let ip_version = network::ip_version(table);
 
     let connection = connection?;
     let address = address::joined(&connection.host, connection.port);
@@ -74,8 +78,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     };
     shown.insert(key.to_owned(), of_value);
     shown.insert("tls".to_owned(), tls.shown);
-    shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
-    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
+    shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
+    let allow_metadata = network::allow_metadata(table, &mut shown);
     let spec = PostgresSpec {
         host: connection.host,
         port: connection.port,

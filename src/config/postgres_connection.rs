@@ -3,7 +3,7 @@
 use super::endpoint::{self, both};
 use crate::{
     domain::{secret::Secret, service::Kind},
-    probe::spec::SslMode,
+    probe::postgres::spec::SslMode,
     settings::{
         Parts, address,
         error::{Mistake, Span, quoted},

@@ -3,8 +3,8 @@
 use super::endpoint::{self, Built};
 use crate::{
     domain::{secret::Secret, service::Kind},
-    probe::spec::{Spec, TcpSpec},
-    settings::{address, error::Mistake, masking::sent_credentials, reader::Table, text::Text},
+    probe::{spec::Spec, tcp::spec::TcpSpec},
+    settings::{address, error::Mistake, masking::sent_credentials, network, reader::Table, text::Text},
 };
 use serde_json::{Map, json};
 
@@ -24,7 +24,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     });
     let send = table.filled("send");
     let expect = table.filled("expect");
-    let ip_version = endpoint::ip_version(table);
+    let ip_version = network::ip_version(table);
 
     let (host, port) = address?;
     let target = format!("tcp://{}", address::joined(&host, port));
@@ -39,8 +39,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     shown.insert("url".to_owned(), json!(target));
     shown.insert("send".to_owned(), json!(send.as_ref().map(|text| text.shown_without(login))));
     shown.insert("expect".to_owned(), json!(expect.as_ref().map(Text::shown)));
-    shown.insert("ip_version".to_owned(), endpoint::ip_version_shown(ip_version));
-    let allow_metadata = endpoint::allow_metadata(table, &mut shown);
+    shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
+    let allow_metadata = network::allow_metadata(table, &mut shown);
     let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));
     Some(Built {
         probe: Spec::Tcp(TcpSpec { host, port, send, expect, ip_version, allow_metadata }),

@@ -1,31 +1,14 @@
 //! From an error to a reason: the class comes from the error's type, never from its text.
 
 use super::{
-    connect::LookupError,
+    resolver::LookupError,
     text::seconds,
     tls,
     trace::{Fault, Trace},
 };
-use crate::domain::check::{Class, Phase, Reason};
+use crate::domain::check::{Class, Phase};
 use rustix::io::Errno;
 use std::{error::Error, io, time::Duration};
-
-impl Fault {
-    /// The service's fault, in the given phase.
-    pub(super) fn new(class: Class, phase: Option<Phase>, message: impl Into<String>) -> Fault {
-        Fault { ours: false, reason: Reason { class, phase, message: message.into() }, excerpt: None }
-    }
-
-    /// Ours: the check cannot be judged.
-    pub(super) fn ours(phase: Option<Phase>, message: impl Into<String>) -> Fault {
-        Fault { ours: true, reason: Reason { class: Class::Monitor, phase, message: message.into() }, excerpt: None }
-    }
-
-    pub(super) fn with_excerpt(mut self, excerpt: Option<String>) -> Fault {
-        self.excerpt = excerpt;
-        self
-    }
-}
 
 /// The deadline passed while the check waited for us, or the service had less of it than it should have had, by more than
 /// a tenth: that is not to be held against it.

@@ -1,4 +1,4 @@
-//! One file per kind of probe, behind one enum.
+//! One folder per kind of probe, behind one enum.
 //!
 //! A probe is built once per service ([`Probe::new`]) and run for every check ([`Probe::run`]). What it finds is data,
 //! a [`Report`]: a probe never fails in any other way, and always returns by its deadline. Between two checks it holds
@@ -6,32 +6,29 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
+//! | `http`, `tcp`, `postgres`, `command` | the kinds |
 //! | `spec` | what a probe has to do, checked and ready |
-//! | `http`, `http_headers`, `http_cookies`, `http_answer`, `http_malformed`, `http_wire`, `tcp`, `postgres`, `postgres_bounds`, `postgres_wire`, `command` | the kinds |
-//! | `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
+//! | `shared`, `error` | what all probes share; why one cannot be built |
+//! | `resolver`, `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
 
 mod cleanup;
-mod command;
+pub mod command;
 mod connect;
+mod error;
 mod fault;
-mod http;
-mod http_answer;
-mod http_cookies;
-mod http_headers;
-mod http_malformed;
-mod http_wire;
-mod postgres;
-mod postgres_bounds;
-mod postgres_wire;
+pub mod http;
+pub mod postgres;
+mod resolver;
 #[cfg(test)]
 pub(crate) mod script;
+mod shared;
 pub mod spec;
 mod stream;
-mod tcp;
+pub mod tcp;
 mod text;
 mod tls;
 mod trace;
@@ -41,69 +38,13 @@ use crate::domain::{
     secret::Secret,
 };
 pub use connect::reachable;
+pub use error::ProbeError;
+pub use shared::Shared;
 use spec::Spec;
 use std::{sync::Arc, time::Duration};
 use text::Scrubber;
-use thiserror::Error;
 use tokio::time::timeout;
 use trace::{Fault, Trace};
-
-/// What all probes of a process share, so that a thousand of them stay small: the trusted roots, the cryptography, and
-/// the threads for name lookups. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Shared {
-    roots: Arc<tls::Roots>,
-    resolver: connect::Resolver,
-    cleanups: cleanup::Cleanups,
-}
-
-impl Shared {
-    /// Reads the system's trusted roots. Where there are none, those that came with the program are used, and a warning
-    /// says so.
-    pub fn new() -> Result<Shared, ProbeError> {
-        let (roots, resolver) = (Arc::new(tls::Roots::load()?), connect::Resolver::new());
-        Ok(Shared { roots, resolver, cleanups: cleanup::Cleanups::new() })
-    }
-
-    /// Gives what checks that were given up have left to be done a moment, before the program ends: a query that goes on
-    /// in its server is cancelled.
-    pub async fn clean_up(&self) {
-        self.cleanups.done().await;
-    }
-
-    /// TLS with the trusted roots, for requests that are no probes.
-    pub fn client_config(&self) -> rustls::ClientConfig {
-        self.roots.client_config()
-    }
-}
-
-/// Why a probe cannot be built. None of these texts holds a credential.
-#[derive(Debug, Error)]
-pub enum ProbeError {
-    /// The roots are no foundation to judge certificates on.
-    #[error("the trusted roots cannot be used: {0}")]
-    Roots(String),
-    #[error("TLS cannot be set up: {0}")]
-    Tls(rustls::Error),
-    /// A certificate under `ca` is not one of an authority.
-    #[error("the certificate of the authority cannot be used: {0}")]
-    Authority(rustls::Error),
-    /// Our own certificate and key do not go together, or cannot be read.
-    #[error("the client certificate and its key cannot be used: {0}")]
-    ClientCertificate(rustls::Error),
-    /// A header's value has characters that no header may have.
-    #[error("the value of the header {0} has characters that no header may have")]
-    Header(String),
-    /// Not `http` or `https`, or without a host.
-    #[error("an HTTP probe needs an address that begins with http:// or https://, not {0}:")]
-    Url(String),
-    /// A host that is neither a name nor an address.
-    #[error("{0} is neither a host name nor an IP address")]
-    Host(String),
-    /// A command without a program.
-    #[error("the command is empty")]
-    EmptyCommand,
-}
 
 /// A service's probe, ready to be run any number of times, also several at once.
 #[derive(Debug)]
@@ -114,10 +55,10 @@ pub struct Probe {
 
 #[derive(Debug)]
 enum Kind {
-    Http(Box<http::Http>),
-    Tcp(tcp::Tcp),
-    Postgres(Box<postgres::Postgres>),
-    Command(command::Command),
+    Http(Box<http::run::Http>),
+    Tcp(tcp::run::Tcp),
+    Postgres(Box<postgres::run::Postgres>),
+    Command(command::run::Command),
     #[cfg(test)]
     Scripted(script::Script),
 }
@@ -138,7 +79,7 @@ impl Probe {
         let mut pairs = Vec::new();
         match spec {
             Spec::Http(spec) => {
-                let (own, own_pairs) = http::Http::secrets(spec);
+                let (own, own_pairs) = http::run::Http::secrets(spec);
                 secrets.extend(own);
                 pairs = own_pairs;
             }
@@ -147,12 +88,12 @@ impl Probe {
         }
         let scrubber = Arc::new(Scrubber::new(&secrets, &pairs));
         let kind = match spec {
-            Spec::Http(spec) => Kind::Http(Box::new(http::Http::new(spec, Arc::clone(&scrubber), shared)?)),
-            Spec::Tcp(spec) => Kind::Tcp(tcp::Tcp::new(spec, Arc::clone(&scrubber), shared)?),
+            Spec::Http(spec) => Kind::Http(Box::new(http::run::Http::new(spec, Arc::clone(&scrubber), shared)?)),
+            Spec::Tcp(spec) => Kind::Tcp(tcp::run::Tcp::new(spec, Arc::clone(&scrubber), shared)?),
             Spec::Postgres(spec) => {
-                Kind::Postgres(Box::new(postgres::Postgres::new(spec, Arc::clone(&scrubber), shared)?))
+                Kind::Postgres(Box::new(postgres::run::Postgres::new(spec, Arc::clone(&scrubber), shared)?))
             }
-            Spec::Command(spec) => Kind::Command(command::Command::new(spec, Arc::clone(&scrubber))?),
+            Spec::Command(spec) => Kind::Command(command::run::Command::new(spec, Arc::clone(&scrubber))?),
         };
         Ok(Probe { kind, scrubber })
     }
@@ -198,8 +139,8 @@ impl Probe {
         }
         match &self.kind {
             Kind::Http(_) | Kind::Tcp(_) => fault::late(trace, deadline),
-            Kind::Postgres(_) => postgres::late(trace, deadline),
-            Kind::Command(_) => command::late(deadline),
+            Kind::Postgres(_) => postgres::run::late(trace, deadline),
+            Kind::Command(_) => command::run::late(deadline),
             #[cfg(test)]
             Kind::Scripted(_) => fault::late(trace, deadline),
         }

@@ -1,14 +1,16 @@
 //! TLS as probes need it: every certificate is seen, the bad ones too, and what is wrong with it is said in words.
 
 use super::{
-    ProbeError,
-    spec::TlsSpec,
+    error::ProbeError,
     text::counted,
     trace::{Certificate, Fault, Trace},
 };
-use crate::domain::{
-    check::{Class, Phase, Reason},
-    time::UnixMs,
+use crate::{
+    domain::{
+        check::{Class, Phase, Reason},
+        time::UnixMs,
+    },
+    settings::tls::TlsSpec,
 };
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, NamedGroup, OtherError, RootCertStore,

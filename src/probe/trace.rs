@@ -3,7 +3,7 @@
 //! It lives outside the check's future, so that it survives when the deadline drops that future.
 
 use crate::domain::{
-    check::{Phase, PhaseTimes, Reason, Report, Verdict},
+    check::{Class, Phase, PhaseTimes, Reason, Report, Verdict},
     time::UnixMs,
 };
 use std::{
@@ -22,6 +22,23 @@ pub(super) struct Fault {
     pub(super) ours: bool,
     pub(super) reason: Reason,
     pub(super) excerpt: Option<String>,
+}
+
+impl Fault {
+    /// The service's fault, in the given phase.
+    pub(super) fn new(class: Class, phase: Option<Phase>, message: impl Into<String>) -> Fault {
+        Fault { ours: false, reason: Reason { class, phase, message: message.into() }, excerpt: None }
+    }
+
+    /// Ours: the check cannot be judged.
+    pub(super) fn ours(phase: Option<Phase>, message: impl Into<String>) -> Fault {
+        Fault { ours: true, reason: Reason { class: Class::Monitor, phase, message: message.into() }, excerpt: None }
+    }
+
+    pub(super) fn with_excerpt(mut self, excerpt: Option<String>) -> Fault {
+        self.excerpt = excerpt;
+        self
+    }
 }
 
 /// The certificate that counts of those that a server showed: the one that ends first of those that are needed.

@@ -8,6 +8,7 @@
 //! | `reader` | typed values: strings, numbers, durations, tables, lists |
 //! | `text`, `url_variables` | strings with environment variables in them |
 //! | `address`, `weburl` | hosts, ports, HTTP URLs |
+//! | `network`, `tls` | the keys of whatever connects: IP versions, certificates |
 //! | `masking`, `url_credentials` | credentials, found by their look and by their place, so that no message shows one |
 //! | `error`, `syntax`, `nearest` | mistakes, where they are in the file, and what was probably meant |
 
@@ -15,10 +16,12 @@ pub(crate) mod address;
 pub(crate) mod error;
 pub(crate) mod masking;
 mod nearest;
+pub mod network;
 mod pattern;
 pub(crate) mod reader;
 pub(crate) mod syntax;
 pub(crate) mod text;
+pub mod tls;
 mod url_credentials;
 pub(crate) mod url_variables;
 pub(crate) mod weburl;

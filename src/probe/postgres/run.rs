@@ -3,20 +3,26 @@
 //! `sslmode` means what it means to libpq, the second try of `prefer` without TLS included.
 
 use super::{
-    ProbeError, Shared,
-    cleanup::Cleanups,
-    connect::{self, Resolver},
-    fault,
-    postgres_bounds::{Bounded, Copies, TooMuch},
-    postgres_wire::{CancelOnDrop, RustlsConnect, Timed, ask_for_tls, connector},
+    bounds::{Bounded, Copies, TooMuch},
     spec::{Expected, PostgresSpec, SslMode},
-    text::{Scrubber, counted, seconds, showable},
-    tls::{Judge, Tls, expiry_warning},
-    trace::{Fault, Trace},
+    wire::{CancelOnDrop, RustlsConnect, Timed, ask_for_tls, connector},
 };
-use crate::domain::{
-    check::{Class, Phase, Reason},
-    decimal::Decimal,
+use crate::{
+    domain::{
+        check::{Class, Phase, Reason},
+        decimal::Decimal,
+    },
+    probe::{
+        cleanup::Cleanups,
+        connect,
+        error::ProbeError,
+        fault,
+        resolver::Resolver,
+        shared::Shared,
+        text::{Scrubber, counted, seconds, showable},
+        tls::{Judge, Tls, expiry_warning},
+        trace::{Fault, Trace},
+    },
 };
 use futures_util::TryStreamExt;
 use std::{io, pin::pin, sync::Arc, time::Duration};
@@ -36,7 +42,7 @@ use tokio_postgres::{
 const GOODBYE: Duration = Duration::from_millis(200);
 /// A PostgreSQL service, ready to be asked.
 #[derive(Debug)]
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     spec: PostgresSpec,
     config: Config,
     tls: Tls,
@@ -49,7 +55,7 @@ pub(super) struct Postgres {
 type Session<S, T> = (Client, Connection<S, T>);
 
 impl Postgres {
-    pub(super) fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
+    pub(crate) fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
         let spec = PostgresSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
         let mut config = Config::new();
         config.user(&spec.user).dbname(&spec.database).application_name("healthcheck_dashboard");
@@ -68,7 +74,7 @@ impl Postgres {
         Ok(Postgres { spec, config, tls, resolver, cleanups: shared.cleanups.clone(), scrubber })
     }
 
-    pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    pub(crate) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let first = self.attempt(self.spec.sslmode != SslMode::Disable, trace, deadline).await;
         match first {
             // TLS did not come about, or the server does not want this user to come with it.
@@ -248,7 +254,7 @@ impl Postgres {
 }
 
 /// The deadline passed: what the check was waiting for.
-pub(super) fn late(trace: &Trace, deadline: Duration) -> Fault {
+pub(crate) fn late(trace: &Trace, deadline: Duration) -> Fault {
     let mut fault = fault::late(trace, deadline);
     match trace.phase() {
         Some(Phase::Ttfb) => fault.reason.message = format!("the session was not ready within {}", seconds(deadline)),

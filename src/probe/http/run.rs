@@ -5,22 +5,25 @@
 //! recorded.
 
 use super::{
-    ProbeError, Shared,
-    connect::Resolver,
-    http_answer,
-    http_cookies::Jar,
-    http_headers::{is_harmless, same_owner},
-    http_wire::{Answer, Wire},
+    answer::{self, BODY_BYTES},
+    cookies::Jar,
+    headers::{is_harmless, same_owner},
     spec::{Auth, HttpSpec},
-    text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
-    tls::{Judge, Tls, expiry_warning},
-    trace::{Fault, Trace},
+    wire::{Answer, Wire},
 };
 use crate::{
     clock::Clock,
     domain::{
         check::{Class, Phase, Reason},
         secret::Secret,
+    },
+    probe::{
+        error::ProbeError,
+        resolver::Resolver,
+        shared::Shared,
+        text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
+        tls::{Judge, Tls, expiry_warning},
+        trace::{Fault, Trace},
     },
 };
 use flate2::write::MultiGzDecoder;
@@ -38,8 +41,6 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// How much of an answer is read, after decompression. What is longer is cut off, and not a fault.
-pub(super) const BODY_BYTES: usize = 1024 * 1024;
 /// How long the check waits for the text of an answer whose status is wrong already.
 const EXCERPT_WAIT: Duration = Duration::from_secs(1);
 
@@ -47,7 +48,7 @@ const OUR_NAME: &str = concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION
 
 /// An HTTP service, ready to be asked.
 #[derive(Debug)]
-pub(super) struct Http {
+pub(crate) struct Http {
     spec: HttpSpec,
     /// For the configured host; a stranger gets the harmless ones among them.
     headers: HeaderMap,
@@ -57,7 +58,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(spec: &HttpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Http, ProbeError> {
+    pub(crate) fn new(spec: &HttpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Http, ProbeError> {
         if !matches!(spec.url.scheme(), "http" | "https") || spec.url.host().is_none() {
             return Err(ProbeError::Url(spec.url.scheme().to_owned()));
         }
@@ -92,7 +93,7 @@ impl Http {
     }
 
     /// The secrets that the specification itself holds, and the pairs of basic authentication.
-    pub(super) fn secrets(spec: &HttpSpec) -> (Vec<Secret>, Vec<(&str, &Secret)>) {
+    pub(crate) fn secrets(spec: &HttpSpec) -> (Vec<Secret>, Vec<(&str, &Secret)>) {
         // A short value in an unknown header ("true", "eu") is no credential, and would blot out half an answer.
         let telling = |text: &str| text.len() >= 8;
         let headers = spec.headers.iter().filter(|(name, value)| !is_harmless(name) && telling(value.expose()));
@@ -112,27 +113,27 @@ impl Http {
         }
     }
 
-    pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    pub(crate) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline;
         let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
         let mut jar = Jar::default();
         let answer = self.follow(&wire, &mut jar).await?;
         let status = answer.response.status();
-        let head = http_answer::head(&answer.response);
+        let head = answer::head(&answer.response);
         let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
         if !self.spec.expect_status.contains(status.as_u16()) {
             let wait = EXCERPT_WAIT.min(until.saturating_duration_since(Instant::now()) / 2);
             let body = start_of_body(answer, &wire, Instant::now() + wait).await;
             let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
-            let text = head + &http_answer::decode(&body, content_type.as_ref());
+            let text = head + &answer::decode(&body, content_type.as_ref());
             let fault = Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(Some(text));
             return Err(self.cleaned(fault, &jar, false));
         }
         let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
-        http_answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
+        answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
-            let text = head + &http_answer::decode(start, content_type.as_ref());
+            let text = head + &answer::decode(start, content_type.as_ref());
             let whole = complete && start.len() == body.len();
             let fault = Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(Some(text));
             self.cleaned(fault, &jar, whole)
@@ -177,7 +178,7 @@ impl Http {
             };
             let refused = |message: String| {
                 let fault = Fault::new(Class::Protocol, Some(Phase::Ttfb), message);
-                self.cleaned(fault.with_excerpt(Some(http_answer::head(response))), jar, true)
+                self.cleaned(fault.with_excerpt(Some(answer::head(response))), jar, true)
             };
             let location = String::from_utf8_lossy(location.as_bytes());
             let mut next = url.join(&location).map_err(|_| refused("redirected to what is no address".to_owned()))?;
@@ -222,7 +223,7 @@ impl Http {
 
     /// Reads the answer, at most its first MiB, and whether that was all. Only what is needed is kept.
     async fn body(&self, mut answer: Answer, wire: &Wire<'_>, jar: &Jar) -> Result<(Vec<u8>, bool), Fault> {
-        let keep = if http_answer::needs_body(&self.spec) { BODY_BYTES } else { EXCERPT_SOURCE_BYTES };
+        let keep = if answer::needs_body(&self.spec) { BODY_BYTES } else { EXCERPT_SOURCE_BYTES };
         let mut body = Unpacked::new(answer.response.headers(), keep, BODY_BYTES);
         loop {
             let taken = match answer.chunk(wire).await {
@@ -235,8 +236,8 @@ impl Http {
                 Ok(_) => {}
                 Err(fault) => {
                     let content_type = answer.response.headers().get(CONTENT_TYPE);
-                    let head = http_answer::head(&answer.response);
-                    let text = head + &http_answer::decode(&body.into_start(), content_type);
+                    let head = answer::head(&answer.response);
+                    let text = head + &answer::decode(&body.into_start(), content_type);
                     return Err(self.cleaned(fault.with_excerpt(Some(text)), jar, false));
                 }
             }

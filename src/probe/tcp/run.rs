@@ -1,14 +1,18 @@
 //! The TCP probe: a connection, and what is said over it.
 
-use super::{
-    ProbeError, Shared,
-    connect::{self, Resolver},
-    fault,
-    spec::TcpSpec,
-    text::{EXCERPT_SOURCE_BYTES, Scrubber, seconds},
-    trace::{Fault, Trace},
+use super::spec::TcpSpec;
+use crate::{
+    domain::check::{Class, Phase, Reason},
+    probe::{
+        connect,
+        error::ProbeError,
+        fault,
+        resolver::Resolver,
+        shared::Shared,
+        text::{EXCERPT_SOURCE_BYTES, Scrubber, seconds},
+        trace::{Fault, Trace},
+    },
 };
-use crate::domain::check::{Class, Phase, Reason};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -23,20 +27,20 @@ const SPARE: Duration = Duration::from_millis(20);
 
 /// A TCP service, ready to be asked.
 #[derive(Debug)]
-pub(super) struct Tcp {
+pub(crate) struct Tcp {
     spec: TcpSpec,
     resolver: Resolver,
     scrubber: Arc<Scrubber>,
 }
 
 impl Tcp {
-    pub(super) fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
+    pub(crate) fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
         let spec = TcpSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Tcp { spec, resolver, scrubber })
     }
 
-    pub(super) async fn run(&self, trace: &Trace, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    pub(crate) async fn run(&self, trace: &Trace, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline.saturating_sub(SPARE.min(deadline / 10));
         let TcpSpec { host, port, ip_version, send, expect, .. } = &self.spec;
         let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;

@@ -1,10 +1,7 @@
 //! What an HTTP answer has to be.
 
-use super::{
-    spec::{HttpSpec, JsonExpectation, StatusSet},
-    text::showable,
-};
-use crate::domain::decimal::Decimal;
+use super::spec::{HttpSpec, JsonExpectation, StatusSet};
+use crate::{domain::decimal::Decimal, probe::text::showable};
 use encoding_rs::Encoding;
 use reqwest::{
     Response,
@@ -12,6 +9,9 @@ use reqwest::{
 };
 use serde_json::Value;
 use std::{borrow::Cow, fmt};
+
+/// How much of an answer is read, after decompression. What is longer is cut off, and not a fault.
+pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
 impl StatusSet {
     /// Whether the status is one of them.

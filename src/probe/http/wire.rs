@@ -3,16 +3,18 @@
 //! The connection is ours and not the client library's: only so is there a bound below the library, which would read
 //! interim answers for ever, and only so is every address seen before it is dialled.
 
-use super::{
-    connect::{self, Resolver},
-    fault,
-    http_malformed::{instead_of_http1, instead_of_http2, instead_of_tls},
-    spec::IpVersion,
-    stream::{Bounded, Budget, INTERIM},
-    tls::Tls,
-    trace::{Fault, Trace},
+use super::malformed::{instead_of_http1, instead_of_http2, instead_of_tls};
+use crate::{
+    domain::check::{Class, Phase},
+    probe::{
+        connect, fault,
+        resolver::Resolver,
+        stream::{Bounded, Budget, INTERIM},
+        tls::Tls,
+        trace::{Fault, Trace},
+    },
+    settings::network::IpVersion,
 };
-use crate::domain::check::{Class, Phase};
 use hyper::{
     Uri,
     client::conn::{http1, http2},
@@ -39,7 +41,7 @@ use url::Position;
 /// How much is read of an answer's head, interim answers included.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How much is read for an answer's body: four times of what is kept, for what compresses badly or comes in small pieces.
-const BODY_BYTES: usize = 4 * super::http::BODY_BYTES;
+const BODY_BYTES: usize = 4 * super::answer::BODY_BYTES;
 /// How much is read of a TLS handshake. A chain of certificates has at most 64 KiB.
 const HANDSHAKE_BYTES: usize = 256 * 1024;
 /// What is kept of a handshake and of frames, to say what it was instead of one.

@@ -1,12 +1,10 @@
 //! What the PostgreSQL probe does beside the client library, on the wire.
 
-use super::{
-    cleanup::Cleanups,
-    postgres_bounds::{Bounded, Counted},
-    tls::Tls,
-    trace::Trace,
+use super::bounds::{Bounded, Counted};
+use crate::{
+    domain::check::Phase,
+    probe::{cleanup::Cleanups, tls::Tls, trace::Trace},
 };
-use crate::domain::check::Phase;
 use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -5,15 +5,18 @@
 //! last may be wanted (`detach`). A child that made itself a daemon is in a group of its own and outlives the check; it
 //! may keep the program's output open: the check ends with the program, not with its output.
 
-use super::{
-    ProbeError, fault,
-    spec::CommandSpec,
-    text::{Scrubber, seconds},
-    trace::{Fault, Trace},
-};
-use crate::domain::{
-    check::{Class, Phase, Reason},
-    plain::{LONGEST_MESSAGE, one_line},
+use super::spec::CommandSpec;
+use crate::{
+    domain::{
+        check::{Class, Phase, Reason},
+        plain::{LONGEST_MESSAGE, one_line},
+    },
+    probe::{
+        error::ProbeError,
+        fault,
+        text::{Scrubber, seconds},
+        trace::{Fault, Trace},
+    },
 };
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::{
@@ -42,20 +45,20 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A command, ready to be run.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(crate) struct Command {
     spec: CommandSpec,
     scrubber: Arc<Scrubber>,
 }
 
 impl Command {
-    pub(super) fn new(spec: &CommandSpec, scrubber: Arc<Scrubber>) -> Result<Command, ProbeError> {
+    pub(crate) fn new(spec: &CommandSpec, scrubber: Arc<Scrubber>) -> Result<Command, ProbeError> {
         if spec.argv.is_empty() {
             return Err(ProbeError::EmptyCommand);
         }
         Ok(Command { spec: spec.clone(), scrubber })
     }
 
-    pub(super) async fn run(&self, trace: &Trace) -> Result<Option<Reason>, Fault> {
+    pub(crate) async fn run(&self, trace: &Trace) -> Result<Option<Reason>, Fault> {
         trace.enter(Phase::Body);
         let (mut group, mut output) = self.start().map_err(|error| self.not_started(&error))?;
         let mut text = Vec::new();
@@ -154,7 +157,7 @@ impl Command {
 }
 
 /// The deadline passed, and the command was killed.
-pub(super) fn late(deadline: Duration) -> Fault {
+pub(crate) fn late(deadline: Duration) -> Fault {
     let message = format!("the command was not finished within {}, and was killed", seconds(deadline));
     Fault::new(Class::Timeout, Some(Phase::Body), message)
 }

@@ -1,14 +1,11 @@
 //! `tls = { … }`: which certificates are trusted, and our own. Files are read here, so that a missing one is found
 //! before anything is probed.
 
-use crate::{
-    probe::spec::TlsSpec,
-    settings::{
-        error::Mistake,
-        masking::{credentials_in_whole, redact},
-        reader::{Table, Value},
-        text::Text,
-    },
+use super::{
+    error::Mistake,
+    masking::{credentials_in_whole, redact},
+    reader::{Table, Value},
+    text::Text,
 };
 use rustls::{
     RootCertStore,
@@ -19,14 +16,33 @@ use rustls::{
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
 
+/// How certificates are judged, and our own.
+#[derive(Clone, Debug)]
+pub struct TlsSpec {
+    /// Trusted beside the system's roots.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// Our own chain and key.
+    pub client: Option<(Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>)>,
+    /// Accept any certificate. Its expiry is seen all the same.
+    pub skip_verify: bool,
+    /// A certificate with fewer days left than this makes the service `degraded`. 0 switches it off. Default 14.
+    pub expiry_warning_days: u32,
+}
+
+impl Default for TlsSpec {
+    fn default() -> TlsSpec {
+        TlsSpec { ca: Vec::new(), client: None, skip_verify: false, expiry_warning_days: 14 }
+    }
+}
+
 /// What was read, and the same for everyone's eyes.
-pub(super) struct Tls {
-    pub(super) spec: TlsSpec,
-    pub(super) shown: Json,
+pub(crate) struct Tls {
+    pub(crate) spec: TlsSpec,
+    pub(crate) shown: Json,
 }
 
 /// Reads `tls`; the defaults where there is none.
-pub(super) fn read(endpoint: &Table<'_>) -> Tls {
+pub(crate) fn read(endpoint: &Table<'_>) -> Tls {
     let mut spec = TlsSpec::default();
     let Some(table) = endpoint.table("tls") else {
         return Tls { shown: shown(&spec, [None, None, None]), spec };

@@ -1,0 +1,52 @@
+//! What an HTTP probe has to do.
+
+use crate::{
+    domain::secret::Secret,
+    settings::{network::IpVersion, tls::TlsSpec},
+};
+use regex::Regex;
+use reqwest::{Method, Url, header::HeaderName};
+use std::ops::RangeInclusive;
+
+/// An HTTP request and what its answer has to be.
+#[derive(Clone, Debug)]
+pub struct HttpSpec {
+    /// `http` or `https`, with a host, without user information.
+    pub url: Url,
+    pub method: Method,
+    pub headers: Vec<(HeaderName, Secret)>,
+    pub body: Option<String>,
+    /// Accepted statuses. Default 200–399.
+    pub expect_status: StatusSet,
+    /// Text that the body has to contain.
+    pub expect_body: Option<String>,
+    pub expect_body_regex: Option<Regex>,
+    pub expect_json: Vec<JsonExpectation>,
+    pub auth: Option<Auth>,
+    pub tls: TlsSpec,
+    pub ip_version: IpVersion,
+    /// Whether it may lead to a cloud's metadata service.
+    pub allow_metadata: bool,
+    /// Redirects followed at most, 0 to 10. Default 10.
+    pub max_redirects: usize,
+}
+
+/// A set of HTTP statuses: `[200, "301-308"]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatusSet(pub Vec<RangeInclusive<u16>>);
+
+/// A JSON path (RFC 9535) and the value it has to lead to.
+#[derive(Clone, Debug)]
+pub struct JsonExpectation {
+    /// The path as it was written.
+    pub text: String,
+    pub path: serde_json_path::JsonPath,
+    pub value: serde_json::Value,
+}
+
+/// HTTP credentials.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    Basic { user: String, password: Secret },
+    Bearer(Secret),
+}
