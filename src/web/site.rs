@@ -13,7 +13,7 @@ use crate::{
         attempts::Attempts,
         figures::FigureCache,
         limits::Limits,
-        pages::{PageCache, Templates},
+        render::{PageCache, Templates},
     },
 };
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! The stored check results of a service, newest first.
 
 use super::{
-    Answer, ApiError, ask,
-    json::{CheckJson, Page},
+    answer::{Answer, ask},
+    error::ApiError,
     named::Named,
     params::{MOST, Params},
     services,
 };
+use crate::web::json::{CheckJson, Page};
 use crate::{
     domain::{check::Outcome, time::UnixMs},
     web::site::Site,

@@ -1,10 +1,7 @@
 //! Server-sent events: what has just become known, as of its commit, or as it is seen while nothing can be committed.
 
-use super::{
-    Answer, ApiError,
-    json::{CheckJson, IncidentJson, Time},
-    params::Params,
-};
+use super::{answer::Answer, error::ApiError, params::Params};
+use crate::web::json::{CheckJson, IncidentJson, Time};
 use crate::{
     board::{Listening, News, What},
     domain::time::UnixMs,

@@ -1,8 +1,9 @@
 //! The history as a download.
 
 use super::{
-    Answer, ApiError,
+    answer::Answer,
     document::{self, ExportError, Format, Order},
+    error::ApiError,
     params::Params,
     services,
 };

@@ -1,11 +1,12 @@
 //! Is it up now: `/health`, from memory (and how it was, with `?at=`, from the history); and is the monitor itself: `/livez` and `/readyz`.
 
 use super::{
-    Answer, ApiError,
-    json::{Ordered, ReasonJson, Time, ms},
+    answer::{Answer, then},
+    error::ApiError,
     named::Named,
     params::Params,
 };
+use crate::web::json::{Ordered, ReasonJson, Time, ms};
 use crate::{
     board::ServiceNow,
     domain::{
@@ -83,7 +84,7 @@ pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Pa
     params.only(&KNOWN)?;
     let now = site.clock.now();
     match params.at(now)? {
-        Some(at) => answer(Asked::All(super::then(&site, at).await?), at, &headers, &params),
+        Some(at) => answer(Asked::All(then(&site, at).await?), at, &headers, &params),
         None => answer(Asked::All(site.board.all()), now, &headers, &params),
     }
 }
@@ -98,7 +99,7 @@ pub(super) async fn one(
     params.only(&KNOWN)?;
     let now = site.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = super::then(&site, at).await?;
+        let services = then(&site, at).await?;
         let service = services.into_iter().find(|s| s.service.name == name);
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);

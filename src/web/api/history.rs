@@ -1,12 +1,12 @@
 //! A window in buckets: what charts are drawn from.
 
 use super::{
-    Answer, ask,
-    json::{BucketJson, Time},
+    answer::{Answer, ask},
     named::Named,
     params::Params,
     services,
 };
+use crate::web::json::{BucketJson, Time};
 use crate::web::site::Site;
 use axum::{Json, extract::State};
 use serde::Serialize;

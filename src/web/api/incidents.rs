@@ -1,11 +1,12 @@
 //! The incident log.
 
 use super::{
-    Answer, ApiError, ask,
-    json::{CauseChangeJson, CheckJson, IncidentJson, Page},
+    answer::{Answer, ask},
+    error::ApiError,
     named::Named,
     params::{MOST, Params},
 };
+use crate::web::json::{CauseChangeJson, CheckJson, IncidentJson, Page};
 use crate::{
     domain::{
         check::CheckResult,

@@ -1,5 +1,5 @@
 //! Check results as lines, made without a copy of anything. They are what an export is made of, a hundred million at a
-//! time; that they are the bytes that [`super::json::CheckJson`] gives is a test.
+//! time; that they are the bytes that [`crate::web::json::CheckJson`] gives is a test.
 
 use crate::{
     domain::{
@@ -231,7 +231,7 @@ fn put_field(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::json::CheckJson, *};
+    use super::{crate::web::json::CheckJson, *};
     use crate::domain::check::{CheckResult, Class, PhaseTimes, Reason};
     use proptest::prelude::*;
 

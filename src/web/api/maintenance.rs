@@ -1,6 +1,9 @@
 //! Windows of maintenance, as the history has them.
 
-use super::{Answer, ask, params::Params};
+use super::{
+    answer::{Answer, ask},
+    params::Params,
+};
 use crate::{store::Maintenance, web::site::Site};
 use axum::{Json, extract::State};
 use serde_json::{Value, json};

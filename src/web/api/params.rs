@@ -1,6 +1,6 @@
 //! The query of a request: read once, with every mistake named.
 
-use super::{Answer, ApiError};
+use super::{ApiError, answer::Answer};
 use crate::{
     domain::{
         time::{DAY_MS, UnixMs},

@@ -1,11 +1,12 @@
 //! The services: how they stand and how they did.
 
 use super::{
-    Answer, ApiError, ask,
-    json::{CheckJson, IncidentJson, Ordered, Time},
+    answer::{Answer, ask, then},
+    error::ApiError,
     named::Named,
     params::Params,
 };
+use crate::web::json::{CheckJson, IncidentJson, Ordered, Time};
 use crate::{
     board::ServiceNow,
     domain::{
@@ -30,7 +31,7 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     params.only(&["at"])?;
     let now = site.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = super::then(&site, at).await?;
+        let services = then(&site, at).await?;
         let items = ask(&site, move |site| {
             services
                 .iter()
@@ -59,7 +60,7 @@ pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Pa
     params.only(&["at"])?;
     let now = site.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = super::then(&site, at).await?;
+        let services = then(&site, at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
         let body = ask(&site, move |site| whole(site, &service, &Figures::read(&site.reader, service.id, at)?, at));

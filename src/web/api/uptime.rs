@@ -1,12 +1,12 @@
 //! Uptime over a window, of one service or of all.
 
 use super::{
-    Answer, ask,
-    json::{Ordered, Time, UptimeJson},
+    answer::{Answer, ask},
     named::Named,
     params::Params,
     services,
 };
+use crate::web::json::{Ordered, Time, UptimeJson};
 use crate::web::site::Site;
 use axum::{Json, extract::State};
 use serde::Serialize;

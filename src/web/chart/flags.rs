@@ -1,7 +1,7 @@
 //! Words over a chart of a history. Outages have a row of their own, and what explains them (gaps, maintenance) another
 //! one, so that no word can be taken for that of the line beside it.
 
-use super::{Axis, history::History};
+use super::{Axis, History};
 use crate::{domain::time::UnixMs, web::words};
 use serde::Serialize;
 

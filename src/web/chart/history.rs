@@ -1,20 +1,19 @@
 //! Response times and states over a window, on one time axis.
 
 use super::{
-    Axis, Level, Stretch, WIDE,
+    Axis, History, Level, Stretch, WIDE,
     flags::{self, Flag},
     short,
     ticks::{self, Tick},
 };
 use crate::{
     domain::{
-        incident::{Gap, Outage},
-        maintenance::Overlay,
+        incident::Outage,
         time::UnixMs,
         timeline::{Buckets, Tally},
         window::Window,
     },
-    web::{words, zone::Zone},
+    web::words,
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -24,22 +23,6 @@ const TOP: f64 = 38.0;
 const SCALE: f64 = 200.0;
 const STRIP_TOP: f64 = TOP + SCALE + 12.0;
 const STRIP: f64 = 26.0;
-
-/// What is drawn.
-#[derive(Debug)]
-pub(crate) struct History<'a> {
-    pub(crate) buckets: &'a Buckets,
-    /// Those that overlap the window, incidents and blips.
-    pub(crate) outages: &'a [Outage],
-    pub(crate) gaps: &'a [Gap],
-    pub(crate) maintenance: &'a Overlay,
-    /// The first result ever: before it nothing was watched.
-    pub(crate) watched_from: Option<UnixMs>,
-    pub(crate) now: UnixMs,
-    /// `now` is a moment of the past.
-    pub(crate) past: bool,
-    pub(crate) zone: Zone,
-}
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(crate) struct HistoryChart {

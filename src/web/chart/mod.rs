@@ -21,7 +21,7 @@ mod travel;
 pub(crate) use bounds::BoundsScale;
 pub(crate) use checks::CheckChart;
 pub(crate) use days::{Days, month_labels};
-pub(crate) use history::{History, HistoryChart};
+pub(crate) use history::HistoryChart;
 pub(crate) use matrix::{HourRow, TogetherRow, day_labels};
 pub(crate) use normal::{NormalAxis, NormalBar};
 pub(crate) use notes::{Note, NoteMark};
@@ -30,7 +30,16 @@ pub(crate) use phases::{PHASES, PhaseBar, PhaseChart, phase_times};
 pub(crate) use spark::Spark;
 pub(crate) use travel::TravelChart;
 
-use crate::domain::{time::UnixMs, window::Window};
+use crate::{
+    domain::{
+        incident::{Gap, Outage},
+        maintenance::Overlay,
+        time::UnixMs,
+        timeline::Buckets,
+        window::Window,
+    },
+    web::zone::Zone,
+};
 use serde::Serialize;
 
 /// The width of the inner, stretched picture.
@@ -95,6 +104,22 @@ impl Said {
 pub(crate) struct Level {
     pub(crate) y: f64,
     pub(crate) label: String,
+}
+
+/// What a chart of a history shows.
+#[derive(Debug)]
+pub(crate) struct History<'a> {
+    pub(crate) buckets: &'a Buckets,
+    /// Those that overlap the window, incidents and blips.
+    pub(crate) outages: &'a [Outage],
+    pub(crate) gaps: &'a [Gap],
+    pub(crate) maintenance: &'a Overlay,
+    /// The first result ever: before it nothing was watched.
+    pub(crate) watched_from: Option<UnixMs>,
+    pub(crate) now: UnixMs,
+    /// `now` is a moment of the past.
+    pub(crate) past: bool,
+    pub(crate) zone: Zone,
 }
 
 /// A share as per cent, with two decimals at most.

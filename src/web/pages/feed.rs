@@ -1,6 +1,12 @@
 //! The incident log as an Atom feed (RFC 4287).
 
-use super::{Page, PageError, frame, query::Query, shown};
+use super::{
+    error::PageError,
+    layout,
+    query::Query,
+    request::{self, Page},
+};
+use crate::web::render::shown;
 use crate::{
     domain::time::UnixMs,
     store::{OutageFilter, OutageKind},
@@ -46,7 +52,7 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
     let here = format!("{}{}", reached.origin, site.base_path);
     let title = words::fit_for_xml(&format!("{}: incidents", site.title));
     let asked = here.clone();
-    let entries = super::blocking(&site, move |site| {
+    let entries = request::blocking(&site, move |site| {
         let filter = OutageFilter { kind: OutageKind::Incidents, ..OutageFilter::default() };
         let history = site.reader.id()?;
         let outages = site.reader.outages(&filter, None, ENTRIES)?;
@@ -89,5 +95,5 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
         PageError::broke()
     })?;
     let content_type = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
-    Ok(frame::whole((content_type, Html(text).0).into_response()))
+    Ok(layout::whole((content_type, Html(text).0).into_response()))
 }

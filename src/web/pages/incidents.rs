@@ -1,11 +1,12 @@
 //! The incident log, by day.
 
 use super::{
-    Page, PageError,
-    frame::{self, Framing, Live},
+    error::PageError,
+    layout::{self, Framing, Live},
     query::Query,
-    shown::{self, Kind, OutageRow, Truth, names},
+    request::{self, Page},
 };
+use crate::web::render::shown::{self, Kind, OutageRow, Truth, names};
 use crate::{
     board::ServiceId,
     domain::{
@@ -105,7 +106,7 @@ pub(super) async fn page(Here(site): Here, query: Query) -> Page {
         &[&["service", "show", "window", "from", "to", "cursor", "at", "tz"], &filters::NAMES[..]].concat(),
         &[],
     )?;
-    let view = super::view(&site, &query).await?;
+    let view = request::view(&site, &query).await?;
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();
     let window = query.window(view.at, 30 * DAY_MS)?;
@@ -118,9 +119,9 @@ pub(super) async fn page(Here(site): Here, query: Query) -> Page {
         )
     })?;
     let (asked, seen_from) = (query.clone(), view.clone());
-    let content = super::blocking(&site, move |site| content(site, &asked, (window, filters), &seen_from)).await??;
+    let content = request::blocking(&site, move |site| content(site, &asked, (window, filters), &seen_from)).await??;
     let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: Live::Always };
-    frame::page(&site, &query, &view, framing, "incidents.html", content)
+    layout::page(&site, &query, &view, framing, "incidents.html", content)
 }
 
 fn content(

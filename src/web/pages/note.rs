@@ -4,12 +4,13 @@
 //! a form of another site sends is refused before its token is looked at.
 
 use super::{
-    Named, Page, PageError,
-    frame::{self, Framing, Live},
+    error::PageError,
     incident::missing,
+    layout::{self, Framing, Live},
     query::Query,
-    shown::{Kind, Truth},
+    request::{self, Named, Page},
 };
+use crate::web::render::shown::{Kind, Truth};
 use crate::{
     domain::incident::{LONGEST_NOTE, Outage},
     web::{
@@ -55,7 +56,7 @@ async fn incident(site: &Site, query: &Query, id: &str) -> Result<Outage, PageEr
         return Err(PageError::forbidden("Notes are not taken here", after));
     }
     let number: i64 = id.parse().map_err(|_| missing(&view(site, query), id))?;
-    let outage = super::blocking(site, move |site| site.reader.outage(number)).await?;
+    let outage = request::blocking(site, move |site| site.reader.outage(number)).await?;
     outage.filter(Outage::is_incident).ok_or_else(|| missing(&view(site, query), id))
 }
 
@@ -88,7 +89,7 @@ fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Opti
         current: "incident",
         live: Live::No,
     };
-    frame::page(site, query, &view, framing, "note.html", content)
+    layout::page(site, query, &view, framing, "note.html", content)
 }
 
 fn capital(text: &str) -> String {

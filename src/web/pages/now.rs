@@ -1,13 +1,14 @@
 //! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
 
 use super::{
-    Page,
-    frame::{self, Framing, Live},
+    error::PageError,
+    layout::{self, Framing, Live},
     query::Query,
-    services::{List, list},
-    shown::{self, Kind, Ticking, Truth},
+    request::{self, Page},
+    services::{List, Seen, list},
     travel::Travel,
 };
+use crate::web::render::shown::{self, Kind, Ticking, Truth};
 use crate::{
     board::ServiceNow,
     domain::{
@@ -82,13 +83,6 @@ struct OpenIncident {
     minutes: i64,
 }
 
-/// A service and what is needed to show it.
-pub(super) struct Seen {
-    pub(super) now: Arc<ServiceNow>,
-    pub(super) status: Status,
-    pub(super) figures: Arc<Figures>,
-}
-
 /// `GET /dashboard`
 pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
     query.only(&["state", "q", "group", "sort", "at", "tz"], &["open", "fold"])?;
@@ -97,24 +91,24 @@ pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> 
     }
     let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {
-        let view = super::view(&site, &query).await?;
+        let view = request::view(&site, &query).await?;
         let (asked, seen_from) = (query.clone(), view.clone());
-        let content = super::blocking(&site, move |site| content(site, &asked, &seen_from)).await?;
+        let content = request::blocking(&site, move |site| content(site, &asked, &seen_from)).await?;
         let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: Live::Always };
-        Ok(frame::text(&site, &query, &view, framing, "now.html", content)?.0)
+        Ok::<_, PageError>(layout::text(&site, &query, &view, framing, "now.html", content)?.0)
     };
     let page = site.pages.get(format!("now {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
-    Ok(frame::whole(page))
+    Ok(layout::whole(page))
 }
 
 /// `GET /dashboard?at=T`: the overview as it was known then.
 async fn past(site: Site, query: Query) -> Page {
-    let view = super::view(&site, &query).await?;
+    let view = request::view(&site, &query).await?;
     let (asked, seen_from) = (query.clone(), view.clone());
-    let content = super::blocking(&site, move |site| content_then(site, &asked, &seen_from)).await?;
+    let content = request::blocking(&site, move |site| content_then(site, &asked, &seen_from)).await?;
     let title = format!("{} · {}", query.zone.dated(view.at, site.clock.now()).text, site.title);
     let framing = Framing { title, current: "now", live: Live::No };
-    frame::page(&site, &query, &view, framing, "now.html", content)
+    layout::page(&site, &query, &view, framing, "now.html", content)
 }
 
 fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {

@@ -1,6 +1,12 @@
 //! The status page for outsiders. Its types cannot hold a target, an error or a name that was not published.
 
-use super::{Page, PageError, frame, query::Query, shown::Kind};
+use super::{
+    error::PageError,
+    layout,
+    query::Query,
+    request::{self, Page},
+};
+use crate::web::render::shown::Kind;
 use crate::{
     domain::{
         incident::OutageState,
@@ -65,7 +71,7 @@ pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> 
     let (now, changes) = (site.clock.now(), site.board.changes());
     let make = async {
         let (zone, theme) = (query.zone, query.theme);
-        let content = super::blocking(&site, move |site| content(site, zone, theme, now)).await?;
+        let content = request::blocking(&site, move |site| content(site, zone, theme, now)).await?;
         site.templates.render_file("public.html", content).map_err(|error| {
             tracing::error!("the public page could not be made: {error:#}");
             PageError::broke()
@@ -73,7 +79,7 @@ pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> 
     };
     let key = format!("public {} {} {:?}", site.base_path, query.zone.name(), query.theme);
     let page = site.pages.get(key, changes, now, &headers, make);
-    Ok(frame::whole(page.await?))
+    Ok(layout::whole(page.await?))
 }
 
 fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) -> Result<Content, StoreError> {

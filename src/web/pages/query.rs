@@ -1,6 +1,6 @@
 //! What a page's address says: the range, the filters, the reader's zone and colours.
 
-use super::PageError;
+use super::error::PageError;
 use crate::{
     domain::{
         time::{DAY_MS, UnixMs},

@@ -1,10 +1,8 @@
 //! The table of services on the overview: what is searched, filtered and sorted, and a row for each.
 
-use super::{
-    now::Seen,
-    query::Query,
-    shown::{self, Kind, Ticking},
-};
+use super::query::Query;
+use crate::web::render::shown::{self, Kind, Ticking};
+use crate::{board::ServiceNow, web::figures::Figures};
 use crate::{
     domain::{service::Commands, status::Status, time::UnixMs, timeline::Buckets},
     web::{
@@ -15,6 +13,7 @@ use crate::{
     },
 };
 use serde::Serialize;
+use std::sync::Arc;
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// The table of services and what chooses among them.
@@ -102,6 +101,13 @@ const SORTS: [(Sort, &str, &str); 4] = [
     (Sort::Response, "response", "Slowest first"),
     (Sort::Uptime, "uptime", "Least uptime first"),
 ];
+
+/// A service and what is needed to show it.
+pub(super) struct Seen {
+    pub(super) now: Arc<ServiceNow>,
+    pub(super) status: Status,
+    pub(super) figures: Arc<Figures>,
+}
 
 pub(super) fn list(view: &View, seen: &[Seen], query: &Query, commands: Commands) -> List {
     let q = query.get("q").unwrap_or("").to_owned();

@@ -1,6 +1,6 @@
 //! An incident in a few lines, to be copied into a message.
 
-use super::shown;
+use crate::web::render::shown;
 use crate::{
     domain::{incident::Outage, time::UnixMs},
     web::{markdown, words, zone::Zone},

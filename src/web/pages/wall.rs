@@ -2,12 +2,14 @@
 //! scroll: the tiles share the screen, however many there are.
 
 use super::{
-    Page,
-    frame::{self, Framing, Live},
-    now::{self, Seen},
+    error::PageError,
+    layout::{self, Framing, Live},
+    now,
     query::Query,
-    shown::{self, Kind, Ticking, Truth},
+    request::{self, Page},
+    services::Seen,
 };
+use crate::web::render::shown::{self, Kind, Ticking, Truth};
 use crate::{
     domain::{status::Status, time::UnixMs},
     web::{chart::Spark, forwarded::Here, site::Site, view::View, words},
@@ -67,15 +69,17 @@ pub(super) async fn page(Here(site): Here, mut query: Query, headers: HeaderMap)
     let make = async {
         let content = content(&site, &query, now).await?;
         let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: Live::Always };
-        Ok(frame::text(&site, &query, &View::now(site.board.all(), now), framing, "wall.html", content)?.0)
+        Ok::<_, PageError>(
+            layout::text(&site, &query, &View::now(site.board.all(), now), framing, "wall.html", content)?.0,
+        )
     };
     let page = site.pages.get(format!("wall {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
-    Ok(frame::whole(page))
+    Ok(layout::whole(page))
 }
 
 async fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, super::PageError> {
     let zone = query.zone;
-    let (truth, mut seen) = super::blocking(site, move |site| now::truth_now(site, zone, now)).await?;
+    let (truth, mut seen) = request::blocking(site, move |site| now::truth_now(site, zone, now)).await?;
     seen.sort_by(|a, b| {
         let by_name = || a.now.service.name.cmp(&b.now.service.name);
         a.status.rank().cmp(&b.status.rank()).then_with(by_name)

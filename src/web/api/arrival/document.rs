@@ -1,6 +1,6 @@
 //! The document of `json`, taken in while it is parsed.
 
-use super::{Arrival, Wrong};
+use super::{arrival::Arrival, error::Wrong};
 use crate::store::StoreError;
 use serde::{
     Deserialize, Deserializer,

@@ -1,9 +1,7 @@
 //! What the objects of a document look like.
 
-use super::{
-    super::json::{CauseChangeJson, IncidentJson, Time, ms},
-    Order,
-};
+use super::order::Order;
+use crate::web::json::{CauseChangeJson, IncidentJson, Time, ms};
 use crate::{
     domain::{
         incident::Outage,

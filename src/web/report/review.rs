@@ -1,7 +1,7 @@
 //! A stretch of time looked back on: every service against the stretch before it, what went wrong together, what lasted
 //! longest. One set of figures for the page, the JSON, the Markdown and the file.
 
-use super::{site::Site, view::View, zone::Zone};
+use crate::web::{view::View, zone::Zone};
 use crate::{
     board::ServiceId,
     domain::{
@@ -265,10 +265,10 @@ impl Review {
         mean(self.services.iter().map(|s| (s.uptime.mttd_ms, s.uptime.incidents)))
     }
 
-    /// The same, of what was watched.
-    pub(crate) fn of(site: &Site, view: &View, period: Period) -> Result<Option<Review>, StoreError> {
+    /// The same, with the objectives of what the view shows.
+    pub(crate) fn of(reader: &Reader, view: &View, period: Period) -> Result<Option<Review>, StoreError> {
         let objective = |name: &str| view.get(name).and_then(|s| s.service.objective);
-        Review::read(view, &objective, &site.reader, period)
+        Review::read(view, &objective, reader, period)
     }
 
     /// Services that have an objective, and how many of them missed it.

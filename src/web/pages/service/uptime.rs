@@ -1,6 +1,6 @@
 //! Uptime over the range of a service's page: with its doubt, its budget, and where the time went.
 
-use super::{service::Subject, shown::Kind};
+use super::subject::Subject;
 use crate::{
     domain::{
         time::{DAY_MS, UnixMs},
@@ -11,6 +11,7 @@ use crate::{
     web::{
         chart::BoundsScale,
         figures::{FigureCache, Figures},
+        render::shown::Kind,
         site::Site,
         view::View,
         words,

@@ -4,19 +4,15 @@
 //! are the same to everybody who asks, so whatever a history consists of is in it, or follows from what is.
 
 mod objects;
+mod order;
+
+pub use order::{Format, Order};
 
 use self::objects::{BeforeJson, EndJson, HeaderJson, OutageJson, SumJson, Typed};
-use super::{
-    json::{GapJson, IncidentJson, MaintenanceJson, NoteJson},
-    line::{CSV_HEADER, CsvLines, JsonLines},
-};
+use super::line::{CSV_HEADER, CsvLines, JsonLines};
+use crate::web::json::{GapJson, IncidentJson, MaintenanceJson, NoteJson};
 use crate::{
-    domain::{
-        incident::services,
-        service::Commands,
-        time::{DAY_MS, UnixMs},
-        window::Window,
-    },
+    domain::{incident::services, time::DAY_MS, window::Window},
     store::{CheckRow, Cursor, OutageFilter, OutageKind, Reader, StoreError, StoredService, SumSize},
 };
 use serde::Serialize;
@@ -25,54 +21,6 @@ use std::io::Write;
 /// Rows read in one transaction. A sealed day is read again for each page that begins in it; what is written of a page is in
 /// memory as long as its reader takes.
 const PAGE: usize = 2_000;
-
-/// The form of an export.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    Json,
-    Ndjson,
-    Csv,
-}
-
-impl Format {
-    /// The format that a word names.
-    pub fn parse(word: &str) -> Option<Format> {
-        match word {
-            "json" => Some(Format::Json),
-            "ndjson" => Some(Format::Ndjson),
-            "csv" => Some(Format::Csv),
-            _ => None,
-        }
-    }
-
-    pub(super) fn extension(self) -> &'static str {
-        match self {
-            Format::Json => "json",
-            Format::Ndjson => "ndjson",
-            Format::Csv => "csv",
-        }
-    }
-
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Format::Json => "application/json",
-            Format::Ndjson => "application/x-ndjson",
-            Format::Csv => "text/csv; charset=utf-8",
-        }
-    }
-}
-
-/// What is to be exported.
-#[derive(Clone, Debug)]
-pub struct Order {
-    pub format: Format,
-    pub window: Window,
-    pub services: Vec<StoredService>,
-    /// How much of a command is in it.
-    pub commands: Commands,
-    /// When it is made. Nothing but the header depends on it: what lasts is measured at the window's end.
-    pub now: UnixMs,
-}
 
 /// Why an export ended early.
 #[derive(Debug, thiserror::Error)]

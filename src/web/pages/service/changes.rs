@@ -1,6 +1,6 @@
 //! What changed while a service was watched: its settings, in words, for the chart's marks and the list below it.
 
-use super::service::Subject;
+use super::subject::Subject;
 use crate::{
     domain::window::Window,
     store::{Maintenance, Setting, SettingChange, StoreError},

@@ -1,6 +1,5 @@
 //! Pages that many look at, made once: five hundred open overviews cost as much as one.
 
-use super::PageError;
 use crate::{
     domain::time::{MINUTE_MS, UnixMs},
     threads::Pool,
@@ -85,14 +84,17 @@ impl PageCache {
     }
 
     /// The page of this key, made at most a second ago and since the last change of a status.
-    pub(super) async fn get(
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(crate) async fn get<E>(
         &self,
         key: String,
         changes: u64,
         now: UnixMs,
         headers: &HeaderMap,
-        make: impl Future<Output = Result<String, PageError>>,
-    ) -> Result<Response, PageError> {
+        make: impl Future<Output = Result<String, E>>,
+    ) -> Result<Response, E> {
         let page = self.page(key, now);
         let mut slot = page.lock().await;
         let made = match slot.take() {
@@ -101,7 +103,7 @@ impl PageCache {
                 let html = Bytes::from(make.await?);
                 let whole = html.clone();
                 let gzip = match self.packing.run(move |_| compressed(&whole)) {
-                    Ok(gzip) => gzip.await.map_err(|_| PageError::broke())?,
+                    Ok(gzip) => gzip.await.unwrap_or_default(),
                     Err(_busy) => Bytes::new(),
                 };
                 Made { at: now, changes, html, gzip }
@@ -144,6 +146,7 @@ fn compressed(html: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[tokio::test]
@@ -152,7 +155,7 @@ mod tests {
         let ask = async |key: &str, changes: u64, at: i64| {
             let make = async {
                 made.fetch_add(1, Ordering::Relaxed);
-                Ok("page".repeat(100))
+                Ok::<_, Infallible>("page".repeat(100))
             };
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, "br, gzip;q=0.5".parse().unwrap());
@@ -173,7 +176,7 @@ mod tests {
         let ask = async |key: &str, at: i64| {
             let make = async {
                 made.fetch_add(u32::from(key == "overview"), Ordering::Relaxed);
-                Ok(String::new())
+                Ok::<_, Infallible>(String::new())
             };
             cache.get(key.to_owned(), 0, UnixMs(at), &HeaderMap::new(), make).await.unwrap();
             made.load(Ordering::Relaxed)
@@ -198,7 +201,10 @@ mod tests {
         for accept in ["identity", "gzip;q=0", ""] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, accept.parse().unwrap());
-            let response = cache.get("a".into(), 0, UnixMs(0), &headers, async { Ok("page".into()) }).await.unwrap();
+            let response = cache
+                .get("a".into(), 0, UnixMs(0), &headers, async { Ok::<_, Infallible>("page".into()) })
+                .await
+                .unwrap();
             assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
         }
     }

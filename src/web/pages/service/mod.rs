@@ -1,16 +1,24 @@
 //! A service over any range: response times and states on one axis, uptime with its doubt, outages, checks.
 
-use super::{
-    Named, Page, PageError,
-    frame::{self, Framing, Live},
-    query::{Query, RANGES},
-    service_changes::{self, ChangeRow},
-    service_phases::PhasesShown,
-    service_uptime::{UptimeShown, uptime_shown},
-    shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
+mod changes;
+mod phases;
+mod subject;
+mod uptime;
+
+use self::{
+    changes::ChangeRow,
+    phases::PhasesShown,
+    subject::Subject,
+    uptime::{UptimeShown, uptime_shown},
 };
+use super::{
+    error::PageError,
+    layout::{self, Framing, Live},
+    query::{Query, RANGES},
+    request::{self, Named, Page},
+};
+use crate::web::render::shown::{self, CheckRow, Kind, OutageRow, Ticking, Truth};
 use crate::{
-    board::{ServiceId, ServiceNow},
     domain::{
         check::Outcome,
         incident::Outage,
@@ -20,7 +28,7 @@ use crate::{
         uptime::Uptime,
         window::Window,
     },
-    store::{Maintenance, OutageFilter, OutageKind, Source, StoreError, StoredService},
+    store::{Maintenance, OutageFilter, OutageKind, Source, StoreError},
     web::{
         chart::{CheckChart, History, HistoryChart, NoteMark, Said},
         forwarded::Here,
@@ -31,7 +39,6 @@ use crate::{
     },
 };
 use serde::Serialize;
-use std::sync::Arc;
 
 /// Steps of the chart.
 const STEPS: u32 = 336;
@@ -130,32 +137,13 @@ struct Checks {
     newest: Option<String>,
 }
 
-/// The service that a page is about: as it is (or was) known, or as the history knows it.
-pub(super) struct Subject {
-    pub(super) id: ServiceId,
-    stored: StoredService,
-    pub(super) now: Option<Arc<ServiceNow>>,
-}
-
-impl Subject {
-    /// Whether a window of maintenance is one of this service, and counts.
-    fn in_maintenance(&self, one: &Maintenance) -> bool {
-        one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&self.stored.name))
-    }
-
-    /// How often it is checked, in milliseconds.
-    pub(super) fn interval_ms(&self) -> i64 {
-        self.now.as_ref().map_or(self.stored.interval_ms, |now| now.service.cadence.interval_ms)
-    }
-}
-
 /// `GET /dashboard/services/{name}`
 pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> Page {
     query.only(&["window", "from", "to", "outcome", "before", "at", "tz"], &[])?;
-    let view = super::view(&site, &query).await?;
+    let view = request::view(&site, &query).await?;
     let window = query.window(view.at, 7 * DAY_MS)?;
     let asked = name.clone();
-    let Some(stored) = super::blocking(&site, move |site| site.reader.service(&asked)).await? else {
+    let Some(stored) = request::blocking(&site, move |site| site.reader.service(&asked)).await? else {
         return Err(unknown(&view, &name));
     };
     if view.past && stored.added_at > view.at {
@@ -169,7 +157,7 @@ pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> 
     }
     let subject = Subject { id: stored.id, now: view.get(&name).cloned(), stored };
     let (asked, seen_from) = (query.clone(), view.clone());
-    let content = super::blocking(&site, move |site| content(site, &seen_from, &subject, &asked, window)).await?;
+    let content = request::blocking(&site, move |site| content(site, &seen_from, &subject, &asked, window)).await?;
     let word = match content.truth.kind {
         Kind::Down if view.past => " was down",
         Kind::Down => " is down",
@@ -177,7 +165,7 @@ pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> 
     };
     let framing =
         Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: Live::Always };
-    frame::page(&site, &query, &view, framing, "service.html", content)
+    layout::page(&site, &query, &view, framing, "service.html", content)
 }
 
 fn unknown(view: &View, name: &str) -> PageError {
@@ -221,15 +209,15 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
     let table = reader.history_by(id, window, unit, now)?;
     let range = range(view, subject, query, window);
     let rows = outages.iter().map(|outage| outage_row(site, view, outage, zone)).collect::<Result<Vec<_>, _>>()?;
-    let notes = service_changes::notes(site, view, subject, window)?;
+    let notes = changes::notes(site, view, subject, window)?;
     let drawn = history.as_ref().map(|h| (h.from, h.to)).or(dots.as_ref().map(|d| (d.from, d.to)));
     let drawn = drawn.and_then(|(from, to)| Window::new(UnixMs(from), UnixMs(to))).unwrap_or(window);
     let log = reader.maintenance_log(Some(window))?;
     let log: Vec<&Maintenance> = log.iter().filter(|one| subject.in_maintenance(one)).collect();
     Ok(Content {
         marks: NoteMark::lay(drawn, &notes),
-        changes: service_changes::rows(&notes, view, zone),
-        announced: Said::lay(drawn, service_changes::maintenance_said(&log, zone)),
+        changes: changes::rows(&notes, view, zone),
+        announced: Said::lay(drawn, changes::maintenance_said(&log, zone)),
         name: subject.stored.name.clone(),
         group: subject.stored.group.clone(),
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),

@@ -4,12 +4,13 @@ mod normal;
 
 use self::normal::{Normal, normal};
 use super::{
-    Named, Page, PageError,
-    frame::{self, Framing, Live},
+    error::PageError,
+    layout::{self, Framing, Live},
     query::Query,
-    shown::{self, CheckRow, Kind, Ticking, Truth},
+    request::{self, Named, Page},
     summary,
 };
+use crate::web::render::shown::{self, CheckRow, Kind, Ticking, Truth};
 use crate::{
     domain::{
         check::CheckResult,
@@ -141,12 +142,12 @@ struct Before {
 /// `GET /dashboard/incidents/{id}`
 pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, query: Query) -> Page {
     query.only(&["at", "tz"], &[])?;
-    let view = super::view(&site, &query).await?;
+    let view = request::view(&site, &query).await?;
     let missing = || missing(&view, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
     let seen_from = view.clone();
-    let content = match super::blocking(&site, move |site| content(site, &reached, number, zone, &seen_from)).await? {
+    let content = match request::blocking(&site, move |site| content(site, &reached, number, zone, &seen_from)).await? {
         Found::It(content) => *content,
         Found::Nothing => return Err(missing()),
         Found::Later => {
@@ -160,7 +161,7 @@ pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, q
         current: "incident",
         live: if content.ticking.is_some() { Live::Always } else { Live::WhenTold },
     };
-    frame::page(&site, &query, &view, framing, "incident.html", content)
+    layout::page(&site, &query, &view, framing, "incident.html", content)
 }
 
 /// The page that says so, or that it is not stored yet: its number may have been told already.

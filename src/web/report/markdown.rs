@@ -1,14 +1,14 @@
 //! The review as Markdown: the same words and figures as on the page.
 
-use super::content;
+use super::{content::content, review::Review};
 use crate::{
     domain::time::UnixMs,
-    web::{markdown, review::Review, view::View, zone::Zone},
+    web::{markdown, view::View, zone::Zone},
 };
 use std::fmt::Write;
 
 /// The review as Markdown.
-pub(in crate::web) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
+pub(crate) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
     let content = content(&View::now(Vec::new(), now), review, zone);
     let cell = markdown::inline;
     let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), cell(&content.range));

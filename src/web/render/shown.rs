@@ -19,7 +19,7 @@ use serde::Serialize;
 /// What a glyph and a hue stand for: the class names of the style sheet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Down,
     Unknown,
     Degraded,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(status: Status) -> Kind {
+    pub(crate) fn of(status: Status) -> Kind {
         match status {
             Status::Down => Kind::Down,
             Status::Unknown => Kind::Unknown,
@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn of_outcome(outcome: Outcome) -> Kind {
+    pub(crate) fn of_outcome(outcome: Outcome) -> Kind {
         match outcome {
             Outcome::Up => Kind::Up,
             Outcome::Degraded => Kind::Degraded,
@@ -53,7 +53,7 @@ impl Kind {
 }
 
 /// A status in one word, as the overview has it.
-pub(super) fn status_word(status: Status) -> &'static str {
+pub(crate) fn status_word(status: Status) -> &'static str {
     match status {
         Status::Pending => "Pending",
         Status::Up => "Up",
@@ -67,29 +67,29 @@ pub(super) fn status_word(status: Status) -> &'static str {
 
 /// The sentence that a page begins with.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Truth {
-    pub(super) kind: Kind,
-    pub(super) glyph: bool,
+pub(crate) struct Truth {
+    pub(crate) kind: Kind,
+    pub(crate) glyph: bool,
     /// A service's name and the address of its page.
-    pub(super) subject: Option<(String, String)>,
-    pub(super) before: String,
+    pub(crate) subject: Option<(String, String)>,
+    pub(crate) before: String,
     /// The part that is coloured.
-    pub(super) strong: String,
+    pub(crate) strong: String,
     /// A duration inside the coloured part that goes on.
-    pub(super) ticking: Option<Ticking>,
-    pub(super) rest: String,
+    pub(crate) ticking: Option<Ticking>,
+    pub(crate) rest: String,
 }
 
 /// A duration that began at a moment and goes on.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Ticking {
-    pub(super) since: i64,
-    pub(super) iso: String,
-    pub(super) text: String,
+pub(crate) struct Ticking {
+    pub(crate) since: i64,
+    pub(crate) iso: String,
+    pub(crate) text: String,
 }
 
 impl Ticking {
-    pub(super) fn new(since: UnixMs, now: UnixMs) -> Ticking {
+    pub(crate) fn new(since: UnixMs, now: UnixMs) -> Ticking {
         let ms = now.since(since);
         // It ticks in whole seconds: a tenth would only flicker.
         let text = words::duration(ms.max(0) / 1000 * 1000);
@@ -98,7 +98,7 @@ impl Ticking {
 }
 
 /// Our own words, as one says them of what is over.
-pub(super) fn past_words(text: &mut String) {
+pub(crate) fn past_words(text: &mut String) {
     let words = text.split(' ').map(|word| match word {
         "has" | "have" => "had",
         "is" => "was",
@@ -112,7 +112,7 @@ pub(super) fn past_words(text: &mut String) {
 
 impl Truth {
     /// The same, said of what is over.
-    pub(super) fn in_the_past(mut self) -> Truth {
+    pub(crate) fn in_the_past(mut self) -> Truth {
         past_words(&mut self.before);
         past_words(&mut self.strong);
         // What follows a colon are the words of a check, or count back from then.
@@ -123,7 +123,7 @@ impl Truth {
     }
 
     /// A sentence without a subject.
-    pub(super) fn plain(kind: Kind, text: impl Into<String>) -> Truth {
+    pub(crate) fn plain(kind: Kind, text: impl Into<String>) -> Truth {
         Truth {
             kind,
             glyph: true,
@@ -137,12 +137,12 @@ impl Truth {
 }
 
 /// The services of some outages, each once, in order.
-pub(super) fn names(outages: &[Outage]) -> Vec<String> {
+pub(crate) fn names(outages: &[Outage]) -> Vec<String> {
     services(outages).into_iter().map(str::to_owned).collect()
 }
 
 /// A gap's reason as a page says it.
-pub(super) fn gap_words(why: GapReason) -> &'static str {
+pub(crate) fn gap_words(why: GapReason) -> &'static str {
     match why {
         GapReason::Off => "the monitor was not running",
         GapReason::Suspended => "the machine slept",
@@ -155,27 +155,27 @@ pub(super) fn gap_words(why: GapReason) -> &'static str {
 
 /// An outage in a list.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct OutageRow {
-    pub(super) kind: Kind,
-    pub(super) blip: bool,
-    pub(super) word: &'static str,
-    pub(super) service: String,
-    pub(super) service_url: String,
+pub(crate) struct OutageRow {
+    pub(crate) kind: Kind,
+    pub(crate) blip: bool,
+    pub(crate) word: &'static str,
+    pub(crate) service: String,
+    pub(crate) service_url: String,
     /// Incidents have a page; blips do not.
-    pub(super) url: Option<String>,
-    pub(super) began: Moment,
-    pub(super) earlier: Option<String>,
-    pub(super) lasted: String,
-    pub(super) ticking: Option<Ticking>,
-    pub(super) cause: String,
-    pub(super) checks_failed: String,
-    pub(super) also: Vec<String>,
-    pub(super) note: Option<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) began: Moment,
+    pub(crate) earlier: Option<String>,
+    pub(crate) lasted: String,
+    pub(crate) ticking: Option<Ticking>,
+    pub(crate) cause: String,
+    pub(crate) checks_failed: String,
+    pub(crate) also: Vec<String>,
+    pub(crate) note: Option<String>,
 }
 
 impl OutageRow {
     /// An outage as a row; `also` are the services that failed with it.
-    pub(super) fn new(view: &View, outage: &Outage, also: Vec<String>, began: Moment) -> OutageRow {
+    pub(crate) fn new(view: &View, outage: &Outage, also: Vec<String>, began: Moment) -> OutageRow {
         let open = outage.ended_at.is_none();
         let left = left_open(outage);
         let blip = !outage.is_incident();
@@ -205,18 +205,18 @@ impl OutageRow {
 }
 
 /// Whether an outage has no end because its service is not checked any more: nobody knows whether it lasts.
-pub(super) fn left_open(outage: &Outage) -> bool {
+pub(crate) fn left_open(outage: &Outage) -> bool {
     outage.state() == OutageState::LeftOpen
 }
 
 /// The beginning of an outage's note, in a line.
-pub(super) fn note_line(outage: &Outage) -> Option<String> {
+pub(crate) fn note_line(outage: &Outage) -> Option<String> {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     outage.note.as_ref().map(|note| words::clipped(&words(&note.text), 160))
 }
 
 /// How long an outage lasted, or has lasted so far.
-pub(super) fn lasted(outage: &Outage, now: UnixMs) -> String {
+pub(crate) fn lasted(outage: &Outage, now: UnixMs) -> String {
     if left_open(outage) {
         format!("at least {}", words::duration(outage.down_ms))
     } else {
@@ -225,39 +225,39 @@ pub(super) fn lasted(outage: &Outage, now: UnixMs) -> String {
 }
 
 /// An outage to be drawn: one that was left open as far as it was seen.
-pub(super) fn as_seen(outage: &Outage) -> Outage {
+pub(crate) fn as_seen(outage: &Outage) -> Outage {
     let end = left_open(outage).then(|| outage.started_at.plus(outage.down_ms.max(1)));
     Outage { ended_at: outage.ended_at.or(end), ..outage.clone() }
 }
 
 /// A check in a list.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct CheckRow {
-    pub(super) at: Moment,
-    pub(super) kind: Kind,
-    pub(super) word: &'static str,
-    pub(super) took: Option<String>,
-    pub(super) phases: PhaseBar,
+pub(crate) struct CheckRow {
+    pub(crate) at: Moment,
+    pub(crate) kind: Kind,
+    pub(crate) word: &'static str,
+    pub(crate) took: Option<String>,
+    pub(crate) phases: PhaseBar,
     /// The phases in words: what the bar shows.
-    pub(super) phases_said: String,
-    pub(super) said: String,
-    pub(super) recheck: bool,
+    pub(crate) phases_said: String,
+    pub(crate) said: String,
+    pub(crate) recheck: bool,
 }
 
 /// The scale that the bars of some checks share, in microseconds.
-pub(super) fn longest_us(checks: &[CheckResult]) -> u32 {
+pub(crate) fn longest_us(checks: &[CheckResult]) -> u32 {
     let longest = checks.iter().filter_map(|c| c.latency_us).max().unwrap_or(0);
     longest.max(1000)
 }
 
 /// The phases in the bars of some checks: number from 1, and name.
-pub(super) fn phases_seen(rows: &[CheckRow]) -> Vec<(usize, &'static str)> {
+pub(crate) fn phases_seen(rows: &[CheckRow]) -> Vec<(usize, &'static str)> {
     let seen = |number: usize| rows.iter().any(|row| row.phases.parts.iter().any(|part| part.0 == number));
     PHASES.into_iter().enumerate().map(|(i, name)| (i + 1, name)).filter(|(number, _)| seen(*number)).collect()
 }
 
 impl CheckRow {
-    pub(super) fn new(check: &CheckResult, at: Moment, longest_us: u32) -> CheckRow {
+    pub(crate) fn new(check: &CheckResult, at: Moment, longest_us: u32) -> CheckRow {
         CheckRow {
             at,
             kind: Kind::of_outcome(check.outcome),
@@ -300,7 +300,7 @@ fn phases_said(check: &CheckResult) -> String {
 }
 
 /// A phase as a page calls it.
-pub(super) fn phase_word(phase: Phase) -> &'static str {
+pub(crate) fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::Dns => "DNS",
         Phase::Connect => "connect",
@@ -311,7 +311,7 @@ pub(super) fn phase_word(phase: Phase) -> &'static str {
 }
 
 /// A failure in a sentence for people: what kind of thing broke.
-pub(super) fn class_sentence(reason: &Reason) -> &'static str {
+pub(crate) fn class_sentence(reason: &Reason) -> &'static str {
     match (reason.class, reason.phase) {
         (Class::Dns, _) => "The name has no address",
         (Class::Connect, _) => "No connection could be made",
@@ -334,6 +334,6 @@ pub(super) fn class_sentence(reason: &Reason) -> &'static str {
 }
 
 /// Text for a screen reader and the page: since when, in whole words.
-pub(super) fn day_and_time(zone: Zone, at: UnixMs, now: UnixMs) -> String {
+pub(crate) fn day_and_time(zone: Zone, at: UnixMs, now: UnixMs) -> String {
     format!("{}, {}", zone.long_day(at, now), zone.local(at).format("%H:%M"))
 }

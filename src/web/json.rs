@@ -30,10 +30,10 @@ pub(crate) fn ms(us: Option<u32>) -> Option<f64> {
 
 /// A list that is read page by page.
 #[derive(Serialize, Debug)]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
     /// The cursor of the following page.
-    pub(super) next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 #[derive(Serialize, Debug)]
@@ -247,7 +247,7 @@ impl<'a> From<&'a IncidentNote> for NoteJson<'a> {
 
 /// The figures of one service over one window.
 #[derive(Serialize, Debug)]
-pub(super) struct UptimeJson {
+pub(crate) struct UptimeJson {
     from: Time,
     to: Time,
     uptime: Option<f64>,
@@ -303,7 +303,7 @@ impl From<&Uptime> for UptimeJson {
 
 /// One bucket of a history.
 #[derive(Serialize, Debug)]
-pub(super) struct BucketJson {
+pub(crate) struct BucketJson {
     from: Time,
     up_ms: i64,
     degraded_ms: i64,
@@ -321,7 +321,7 @@ pub(super) struct BucketJson {
 }
 
 impl BucketJson {
-    pub(super) fn new(window: Window, tally: &Tally) -> BucketJson {
+    pub(crate) fn new(window: Window, tally: &Tally) -> BucketJson {
         let percentile = |p| tally.latency.percentile_us(p).map(us_to_ms);
         BucketJson {
             from: Time(window.from()),
@@ -344,7 +344,7 @@ impl BucketJson {
 
 /// A JSON object whose keys come in the order given.
 #[derive(Debug)]
-pub(super) struct Ordered<K, V>(pub(super) Vec<(K, V)>);
+pub(crate) struct Ordered<K, V>(pub(crate) Vec<(K, V)>);
 
 impl<K: Serialize, V: Serialize> Serialize for Ordered<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
