@@ -7,17 +7,16 @@ use crate::{
     clock::Clock,
     config::{Config, Endpoint},
     domain::time::UnixMs,
+    history::cached_stats::{self, FigureCache},
+    http::state::Site,
     notify::{Channel, Webhook},
     probe,
+    render::Templates,
     scheduler::{Scheduler, Task, Witnesses},
+    server,
     shutdown::{self, Trigger, restarting},
     store::{Configured, Keep, Position, Scrub, Store, Watched},
     threads,
-    web::{
-        self, Templates,
-        figures::{self, FigureCache},
-        site::Site,
-    },
 };
 use anyhow::Context;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -126,7 +125,7 @@ impl App {
         let (figures, board, reader, time) =
             (site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone());
         tokio::spawn(restarting("the kept figures", token.clone(), move |token| {
-            figures::keep(figures.clone(), board.clone(), reader.clone(), time.clone(), token)
+            cached_stats::keep(figures.clone(), board.clone(), reader.clone(), time.clone(), token)
         }));
         let board = store.board.clone();
         tokio::spawn(restarting("the board", token.clone(), move |token| board::keep_up(board.clone(), token)));
@@ -159,11 +158,11 @@ impl App {
             }))
         });
         let address = listener.local_addr()?;
-        let (router, limits, trusted) = (web::router(site.clone()), site.limits.clone(), site.trusted.clone());
+        let (router, limits, trusted) = (server::router(site.clone()), site.limits.clone(), site.trusted.clone());
         let listener = listener.into_std()?;
         let server = threads::run_aside("web", async move {
             match TcpListener::from_std(listener) {
-                Ok(listener) => web::serve(listener, router, limits, trusted, token).await,
+                Ok(listener) => server::serve(listener, router, limits, trusted, token).await,
                 Err(error) => tracing::error!("nothing is answered: {error}"),
             }
         })?;

@@ -8,20 +8,29 @@
 //!
 //! | room | floor | what is in it |
 //! | --- | --- | --- |
-//! | `main` | 10 | arguments, logging, exit code; nothing else |
-//! | `cli` | 9 | one file per command |
-//! | `demo` | 8 | a demonstration: servers that misbehave on a script, and a plausible past |
-//! | `init` | 9 | process 1 of a container: passes signals on, buries orphans |
-//! | `app` | 7 | wiring, and the order of start and stop |
-//! | `web` | 6 | router, JSON interface (`api`), pages, `view` (what was known at a moment), `chart` (pure geometry), connections |
+//! | `main` | 12 | arguments, logging, exit code; nothing else |
+//! | `cli` | 11 | one file per command |
+//! | `init` | 11 | process 1 of a container: passes signals on, reaps child processes |
+//! | `demo` | 10 | a demonstration: servers that misbehave on a script, and a plausible past |
+//! | `app` | 9 | wiring, and the order of start and stop |
+//! | `server` | 8 | router, connections; knows `api` and `dashboard` only to mount them |
+//! | `api` | 7 | the JSON interface: one file per resource |
+//! | `dashboard` | 7 | the pages, one file or folder each; badges, feed |
+//! | `http` | 6 | what handlers share: state, proxy headers, parameters, errors, limits by client |
+//! | `report` | 6 | the review of a period, for the page, the interface and the command line |
+//! | `render` | 5 | templates, assets, the cache of pages, what several pages show |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
 //! | `alerts` | 5 | the loop that empties the outbox |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |
 //! | `config` | 4 | what the file says -> what the program may rely on; every mistake at once, with line and column |
+//! | `history` | 4 | questions to a history, free of SQL: what was known at a moment, cached statistics |
+//! | `interchange` | 4 | JSON forms, export, import |
 //! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
 //! | `probe` | 3 | one file per kind behind one enum |
-//! | `notify` | 3 | one file per way to tell somebody |
+//! | `notify` | 3 | one file per way to notify somebody |
+//! | `chart` | 3 | charts as pure geometry |
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
+//! | `format` | 2 | durations, numbers, moments in time zones and Markdown, for people |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
 //! | `settings` | 1 | typed reading of the file: variables, spans, suggestions, masking of credentials |
 //! | `clock` | 1 | what time it is: the only place that may ask |
@@ -38,7 +47,7 @@
 //! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::seen`), and the board shows that, marked.
 //!
-//! Reading: a handler asks ([`web::site::Site::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
+//! Reading: a handler asks ([`http::state::Site::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
 //! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
 //! the handler says them.
 //!
@@ -57,7 +66,7 @@
 //! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own
 //!   ([`threads`]); questions are bounded in number, and end when nobody waits for them. What a check waits for us is none
 //!   of its service's time.
-//! - No client shuts out others: what one may hold is bounded beside what all may ([`web::limits`]), and `/livez`, `/readyz`
+//! - No client shuts out others: what one may hold is bounded beside what all may ([`http::limits`]), and `/livez`, `/readyz`
 //!   and `/health` have places that nothing else can take.
 //! - A result lies in one place: in the tail, in `check_result`, or in a sealed day. `store::rows::Walk` is what reads them.
 //! - A restart is no transition: every state is rebuilt from rows.
@@ -65,21 +74,30 @@
 //! - A credential lives in a [`domain::secret::Secret`], which prints as dots.
 
 pub mod alerts;
+pub mod api;
 pub mod app;
 pub mod backups;
 pub mod board;
 pub mod calendar;
+pub mod chart;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dashboard;
 pub mod demo;
 pub mod domain;
+pub mod format;
+pub mod history;
+pub mod http;
 pub mod init;
+pub mod interchange;
 pub mod notify;
 pub mod probe;
+pub mod render;
+pub mod report;
 pub mod scheduler;
+pub mod server;
 pub mod settings;
 pub mod shutdown;
 pub mod store;
 pub mod threads;
-pub mod web;

@@ -4,7 +4,7 @@ use crate::support::history::{Answer, History, ask, service};
 use axum::{body::Body, extract::ConnectInfo, http::Request};
 use healthcheck_dashboard::{
     domain::{network::Network, time::UnixMs},
-    web::site::Site,
+    http::state::Site,
 };
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! An incident of which somebody was told, and whose end an import brings.
 
 use crate::support::history::{History, export, import, service};
-use healthcheck_dashboard::{domain::time::UnixMs, web::document::Format};
+use healthcheck_dashboard::{domain::time::UnixMs, interchange::export::Format};
 use rusqlite::Connection;
 use std::path::Path;
 

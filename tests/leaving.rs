@@ -10,8 +10,8 @@ use healthcheck_dashboard::{
         service::{Cadence, Kind, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
     },
+    interchange::export::Format,
     store::{Keep, OutageFilter, OutageKind, Record, Store},
-    web::document::Format,
 };
 use proptest::prelude::*;
 use rusqlite::{Connection, types::Value};

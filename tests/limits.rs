@@ -7,13 +7,12 @@ use crate::support::{
 use axum::{body::Body, extract::ConnectInfo, http::Request, response::Response};
 use healthcheck_dashboard::{
     domain::network::Network,
-    shutdown,
-    threads::Pool,
-    web::{
-        self,
+    http::{
         limits::{Limits, Quota},
-        site::Site,
+        state::Site,
     },
+    server, shutdown,
+    threads::Pool,
 };
 use std::{
     io::{Read, Write},
@@ -41,7 +40,7 @@ fn request(path: &str, peer: &str, says: Option<&str>) -> Request<Body> {
 
 /// The head of an answer whose body is still to come.
 async fn begun(site: &Site, path: &str, peer: &str, says: Option<&str>) -> Response {
-    web::router(site.clone()).oneshot(request(path, peer, says)).await.unwrap()
+    server::router(site.clone()).oneshot(request(path, peer, says)).await.unwrap()
 }
 
 async fn get(site: &Site, path: &str, peer: &str) -> Answer {
@@ -167,7 +166,7 @@ async fn whoever_holds_all_connections_does_not_keep_others_from_asking_how_thin
     let site = Site { limits: limits.clone(), ..history.site() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (to, (trigger, token)) = (listener.local_addr().unwrap(), shutdown::channel());
-    let server = tokio::spawn(web::serve(listener, web::router(site), limits.clone(), Arc::from([]), token));
+    let server = tokio::spawn(server::serve(listener, server::router(site), limits.clone(), Arc::from([]), token));
 
     // One client has as many as it may have: another one is served, and it is told how things are.
     let mut held = vec![half_sent("127.0.0.1", to).await, half_sent("127.0.0.1", to).await];
@@ -214,7 +213,7 @@ async fn half_a_request_is_not_waited_for_for_ever() {
         let site = Site { limits: limits.clone(), ..history.site() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (to, (_trigger, token)) = (listener.local_addr().unwrap(), shutdown::channel());
-        tokio::spawn(web::serve(listener, web::router(site), limits, Arc::from([]), token));
+        tokio::spawn(server::serve(listener, server::router(site), limits, Arc::from([]), token));
         let mut stream = TcpStream::connect(to).await.unwrap();
         stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").await.unwrap();
         let mut text = String::new();

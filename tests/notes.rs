@@ -5,8 +5,9 @@ use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     config::Published,
     domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
+    http::state::Site,
+    interchange::{export::Format, import},
     store::{IncidentNote, Merge, Reader, Source, Upkeep},
-    web::{arrival, document::Format, site::Site},
 };
 use serde_json::json;
 use std::{path::Path, sync::Arc};
@@ -432,7 +433,7 @@ async fn a_broken_note_in_an_export_is_refused_with_its_line() {
         let broken = left.replace(from, to);
         assert_ne!(broken, left, "{from}");
         let mut merge = Merge::open(&folder.path().join(format!("{}.db", said))).unwrap();
-        let error = arrival::read(&mut broken.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap_err().to_string();
+        let error = import::read(&mut broken.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap_err().to_string();
         assert!(error.contains(said) && error.starts_with("line "), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service},
         time::UnixMs,
     },
-    web::site::Site,
+    http::state::Site,
 };
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use healthcheck_dashboard::{
     clock::Clock,
     config,
     domain::time::UnixMs,
+    http::state::Site,
     threads::{Load, Outcome, Pool},
-    web::site::Site,
 };
 use std::{
     future::Future,

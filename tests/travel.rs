@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         service::Service,
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
-    web::site::Site,
+    http::state::Site,
 };
 
 fn s(seconds: i64) -> UnixMs {

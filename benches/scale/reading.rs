@@ -12,8 +12,8 @@ use healthcheck_dashboard::{
         time::{DAY_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
+    history::cached_stats::{FigureCache, WINDOWS_MS},
     store::{Keep, OutageFilter, Reader, Store},
-    web::figures::{FigureCache, WINDOWS_MS},
 };
 use std::{path::Path, sync::Arc, time::Instant};
 

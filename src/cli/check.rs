@@ -10,8 +10,8 @@ use crate::{
         check::{Class, Reason, Report, Verdict},
         plain::one_line,
     },
+    format,
     probe::{Probe, Shared},
-    web::words,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures_util::{StreamExt, stream};
@@ -81,7 +81,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
                 Cell::new(&service.name),
                 Cell::new(took).set_alignment(CellAlignment::Right),
                 // One long line would make every row as wide; more of it is in `--json`.
-                Cell::new(words::clipped(&said, 100)),
+                Cell::new(format::clipped(&said, 100)),
             ]);
         }
     }

@@ -11,8 +11,8 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{service::Commands, time::UnixMs, window::Window},
+    interchange::export::{self, ExportError, Format, Order},
     store::{self, Reader, StoredService},
-    web::document::{self, ExportError, Format, Order},
 };
 use indicatif::ProgressBar;
 use std::{
@@ -114,7 +114,7 @@ fn pack<W: Write>(
     bar: &ProgressBar,
 ) -> Result<W, ExportError> {
     let mut packer = Packer::new(packing, sink)?;
-    document::write(reader, order, &mut packer, |count| bar.inc(count))?;
+    export::write(reader, order, &mut packer, |count| bar.inc(count))?;
     bar.finish_and_clear();
     let mut sink = packer.finish()?;
     sink.flush()?;

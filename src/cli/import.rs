@@ -1,13 +1,13 @@
 //! `import`: takes in what `export` wrote. All of it or nothing: it is one transaction.
 
-use super::{pack, progress};
-use crate::cli::terminal::out;
+use super::{pack, progress, terminal::out};
 use crate::{
     clock::Clock,
     config::Config,
     domain::time::{DAY_MS, MINUTE_MS},
+    format,
+    interchange::import,
     store::{Merge, Merged},
-    web::{arrival, words},
 };
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -51,7 +51,7 @@ fn take_in(merge: &mut Merge, file: &PathBuf) -> anyhow::Result<()> {
 }
 
 fn read(merge: &mut Merge, source: impl io::Read, bar: &ProgressBar) -> anyhow::Result<()> {
-    arrival::read(&mut pack::unpack(source)?, merge, Clock::system().now().plus(AHEAD_MS))?;
+    import::read(&mut pack::unpack(source)?, merge, Clock::system().now().plus(AHEAD_MS))?;
     bar.finish_and_clear();
     let services = progress::bar(None, "{spinner} outages, gaps and sums of {msg}");
     merge.end(|name| {
@@ -81,7 +81,7 @@ fn say(config: &Config, merged: &Merged) {
         out!(
             "the oldest is of {oldest}: results older than {} will be retired when the service runs, and only \
              their sums will stay; set keep_checks_days in [storage] to keep them",
-            words::counted(days.into(), "day", "days")
+            format::counted(days.into(), "day", "days")
         );
     }
 }

@@ -1,13 +1,12 @@
 //! `replay`: the incidents that one would have had with other thresholds.
 
-use super::{exit::usage, progress};
-use crate::cli::terminal::out;
+use super::{exit::usage, progress, terminal::out};
 use crate::{
     clock::Clock,
     config::Config,
     domain::{incident::Outage, time::UnixMs, window::Window},
+    format,
     store::{Reader, Replayed, Rules, StoredService, Telling},
-    web::words,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::{Value, json};
@@ -147,11 +146,11 @@ fn in_words(outage: Option<&Outage>) -> String {
         _ => "failing, not confirmed",
     };
     let length = match outage.ended_at {
-        Some(ended) => words::duration(ended.since(outage.started_at)),
+        Some(ended) => format::duration(ended.since(outage.started_at)),
         None => "it lasts".to_owned(),
     };
     let found =
-        outage.confirmed_at.map(|at| format!(", confirmed after {}", words::duration(at.since(outage.started_at))));
+        outage.confirmed_at.map(|at| format!(", confirmed after {}", format::duration(at.since(outage.started_at))));
     format!("{kind}, {length}{}", found.unwrap_or_default())
 }
 
@@ -181,7 +180,7 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
     for (service, replayed) in all {
         for (had, would) in pairs(replayed) {
             let start = had.or(would).map_or(String::new(), |o| o.started_at.to_string());
-            table.add_row([words::clipped(&service.name, 200), start, in_words(had), in_words(would)]);
+            table.add_row([format::clipped(&service.name, 200), start, in_words(had), in_words(would)]);
             rows += 1;
         }
     }
@@ -195,12 +194,12 @@ fn tell(all: &[(StoredService, Replayed)], window: Window, rules: Rules) {
         let cell = |sums| Cell::new(of(sums)).set_alignment(CellAlignment::Right);
         table.add_row([Cell::new(name), cell(&had), cell(&would)]);
     };
-    row("incidents", &|s| words::count(s.incidents));
-    row("blips", &|s| words::count(s.blips));
-    row("downtime in incidents", &|s| words::duration(s.incidents_ms));
-    row("downtime in blips", &|s| words::duration(s.blips_ms));
-    row("mean time to detect", &|s| s.mttd_ms().map_or("no incident".to_owned(), words::duration));
-    row("degraded", &|s| words::duration(s.degraded_ms));
+    row("incidents", &|s| format::count(s.incidents));
+    row("blips", &|s| format::count(s.blips));
+    row("downtime in incidents", &|s| format::duration(s.incidents_ms));
+    row("downtime in blips", &|s| format::duration(s.blips_ms));
+    row("mean time to detect", &|s| s.mttd_ms().map_or("no incident".to_owned(), format::duration));
+    row("degraded", &|s| format::duration(s.degraded_ms));
     out!("\n{table}");
 }
 

@@ -8,8 +8,9 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{time::UnixMs, window::Window},
+    format::zone::Zone,
+    report::{self, Form, Period},
     store::{self, Reader},
-    web::report::{self, Form, Period, Zone},
 };
 use std::{collections::HashMap, io::Write, path::PathBuf, process::ExitCode};
 

@@ -1,7 +1,7 @@
 //! `validate`: the configuration alone.
 
-use crate::cli::terminal::out;
-use crate::{config::Config, web::words};
+use super::terminal::out;
+use crate::{config::Config, format};
 use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> ExitCode {
@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
             service.name,
             service.kind.as_str(),
             service.cadence.interval_ms as f64 / 1000.0,
-            words::clipped(service.target.whole(), 100)
+            format::clipped(service.target.whole(), 100)
         );
     }
     ExitCode::SUCCESS

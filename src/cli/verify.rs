@@ -3,12 +3,12 @@
 use super::{
     exit::{not_one, usage},
     progress,
+    terminal::{err, out},
 };
-use crate::cli::terminal::{err, out};
 use crate::{
     config::Config,
+    format,
     store::{Compared, Difference, Examiner, StoreError, StoredService, Upkeep},
-    web::words,
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -117,10 +117,10 @@ fn examine(examiner: &mut Examiner, args: &Args) -> anyhow::Result<Findings> {
 }
 
 fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
-    let sum = |of: fn(&Compared) -> u64| words::count(found.compared.iter().map(|(_, c)| of(c)).sum());
+    let sum = |of: fn(&Compared) -> u64| format::count(found.compared.iter().map(|(_, c)| of(c)).sum());
     out!(
         "{} services: {} check results, {} hours, {} days, {} incidents and blips, {} gaps",
-        words::count(found.compared.len() as u64),
+        format::count(found.compared.len() as u64),
         sum(|c| c.results),
         sum(|c| c.hours),
         sum(|c| c.days),
@@ -137,10 +137,10 @@ fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
     }
     let days: u64 = found.compared.iter().map(|(_, c)| c.days_by_hours).sum();
     if days > 0 {
-        out!("  of {} older days only the hours are left, and were compared with them", words::count(days));
+        out!("  of {} older days only the hours are left, and were compared with them", format::count(days));
     }
     if let Some(mended) = mended {
-        out!("repaired: {} differences", words::count(mended.len() as u64));
+        out!("repaired: {} differences", format::count(mended.len() as u64));
         say(mended, all);
     }
     if found.differences.is_empty() {
@@ -148,7 +148,7 @@ fn tell(found: &Findings, mended: Option<&[Difference]>, all: bool) {
         return;
     }
     let count = found.differences.len() as u64;
-    out!("{}:", words::counted(count, "DIFFERENCE", "DIFFERENCES"));
+    out!("{}:", format::counted(count, "DIFFERENCE", "DIFFERENCES"));
     say(&found.differences, all);
     let damaged = found.differences.iter().any(|d| d.service.is_none());
     out!(
@@ -166,11 +166,11 @@ fn say(differences: &[Difference], all: bool) {
     for difference in differences.iter().take(shown) {
         let service = difference.service.as_deref().unwrap_or("the file");
         out!("  {service}, {}", difference.what);
-        out!("    stored:     {}", words::clipped(&difference.stored, 2000));
-        out!("    recomputed: {}", words::clipped(&difference.recomputed, 2000));
+        out!("    stored:     {}", format::clipped(&difference.stored, 2000));
+        out!("    recomputed: {}", format::clipped(&difference.recomputed, 2000));
     }
     if let Some(more @ 1..) = differences.len().checked_sub(shown) {
-        out!("  and {} more (--all shows them)", words::count(more as u64));
+        out!("  and {} more (--all shows them)", format::count(more as u64));
     }
 }
 

@@ -10,10 +10,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use healthcheck_dashboard::{
-    shutdown,
-    web::{self, site::Site},
-};
+use healthcheck_dashboard::{http::state::Site, server, shutdown};
 use proptest::prelude::*;
 use std::{io::Read, net::SocketAddr};
 use tokio::{
@@ -408,7 +405,7 @@ async fn listen(router: Router) -> (SocketAddr, shutdown::Trigger, JoinHandle<()
     (
         address,
         trigger,
-        tokio::spawn(web::serve(listener, router, std::sync::Arc::default(), std::sync::Arc::from([]), token)),
+        tokio::spawn(server::serve(listener, router, std::sync::Arc::default(), std::sync::Arc::from([]), token)),
     )
 }
 
@@ -427,7 +424,7 @@ async fn what_is_no_sensible_request_is_refused_and_the_next_one_is_answered() {
     let mut history = History::new(super::BEGIN, vec![service("web")]);
     history.checks("web", begin(), ".");
     history.committed().await;
-    let (address, trigger, server) = listen(web::router(history.site())).await;
+    let (address, trigger, server) = listen(server::router(history.site())).await;
     let long = format!("GET /health/{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(200_000));
     let many = format!("GET /health HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(500));
     for request in [
@@ -455,7 +452,7 @@ async fn whoever_leaves_in_the_middle_of_an_export_leaves_nothing_behind() {
     }
     history.at(begin().plus(200_000_000));
     history.committed().await;
-    let (address, trigger, server) = listen(web::router(history.site())).await;
+    let (address, trigger, server) = listen(server::router(history.site())).await;
     // More of them than may run at once.
     for _ in 0..12 {
         let mut stream = TcpStream::connect(address).await.unwrap();

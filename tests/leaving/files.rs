@@ -12,9 +12,9 @@ use healthcheck_dashboard::{
         time::{HOUR_MS, UnixMs},
         window::Window,
     },
+    interchange::export::{self, Format, Order},
     shutdown,
     store::{self, Keep, Store},
-    web::document::{self, Format, Order},
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -635,7 +635,7 @@ fn a_reader_that_stops_reading_holds_nothing_up() {
     };
     for format in [Format::Csv, Format::Ndjson] {
         let mut sink = std::io::BufWriter::new(Suspicious { conn: Connection::open(&path).unwrap(), writes: 0 });
-        document::write(&reader, &Order { format, ..order.clone() }, &mut sink, |_| ()).unwrap();
+        export::write(&reader, &Order { format, ..order.clone() }, &mut sink, |_| ()).unwrap();
         assert!(sink.get_ref().writes >= 2);
     }
 }

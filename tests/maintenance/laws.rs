@@ -15,10 +15,11 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
+    interchange::export::Format,
     store::{
-        Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Rules, Source, Store, Watched,
+        Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Reader, Rules, Source, Store,
+        StoredService, Watched,
     },
-    web::document::Format,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -402,8 +403,6 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
     prop_assert_eq!(&whole, &export(&other, Format::Ndjson, now));
     Ok(())
 }
-
-use healthcheck_dashboard::store::{Reader, StoredService};
 
 /// Downtime is the outages' time; they do not overlap, begin with a failure outside announced maintenance, end with a
 /// pass or with the beginning of maintenance, and are told once.

@@ -5,7 +5,7 @@ use axum::{
     http::Request,
 };
 use futures_util::{FutureExt, StreamExt};
-use healthcheck_dashboard::web::{self, site::Site};
+use healthcheck_dashboard::{http::state::Site, server};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -30,7 +30,7 @@ impl Client {
             request = request.header("last-event-id", id);
         }
         let request = request.body(Body::empty()).unwrap();
-        let response = web::router(site.clone()).oneshot(request).await.unwrap();
+        let response = server::router(site.clone()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert!(!response.headers().contains_key("content-encoding"), "a stream must not be gathered to be compressed");

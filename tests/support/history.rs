@@ -16,14 +16,15 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
-    scheduler::Pulse,
-    store::{Configured, Keep, Merge, Position, Reader, Record, Retiring, Store, Upkeep, Watched},
-    web::{
-        self, arrival,
-        document::{self, Format, Order},
-        figures::FigureCache,
-        site::Site,
+    history::cached_stats::FigureCache,
+    http::state::Site,
+    interchange::{
+        export::{self, Format, Order},
+        import,
     },
+    scheduler::Pulse,
+    server,
+    store::{Configured, Keep, Merge, Position, Reader, Record, Retiring, Store, Upkeep, Watched},
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -114,7 +115,7 @@ pub(crate) fn export(path: &Path, format: Format, now: UnixMs) -> String {
     let services = reader.services().unwrap();
     let window = Window::new(UnixMs::MIN, now.plus(400 * DAY_MS)).unwrap();
     let mut bytes = Vec::new();
-    document::write(&reader, &Order { format, window, services, commands: Commands::Whole, now }, &mut bytes, |_| ())
+    export::write(&reader, &Order { format, window, services, commands: Commands::Whole, now }, &mut bytes, |_| ())
         .unwrap();
     String::from_utf8(bytes).unwrap()
 }
@@ -123,7 +124,7 @@ pub(crate) fn export(path: &Path, format: Format, now: UnixMs) -> String {
 pub(crate) fn import(path: &Path, documents: &[&str]) {
     let mut merge = Merge::open(path).unwrap();
     for document in documents {
-        arrival::read(&mut document.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap();
+        import::read(&mut document.as_bytes(), &mut merge, UnixMs(i64::MAX)).unwrap();
         merge.end(|_| ()).unwrap();
     }
     merge.commit().unwrap();
@@ -304,7 +305,7 @@ impl History {
             title: "Healthcheck".into(),
             base_path: "".into(),
             figures: Arc::new(FigureCache::default()),
-            templates: web::Templates::new(),
+            templates: healthcheck_dashboard::render::Templates::new(),
             pages: Arc::default(),
             public: None,
             dashboard: true,
@@ -361,7 +362,7 @@ pub(crate) async fn send(site: &Site, method: Method, path: &str) -> Answer {
 }
 
 pub(crate) async fn ask(site: &Site, request: Request<Body>) -> Answer {
-    let response = web::router(site.clone()).oneshot(request).await.unwrap();
+    let response = server::router(site.clone()).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }

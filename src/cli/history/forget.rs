@@ -7,8 +7,8 @@ use crate::{
         terminal::{err, out},
     },
     config::Config,
+    format,
     store::{Examiner, Upkeep},
-    web::words,
 };
 use std::{
     io::{IsTerminal, Write},
@@ -46,9 +46,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let what = format!(
         "{} check results{span}, {} incidents and {} blips of “{name}”",
-        words::count(stock.results),
-        words::count(stock.incidents),
-        words::count(stock.blips)
+        format::count(stock.results),
+        format::count(stock.incidents),
+        format::count(stock.blips)
     );
     if !args.yes {
         if !std::io::stdin().is_terminal() {

@@ -1,13 +1,16 @@
 //! `history maintenance`: time of the past that was maintenance, an overlay over the results.
 
-use crate::cli::exit::usage;
-use crate::cli::terminal::{self, out};
 use crate::{
+    api::maintenance,
+    cli::{
+        exit::usage,
+        terminal::{self, out},
+    },
     clock::Clock,
     config::Config,
     domain::{time::UnixMs, window::Window},
+    format,
     store::{Mark, Marking, Reader, Source},
-    web::{maintenance, words},
 };
 use comfy_table::{Table, presets};
 use std::{
@@ -149,9 +152,9 @@ fn list(path: &Path, args: &List) -> anyhow::Result<()> {
             one.id.to_string(),
             one.window.from().to_string(),
             one.window.to().to_string(),
-            words::clipped(&of(one.services.as_deref()), 1000),
+            format::clipped(&of(one.services.as_deref()), 1000),
             by,
-            words::clipped(&one.reason, 1000),
+            format::clipped(&one.reason, 1000),
         ]);
     }
     out!("{table}");

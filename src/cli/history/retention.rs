@@ -1,14 +1,13 @@
 //! `history retention`: what is older than it has to be kept.
 
 use super::{bytes, keep};
-use crate::cli::terminal::out;
 use crate::{
-    cli::progress,
+    cli::{progress, terminal::out},
     clock::Clock,
     config::Config,
     domain::time::UnixMs,
+    format,
     store::{Examiner, Overdue, Retiring, Upkeep},
-    web::words,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::json;
@@ -58,7 +57,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         out!("{}", json!({"deleted": !args.dry_run, "kinds": kinds, "sealed": sealed}));
         return Ok(ExitCode::SUCCESS);
     }
-    let counted = |days: u32| words::counted(days.into(), "day", "days");
+    let counted = |days: u32| format::counted(days.into(), "day", "days");
     let days = |days: Option<u32>| days.map_or("for ever".to_owned(), counted);
     out!(
         "kept: check results {}, hour sums {}, day sums, incidents and gaps {}",
@@ -74,7 +73,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(kind.kind),
-            number(words::count(kind.rows)),
+            number(format::count(kind.rows)),
             Cell::new(day(kind.from)),
             Cell::new(day(kind.to)),
             number(bytes(kind.bytes)),
@@ -84,7 +83,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     if let (Some(after), Some(unsealed)) = (keep.rows, unsealed) {
         out!(
             "\n{} check results older than {} {}{}",
-            words::count(unsealed.rows),
+            format::count(unsealed.rows),
             counted(after),
             if args.dry_run { "would be sealed" } else { "were sealed" },
             match unsealed.rows {

@@ -1,12 +1,12 @@
 //! `history services`: what the history has of whom.
 
 use super::bytes;
-use crate::cli::terminal::out;
 use crate::{
+    cli::terminal::out,
     config::Config,
     domain::time::UnixMs,
+    format,
     store::{Examiner, Stock},
-    web::words,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::json;
@@ -54,13 +54,13 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
         let second =
             |at: Option<UnixMs>| at.map_or("none".to_owned(), |at| at.utc().format("%Y-%m-%d %H:%M").to_string());
         table.add_row([
-            Cell::new(words::clipped(&stock.service.name, 200)),
+            Cell::new(format::clipped(&stock.service.name, 200)),
             Cell::new(second(stock.first_at)),
             Cell::new(second(stock.last_at)),
-            number(words::count(stock.results)),
+            number(format::count(stock.results)),
             number(bytes(stock.bytes)),
-            number(words::count(stock.incidents)),
-            number(words::count(stock.blips)),
+            number(format::count(stock.incidents)),
+            number(format::count(stock.blips)),
             Cell::new(remarks(stock).join(", ")),
         ]);
     }
@@ -75,7 +75,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn remarks(stock: &Stock) -> Vec<String> {
-    let sealed = (stock.sealed > 0).then(|| format!("{} sealed", words::count(stock.sealed)));
+    let sealed = (stock.sealed > 0).then(|| format!("{} sealed", format::count(stock.sealed)));
     let removed = stock.service.removed_at.map(|_| "not in the configuration".to_owned());
     sealed.into_iter().chain(removed).collect()
 }

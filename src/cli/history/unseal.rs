@@ -1,14 +1,16 @@
 //! `history unseal`: rows again of what is sealed.
 
 use super::bytes;
-use crate::cli::exit::usage;
-use crate::cli::terminal::{err, out};
 use crate::{
-    cli::progress,
+    cli::{
+        exit::usage,
+        progress,
+        terminal::{err, out},
+    },
     config::Config,
     domain::time::UnixMs,
+    format,
     store::{Examiner, StoreError, Unsealed, Upkeep},
-    web::words,
 };
 use std::process::ExitCode;
 
@@ -67,8 +69,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let after = upkeep.space()?;
     out!(
         "{} check results of {} are rows again; {} takes {}, {} before",
-        words::count(results),
-        words::counted(days, "sealed day", "sealed days"),
+        format::count(results),
+        format::counted(days, "sealed day", "sealed days"),
         config.storage.path.display(),
         bytes(after.bytes),
         bytes(before.bytes)

@@ -1,0 +1,38 @@
+//! A window in buckets: what charts are drawn from.
+
+use super::services;
+use crate::{
+    http::{
+        answer::{Answer, ask},
+        named::Named,
+        params::Params,
+        state::Site,
+    },
+    interchange::json::{BucketJson, Time},
+};
+use axum::{Json, extract::State};
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub(super) struct History {
+    from: Time,
+    to: Time,
+    bucket_ms: i64,
+    buckets: Vec<BucketJson>,
+}
+
+/// `GET /api/v1/services/{name}/history`
+pub(super) async fn buckets(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<History>> {
+    params.only(&["window", "from", "to", "buckets"])?;
+    let now = site.clock.now();
+    let window = params.window(now)?;
+    let count = params.number("buckets", 300, 2000)?;
+    let service = services::find(&site, name).await?;
+    let buckets = ask(&site, move |site| site.reader.history(service.id, window, count, now)).await?;
+    Ok(Json(History {
+        from: Time(buckets.window().from()),
+        to: Time(buckets.window().to()),
+        bucket_ms: buckets.size_ms(),
+        buckets: buckets.iter().map(|(window, tally)| BucketJson::new(window, tally)).collect(),
+    }))
+}

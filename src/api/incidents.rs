@@ -1,0 +1,188 @@
+//! The incident log.
+
+use crate::{
+    domain::{
+        check::CheckResult,
+        incident::{Outage, OutageState, services},
+        time::{MINUTE_MS, UnixMs},
+        window::Window,
+    },
+    http::{
+        annotations,
+        answer::{Answer, ask},
+        error::ApiError,
+        incident_filter::{self, Filters},
+        named::Named,
+        params::{MOST, Params},
+        proxy_headers::Reached,
+        state::Site,
+    },
+    interchange::json::{CauseChangeJson, CheckJson, IncidentJson, Page},
+    store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Checks shown before and after each end of an incident, in time and in number on each side.
+const AROUND_MS: i64 = 5 * MINUTE_MS;
+const AROUND_LIMIT: u32 = 100;
+/// First failed checks shown of an incident.
+const FIRST_FAILED: u32 = 10;
+
+/// An incident and what is shown with it in a list.
+struct Listed {
+    outage: Outage,
+    with: Vec<Outage>,
+}
+
+impl Listed {
+    fn read(reader: &Reader, outage: Outage) -> Result<Listed, StoreError> {
+        Ok(Listed { with: reader.failed_with(&outage)?, outage })
+    }
+
+    fn json(&self, now: UnixMs) -> IncidentJson<'_> {
+        IncidentJson::new(&self.outage, services(&self.with), now)
+    }
+}
+
+/// `GET /api/v1/incidents`
+pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+    let known = ["service", "status", "window", "from", "to", "limit", "cursor"];
+    params.only(&[&known[..], &incident_filter::NAMES].concat())?;
+    let now = site.clock.now();
+    let state = params.word("status", "takes open, left_open or resolved", OutageState::parse)?;
+    let filters =
+        Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
+    let window = params.window_or_none(now, None)?;
+    let limit = params.number("limit", 50, MOST)?;
+    let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
+    let service = match params.get("service") {
+        Some(name) => Some(super::services::find(&site, name.to_owned()).await?.id),
+        None => None,
+    };
+    let (class, lasted) = (filters.class, filters.lasted(now));
+    let filter = OutageFilter { service, window, kind: OutageKind::Incidents, state, class, lasted };
+    let listed = ask(&site, move |site| {
+        let outages = site.reader.outages(&filter, cursor, limit)?;
+        outages.into_iter().map(|outage| Listed::read(&site.reader, outage)).collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    let next = listed
+        .last()
+        .filter(|_| listed.len() == limit as usize)
+        .map(|last| Cursor { started_at: last.outage.started_at, id: last.outage.id }.to_string());
+    let items = listed.iter().map(|one| one.json(now)).collect();
+    serde_json::to_value(Page { items, next }).map(Json).map_err(|_| ApiError::internal())
+}
+
+/// `GET /api/v1/incidents/{id}`
+pub(super) async fn one(State(site): State<Site>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
+    let now = site.clock.now();
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
+}
+
+/// 404, or 503 for one whose number may have been told already and that waits to be stored.
+fn missing(site: &Site, id: &str) -> ApiError {
+    let waits = |number: i64| site.board.all().iter().any(|s| s.waiting_incident(number).is_some());
+    if id.parse().is_ok_and(waits) {
+        return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
+    }
+    ApiError::not_found(format!("there is no incident {id}"))
+}
+
+/// What is changed of an incident.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// `null` or an empty text removes it. (A field that may be left out would be left out by mistake.)
+    #[serde(deserialize_with = "Option::deserialize")]
+    note: Option<String>,
+}
+
+/// `PATCH /api/v1/incidents/{id}`: its note, for whoever has the token.
+pub(super) async fn annotate(
+    State(site): State<Site>,
+    Named(id): Named,
+    params: Params,
+    reached: Reached,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer<Json<Value>> {
+    params.only(&[])?;
+    annotations::admit(&site, bearer(&headers), &headers, &reached)?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {
+        let detail = "the change is sent as Content-Type: application/json, as {\"note\": \"the switch was replaced\"}";
+        return Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let change: Change = serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
+        ApiError::refused(StatusCode::BAD_REQUEST, detail)
+    })?;
+    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
+    annotations::write(&site, number, change.note.as_deref().unwrap_or_default()).await?;
+    let now = site.clock.now();
+    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
+}
+
+/// The credential of `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {
+    let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(None) };
+    let Some(service) = reader.service(&outage.service)? else { return Ok(None) };
+    // Newest first, as every list of checks: those next to the moment, on both sides of it.
+    let around = |moment: UnixMs| -> Result<Vec<CheckResult>, StoreError> {
+        let mut checks = match Window::new(moment, moment.plus(AROUND_MS)) {
+            Some(after) => reader.checks_forward(service.id, after, AROUND_LIMIT)?,
+            None => Vec::new(),
+        };
+        checks.reverse();
+        let before = Window::ending(moment, AROUND_MS);
+        checks.extend(reader.checks(service.id, before, None, None, AROUND_LIMIT)?);
+        Ok(checks)
+    };
+    let end = outage.ended_at.unwrap_or(now);
+    let first_failed = match Window::new(outage.started_at, end) {
+        Some(window) => reader.checks_forward(service.id, window, FIRST_FAILED)?,
+        None => Vec::new(),
+    };
+    let changes = reader.cause_changes(id)?;
+    let listed = Listed::read(reader, outage)?;
+    let shown = |checks: &[_]| json!(checks.iter().map(|c| CheckJson::new(&service.name, c)).collect::<Vec<_>>());
+    let mut body = json!(listed.json(now));
+    body["first_checks"] = shown(&first_failed);
+    body["checks_around_start"] = shown(&around(listed.outage.started_at)?);
+    body["checks_around_end"] = match listed.outage.ended_at {
+        Some(end) => shown(&around(end)?),
+        None => Value::Null,
+    };
+    body["cause_changes"] = json!(changes.iter().map(CauseChangeJson::from).collect::<Vec<_>>());
+    body["failed_with_it"] = json!(
+        listed
+            .with
+            .iter()
+            .map(|o| json!({
+                "id": o.id,
+                "service": o.service,
+                "started_at": o.started_at.to_string(),
+                "after_ms": o.started_at.since(listed.outage.started_at),
+                "duration_ms": o.duration_ms(now),
+                "incident": o.is_incident(),
+            }))
+            .collect::<Vec<_>>()
+    );
+    Ok(Some(body))
+}

@@ -1,0 +1,42 @@
+//! The JSON interface: one file per subject. Handlers fetch and say; the arithmetic is elsewhere.
+
+mod checks;
+mod events;
+mod export;
+mod health;
+mod history;
+mod incidents;
+pub(crate) mod maintenance;
+mod metrics;
+mod review;
+mod services;
+mod uptime;
+
+use crate::http::{self, state::Site};
+use axum::{Router, routing::get};
+
+/// Everything but the pages.
+pub(crate) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/health", get(health::all))
+        .route("/health/{service}", get(health::one))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::text))
+        .route("/api/v1/services", get(services::list))
+        .route("/api/v1/services/{name}", get(services::one))
+        .route("/api/v1/services/{name}/uptime", get(uptime::one))
+        .route("/api/v1/services/{name}/history", get(history::buckets))
+        .route("/api/v1/services/{name}/checks", get(checks::list))
+        .route("/api/v1/uptime", get(uptime::all))
+        .route("/api/v1/incidents", get(incidents::list))
+        .route(
+            "/api/v1/incidents/{id}",
+            get(incidents::one).patch(incidents::annotate).fallback(http::error::not_allowed_of_incidents),
+        )
+        .route("/api/v1/maintenance", get(maintenance::list))
+        .route("/api/v1/export", get(export::download))
+        .route("/api/v1/review", get(review::review))
+        .route("/api/v1/events", get(events::stream))
+        .method_not_allowed_fallback(http::error::not_allowed)
+}

@@ -1,0 +1,155 @@
+//! The services: how they stand and how they did.
+
+use crate::{
+    board::ServiceNow,
+    domain::{
+        incident::Outage,
+        service::{Commands, Kind},
+        time::{DAY_MS, UnixMs},
+        uptime::Budget,
+        window::Window,
+    },
+    history::cached_stats::Figures,
+    http::{
+        answer::{Answer, ask, then},
+        error::ApiError,
+        named::Named,
+        params::Params,
+        state::Site,
+    },
+    interchange::json::{CheckJson, IncidentJson, Ordered, Time},
+    store::{StoreError, StoredService},
+};
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+
+/// The names of [`crate::history::cached_stats::WINDOWS_MS`].
+const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
+
+/// `GET /api/v1/services`, and with `?at=T` as it was known then. The figures are what is known today of the windows that
+/// end at T.
+pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+    params.only(&["at"])?;
+    let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = then(&site, at).await?;
+        let items = ask(&site, move |site| {
+            services
+                .iter()
+                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at, site.commands)))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+        return Ok(Json(json!({ "items": items })));
+    }
+    let items = ask(&site, move |site| {
+        let services = site.board.all();
+        let ids: Vec<_> = services.iter().map(|s| s.id).collect();
+        let figures = site.figures.list(&site.reader, &ids, now)?;
+        Ok(services
+            .iter()
+            .zip(&figures)
+            .map(|(s, figures)| summary(s, figures, now, site.commands))
+            .collect::<Vec<_>>())
+    })
+    .await?;
+    Ok(Json(json!({ "items": items })))
+}
+
+/// `GET /api/v1/services/{name}`
+pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
+    params.only(&["at"])?;
+    let now = site.clock.now();
+    if let Some(at) = params.at(now)? {
+        let services = then(&site, at).await?;
+        let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
+        let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
+        let body = ask(&site, move |site| whole(site, &service, &Figures::read(&site.reader, service.id, at)?, at));
+        return Ok(Json(body.await?));
+    }
+    let Some(asked) = site.board.get(&name) else {
+        return unwatched(&site, name).await;
+    };
+    let body = ask(&site, move |site| {
+        let figures = site.figures.get(&site.reader, asked.id, now)?;
+        whole(site, &asked, &figures, now)
+    });
+    Ok(Json(body.await?))
+}
+
+/// All that there is to say of one service. It blocks.
+fn whole(site: &Site, service: &ServiceNow, figures: &Figures, now: UnixMs) -> Result<Value, StoreError> {
+    let mut body = summary(service, figures, now, site.commands);
+    body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
+    if let Some(objective) = service.service.objective {
+        let window = Window::ending(now, 30 * DAY_MS);
+        let spent = site.reader.confirmed_down_ms(service.id, window, now)?;
+        let budget = Budget::new(objective, window.length_ms(), spent);
+        body["objective"] = json!({
+            "objective": objective,
+            "window_ms": window.length_ms(),
+            "budget_ms": budget.total_ms,
+            "spent_ms": budget.spent_ms,
+            "left_ms": budget.left_ms(),
+            "burn_rate": budget.burn_rate,
+        });
+    }
+    body["configuration"] = Value::clone(&service.settings);
+    if let Some(command) = body["configuration"].get_mut("command")
+        && site.commands == Commands::Program
+    {
+        *command = json!([service.service.target.shown(Kind::Command, site.commands)]);
+    }
+    Ok(body)
+}
+
+fn open(outage: &Outage, now: UnixMs) -> Value {
+    json!(IncidentJson::new(outage, Vec::new(), now))
+}
+
+/// A service that left the configuration still has its history, and says so.
+async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
+    let service = find(site, name).await?;
+    Ok(Json(json!({
+        "name": service.name,
+        "group": service.group,
+        "type": service.kind.as_str(),
+        "target": service.target.shown(service.kind, site.commands),
+        "status": "removed",
+        "since": service.removed_at.map(Time),
+        "interval_ms": service.interval_ms,
+    })))
+}
+
+/// The service of this name, watched or not.
+pub(super) async fn find(site: &Site, name: String) -> Answer<StoredService> {
+    let asked = name.clone();
+    ask(site, move |site| site.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
+}
+
+/// 404: the history knows no service of this name.
+pub(super) fn nobody(name: &str) -> ApiError {
+    ApiError::not_found(format!("there is no service named “{name}”"))
+}
+
+fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs, commands: Commands) -> Value {
+    let service = &now.service;
+    let uptime = WINDOWS.into_iter().zip(&figures.shares).map(|(window, u)| (window, u.uptime)).collect();
+    json!({
+        "name": service.name,
+        "group": service.group,
+        "description": service.description,
+        "type": service.kind.as_str(),
+        "target": service.target.shown(service.kind, commands),
+        "critical": service.critical,
+        "enabled": service.enabled,
+        "status": now.status(at).as_str(),
+        "since": now.status_since(at).map(Time),
+        "maintenance": now.timetable.at(at).map(|w| json!({ "from": Time(w.from()), "to": Time(w.to()) })),
+        "interval_ms": service.cadence.interval_ms,
+        "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),
+        "certificate_expires_at": now.certificate_expires_at.map(Time),
+        "pending_store": now.pending_store,
+        "uptime": Ordered(uptime),
+    })
+}

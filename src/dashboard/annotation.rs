@@ -1,0 +1,149 @@
+//! The form in which a note of an incident is written. It is a page of its own: nothing renews it while one types.
+//!
+//! The token in the form is the login: no cookie opens this door, so no other site can have a browser go through it. What
+//! a form of another site sends is refused before its token is looked at.
+
+use super::{
+    error::PageError,
+    incident::missing,
+    layout::{self, Framing, Live},
+    query::Query,
+    request::{self, Named, Page},
+};
+use crate::{
+    domain::incident::{LONGEST_NOTE, Outage},
+    format::{self, zone::Moment},
+    history::as_of::View,
+    http::{
+        annotations::{self, Refused},
+        proxy_headers::{Here, Reached},
+        state::Site,
+    },
+    render::view_model::{Kind, Truth},
+};
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect},
+};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Content {
+    truth: Truth,
+    id: i64,
+    began: Moment,
+    cause: String,
+    incident_url: String,
+    text: String,
+    longest: usize,
+    /// Why what was sent was not written.
+    refused: Option<String>,
+    /// It was the token.
+    token_refused: bool,
+}
+
+/// Notes are written of what is known now.
+fn view(site: &Site, query: &Query) -> View {
+    View::now(site.board.all(), site.clock.now()).linking(site.base_path.clone(), query.carried(None))
+}
+
+async fn incident(site: &Site, query: &Query, id: &str) -> Result<Outage, PageError> {
+    if site.token.is_none() {
+        let after =
+            "Set “token” below [dashboard] in the configuration, and start again: whoever has it may write them.";
+        return Err(PageError::forbidden("Notes are not taken here", after));
+    }
+    let number: i64 = id.parse().map_err(|_| missing(&view(site, query), id))?;
+    let outage = request::blocking(site, move |site| site.reader.outage(number)).await?;
+    outage.filter(Outage::is_incident).ok_or_else(|| missing(&view(site, query), id))
+}
+
+fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
+    let view = view(site, query);
+    let mut truth = Truth::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
+    truth.glyph = false;
+    let content = Content {
+        truth,
+        id: outage.id,
+        began: query.zone.dated(outage.started_at, view.at),
+        cause: format::clipped(&outage.cause.reason.message, 200),
+        incident_url: view.incident_url(outage.id),
+        text,
+        longest: LONGEST_NOTE,
+        token_refused: matches!(refused, Some(Refused::WrongToken | Refused::TooMany(_))),
+        refused: refused.map(|refused| match refused {
+            Refused::WrongToken => "This is not the token that is configured.".to_owned(),
+            Refused::TooMany(seconds) => {
+                format!("Too many wrong tokens came from there. The next one is looked at in {seconds} s.")
+            }
+            Refused::Closed => annotations::CLOSED.to_owned(),
+            Refused::OtherSite => capital(annotations::OTHER_SITE) + ".",
+            Refused::Missing => "There is no such incident any more.".to_owned(),
+            Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
+        }),
+    };
+    let framing = Framing {
+        title: format!("Note on incident {} · {}", outage.id, site.title),
+        current: "incident",
+        live: Live::No,
+    };
+    layout::page(site, query, &view, framing, "note.html", content)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `GET /dashboard/incidents/{id}/note`
+pub(super) async fn page(Here(site): Here, Named(id): Named, query: Query) -> Page {
+    query.only(&["tz"], &[])?;
+    let outage = incident(&site, &query, &id).await?;
+    let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
+    form(&site, &query, &outage, text, None)
+}
+
+/// `POST /dashboard/incidents/{id}/note`
+pub(super) async fn save(
+    Here(site): Here,
+    reached: Reached,
+    Named(id): Named,
+    query: Query,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Page {
+    let outage = incident(&site, &query, &id).await?;
+    let (mut token, mut text) = (None, String::new());
+    for (name, value) in url::form_urlencoded::parse(&body) {
+        match &*name {
+            "token" => token = Some(value.trim().to_owned()),
+            "note" => text = value.into_owned(),
+            _ => {}
+        }
+    }
+    let written = match annotations::admit(&site, token.as_deref(), &headers, &reached) {
+        Ok(()) => annotations::write(&site, outage.id, &text).await,
+        Err(refused) => Err(refused),
+    };
+    let Err(refused) = written else {
+        return Ok(Redirect::to(&view(&site, &query).incident_url(outage.id)).into_response());
+    };
+    let mut page = form(&site, &query, &outage, text, Some(&refused))?;
+    *page.status_mut() = match refused {
+        Refused::WrongToken => {
+            let scheme = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
+            page.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            StatusCode::UNAUTHORIZED
+        }
+        Refused::TooMany(seconds) => {
+            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        Refused::Closed | Refused::OtherSite => StatusCode::FORBIDDEN,
+        Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Missing => StatusCode::NOT_FOUND,
+        Refused::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok(page)
+}

@@ -1,0 +1,23 @@
+//! The style sheet, the scripts and the icon.
+
+use super::{error::PageError, request::Named};
+use crate::render;
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// `GET /dashboard/assets/{name}`, and `/public/assets/{name}`
+pub(super) async fn asset(named: Result<Named, PageError>) -> Response {
+    match named.ok().and_then(|Named(name)| render::find_asset(&name)) {
+        Some(asset) => {
+            let headers = [
+                (header::CONTENT_TYPE, asset.content_type),
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ];
+            (headers, asset.text).into_response()
+        }
+        // A page of another version asks for what this one does not have. Outsiders may be told no more.
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,208 @@
+//! The layout around the content of every page, and the page that says that something is wrong.
+
+use super::{error::PageError, query::Query};
+use crate::{
+    domain::status::Overall,
+    format::{self, zone::Moment},
+    history::as_of::View,
+    http::state::Site,
+    render::{
+        Names,
+        view_model::{self, Truth},
+    },
+};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use serde::Serialize;
+
+/// What stands around the content of a page.
+#[derive(Serialize)]
+struct Frame<'a> {
+    title: String,
+    /// The name of the product, as configured.
+    product: &'a str,
+    base: &'a str,
+    assets: &'a Names,
+    /// Which entry of the navigation is this page.
+    current: &'static str,
+    theme: Option<&'static str>,
+    zone: &'static str,
+    zone_is_default: bool,
+    now: i64,
+    /// The time of day at which it was made.
+    clock: String,
+    /// The latest result of all services.
+    last_result: Option<LastResult>,
+    /// What `/health` says.
+    health: &'static str,
+    health_code: u16,
+    /// Why the history cannot be written, while it cannot.
+    trouble: Option<String>,
+    /// Where the history is damaged, once that was found.
+    damage: Option<String>,
+    /// Results that are shown and not stored yet.
+    pending_store: String,
+    /// Whether the page is to stay fresh,
+    live: bool,
+    /// also where nothing is told.
+    ticks: bool,
+    /// The moment of the past that it shows: nothing on it goes on.
+    past: Option<Past>,
+    /// What links to other pages carry on: as a query, as more of a query, as fields of a form.
+    carried: String,
+    carried_more: String,
+    fields: Vec<(&'static str, String)>,
+    version: &'static str,
+}
+
+/// A moment of the past, and the way out of it.
+#[derive(Serialize)]
+struct Past {
+    /// "16 November at 03:12:07"
+    said: String,
+    at: String,
+    /// The same page, now.
+    back: String,
+}
+
+#[derive(Serialize)]
+struct LastResult {
+    moment: Moment,
+    age: String,
+}
+
+/// How a page is framed.
+pub(super) struct Framing {
+    pub(super) title: String,
+    pub(super) current: &'static str,
+    pub(super) live: Live,
+}
+
+/// How a page stays fresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Live {
+    /// It is what it is.
+    No,
+    /// Nothing on it goes on: it is made anew when something was told.
+    WhenTold,
+    /// Also by the clock.
+    Always,
+}
+
+/// Renders a page into its frame.
+pub(super) fn page(
+    site: &Site,
+    query: &Query,
+    view: &View,
+    framing: Framing,
+    template: &str,
+    content: impl Serialize,
+) -> Result<Response, PageError> {
+    Ok(whole(text(site, query, view, framing, template, content)?.into_response()))
+}
+
+/// The text of a page.
+pub(super) fn text(
+    site: &Site,
+    query: &Query,
+    view: &View,
+    framing: Framing,
+    template: &str,
+    content: impl Serialize,
+) -> Result<Html<String>, PageError> {
+    html(site, query, view, framing, template, content).map(Html).map_err(|error| {
+        tracing::error!("a page could not be made: {error:#}");
+        PageError::broke()
+    })
+}
+
+/// A page with the headers that every page has.
+pub(super) fn whole(page: Response) -> Response {
+    (no_store(), page).into_response()
+}
+
+fn age(ms: i64) -> String {
+    if ms < 1000 { "just now".to_owned() } else { format!("{} ago", format::duration(ms / 1000 * 1000)) }
+}
+
+/// A page shows what is known now: nobody may keep it.
+fn no_store() -> [(header::HeaderName, &'static str); 2] {
+    [(header::CACHE_CONTROL, "no-store"), (header::VARY, "cookie")]
+}
+
+fn html(
+    site: &Site,
+    query: &Query,
+    view: &View,
+    framing: Framing,
+    template: &str,
+    content: impl Serialize,
+) -> Result<String, minijinja::Error> {
+    site.templates.render(template, frame(site, query, view, framing), content)
+}
+
+fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Frame<'a> {
+    let at = view.at;
+    let last = view.services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
+    let overall = Overall::of(view.services.iter().map(|s| (s.status(at), s.service.critical)));
+    let then = view.past.then_some(at);
+    let carried = query.carried(then);
+    let some = |mark: &str| if carried.is_empty() { String::new() } else { format!("{mark}{carried}") };
+    Frame {
+        title: framing.title,
+        product: &site.title,
+        base: &site.base_path,
+        assets: site.templates.files(),
+        current: framing.current,
+        theme: query.theme,
+        zone: query.zone.name(),
+        zone_is_default: query.zone_is_default,
+        now: at.0,
+        last_result: last.map(|last| LastResult { moment: query.zone.moment(last, at), age: age(at.since(last)) }),
+        clock: query.zone.clock(at),
+        health: overall.as_str(),
+        health_code: if overall.is_ok() { 200 } else { 503 },
+        trouble: if view.past { None } else { site.writer.trouble() },
+        damage: site.scrub.state().damage,
+        pending_store: format::count(view.services.iter().map(|s| s.pending_store).sum()),
+        live: framing.live != Live::No && !view.past,
+        ticks: framing.live == Live::Always && !view.past,
+        past: then.map(|at| Past {
+            said: format!("{} at {}", query.zone.date_said(at, site.clock.now()), query.zone.clock(at)),
+            at: at.to_string(),
+            back: query.with(&[("at", None)]),
+        }),
+        carried_more: some("&"),
+        carried: some("?"),
+        fields: query.carried_pairs(then),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// The page that says what is wrong.
+pub(super) fn error_page(error: PageError, site: &Site, query: &Query) -> Response {
+    #[derive(Serialize)]
+    struct Content {
+        truth: Truth,
+        after: String,
+        way_out: Option<(String, String)>,
+    }
+    let view = View::now(site.board.all(), site.clock.now());
+    let framing = Framing { title: error.truth.clone(), current: "", live: Live::No };
+    let mut truth = Truth::plain(view_model::Kind::Unknown, error.truth.clone());
+    truth.glyph = false;
+    let content = Content { truth, after: error.after.clone(), way_out: error.way_out.clone() };
+    let mut response = match html(site, query, &view, framing, "error.html", content) {
+        Ok(html) => (error.status, no_store(), Html(html)).into_response(),
+        Err(broken) => {
+            tracing::error!("the page of an error could not be made: {broken:#}");
+            (error.status, no_store(), format!("{}. {}", error.truth, error.after)).into_response()
+        }
+    };
+    if error.status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}

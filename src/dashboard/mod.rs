@@ -1,0 +1,84 @@
+//! The dashboard: pages made on the server, one file each. They need no script; with one they stay fresh by themselves.
+
+mod annotation;
+mod assets;
+pub(crate) mod badges;
+mod error;
+mod feed;
+mod incident;
+mod incidents;
+mod layout;
+mod overview;
+mod public;
+mod query;
+mod request;
+mod review;
+mod service;
+mod services;
+mod summary;
+mod travel;
+mod wall;
+
+use self::error::PageError;
+use crate::http::{proxy_headers::Here, state::Site};
+use axum::{
+    Router,
+    extract::Request,
+    http::{StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+
+pub(crate) use query::Query;
+
+/// All pages.
+pub(crate) fn routes(site: &Site) -> Router<Site> {
+    let pages = Router::new()
+        .route("/", get(home))
+        .route("/dashboard", get(overview::page))
+        .route("/dashboard/", get(home))
+        .route("/dashboard/services/{name}", get(service::page))
+        .route("/dashboard/incidents", get(incidents::page))
+        .route("/dashboard/incidents.atom", get(feed::atom))
+        .route("/dashboard/incidents/{id}", get(incident::page))
+        .route("/dashboard/incidents/{id}/note", get(annotation::page).post(annotation::save))
+        .route("/dashboard/wall", get(wall::page))
+        .route("/dashboard/review", get(review::page))
+        .route("/dashboard/assets/{name}", get(assets::asset))
+        .route("/favicon.ico", get(favicon));
+    // A proxy lets outsiders have what lies below this path, and nothing else.
+    let pages = match site.public {
+        Some(_) => pages.route("/public", get(public::page)).route("/public/assets/{name}", get(assets::asset)),
+        None => pages,
+    };
+    pages.layer(from_fn_with_state(site.clone(), explain))
+}
+
+/// The base path with a slash at its end.
+pub(crate) fn front(site: &Site) -> Router<Site> {
+    Router::new().route(&format!("{}/", site.base_path), get(home))
+}
+
+/// Makes the page of an error: only here are the site and the reader's wishes at hand.
+async fn explain(Here(site): Here, query: Query, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match response.extensions().get::<PageError>() {
+        Some(error) => layout::error_page(error.clone(), &site, &query),
+        None => response,
+    }
+}
+
+/// A path that leads nowhere, asked for by a browser.
+pub(crate) fn nothing_here(site: &Site, query: &Query) -> Response {
+    layout::error_page(PageError::nothing_here(), site, query)
+}
+
+async fn home(Here(site): Here) -> Redirect {
+    Redirect::temporary(&format!("{}/dashboard", site.base_path))
+}
+
+/// Browsers ask for it unbidden; the pages name a better one.
+async fn favicon() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "public, max-age=86400")]).into_response()
+}

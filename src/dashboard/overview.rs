@@ -1,0 +1,434 @@
+//! The overview: one sentence that is the truth, the open incidents, then every service, worst first.
+
+use super::{
+    error::PageError,
+    layout::{self, Framing, Live},
+    query::Query,
+    request::{self, Page},
+    services::{List, Seen, list},
+    travel::Travel,
+};
+use crate::{
+    board::ServiceNow,
+    chart::{CheckChart, month_labels},
+    domain::{
+        incident::{Outage, OutageState},
+        status::Status,
+        time::{MINUTE_MS, UnixMs},
+        window::Window,
+    },
+    format::{
+        self,
+        zone::{Moment, Zone},
+    },
+    history::{as_of::View, cached_stats::Figures},
+    http::{proxy_headers::Here, state::Site},
+    render::view_model::{self, Kind, Ticking, Truth},
+    store::{OutageFilter, OutageKind, Reader, StoreError},
+};
+use axum::http::HeaderMap;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Open incidents that are shown with all that is known of them; the others in a line each.
+const SHOWN_WHOLE: usize = 1;
+
+#[derive(Serialize)]
+struct Content {
+    travel: Option<Travel>,
+    truth: Truth,
+    after: Vec<Sentence>,
+    open: Option<Open>,
+    list: List,
+    months: Vec<(String, String)>,
+    /// The day at the end of the 90.
+    last_day: String,
+}
+
+/// A sentence of words and links.
+#[derive(Serialize)]
+struct Sentence(Vec<Part>);
+
+#[derive(Serialize)]
+struct Part {
+    text: String,
+    url: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Open {
+    heading: String,
+    whole: Vec<OpenIncident>,
+    more: Vec<view_model::OutageRow>,
+}
+
+#[derive(Serialize)]
+struct OpenIncident {
+    service: String,
+    url: String,
+    cause: String,
+    last_ok: Option<Moment>,
+    started: Moment,
+    confirmed: Option<Moment>,
+    to_confirm: String,
+    failed: String,
+    excerpt: Option<String>,
+    note: Option<String>,
+    chart: CheckChart,
+    /// Where the same checks are a list.
+    checks_url: String,
+    chart_said: String,
+    minutes: i64,
+}
+
+/// `GET /dashboard`
+pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
+    query.only(&["state", "q", "group", "sort", "at", "tz"], &["open", "fold"])?;
+    if query.get("at").is_some() {
+        return past(site, query).await;
+    }
+    let (now, changes) = (site.clock.now(), site.board.changes());
+    let make = async {
+        let view = request::view(&site, &query).await?;
+        let (asked, seen_from) = (query.clone(), view.clone());
+        let content = request::blocking(&site, move |site| content(site, &asked, &seen_from)).await?;
+        let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: Live::Always };
+        Ok::<_, PageError>(layout::text(&site, &query, &view, framing, "now.html", content)?.0)
+    };
+    let page = site.pages.get(format!("now {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
+    Ok(layout::whole(page))
+}
+
+/// `GET /dashboard?at=T`: the overview as it was known then.
+async fn past(site: Site, query: Query) -> Page {
+    let view = request::view(&site, &query).await?;
+    let (asked, seen_from) = (query.clone(), view.clone());
+    let content = request::blocking(&site, move |site| content_then(site, &asked, &seen_from)).await?;
+    let title = format!("{} · {}", query.zone.dated(view.at, site.clock.now()).text, site.title);
+    let framing = Framing { title, current: "now", live: Live::No };
+    layout::page(&site, &query, &view, framing, "now.html", content)
+}
+
+fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
+    let at = view.at;
+    let see = |service: &Arc<ServiceNow>| {
+        let figures = Arc::new(Figures::read(&site.reader, service.id, at)?);
+        Ok(Seen { status: service.status(at), now: service.clone(), figures })
+    };
+    let seen = view.services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
+    let latest = OutageFilter {
+        kind: OutageKind::All,
+        window: Window::new(UnixMs::MIN, at),
+        state: Some(OutageState::Resolved),
+        ..OutageFilter::default()
+    };
+    let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
+    let (truth, mut after) = say(view, &seen, latest.as_ref(), query.zone);
+    let ours = after.iter_mut().flat_map(|sentence| &mut sentence.0).filter(|part| part.url.is_none());
+    ours.for_each(|part| view_model::past_words(&mut part.text));
+    let mut list = list(view, &seen, query, site.commands);
+    list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
+    Ok(Content {
+        travel: Travel::new(site, query, view)?,
+        truth: truth.in_the_past(),
+        after,
+        open: open(&site.reader, view, &seen, query.zone)?,
+        list,
+        months: month_labels(90, at),
+        // Days are those of UTC.
+        last_day: Zone::UTC.local(at).format("%-d %b").to_string(),
+    })
+}
+
+fn title(truth: &Truth, product: &str) -> String {
+    let subject = truth.subject.as_ref().map_or("", |(name, _)| name.as_str());
+    match (subject, truth.kind) {
+        ("", _) => {
+            format!("{} · {product}", format::clipped(&format!("{}{}{}", truth.before, truth.strong, truth.rest), 60))
+        }
+        (name, Kind::Down) => format!("{name} is down · {product}"),
+        (name, _) => format!("{name} · {product}"),
+    }
+}
+
+/// Every watched service, with its figures.
+fn seen(site: &Site, view: &View) -> Result<Vec<Seen>, StoreError> {
+    let ids: Vec<_> = view.services.iter().map(|s| s.id).collect();
+    let figures = site.figures.list(&site.reader, &ids, view.at)?;
+    let seen = view.services.iter().cloned().zip(figures);
+    Ok(seen.map(|(service, figures)| Seen { status: service.status(view.at), now: service, figures }).collect())
+}
+
+/// The outage that began last, of all services.
+fn latest_outage(site: &Site) -> Result<Option<Outage>, StoreError> {
+    let all = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
+    Ok(site.reader.outages(&all, None, 1)?.into_iter().next())
+}
+
+/// The sentence and the services, for other pages that begin with it.
+pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<(Truth, Vec<Seen>), StoreError> {
+    let view = View::now(site.board.all(), now).linking(site.base_path.clone(), String::new());
+    let seen = seen(site, &view)?;
+    Ok((say(&view, &seen, latest_outage(site)?.as_ref(), zone).0, seen))
+}
+
+fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
+    let seen = seen(site, view)?;
+    let (truth, after) = say(view, &seen, latest_outage(site)?.as_ref(), query.zone);
+    Ok(Content {
+        travel: Travel::new(site, query, view)?,
+        truth,
+        after,
+        open: open(&site.reader, view, &seen, query.zone)?,
+        list: list(view, &seen, query, site.commands),
+        months: month_labels(90, view.at),
+        last_day: "today".to_owned(),
+    })
+}
+
+/// The truth, and what else there is to say.
+fn say(view: &View, seen: &[Seen], latest: Option<&Outage>, zone: Zone) -> (Truth, Vec<Sentence>) {
+    let now = view.at;
+    let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
+    let (down, stale, degraded, pending) =
+        (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
+    let in_maintenance = of(Status::Maintenance);
+    let watched = seen.iter().filter(|s| s.status != Status::Paused).count() - in_maintenance.len();
+    let name = |s: &Seen| (s.now.service.name.clone(), view.service_url(&s.now.service.name, ""));
+    let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
+    let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
+        subject: Some(name(s)),
+        before: before.to_owned(),
+        strong: strong.to_owned(),
+        ticking: ticking(s),
+        rest,
+        ..Truth::plain(kind, "")
+    };
+    let reason = |s: &Seen| {
+        s.now.outage.as_ref().map(|o| format::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()
+    };
+    let mut after: Vec<Sentence> = Vec::new();
+    let truth = if seen.is_empty() {
+        Truth { glyph: false, ..Truth::plain(Kind::Unknown, "Nothing is watched yet") }
+    } else if let [one] = down[..] {
+        about(one, "has been", "down for", format!(": {}", reason(one)), Kind::Down)
+    } else if let Some(first) = down.iter().min_by_key(|s| s.now.status_since(now)) {
+        let since = first.now.status_since(now).map_or(0, |at| now.since(at));
+        let (first_name, ago) = (&first.now.service.name, format::duration(since / 1000 * 1000));
+        Truth {
+            strong: format!("{} services are down", down.len()),
+            rest: format!(": {first_name} failed first, {ago} ago"),
+            ..Truth::plain(Kind::Down, "")
+        }
+    } else if let [one] = stale[..] {
+        about(one, "has had", "no result for", String::new(), Kind::Unknown)
+    } else if !stale.is_empty() {
+        Truth {
+            strong: format!("{} services have had no result", stale.len()),
+            rest: " for too long: nobody knows how they are".to_owned(),
+            ..Truth::plain(Kind::Unknown, "")
+        }
+    } else if let [one] = degraded[..] {
+        let why = one.now.last.as_ref().and_then(|l| l.reason.as_ref());
+        let why = why.map(|r| format!(": {}", format::clipped(&r.message, 90))).unwrap_or_default();
+        about(one, "has been", "degraded for", why, Kind::Degraded)
+    } else if !degraded.is_empty() {
+        Truth { strong: format!("{} services are degraded", degraded.len()), ..Truth::plain(Kind::Degraded, "") }
+    } else if pending.len() == watched && watched > 0 {
+        let within = pending.iter().map(|s| s.now.service.cadence.interval_ms).min().unwrap_or(0).min(10_000);
+        let said = format!(
+            "{}, first results within {}",
+            format::counted(watched as u64, "service", "services"),
+            format::duration(within)
+        );
+        Truth::plain(Kind::Pending, said)
+    } else if watched == 0 && !in_maintenance.is_empty() {
+        match in_maintenance[..] {
+            [one] => about(one, "has been", "in maintenance for", String::new(), Kind::Maintenance),
+            _ => Truth {
+                strong: format!("{} services are in maintenance", in_maintenance.len()),
+                ..Truth::plain(Kind::Maintenance, "")
+            },
+        }
+    } else if watched == 0 {
+        Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
+    } else if watched == 1 {
+        let one = seen.iter().find(|s| !matches!(s.status, Status::Paused | Status::Maintenance));
+        Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
+    } else {
+        let up = watched - pending.len();
+        let said =
+            if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
+        Truth::plain(Kind::Up, said)
+    };
+    after.extend(also(view, seen, &truth));
+    if truth.kind != Kind::Maintenance && !in_maintenance.is_empty() {
+        after.push(announced(&in_maintenance, |s| name(s).1));
+    }
+    let failing: Vec<Part> = seen
+        .iter()
+        .filter(|s| !matches!(s.status, Status::Down | Status::Paused | Status::Maintenance) && s.now.outage.is_some())
+        .take(5)
+        .map(|s| Part { text: s.now.service.name.clone(), url: Some(name(s).1) })
+        .collect();
+    if !failing.is_empty() {
+        let mut parts = joined(failing);
+        parts.push(Part { text: " failed the latest check and is being checked again.".into(), url: None });
+        after.push(Sentence(parts));
+    }
+    if matches!(truth.kind, Kind::Up | Kind::Degraded) && failing_none(seen) {
+        let said = last_failure(latest, zone, now);
+        after.extend(said.map(|text| Sentence(vec![Part { text, url: None }])));
+    }
+    (truth, after)
+}
+
+/// What is in maintenance, where that is not the whole truth.
+fn announced(services: &[&Seen], url: impl Fn(&Seen) -> String) -> Sentence {
+    if services.len() > 3 {
+        let text = format!("{} services are in maintenance.", services.len());
+        return Sentence(vec![Part { text, url: None }]);
+    }
+    let names = services.iter().map(|s| Part { text: s.now.service.name.clone(), url: Some(url(s)) }).collect();
+    let mut parts = joined(names);
+    let verb = if services.len() == 1 { " is in maintenance." } else { " are in maintenance." };
+    parts.push(Part { text: verb.into(), url: None });
+    Sentence(parts)
+}
+
+fn failing_none(seen: &[Seen]) -> bool {
+    seen.iter().all(|s| s.now.outage.is_none())
+}
+
+/// When something failed for the last time; nothing where that was left open by a service that is not checked any more.
+fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> Option<String> {
+    match latest.map(|outage| outage.ended_at) {
+        Some(Some(end)) => Some(format!("Nothing has failed since {}.", view_model::day_and_time(zone, end, now))),
+        Some(None) => None,
+        None => Some("Nothing has failed since this history began.".to_owned()),
+    }
+}
+
+/// What is wrong besides what the truth speaks of, and how many need nothing.
+fn also(view: &View, seen: &[Seen], truth: &Truth) -> Option<Sentence> {
+    let now = view.at;
+    let spoken_of = truth.subject.as_ref().map(|(name, _)| name.as_str());
+    let others: Vec<&Seen> = seen
+        .iter()
+        .filter(|s| match s.status {
+            // Several that are down are listed right below.
+            Status::Down => truth.kind != Kind::Down,
+            Status::Unknown => truth.kind != Kind::Unknown,
+            Status::Degraded => truth.kind != Kind::Degraded,
+            _ => false,
+        })
+        .filter(|s| Some(s.now.service.name.as_str()) != spoken_of)
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    let mut parts = vec![Part { text: "Also: ".into(), url: None }];
+    for (i, one) in others.iter().take(3).enumerate() {
+        if i > 0 {
+            parts.push(Part { text: ", ".into(), url: None });
+        }
+        let name = &one.now.service.name;
+        parts.push(Part { text: name.clone(), url: Some(view.service_url(name, "")) });
+        let for_long = one
+            .now
+            .status_since(now)
+            .map_or(String::new(), |at| format!(" for {}", format::duration_short(now.since(at) / 1000 * 1000)));
+        let text = match one.status {
+            Status::Unknown => format!(" has had no result{for_long}"),
+            Status::Degraded => format!(" has been degraded{for_long}"),
+            _ => format!(" has been down{for_long}"),
+        };
+        parts.push(Part { text, url: None });
+    }
+    if others.len() > 3 {
+        parts.push(Part { text: format!(", and {} more", others.len() - 3), url: None });
+    }
+    parts.push(Part { text: ".".into(), url: None });
+    Some(Sentence(parts))
+}
+
+/// "a", "a and b", "a, b and c", with links.
+fn joined(items: Vec<Part>) -> Vec<Part> {
+    let count = items.len();
+    let mut parts = Vec::new();
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            let text = if i + 1 == count { " and " } else { ", " };
+            parts.push(Part { text: text.into(), url: None });
+        }
+        parts.push(item);
+    }
+    parts
+}
+
+/// The open incidents, the oldest first: what failed first is where to look.
+fn open(reader: &Reader, view: &View, seen: &[Seen], zone: Zone) -> Result<Option<Open>, StoreError> {
+    let now = view.at;
+    let mut open: Vec<(&Seen, &Outage)> =
+        seen.iter().filter_map(|s| Some((s, s.now.outage.as_deref().filter(|o| o.is_incident())?))).collect();
+    open.retain(|(service, _)| service.status != Status::Paused);
+    if open.is_empty() {
+        return Ok(None);
+    }
+    open.sort_by_key(|(_, outage)| outage.started_at);
+    let heading = format::counted(open.len() as u64, "open incident", "open incidents");
+    let mut whole = Vec::new();
+    let mut more = Vec::new();
+    for (i, (service, outage)) in open.into_iter().enumerate() {
+        if i < SHOWN_WHOLE {
+            whole.push(open_incident(reader, view, service, outage, zone)?);
+        } else {
+            let began = zone.moment(outage.started_at, now);
+            more.push(view_model::OutageRow::new(view, outage, Vec::new(), began));
+        }
+    }
+    Ok(Some(Open { heading, whole, more }))
+}
+
+fn open_incident(
+    reader: &Reader,
+    view: &View,
+    service: &Seen,
+    outage: &Outage,
+    zone: Zone,
+) -> Result<OpenIncident, StoreError> {
+    let now = view.at;
+    let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
+    let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
+    let checks = view.checks(reader.checks(service.now.id, window, None, None, 600)?);
+    let maintenance = reader.maintenance(service.now.id, window)?;
+    let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
+    let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
+    let name = &service.now.service.name;
+    Ok(OpenIncident {
+        service: name.clone(),
+        url: view.incident_url(outage.id),
+        cause: format::clipped(&outage.cause.reason.message, 200),
+        last_ok: outage.last_ok_at.map(|at| zone.moment(at, now)),
+        started: zone.moment(outage.started_at, now),
+        confirmed: outage.confirmed_at.map(|at| zone.moment(at, now)),
+        to_confirm: format::duration(outage.confirmed_at.map_or(0, |at| at.since(outage.started_at))),
+        failed: format::count(outage.checks_failed),
+        excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
+        note: view_model::note_line(outage),
+        chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
+        checks_url: format!("{}#checks", view.service_url(name, "window=1h")),
+        chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
+        minutes,
+    })
+}
+
+/// The first lines of an answer.
+fn shown_excerpt(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().take(4).collect();
+    let mut shown: String = lines.join("\n").chars().take(300).collect();
+    if shown.len() < text.trim_end().len() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,99 @@
+//! Writing down what people say of an incident: the one thing that is changed from outside, and only with the token.
+
+use super::{proxy_headers::Reached, state::Site};
+use crate::domain::incident::{self, Outage};
+use axum::http::{HeaderMap, header};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::time::timeout;
+
+/// How long an answer waits for its commit while the history cannot be written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a note was not written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// No token is configured, so nobody can have the right one.
+    Closed,
+    /// Another site's page had the browser send it.
+    OtherSite,
+    /// No token was given, or a wrong one.
+    WrongToken,
+    /// Too many wrong ones came from there: this one was not looked at. In how many seconds one is.
+    TooMany(i64),
+    /// What is wrong with the note, in words.
+    Text(String),
+    /// There is no such incident.
+    Missing,
+    /// The history cannot be written right now, or not be read.
+    Later(String),
+}
+
+/// What the refusal of a note says where no token is configured.
+pub(crate) const CLOSED: &str =
+    "notes are not taken here: set `token` below [dashboard] in the configuration, and start again";
+
+/// What the refusal of a note says that a page of another site sent.
+pub(crate) const OTHER_SITE: &str = "the request comes from a page of another site, so its token was not checked. Behind \
+     a proxy that changes the Host header, name the proxy in `trusted_proxies` and have it send X-Forwarded-Host";
+
+/// Whether a browser says that a page of another site made it send this request. What is no browser says nothing of it.
+fn is_of_another_site(headers: &HeaderMap, reached: &Reached) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // Browsers of today say it in so many words, but only where they trust the connection: over TLS, or to this machine.
+    if let Some(site) = text("sec-fetch-site") {
+        return !["same-origin", "none"].contains(&site);
+    }
+    let Some(origin) = text(header::ORIGIN.as_str()) else { return false };
+    // A proxy that speaks TLS may leave us without a word of it: the scheme tells nothing here.
+    let host = |origin: &str| {
+        let (scheme, host) = origin.split_once("://")?;
+        let port = if scheme == "https" { ":443" } else { ":80" };
+        Some(host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase())
+    };
+    host(origin).is_none_or(|from| Some(from) != host(&reached.origin))
+}
+
+/// Whether notes may be written with this token. It takes as long for a wrong one as for the right one. What a page of
+/// another site sends is not counted: it could lock out whoever reads that page.
+pub(crate) fn admit(site: &Site, token: Option<&str>, headers: &HeaderMap, reached: &Reached) -> Result<(), Refused> {
+    let Some(right) = &site.token else { return Err(Refused::Closed) };
+    if is_of_another_site(headers, reached) {
+        return Err(Refused::OtherSite);
+    }
+    let (client, now) = (reached.client, site.clock.now());
+    if let Some(wait_ms) = token.and_then(|_| site.attempts.wait_ms(client, reached.claimed, now)) {
+        return Err(Refused::TooMany(wait_ms / 1000 + 1));
+    }
+    match token {
+        Some(given) if bool::from(given.as_bytes().ct_eq(right.expose().as_bytes())) => Ok(()),
+        given => {
+            if given.is_some() {
+                site.attempts.wrong(client, reached.claimed, now);
+                let client = client.map_or("an unknown address".to_owned(), |address| address.to_string());
+                tracing::warn!(client, "a note was refused: its token is not the configured one");
+            }
+            Err(Refused::WrongToken)
+        }
+    }
+}
+
+/// Writes the note of an incident and returns when it is committed; an empty one removes it. The caller was admitted.
+pub(crate) async fn write(site: &Site, id: i64, text: &str) -> Result<(), Refused> {
+    let text = incident::note(text).map_err(Refused::Text)?;
+    let found = site.ask(move |site| site.reader.outage(id)).await;
+    let outage = found.map_err(|why| Refused::Later(format!("the history cannot be read right now: {why}")))?;
+    if !outage.as_ref().is_some_and(Outage::is_incident) {
+        return Err(Refused::Missing);
+    }
+    match timeout(PATIENCE, site.writer.note_incident(id, text)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refused::Later("the monitor is stopping: the note was not written".to_owned())),
+        Err(_elapsed) => {
+            let why = site.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
+            Err(Refused::Later(format!(
+                "the history cannot be written right now ({why}): the note waits in memory and is written when it can be"
+            )))
+        }
+    }
+}

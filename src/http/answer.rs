@@ -1,0 +1,47 @@
+//! What handlers answer, and the history asked on a thread that may block.
+
+use super::{
+    error::ApiError,
+    state::{Site, Unanswered},
+};
+use crate::{
+    board::ServiceNow,
+    domain::time::UnixMs,
+    store::{StoreError, Then},
+};
+use std::sync::Arc;
+
+/// A result of a handler.
+pub(crate) type Answer<T> = Result<T, ApiError>;
+
+/// How the services stood at a moment of the past.
+pub(crate) async fn then(site: &Site, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
+    match ask(site, move |site| site.reader.then(at, &site.board.all())).await? {
+        Then::Known(services) => Ok(services),
+        Then::Retired(from) => Err(ApiError::window(format!(
+            "single checks are kept from {from} on, so what was known at {at} can no longer be told"
+        ))),
+        // Nobody said anything of it then: neither that it was well nor that it was not.
+        Then::Before(Some(first)) => Err(ApiError::window(format!(
+            "{at} lies before the history, which begins with {first}: nothing was watched before"
+        ))),
+        Then::Before(None) => {
+            Err(ApiError::window("nothing has been watched yet, so there is no history to tell from"))
+        }
+    }
+}
+
+/// Asks the history on a thread that may block.
+pub(crate) async fn ask<T: Send + 'static>(
+    site: &Site,
+    question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+) -> Answer<T> {
+    site.ask(question).await.map_err(|unanswered| match unanswered {
+        Unanswered::Busy(_) => ApiError::busy(unanswered.to_string()),
+        Unanswered::Store(error) => error.into(),
+        Unanswered::Broken(panic) => {
+            tracing::error!("a question to the history broke: {panic}");
+            ApiError::internal()
+        }
+    })
+}

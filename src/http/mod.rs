@@ -1,0 +1,15 @@
+//! What handlers share, be they of the interface or of pages: the state they are given, how a request reached us, its
+//! parameters, errors as `application/problem+json`, limits by client, and who may annotate incidents.
+//! Routes and connections are in `server`.
+
+mod accepting;
+pub(crate) mod annotations;
+pub(crate) mod answer;
+pub(crate) mod error;
+pub(crate) mod incident_filter;
+pub mod limits;
+pub(crate) mod named;
+pub(crate) mod params;
+pub(crate) mod proxy_headers;
+pub mod rate_limit;
+pub mod state;
