@@ -54,12 +54,7 @@ impl App {
         let shared = probe::Shared::new()?;
         let channels = channels(&config, &shared)?;
         let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
-        let keep = Keep {
-            checks: config.storage.keep_checks_days,
-            hours: config.storage.keep_hours_days,
-            days: config.storage.keep_days_days,
-            rows: config.storage.seal_after_days,
-        };
+        let keep = keep(&config);
         let watched = config.checks.endpoints.iter().map(|endpoint| Watched {
             configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },
             settings: Arc::new(endpoint.shown.clone()),
@@ -106,7 +101,7 @@ impl App {
             reading: Site::reading(),
             exporting: Site::exporting(),
             writer: store.writer.clone(),
-            pulse: scheduler.pulse.clone(),
+            scheduler: scheduler.health.clone(),
             clock: clock.clone(),
             backups: making.clone(),
             scrub: scrubbing.clone(),
@@ -240,4 +235,14 @@ fn descriptor_share() -> usize {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20).min(1 << 20) as usize;
     (descriptors / 4 * 3).max(1)
+}
+
+/// How long the history is kept, as the file says.
+pub(crate) fn keep(config: &Config) -> Keep {
+    Keep {
+        checks: config.storage.keep_checks_days,
+        hours: config.storage.keep_hours_days,
+        days: config.storage.keep_days_days,
+        rows: config.storage.seal_after_days,
+    }
 }

@@ -439,11 +439,11 @@ async fn no_more_checks_than_allowed_are_under_way_and_late_ones_say_so() {
     (0..6).for_each(|i| world.target.set(&format!("/{i}"), Does::Hang));
     world.pass(40.0).await;
     assert_eq!(world.target.most_hanging(), 2);
-    assert!(world.app().site.pulse.figures().missed > 0);
+    assert!(world.app().site.scheduler.figures().missed > 0);
     (0..6).for_each(|i| world.target.set(&format!("/{i}"), Does::Answer(200)));
     world.pass(5.0).await;
     world.committed().await;
-    let missed = world.app().site.pulse.figures().missed;
+    let missed = world.app().site.scheduler.figures().missed;
     let metrics = world.get("/metrics").await.text().to_owned();
     assert!(metrics.contains(&format!("healthcheck_checks_missed_total {missed}\n")), "{missed} missed:\n{metrics}");
     let mut unknown = 0;

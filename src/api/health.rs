@@ -213,7 +213,8 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
 /// `GET /livez`: the process and its scheduler make progress.
 pub(super) async fn alive(State(site): State<Site>, params: Params) -> Answer<Response> {
     params.only(&[])?;
-    let trouble = if site.pulse.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
+    let trouble =
+        if site.scheduler.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
     Ok(said(trouble, json!({})))
 }
 

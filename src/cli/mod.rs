@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod arguments;
 mod backup;
 mod check;
 mod demo;
@@ -21,10 +22,6 @@ mod verify;
 
 use crate::{
     config::{self, Config},
-    domain::{
-        time::UnixMs,
-        window::{DURATION, DURATIONS, is_duration_beyond, parse_duration},
-    },
     store,
 };
 use clap::{Parser, Subcommand};
@@ -170,20 +167,4 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }
-}
-
-/// Reads a duration that an argument says, in milliseconds.
-fn duration(text: &str) -> Result<i64, String> {
-    parse_duration(text).ok_or_else(|| match is_duration_beyond(text) {
-        true => format!("out of range: {DURATIONS}"),
-        false => DURATION.to_owned(),
-    })
-}
-
-/// Reads a time that an argument says.
-fn moment(text: &str) -> Result<UnixMs, &'static str> {
-    UnixMs::parse(text).ok_or_else(|| match UnixMs::is_beyond(text) {
-        true => "out of range: from 1970 to the end of 9999, in UTC",
-        false => "an RFC 3339 time such as 2026-11-20T03:00:00Z, or a date",
-    })
 }

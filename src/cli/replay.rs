@@ -27,13 +27,13 @@ pub(super) struct Args {
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
     /// How far back from now, such as 24h, 7d or 2w; everything without it and without --from
-    #[arg(long, conflicts_with_all = ["from", "to"], value_parser = crate::cli::duration)]
+    #[arg(long, conflicts_with_all = ["from", "to"], value_parser = crate::cli::arguments::duration)]
     window: Option<i64>,
     /// Incidents that last at or after this time or date (UTC), such as 2026-11-16 or 2026-11-16T03:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::arguments::moment)]
     from: Option<UnixMs>,
     /// Incidents that began before this time
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::arguments::moment)]
     to: Option<UnixMs>,
     /// One JSON document instead of a table
     #[arg(long)]

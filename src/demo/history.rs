@@ -42,7 +42,7 @@ const CAUGHT_UP_MS: i64 = 1_000;
 pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
     let now = clock.now();
     let (off_from, off_to) = past::off(now);
-    let begin = now.plus(-super::DAYS * DAY_MS);
+    let begin = now.plus(-super::past::DAYS * DAY_MS);
     let mut walkers: Vec<Walker> = Vec::new();
     // Its settings were changed now and then, and to take them up the monitor was started again.
     let changes = past::changes(now);

@@ -14,8 +14,7 @@ use crate::{
 use anyhow::Context;
 use std::path::Path;
 
-/// How far back the made-up past goes, in days.
-pub const DAYS: i64 = 90;
+pub use past::DAYS;
 
 /// The configuration of the demonstration, with its own servers' ports and its folder left open.
 const CONFIG: &str = include_str!("config.toml");

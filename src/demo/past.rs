@@ -10,6 +10,9 @@ use crate::{
 };
 use chrono::{Datelike, Weekday};
 
+/// How far back the made-up past goes, in days.
+pub const DAYS: i64 = 90;
+
 /// How a service failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
@@ -138,7 +141,7 @@ impl Past {
 
 /// The past of the service of this name.
 pub(super) fn of(name: &str, now: UnixMs) -> Past {
-    let begin = now.plus(-super::DAYS * DAY_MS);
+    let begin = now.plus(-DAYS * DAY_MS);
     let mut past = Past {
         interval_ms: 5 * MINUTE_MS,
         base_ms: 30.0,

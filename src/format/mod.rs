@@ -133,6 +133,16 @@ pub(crate) fn fit_for_xml(text: &str) -> String {
     text.chars().filter(fit).collect()
 }
 
+/// A number of bytes in the unit that reads best.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} KB", bytes / 1000),
+        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::{
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     history::cached_stats::FigureCache,
     render::{PageCache, Templates},
-    scheduler::Pulse,
+    scheduler::SchedulerHealth,
     store::{Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
@@ -39,7 +39,7 @@ pub struct Site {
     /// Asked how it is, and given notes of incidents: handlers write nothing else.
     pub writer: Writer,
     /// Signs of life of the scheduler.
-    pub pulse: Arc<Pulse>,
+    pub scheduler: Arc<SchedulerHealth>,
     pub clock: Clock,
     /// How backups are going.
     pub backups: Arc<Backups>,

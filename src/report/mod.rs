@@ -6,7 +6,7 @@ mod json;
 mod markdown;
 mod review;
 
-use super::render::Templates;
+use crate::render::Templates;
 use crate::{
     domain::time::UnixMs,
     history::as_of::View,

@@ -1,6 +1,6 @@
 //! The loops, the store and the board together, on the test's clock, over a grid of settings and of services that hang.
 
-use super::{Common, Pulse, Witnesses, service_loop::ServiceLoop, watch::Watch};
+use super::{SchedulerHealth, Witnesses, common::Common, service_loop::ServiceLoop, watch::Watch};
 use crate::{
     board::{self, News, ServiceNow, What},
     clock::Clock,
@@ -58,7 +58,7 @@ fn service(name: &str, point: &Point) -> Service {
 pub(super) struct Running {
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) health: Arc<SchedulerHealth>,
     pub(super) events: broadcast::Receiver<Arc<News>>,
     pub(super) trigger: Trigger,
     pub(super) loops: JoinSet<()>,
@@ -81,14 +81,14 @@ impl Running {
             Store::open(&path, watched.collect(), Vec::new(), Vec::new(), Keep::FOREVER, clock.clone()).unwrap();
         let events = store.board.listen(None).coming.unwrap();
         let (trigger, token) = shutdown::channel();
-        let pulse = Arc::new(Pulse::default());
+        let health = Arc::new(SchedulerHealth::default());
         let common = Arc::new(Common {
             clock: clock.clone(),
             writer: store.writer.clone(),
             slots: Arc::new(Semaphore::new(at_once)),
             witnesses: Witnesses::new(Vec::new()),
             watch: Watch::new(&clock),
-            pulse: pulse.clone(),
+            health: health.clone(),
         });
         let mut loops = JoinSet::new();
         let begin = Instant::now();
@@ -99,7 +99,7 @@ impl Running {
             loops.spawn(one.run(begin, begin, token.clone()));
         }
         tokio::spawn(board::keep_up(store.board.clone(), token));
-        Running { store, clock, pulse, events, trigger, loops, _folder: folder }
+        Running { store, clock, health, events, trigger, loops, _folder: folder }
     }
 }
 
@@ -209,7 +209,7 @@ async fn hold(points: &[Point], at_once: usize) -> Result<(), TestCaseError> {
             held.map_err(|error| TestCaseError::fail(format!("{error}: {service:?} at {now}, {seen:?}")))?;
         }
     }
-    prop_assert!(at_once < points.len() || running.pulse.figures().missed == 0);
+    prop_assert!(at_once < points.len() || running.health.figures().missed == 0);
     prop_assert!(seen.iter().all(|seen| seen.health.last_at.is_some()));
     running.trigger.fire();
     while running.loops.join_next().await.is_some() {}

@@ -1,7 +1,9 @@
 //! When checks happen: one loop per service, in shared slots, never two of one service at once.
 
+mod common;
 #[cfg(test)]
 mod grid;
+mod health;
 mod judge;
 mod pace;
 mod service_loop;
@@ -15,20 +17,19 @@ use crate::{
     shutdown::{Shutdown, restarting},
     store::{Position, Writer},
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
+use common::Common;
+pub use health::{SchedulerFigures, SchedulerHealth};
 pub use witness::Witnesses;
 
 /// The longest slot. Services that are due in the same slot share one wake-up: waking up seldom is what makes checks
 /// cheap.
 const SLOT: Duration = Duration::from_secs(1);
+
+/// How often the watch beats.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// The first checks are spread over this time, or over the interval where that is shorter.
 const FIRST_CHECKS: Duration = Duration::from_secs(10);
@@ -42,72 +43,11 @@ pub struct Task {
     pub position: Position,
 }
 
-/// What all loops share.
-#[derive(Debug)]
-pub(crate) struct Common {
-    pub(crate) clock: Clock,
-    pub(crate) writer: Writer,
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) witnesses: Witnesses,
-    pub(crate) watch: watch::Watch,
-    pub(crate) pulse: Arc<Pulse>,
-}
-
-/// Signs of life and figures of the scheduler, for `/livez` and `/metrics`.
-#[derive(Default, Debug)]
-pub struct Pulse {
-    /// When the watch last beat, on its clock's monotonic reading, in milliseconds.
-    beat_ms: AtomicI64,
-    started: AtomicU64,
-    missed: AtomicU64,
-    lag_us: AtomicU64,
-    lag_max_us: AtomicU64,
-}
-
-/// Figures of the scheduler since its start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PulseFigures {
-    /// Checks started.
-    pub started: u64,
-    /// Checks that would have started more than an interval late, and were recorded as `unknown` instead.
-    pub missed: u64,
-    /// Time between the slots and the starts of checks, all together, in microseconds.
-    pub lag_us: u64,
-    /// The longest of them.
-    pub lag_max_us: u64,
-}
-
-/// Without a beat for this long the scheduler makes no progress.
-const STALLED_AFTER_MS: i64 = 30_000;
-
-impl Pulse {
-    /// Whether the scheduler makes progress.
-    pub fn beats(&self, clock: &Clock) -> bool {
-        clock.readings().monotonic_ms - self.beat_ms.load(Relaxed) < STALLED_AFTER_MS
-    }
-
-    /// The figures.
-    pub fn figures(&self) -> PulseFigures {
-        PulseFigures {
-            started: self.started.load(Relaxed),
-            missed: self.missed.load(Relaxed),
-            lag_us: self.lag_us.load(Relaxed),
-            lag_max_us: self.lag_max_us.load(Relaxed),
-        }
-    }
-
-    fn note_lag(&self, lag: Duration) {
-        let us = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
-        self.lag_us.fetch_add(us, Relaxed);
-        self.lag_max_us.fetch_max(us, Relaxed);
-    }
-}
-
 /// The running loops.
 #[derive(Debug)]
 pub struct Scheduler {
     loops: JoinSet<()>,
-    pub pulse: Arc<Pulse>,
+    pub health: Arc<SchedulerHealth>,
 }
 
 impl Scheduler {
@@ -124,22 +64,22 @@ impl Scheduler {
         clock: &Clock,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Scheduler> {
-        let pulse = Arc::new(Pulse::default());
-        pulse.beat_ms.store(clock.readings().monotonic_ms, Relaxed);
+        let health = Arc::new(SchedulerHealth::default());
+        health.beat(clock.readings());
         let common = Arc::new(Common {
             clock: clock.clone(),
             writer: writer.clone(),
             slots: Arc::new(Semaphore::new(max_concurrent.max(1))),
             witnesses,
             watch: watch::Watch::new(clock),
-            pulse: pulse.clone(),
+            health: health.clone(),
         });
         let tasks: Vec<Task> = tasks.into_iter().filter(|t| t.service.enabled).collect();
         let (start, count) = (Instant::now(), tasks.len());
         let mut loops = JoinSet::new();
         let watched = common.clone();
         loops.spawn(restarting("the watch over the clocks", shutdown.clone(), move |shutdown| {
-            watch::run(watched.clone(), shutdown)
+            beat(watched.clone(), shutdown)
         }));
         for (index, task) in tasks.into_iter().enumerate() {
             let probe = Probe::new(&task.probe, task.secrets, shared)
@@ -149,7 +89,7 @@ impl Scheduler {
             let one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
             loops.spawn(one.run(first, start + slot, shutdown.clone()));
         }
-        Ok(Scheduler { loops, pulse })
+        Ok(Scheduler { loops, health })
     }
 
     /// Waits until the loops have ended, at most until `deadline`; checks that are still under way then are dropped.
@@ -159,6 +99,16 @@ impl Scheduler {
             tracing::warn!("checks that were still under way have been dropped");
             self.loops.shutdown().await;
         }
+    }
+}
+
+async fn beat(common: Arc<Common>, mut shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = shutdown.requested() => return,
+        }
+        common.health.beat(common.watch.look(&common.clock, &common.writer));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loop of one service: wait for the slot, check, judge, hand over, and see when the next check is due.
 
-use super::{Common, judge, pace::Pace};
+use super::{common::Common, judge, pace::Pace};
 use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
@@ -90,9 +90,9 @@ impl ServiceLoop {
 
     /// What is done in a slot, `lag` after it.
     async fn turn(&mut self, lag: Duration, recheck: bool) {
-        self.common.pulse.note_lag(lag);
+        self.common.health.note_lag(lag);
         if lag > ms(self.service.cadence.interval_ms) {
-            self.common.pulse.missed.fetch_add(1, Relaxed);
+            self.common.health.missed.fetch_add(1, Relaxed);
             self.keep(None, judge::unjudged(self.common.clock.now(), "the check started too late to count"));
         } else {
             self.check(recheck).await;
@@ -101,7 +101,7 @@ impl ServiceLoop {
 
     async fn check(&mut self, recheck: bool) {
         let at = self.common.clock.now();
-        self.common.pulse.started.fetch_add(1, Relaxed);
+        self.common.health.started.fetch_add(1, Relaxed);
         let timeout = ms(self.service.cadence.timeout_ms);
         // A probe that breaks must not stop the record; one that ignores its deadline must not stop the loop.
         let run = AssertUnwindSafe(self.probe.run(timeout)).catch_unwind();

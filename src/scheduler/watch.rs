@@ -1,18 +1,12 @@
 //! The monitor's watch over itself: it beats, and it compares the clocks to notice sleep and clock steps.
 
-use super::Common;
 use crate::{
     clock::{Clock, Readings},
     domain::incident::GapReason,
-    shutdown::Shutdown,
     store::{Interruption, Writer},
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
-const BEAT: Duration = Duration::from_secs(1);
 /// Clocks that differ by less than this have only been slewed or read at different moments.
 const TOLERANCE_MS: i64 = 1_500;
 
@@ -40,17 +34,6 @@ impl Watch {
             writer.interrupted(interruption);
         }
         now
-    }
-}
-
-pub(super) async fn run(common: Arc<Common>, mut shutdown: Shutdown) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(BEAT) => {}
-            () = shutdown.requested() => return,
-        }
-        let now = common.watch.look(&common.clock, &common.writer);
-        common.pulse.beat_ms.store(now.monotonic_ms, Relaxed);
     }
 }
 

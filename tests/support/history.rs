@@ -22,7 +22,7 @@ use healthcheck_dashboard::{
         export::{self, Format, Order},
         import,
     },
-    scheduler::Pulse,
+    scheduler::SchedulerHealth,
     server,
     store::{Configured, Keep, Merge, Position, Reader, Record, Retiring, Store, Upkeep, Watched},
 };
@@ -298,7 +298,7 @@ impl History {
             reading: Site::reading(),
             exporting: Site::exporting(),
             writer: self.store.writer.clone(),
-            pulse: Arc::new(Pulse::default()),
+            scheduler: Arc::new(SchedulerHealth::default()),
             clock: self.clock.clone(),
             backups: Arc::default(),
             scrub: Arc::default(),

@@ -114,7 +114,7 @@ impl World {
     /// Checks that were started and whose results were not handed over yet.
     fn under_way(&self) -> i64 {
         let Some(app) = &self.app else { return 0 };
-        let (pulse, writer) = (app.site.pulse.figures(), app.site.writer.figures());
+        let (pulse, writer) = (app.site.scheduler.figures(), app.site.writer.figures());
         (pulse.started + pulse.missed) as i64 - (writer.committed + writer.dropped) as i64 - writer.waiting as i64
     }
 

@@ -83,7 +83,7 @@ fn write_services(to: &mut Exposition, services: &[Arc<ServiceNow>], now: UnixMs
 
 fn write_monitor(to: &mut Exposition, site: &Site) {
     use Kind::{Counter, Gauge};
-    let (pulse, writer) = (site.pulse.figures(), site.writer.figures());
+    let (pulse, writer) = (site.scheduler.figures(), site.writer.figures());
     to.single(Counter, "checks_started", None, "Checks started by this run", pulse.started);
     to.single(Counter, "checks_missed", None, "Checks that started too late to count", pulse.missed);
     let lag = "Time between slots and the starts of checks, all together";

@@ -1,7 +1,7 @@
 //! `history compact`: what was deleted leaves the file.
 
-use super::bytes;
 use crate::cli::terminal::out;
+use crate::format::bytes;
 use crate::{cli::progress, config::Config, store::Upkeep};
 use std::process::ExitCode;
 

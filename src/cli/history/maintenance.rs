@@ -36,10 +36,10 @@ pub(in crate::cli) enum Command {
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct Add {
     /// From this time or date (UTC) on, such as 2026-11-16T03:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::arguments::moment)]
     from: UnixMs,
     /// Up to, and not including, this time; not later than now
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::arguments::moment)]
     to: UnixMs,
     /// Only of this service (may be repeated); without --service and --group of all
     #[arg(long = "service", value_name = "NAME")]

@@ -7,7 +7,7 @@ mod retention;
 mod services;
 mod unseal;
 
-use crate::{config::Config, store::Keep};
+use crate::config::Config;
 use std::process::ExitCode;
 
 #[derive(clap::Subcommand, Debug)]
@@ -49,23 +49,4 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
         Command::Maintenance(command) => maintenance::run(&config, command),
     });
     done.await?
-}
-
-fn keep(config: &Config) -> Keep {
-    Keep {
-        checks: config.storage.keep_checks_days,
-        hours: config.storage.keep_hours_days,
-        days: config.storage.keep_days_days,
-        rows: config.storage.seal_after_days,
-    }
-}
-
-/// A number of bytes in the unit that reads best.
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B"),
-        10_000..10_000_000 => format!("{} KB", bytes / 1000),
-        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{} GB", bytes / 1_000_000_000),
-    }
 }

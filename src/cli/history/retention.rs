@@ -1,6 +1,6 @@
 //! `history retention`: what is older than it has to be kept.
 
-use super::{bytes, keep};
+use crate::{app::keep, format::bytes};
 use crate::{
     cli::{progress, terminal::out},
     clock::Clock,

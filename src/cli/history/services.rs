@@ -1,6 +1,6 @@
 //! `history services`: what the history has of whom.
 
-use super::bytes;
+use crate::format::bytes;
 use crate::{
     cli::terminal::out,
     config::Config,

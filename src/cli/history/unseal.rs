@@ -1,6 +1,6 @@
 //! `history unseal`: rows again of what is sealed.
 
-use super::bytes;
+use crate::format::bytes;
 use crate::{
     cli::{
         exit::usage,
