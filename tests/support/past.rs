@@ -13,7 +13,7 @@ use healthcheck_dashboard::{
     store::{Backfill, Difference, Examiner, Record},
 };
 use rusqlite::{Connection, types::Value as Sql};
-use std::path::Path;
+use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::LazyLock};
 use tempfile::TempDir;
 
 pub(crate) const BEGIN: &str = "2026-11-16T00:00:00Z";
@@ -81,8 +81,28 @@ pub(crate) fn write(path: &Path, services: &[(Service, Past)], began_at: UnixMs)
     backfill.finish(last).unwrap();
 }
 
+/// The file of a history that many tests begin with: it is made once.
+fn made(make: fn(&Path)) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    make(&path);
+    assert!(!folder.path().join("history.db-wal").exists(), "all of it is in the file");
+    std::fs::read(path).unwrap()
+}
+
+/// Writes such a file as the program would have left it: for its owner only.
+fn lay_down(path: &Path, made: &[u8]) {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+    file.write_all(made).unwrap();
+}
+
 /// Two services over two days: incidents with changing causes, one that lasts, blips, gaps, unknown time.
 pub(crate) fn troubled(path: &Path) {
+    static MADE: LazyLock<Vec<u8>> = LazyLock::new(|| made(make_troubled));
+    lay_down(path, &MADE);
+}
+
+fn make_troubled(path: &Path) {
     let day = "...........~~..xxXxX..?..x.....   ....xx..xXx.x..".repeat(180);
     let web = past(begin(), 10 * SECOND_MS, &(day.clone() + ".xxx"));
     let api = past(begin().plus(3_000), 20 * SECOND_MS, &day);
@@ -137,6 +157,11 @@ pub(crate) fn number(path: &Path, query: &str) -> i64 {
 
 /// A history that keeps a command busy for some tenths of a second.
 pub(crate) fn large(path: &Path) {
+    static MADE: LazyLock<Vec<u8>> = LazyLock::new(|| made(make_large));
+    lay_down(path, &MADE);
+}
+
+fn make_large(path: &Path) {
     let now = Clock::system().now().floor(DAY_MS);
     let from = now.plus(-30 * DAY_MS);
     let day = "...........~~..xxXxX..?..x.....   ....xx..xXx.x..".repeat(29);
