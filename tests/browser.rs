@@ -63,13 +63,6 @@ async fn demonstration() -> Running {
     Running { address: ADDRESS.get_or_init(start).await.clone(), own: None }
 }
 
-/// A demonstration of one's own, for a test that writes into it.
-async fn own_demonstration() -> Running {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, address) = start_demonstration(folder.path()).await;
-    Running { address, own: Some((app, folder)) }
-}
-
 async fn start_demonstration(folder: &Path) -> (App, String) {
     let adjust = |config: &mut config::Config| config.dashboard.port = 0;
     let app = demo::start(folder, &|_| None, adjust, Clock::system()).await.unwrap();
@@ -463,10 +456,18 @@ async fn no_page_breaks_a_rule_of_accessibility() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_note_is_written_by_hand_and_open_pages_have_it_at_once() {
-    let running = own_demonstration().await;
-    let incident = running.get("/api/v1/incidents?service=web&status=resolved").await["items"][0]["id"].clone();
-    let page = running.page(&format!("/dashboard/incidents/{incident}"));
+    let (running, target) = watching(&format!(
+        "{FAST}\nendpoints = [{{ name = \"web\", url = \"http://TARGET/web\" }}]\n[dashboard]\ntoken = \"0123456789abcdef\""
+    ))
+    .await;
     let (reader, writer) = (Browser::open(DESK).await, Browser::open(PHONE).await);
+    target.set("/web", Does::Answer(503));
+    reader.go(&running.page("/dashboard")).await;
+    reader.until("h1", "web has been down for").await;
+    target.set("/web", Does::Answer(200));
+    reader.until("h1", "web is up").await;
+    let incident = running.get("/api/v1/incidents?status=resolved").await["items"][0]["id"].clone();
+    let page = running.page(&format!("/dashboard/incidents/{incident}"));
     reader.go(&page).await;
     reader.run("window.mark = 'the same page'").await;
     writer.go(&page).await;
@@ -477,7 +478,7 @@ async fn a_note_is_written_by_hand_and_open_pages_have_it_at_once() {
     writer.until("#refused", "This is not the token that is configured.").await;
     assert_eq!(writer.overflow().await, 0);
     assert_eq!(writer.run("return document.querySelector('#note').value").await, "<b>the switch</b>\nwas replaced");
-    writer.find("#token").await.send_keys("demonstration-only").await.unwrap();
+    writer.find("#token").await.send_keys("0123456789abcdef").await.unwrap();
     writer.click_on(thirtyfour::By::Css(".write button")).await;
     writer.until(".written", "<b>the switch</b>").await;
     // The page of an incident that is over does not change by the clock: it was told.
@@ -488,6 +489,20 @@ async fn a_note_is_written_by_hand_and_open_pages_have_it_at_once() {
     assert!(complaints.iter().all(|line| line.contains("401")), "{complaints:?}");
     writer.close().await;
     reader.close().await;
+    running.stop().await;
+}
+
+/// That of the README. Nothing is written: there is no such incident.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demonstration_takes_notes_from_whoever_has_its_token() {
+    let running = demonstration().await;
+    let page = running.page("/api/v1/incidents/999999999");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for (token, status) in [("demonstration-only", 404), ("demonstration-else", 401)] {
+        let request = reqwest::Client::new().patch(&page).bearer_auth(token);
+        let answer = request.header("content-type", "application/json").body(r#"{"note": "x"}"#).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{token}");
+    }
     running.stop().await;
 }
 
