@@ -6,9 +6,9 @@ use std::{
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::{LazyLock, Mutex},
     time::Duration,
 };
-use tempfile::TempDir;
 use thirtyfour::{prelude::*, session::handle::SessionHandle};
 
 /// What a reader has before them.
@@ -23,33 +23,66 @@ pub(crate) struct Screen {
 pub(crate) const DESK: Screen = Screen { width: 1440, height: 1000, script: true, dark: false };
 pub(crate) const PHONE: Screen = Screen { width: 390, height: 844, script: true, dark: false };
 
-/// A browser and its driver; both end with it.
+/// A browser and its driver.
+///
+/// It takes a second of work to start one. So a test that has come to its end leaves its browser, wiped, to the next one
+/// that wants such a screen; a test that failed takes its browser with it.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
     screen: Screen,
     address: String,
-    chromedriver: Child,
-    /// Open as long as the driver is, which might have something to say.
-    _said: BufReader<ChildStdout>,
-    _profile: TempDir,
+    _process: Process,
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The browser is the driver's child and ends with its session; this is for tests that failed. A driver that is
-        // killed leaves its browser running: both are in a process group of their own.
-        let group = rustix::process::Pid::from_child(&self.chromedriver);
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        let _ = self.chromedriver.wait();
+/// What a browser is for its whole life.
+#[derive(Clone, Copy, PartialEq)]
+struct Kind {
+    phone: bool,
+    script: bool,
+}
+
+/// Browsers that a test has done with.
+static IDLE: Mutex<Vec<(Kind, Browser)>> = Mutex::new(Vec::new());
+
+/// Speaks with drivers. A connection belongs to the runtime of the test that made it and is not kept for another.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    // It wants one although it speaks plain HTTP. This fails where another test was faster.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().pool_max_idle_per_host(0).timeout(Duration::from_secs(120)).build().unwrap()
+});
+
+impl Screen {
+    /// Windows are never narrower than 500 pixels; phones are.
+    fn kind(self) -> Kind {
+        Kind { phone: self.width < 500, script: self.script }
     }
 }
 
 impl Browser {
     pub(crate) async fn open(screen: Screen) -> Browser {
-        // The driver's client wants one although it speaks plain HTTP. It fails where another test was faster.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let profile = tempfile::tempdir().unwrap();
-        let (chromedriver, said, port) = start_driver();
+        let idle = {
+            let mut idle = IDLE.lock().unwrap();
+            let fits = idle.iter().position(|(kind, _)| *kind == screen.kind());
+            fits.map(|at| idle.swap_remove(at).1)
+        };
+        let browser = match idle {
+            Some(browser) => Browser { screen, ..browser },
+            None => Browser::start(screen).await,
+        };
+        if !screen.kind().phone {
+            browser.driver.set_window_rect(0, 0, screen.width, screen.height).await.unwrap();
+        }
+        // A page that came after another one may not have the focus, without which nothing in it has.
+        browser.devtools("Emulation.setFocusEmulationEnabled", json!({"enabled": true})).await;
+        if screen.dark {
+            let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+            browser.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        }
+        browser
+    }
+
+    async fn start(screen: Screen) -> Browser {
+        let (process, profile, port) = start_driver();
         let address = format!("http://127.0.0.1:{port}");
         let mut caps = DesiredCapabilities::chrome();
         for arg in [
@@ -67,10 +100,8 @@ impl Browser {
         ] {
             caps.add_arg(arg).unwrap();
         }
-        caps.add_arg(&format!("--window-size={},{}", screen.width.max(500), screen.height)).unwrap();
-        caps.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
-        if screen.width < 500 {
-            // Windows are never narrower than 500 pixels; phones are.
+        caps.add_arg(&format!("--user-data-dir={}", profile.display())).unwrap();
+        if screen.kind().phone {
             // The driver's taps do not end on a page that may not run scripts: there it clicks.
             let touch = screen.script;
             let metrics = json!({"width": screen.width, "height": screen.height, "pixelRatio": 1.0, "touch": touch});
@@ -84,29 +115,43 @@ impl Browser {
         // On a machine that is busy with other tests a browser may not be there in the time that its driver gives it.
         let mut driver = Err(String::new());
         for _ in 0..3 {
-            driver = WebDriver::new(&address, caps.clone()).await.map_err(|error| error.to_string());
+            let asked = WebDriver::builder(&address, caps.clone()).client(CLIENT.clone());
+            driver = asked.await.map_err(|error| error.to_string());
             if driver.is_ok() {
                 break;
             }
         }
         let driver = driver.unwrap_or_else(|error| panic!("no browser: {error}"));
-        let browser = Browser { driver, screen, address, chromedriver, _said: said, _profile: profile };
-        if screen.dark {
-            let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
-            browser.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await;
-        }
-        browser
+        Browser { driver, screen, address, _process: process }
+    }
+
+    /// Leaves it to the next test, with nothing of this one: its page ends, and what the page was and had is forgotten.
+    pub(crate) async fn close(self) {
+        // A page of its own has its own history, its own emulated line and screen, and its own storage of a session.
+        let old = self.driver.window().await.unwrap();
+        let new = self.driver.new_tab().await.unwrap();
+        self.driver.switch_to_window(old).await.unwrap();
+        self.driver.close_window().await.unwrap();
+        self.driver.switch_to_window(new).await.unwrap();
+        let everything = json!({"origin": "*", "storageTypes": "all"});
+        self.devtools("Storage.clearDataForOrigin", everything).await;
+        self.devtools("Network.clearBrowserCookies", json!({})).await;
+        self.devtools("Network.clearBrowserCache", json!({})).await;
+        self.complaints().await;
+        IDLE.lock().unwrap().push((self.screen.kind(), self));
     }
 
     async fn devtools(&self, command: &str, params: Value) -> Value {
-        self.post("goog/cdp/execute", json!({"cmd": command, "params": params})).await
+        let said = self.post("goog/cdp/execute", json!({"cmd": command, "params": params})).await;
+        assert!(said["value"].get("error").is_none(), "{command}: {said}");
+        said
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
         let handle: &SessionHandle = &self.driver;
         let url = format!("{}/session/{}/{path}", self.address, handle.session_id());
         let body = serde_json::to_vec(&body).unwrap();
-        let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
+        let answer = CLIENT.post(url).body(body).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
@@ -294,33 +339,60 @@ impl Browser {
         self.driver.screenshot(&folder.join(format!("{name}.png"))).await.unwrap();
         self.measured(width, height).await;
     }
+}
 
-    pub(crate) async fn close(self) {
-        let _ = self.driver.clone().quit().await;
+/// A driver and its browser. Both end, and their folder goes, with this, or with the process of the tests: idle browsers
+/// are never dropped.
+struct Process {
+    shell: Child,
+    /// Open as long as the driver is, which might have something to say.
+    _said: BufReader<ChildStdout>,
+}
+
+/// Runs the driver, whose child the browser is, until nobody is at the other end of the standard input.
+const DRIVER: &str = r#"
+    set -m
+    chromedriver --port=0 2>/dev/null </dev/null &
+    exec >&-
+    read -r
+    kill -KILL -- -$! 2>/dev/null
+    wait
+    rm -rf "$0"
+"#;
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
     }
 }
 
-/// Starts a driver and waits until it says at which port it listens.
+/// Starts a driver and waits until it says at which port it listens; and the folder that its browser may fill.
 ///
 /// It takes a free port of its own: one that was found free here might be taken before it is there. But it takes the
 /// port for IPv6 first and ends if a server of another test has the same port for IPv4, so it is started again.
-fn start_driver() -> (Child, BufReader<ChildStdout>, u16) {
+fn start_driver() -> (Process, PathBuf, u16) {
     let mut all = String::new();
     for _ in 0..20 {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
+        let profile = tempfile::tempdir().unwrap().keep();
+        let mut shell = Command::new("bash")
+            .args(["-c", DRIVER])
+            .arg(&profile)
+            // What ends the tests by hand does not end it before them.
             .process_group(0)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromedriver is missing: tests/run installs it");
-        let mut said = BufReader::new(driver.stdout.take().unwrap());
-        if let Some(port) = port_of(&mut said, &mut all) {
-            return (driver, said, port);
+            .expect("this needs bash");
+        let mut said = BufReader::new(shell.stdout.take().unwrap());
+        let port = port_of(&mut said, &mut all);
+        let process = Process { shell, _said: said };
+        if let Some(port) = port {
+            return (process, profile, port);
         }
-        driver.wait().unwrap();
     }
-    panic!("chromedriver did not start: {all}");
+    panic!("chromedriver did not start, or is missing (tests/run installs it): {all}");
 }
 
 /// The port that a driver says it listens at; nothing if it ends before. What it said is added to `all`.
