@@ -3,7 +3,12 @@
 use healthcheck_dashboard::{
     config::{self, Config, ConfigError},
     domain::{secret::Secret, service::Kind},
-    probe::spec::{Auth, Expected, HttpSpec, IpVersion, PostgresSpec, Spec, SslMode},
+    probe::{
+        Spec,
+        http::{Auth, HttpSpec},
+        postgres::{Expected, PostgresSpec, SslMode},
+    },
+    settings::network::IpVersion,
 };
 use proptest::prelude::*;
 use std::path::Path;

@@ -5,7 +5,7 @@ use crate::support::{binary, net};
 use healthcheck_dashboard::{
     config::{self, Endpoint},
     domain::secret::Secret,
-    probe::spec::{Auth, Spec},
+    probe::{Spec, http::Auth},
 };
 use proptest::prelude::*;
 use std::path::Path;

@@ -9,7 +9,7 @@ mod tcp;
 
 use healthcheck_dashboard::{
     domain::check::{Class, Phase, Reason, Report, Verdict},
-    probe::{Probe, Shared, spec::Spec},
+    probe::{Probe, Shared, Spec},
 };
 use std::{sync::OnceLock, time::Duration};
 

@@ -2,31 +2,26 @@
 //!
 //! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
 //! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
-//! [`crate::settings`] asks it typed questions; one file per section (`checks`, `sections`) and one per kind of endpoint
-//! (`http`, `tcp`, `postgres`, `command`) ask them.
+//! [`crate::settings`] asks it typed questions; one file per section (`checks`, `sections`) asks
+//! them. What is an endpoint's own because of its kind is in [`crate::probe`], in the folder of the kind.
 //!
 //! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
 //! error, in no target and in no setting that is shown (`settings::masking`).
 
 mod checks;
-mod command;
 mod endpoint;
-mod expect;
-mod http;
 mod maintenance;
 mod notes;
-mod postgres;
-mod postgres_connection;
 mod rhythm;
 mod sections;
-mod tcp;
 mod types;
 
 pub use crate::settings::{ConfigError, nearest};
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Published, Storage};
 
 use crate::{
-    domain::{secret::Secret, service::Kind},
+    domain::secret::Secret,
+    probe,
     settings::{
         error::Mistake,
         masking,
@@ -151,7 +146,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
     config
 }
 
-/// A command is given our environment, and with it the credentials of other services that are in there: `values`.
+/// What some kinds run gets our environment, and with it the credentials of other services that are in there: `values`.
 fn guard_the_environment(config: &mut Config, values: &[String]) {
     let endpoints = &mut config.checks.endpoints;
     let all = endpoints
@@ -165,7 +160,9 @@ fn guard_the_environment(config: &mut Config, values: &[String]) {
             given.push(secret.clone());
         }
     }
-    for command in endpoints.iter_mut().filter(|endpoint| endpoint.service.kind == Kind::Command) {
-        command.secrets.extend(given.iter().cloned());
+    for endpoint in endpoints {
+        if probe::descriptor(endpoint.service.kind).inherits_environment {
+            endpoint.secrets.extend(given.iter().cloned());
+        }
     }
 }

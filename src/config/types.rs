@@ -8,7 +8,7 @@ use crate::{
         secret::Secret,
         service::{Commands, Service},
     },
-    probe::spec::Spec,
+    probe::Spec,
 };
 use std::{net::IpAddr, path::PathBuf};
 

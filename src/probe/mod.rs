@@ -1,4 +1,4 @@
-//! One folder per kind of probe, behind one enum.
+//! One folder per kind of probe, and one line per kind in the registry (`kind`).
 //!
 //! A probe is built once per service ([`Probe::new`]) and run for every check ([`Probe::run`]). What it finds is data,
 //! a [`Report`]: a probe never fails in any other way, and always returns by its deadline. Between two checks it holds
@@ -6,8 +6,9 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `http`, `tcp`, `postgres`, `command` | the kinds |
-//! | `spec` | what a probe has to do, checked and ready |
+//! | `http`, `tcp`, `postgres`, `command` | a kind each: its section of the configuration, its specification, its run |
+//! | `kind` | the registry of the kinds |
+//! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
 //! | `resolver`, `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
 //! | `cleanup` | what checks that were given up leave to be done |
@@ -18,15 +19,17 @@
 mod cleanup;
 pub mod command;
 mod connect;
+mod descriptor;
 mod error;
 mod fault;
 pub mod http;
+mod kind;
 pub mod postgres;
 mod resolver;
+mod runner;
 #[cfg(test)]
 pub(crate) mod script;
 mod shared;
-pub mod spec;
 mod stream;
 pub mod tcp;
 mod text;
@@ -38,9 +41,12 @@ use crate::domain::{
     secret::Secret,
 };
 pub use connect::reachable;
+pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;
+use kind::AnyRunner;
+pub use kind::Spec;
+pub(crate) use kind::{KINDS, descriptor, read};
 pub use shared::Shared;
-use spec::Spec;
 use std::{sync::Arc, time::Duration};
 use text::Scrubber;
 use tokio::time::timeout;
@@ -49,25 +55,15 @@ use trace::{Fault, Trace};
 /// A service's probe, ready to be run any number of times, also several at once.
 #[derive(Debug)]
 pub struct Probe {
-    kind: Kind,
+    runner: AnyRunner,
     scrubber: Arc<Scrubber>,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Http(Box<http::run::Http>),
-    Tcp(tcp::run::Tcp),
-    Postgres(Box<postgres::run::Postgres>),
-    Command(command::run::Command),
-    #[cfg(test)]
-    Scripted(script::Script),
 }
 
 impl Probe {
     /// A probe that finds what a test says.
     #[cfg(test)]
     pub(crate) fn scripted(acts: Vec<script::Act>) -> Probe {
-        Probe { kind: Kind::Scripted(script::Script::new(acts)), scrubber: Arc::new(Scrubber::new(&[], &[])) }
+        Probe { runner: AnyRunner::Scripted(script::Script::new(acts)), scrubber: Arc::new(Scrubber::new(&[], &[])) }
     }
 
     /// Builds a service's probe. `secrets` are what must not be seen in what it reports, beside the credentials that the
@@ -76,26 +72,11 @@ impl Probe {
     /// # Errors
     /// Where the specification cannot be carried out at all: see [`ProbeError`].
     pub fn new(spec: &Spec, mut secrets: Vec<Secret>, shared: &Shared) -> Result<Probe, ProbeError> {
-        let mut pairs = Vec::new();
-        match spec {
-            Spec::Http(spec) => {
-                let (own, own_pairs) = http::run::Http::secrets(spec);
-                secrets.extend(own);
-                pairs = own_pairs;
-            }
-            Spec::Postgres(spec) => secrets.extend(spec.password.clone()),
-            Spec::Tcp(_) | Spec::Command(_) => {}
-        }
+        let (own, pairs) = spec.secrets();
+        secrets.extend(own);
         let scrubber = Arc::new(Scrubber::new(&secrets, &pairs));
-        let kind = match spec {
-            Spec::Http(spec) => Kind::Http(Box::new(http::run::Http::new(spec, Arc::clone(&scrubber), shared)?)),
-            Spec::Tcp(spec) => Kind::Tcp(tcp::run::Tcp::new(spec, Arc::clone(&scrubber), shared)?),
-            Spec::Postgres(spec) => {
-                Kind::Postgres(Box::new(postgres::run::Postgres::new(spec, Arc::clone(&scrubber), shared)?))
-            }
-            Spec::Command(spec) => Kind::Command(command::run::Command::new(spec, Arc::clone(&scrubber))?),
-        };
-        Ok(Probe { kind, scrubber })
+        let runner = AnyRunner::new(spec, Arc::clone(&scrubber), shared)?;
+        Ok(Probe { runner, scrubber })
     }
 
     /// Runs one check. It returns by the deadline, whatever the other side does: then with a failure of class `timeout`
@@ -104,7 +85,7 @@ impl Probe {
         let trace = Arc::new(Trace::start());
         // Boxed: the future of a check is some kilobytes large, and whoever holds a thousand probes in a thousand tasks
         // should not hold that for those that wait for their turn.
-        let check = Box::pin(timeout(deadline, self.check(&trace, deadline)));
+        let check = Box::pin(timeout(deadline, self.runner.run(&trace, deadline)));
         let result = match check.await {
             Ok(result) => result,
             Err(_) => Err(self.late(&trace, deadline)),
@@ -122,28 +103,8 @@ impl Probe {
         }
     }
 
-    async fn check(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
-        match &self.kind {
-            Kind::Http(http) => http.run(trace, deadline).await,
-            Kind::Tcp(tcp) => tcp.run(trace, deadline).await,
-            Kind::Postgres(postgres) => postgres.run(trace, deadline).await,
-            Kind::Command(command) => command.run(trace).await,
-            #[cfg(test)]
-            Kind::Scripted(script) => script.run().await,
-        }
-    }
-
     fn late(&self, trace: &Trace, deadline: Duration) -> Fault {
-        if let Some(fault) = fault::waited_for_us(trace, deadline) {
-            return fault;
-        }
-        match &self.kind {
-            Kind::Http(_) | Kind::Tcp(_) => fault::late(trace, deadline),
-            Kind::Postgres(_) => postgres::run::late(trace, deadline),
-            Kind::Command(_) => command::run::late(deadline),
-            #[cfg(test)]
-            Kind::Scripted(_) => fault::late(trace, deadline),
-        }
+        fault::waited_for_us(trace, deadline).unwrap_or_else(|| self.runner.late(trace, deadline))
     }
 
     fn scrubbed(&self, reason: Reason) -> Reason {

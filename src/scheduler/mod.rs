@@ -13,7 +13,7 @@ mod witness;
 use crate::{
     clock::Clock,
     domain::{secret::Secret, service::Service},
-    probe::{Probe, Shared, spec::Spec},
+    probe::{Probe, Shared, Spec},
     shutdown::{Shutdown, restarting},
     store::{Position, Writer},
 };

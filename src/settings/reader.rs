@@ -114,6 +114,12 @@ impl<'a> Table<'a> {
         self.source.report(mistake.label(format!("`{key}` is needed here")).help(help));
     }
 
+    /// Reports two keys (or parts of a URL) that exclude each other, at the second of them.
+    pub(crate) fn both(&self, first: (&str, &Span), second: (&str, &Span), label: &str) {
+        let mistake = Mistake::at(second.1.clone(), format!("both {} and {}", first.0, second.0));
+        self.source.report(mistake.label(label).also(first.1.clone(), "this is the other"));
+    }
+
     /// Reports every key that nobody asked for. `explain` may say more of one than the nearest known key.
     pub(crate) fn finish(&self, explain: impl Fn(&str) -> Option<(String, String)>) {
         let known = self.known.borrow();

@@ -1,5 +1,5 @@
 use super::*;
-use healthcheck_dashboard::{domain::secret::Secret, probe::spec::CommandSpec};
+use healthcheck_dashboard::{domain::secret::Secret, probe::command::CommandSpec};
 use std::{path::Path, time::Instant};
 
 fn sh(script: &str) -> Probe {

@@ -3,9 +3,10 @@ use crate::support::net::{answer, closed_port, hang, http, read_head, serve};
 use healthcheck_dashboard::{
     domain::secret::Secret,
     probe::{
+        http::{Auth, HttpSpec, JsonExpectation, StatusSet},
         reachable,
-        spec::{Auth, HttpSpec, IpVersion, JsonExpectation, StatusSet, TlsSpec},
     },
+    settings::{network::IpVersion, tls::TlsSpec},
 };
 use regex::Regex;
 use reqwest::{Method, header::HeaderName};

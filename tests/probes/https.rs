@@ -3,7 +3,10 @@ use crate::support::{
     net::{hang, serve},
     tls::{Authority, Identity, acceptor, https, showing},
 };
-use healthcheck_dashboard::probe::spec::{HttpSpec, IpVersion, TlsSpec};
+use healthcheck_dashboard::{
+    probe::http::HttpSpec,
+    settings::{network::IpVersion, tls::TlsSpec},
+};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::ExtendedKeyUsagePurpose;

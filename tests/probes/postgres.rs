@@ -6,7 +6,8 @@ use crate::support::{
 };
 use healthcheck_dashboard::{
     domain::{decimal::Decimal, secret::Secret},
-    probe::spec::{Expected, IpVersion, PostgresSpec, SslMode, TlsSpec},
+    probe::postgres::{Expected, PostgresSpec, SslMode},
+    settings::{network::IpVersion, tls::TlsSpec},
 };
 use std::sync::{
     Arc,

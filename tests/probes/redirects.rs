@@ -2,7 +2,7 @@ use super::{http::spec, *};
 use crate::support::net::{answer, closed_port, http, read_head, serve};
 use healthcheck_dashboard::{
     domain::secret::Secret,
-    probe::spec::{Auth, HttpSpec, StatusSet},
+    probe::http::{Auth, HttpSpec, StatusSet},
 };
 use reqwest::{Method, header::HeaderName};
 use std::{net::SocketAddr, sync::Arc};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::support::net::{closed_port, hang, serve};
-use healthcheck_dashboard::probe::spec::{IpVersion, TcpSpec};
+use healthcheck_dashboard::{probe::tcp::TcpSpec, settings::network::IpVersion};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -1,4 +1,11 @@
 //! `type = "command"`: a program whose exit code is the answer.
+//!
+//! - `config`: its section of the configuration
+//! - `spec`: what the section becomes
+//! - `run`: a check
 
+pub(super) mod config;
 pub(super) mod run;
-pub mod spec;
+mod spec;
+
+pub use spec::CommandSpec;

@@ -14,6 +14,8 @@ use crate::{
     probe::{
         error::ProbeError,
         fault,
+        runner::Runner,
+        shared::Shared,
         text::{Scrubber, seconds},
         trace::{Fault, Trace},
     },
@@ -50,15 +52,17 @@ pub(crate) struct Command {
     scrubber: Arc<Scrubber>,
 }
 
-impl Command {
-    pub(crate) fn new(spec: &CommandSpec, scrubber: Arc<Scrubber>) -> Result<Command, ProbeError> {
+impl Runner for Command {
+    type Spec = CommandSpec;
+
+    fn new(spec: &CommandSpec, scrubber: Arc<Scrubber>, _: &Shared) -> Result<Command, ProbeError> {
         if spec.argv.is_empty() {
             return Err(ProbeError::EmptyCommand);
         }
         Ok(Command { spec: spec.clone(), scrubber })
     }
 
-    pub(crate) async fn run(&self, trace: &Trace) -> Result<Option<Reason>, Fault> {
+    async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {
         trace.enter(Phase::Body);
         let (mut group, mut output) = self.start().map_err(|error| self.not_started(&error))?;
         let mut text = Vec::new();
@@ -96,6 +100,14 @@ impl Command {
         self.judge(status, &String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES)
     }
 
+    /// The command was killed with the deadline.
+    fn late(_: &Trace, deadline: Duration) -> Fault {
+        let message = format!("the command was not finished within {}, and was killed", seconds(deadline));
+        Fault::new(Class::Timeout, Some(Phase::Body), message)
+    }
+}
+
+impl Command {
     fn start(&self) -> io::Result<(Group, pipe::Receiver)> {
         // One pipe for both, so that the lines come in the order in which they were written.
         let (reader, writer) = io::pipe()?;
@@ -154,12 +166,6 @@ impl Command {
         let rest = output.filter(|output| !message.ends_with(output.as_str()));
         Err(Fault::new(Class::ExitCode, Some(Phase::Body), message).with_excerpt(rest))
     }
-}
-
-/// The deadline passed, and the command was killed.
-pub(crate) fn late(deadline: Duration) -> Fault {
-    let message = format!("the command was not finished within {}, and was killed", seconds(deadline));
-    Fault::new(Class::Timeout, Some(Phase::Body), message)
 }
 
 /// A running program, the leader of its process group. When it is dropped before the program ended, the whole group

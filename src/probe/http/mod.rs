@@ -1,9 +1,19 @@
 //! `type = "http"`: a request, its redirects, and what is expected of the answer.
+//!
+//! - `config`, `expect`: its section of the configuration
+//! - `spec`: what the section becomes
+//! - `run`: a check: the request and its redirects
+//! - `wire`, `headers`, `cookies`: one exchange on a connection of its own; what goes along with a redirect
+//! - `answer`, `malformed`: what the answer is held against; what came instead of HTTP
 
 mod answer;
+pub(super) mod config;
 mod cookies;
+mod expect;
 mod headers;
 mod malformed;
 pub(super) mod run;
-pub mod spec;
+mod spec;
 mod wire;
+
+pub use spec::{Auth, HttpSpec, JsonExpectation, StatusSet};

@@ -20,6 +20,7 @@ use crate::{
     probe::{
         error::ProbeError,
         resolver::Resolver,
+        runner::{Runner, Secrets},
         shared::Shared,
         text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
         tls::{Judge, Tls, expiry_warning},
@@ -57,8 +58,10 @@ pub(crate) struct Http {
     scrubber: Arc<Scrubber>,
 }
 
-impl Http {
-    pub(crate) fn new(spec: &HttpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Http, ProbeError> {
+impl Runner for Http {
+    type Spec = HttpSpec;
+
+    fn new(spec: &HttpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Http, ProbeError> {
         if !matches!(spec.url.scheme(), "http" | "https") || spec.url.host().is_none() {
             return Err(ProbeError::Url(spec.url.scheme().to_owned()));
         }
@@ -92,8 +95,7 @@ impl Http {
         Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber })
     }
 
-    /// The secrets that the specification itself holds, and the pairs of basic authentication.
-    pub(crate) fn secrets(spec: &HttpSpec) -> (Vec<Secret>, Vec<(&str, &Secret)>) {
+    fn secrets(spec: &HttpSpec) -> Secrets<'_> {
         // A short value in an unknown header ("true", "eu") is no credential, and would blot out half an answer.
         let telling = |text: &str| text.len() >= 8;
         let headers = spec.headers.iter().filter(|(name, value)| !is_harmless(name) && telling(value.expose()));
@@ -113,7 +115,7 @@ impl Http {
         }
     }
 
-    pub(crate) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline;
         let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
         let mut jar = Jar::default();
@@ -140,7 +142,9 @@ impl Http {
         })?;
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
+}
 
+impl Http {
     /// A failure whose excerpt is the beginning of the answer as it came: without secrets, and without what the answers
     /// of this check set as cookies.
     fn cleaned(&self, fault: Fault, jar: &Jar, complete: bool) -> Fault {

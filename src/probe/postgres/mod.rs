@@ -1,6 +1,15 @@
 //! `type = "postgres"`: a session, and a query.
+//!
+//! - `config`, `connection`: its section of the configuration; where the session goes
+//! - `spec`: what the section becomes
+//! - `run`: a check: the session and the query
+//! - `wire`, `bounds`: TLS and cancelling; how much is read
 
 mod bounds;
+pub(super) mod config;
+mod connection;
 pub(super) mod run;
-pub mod spec;
+mod spec;
 mod wire;
+
+pub use spec::{Expected, PostgresSpec, SslMode};

@@ -18,6 +18,7 @@ use crate::{
         error::ProbeError,
         fault,
         resolver::Resolver,
+        runner::{Runner, Secrets},
         shared::Shared,
         text::{Scrubber, counted, seconds, showable},
         tls::{Judge, Tls, expiry_warning},
@@ -54,8 +55,14 @@ pub(crate) struct Postgres {
 /// A session that is ready for queries, with or without TLS.
 type Session<S, T> = (Client, Connection<S, T>);
 
-impl Postgres {
-    pub(crate) fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
+impl Runner for Postgres {
+    type Spec = PostgresSpec;
+
+    fn secrets(spec: &PostgresSpec) -> Secrets<'_> {
+        (spec.password.iter().cloned().collect(), Vec::new())
+    }
+
+    fn new(spec: &PostgresSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Postgres, ProbeError> {
         let spec = PostgresSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
         let mut config = Config::new();
         config.user(&spec.user).dbname(&spec.database).application_name("healthcheck_dashboard");
@@ -74,7 +81,7 @@ impl Postgres {
         Ok(Postgres { spec, config, tls, resolver, cleanups: shared.cleanups.clone(), scrubber })
     }
 
-    pub(crate) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let first = self.attempt(self.spec.sslmode != SslMode::Disable, trace, deadline).await;
         match first {
             // TLS did not come about, or the server does not want this user to come with it.
@@ -91,6 +98,22 @@ impl Postgres {
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, &self.spec.host))
     }
 
+    fn late(trace: &Trace, deadline: Duration) -> Fault {
+        let mut fault = fault::late(trace, deadline);
+        match trace.phase() {
+            Some(Phase::Ttfb) => {
+                fault.reason.message = format!("the session was not ready within {}", seconds(deadline))
+            }
+            Some(Phase::Body) => {
+                fault.reason.message = format!("the query was not finished within {}", seconds(deadline))
+            }
+            _ => {}
+        }
+        fault
+    }
+}
+
+impl Postgres {
     /// One session. An error says whether it may be another one without TLS.
     async fn attempt(&self, secure: bool, trace: &Arc<Trace>, deadline: Duration) -> Result<(), (Fault, bool)> {
         let last = |fault: Fault| (fault, false);
@@ -251,17 +274,6 @@ impl Postgres {
         let connector = secure.then(|| self.connector(trace).ok()).flatten();
         CancelOnDrop::new(client.cancel_token(), connector, trace.peer(), self.cleanups.clone())
     }
-}
-
-/// The deadline passed: what the check was waiting for.
-pub(crate) fn late(trace: &Trace, deadline: Duration) -> Fault {
-    let mut fault = fault::late(trace, deadline);
-    match trace.phase() {
-        Some(Phase::Ttfb) => fault.reason.message = format!("the session was not ready within {}", seconds(deadline)),
-        Some(Phase::Body) => fault.reason.message = format!("the query was not finished within {}", seconds(deadline)),
-        _ => {}
-    }
-    fault
 }
 
 enum QueryError {

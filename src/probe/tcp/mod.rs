@@ -1,4 +1,11 @@
 //! `type = "tcp"`: a connection, and an exchange over it.
+//!
+//! - `config`: its section of the configuration
+//! - `spec`: what the section becomes
+//! - `run`: a check
 
+pub(super) mod config;
 pub(super) mod run;
-pub mod spec;
+mod spec;
+
+pub use spec::TcpSpec;

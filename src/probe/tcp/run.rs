@@ -8,6 +8,7 @@ use crate::{
         error::ProbeError,
         fault,
         resolver::Resolver,
+        runner::Runner,
         shared::Shared,
         text::{EXCERPT_SOURCE_BYTES, Scrubber, seconds},
         trace::{Fault, Trace},
@@ -33,14 +34,16 @@ pub(crate) struct Tcp {
     scrubber: Arc<Scrubber>,
 }
 
-impl Tcp {
-    pub(crate) fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
+impl Runner for Tcp {
+    type Spec = TcpSpec;
+
+    fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
         let spec = TcpSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Tcp { spec, resolver, scrubber })
     }
 
-    pub(crate) async fn run(&self, trace: &Trace, deadline: Duration) -> Result<Option<Reason>, Fault> {
+    async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline.saturating_sub(SPARE.min(deadline / 10));
         let TcpSpec { host, port, ip_version, send, expect, .. } = &self.spec;
         let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;
@@ -63,7 +66,9 @@ impl Tcp {
         trace.end();
         Ok(None)
     }
+}
 
+impl Tcp {
     async fn expect(
         &self,
         stream: &mut TcpStream,

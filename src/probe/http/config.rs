@@ -1,18 +1,15 @@
 //! `type = "http"`.
 
 use super::{
-    endpoint::{self, Built, both},
     expect,
+    spec::{Auth, HttpSpec},
 };
 use crate::{
     domain::{
         secret::{REDACTED, Secret},
         service::Kind,
     },
-    probe::{
-        http::spec::{Auth, HttpSpec},
-        spec::Spec,
-    },
+    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
     settings::{
         error::{Mistake, Span},
         masking::{credentials_in_whole, names_a_credential},
@@ -29,8 +26,35 @@ use reqwest::{
 };
 use serde_json::{Map, Value as Json, json};
 
-pub(super) fn read(table: &Table<'_>) -> Option<Built> {
-    let url = endpoint::url(table, Kind::Http).and_then(|text| weburl::read(table, &text).map(|url| (url, text.span)));
+/// What the configuration and its messages know of this kind.
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    kind: Kind::Http,
+    article: "an",
+    aliases: &["https", "url", "web"],
+    schemes: &["http", "https"],
+    url_example: "http://api:8000/health",
+    keys: &[
+        "url",
+        "ip_version",
+        "allow_metadata",
+        "tls",
+        "method",
+        "headers",
+        "body",
+        "expect_status",
+        "expect_body",
+        "expect_body_regex",
+        "expect_json",
+        "basic_auth",
+        "bearer_token",
+        "max_redirects",
+    ],
+    ..Descriptor::NONE
+};
+
+pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
+    let table = section.table;
+    let url = section.url().and_then(|text| weburl::read(table, &text).map(|url| (url, text.span)));
     let method = method(table);
     let headers = headers(table);
     let body = table.string("body");
@@ -107,7 +131,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         allow_metadata,
         max_redirects,
     };
-    Some(Built { probe: Spec::Http(Box::new(spec)), target: url.target, secrets, shown })
+    Some(ParsedEndpoint { probe: spec, target: url.target, secrets, shown })
 }
 
 fn method(table: &Table<'_>) -> Option<Method> {
@@ -199,7 +223,7 @@ fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName,
         ways.push(("an Authorization header", text.span.clone(), None));
     }
     if let [first, second, ..] = ways.as_slice() {
-        both(table, (first.0, &first.1), (second.0, &second.1), "one of them is enough");
+        table.both((first.0, &first.1), (second.0, &second.1), "one of them is enough");
     }
     ways.into_iter().next().and_then(|(_, _, auth)| auth)
 }

@@ -1,18 +1,32 @@
 //! `type = "command"`.
 
-use super::endpoint::Built;
+use super::spec::CommandSpec;
 use crate::{
-    domain::secret::{REDACTED, Secret},
-    probe::{command::spec::CommandSpec, spec::Spec},
+    domain::{
+        secret::{REDACTED, Secret},
+        service::Kind,
+    },
+    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
     settings::{
         masking::{announces_a_credential, assigned_by_an_argument},
-        reader::{Table, Value},
+        reader::Value,
         text::Text,
     },
 };
 use serde_json::{Map, json};
 
-pub(super) fn read(table: &Table<'_>) -> Option<Built> {
+/// What the configuration and its messages know of this kind.
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    kind: Kind::Command,
+    aliases: &["exec", "shell", "script", "sh", "cmd"],
+    own_key: Some("command"),
+    keys: &["degraded_exit_codes", "detach", "command"],
+    inherits_environment: true,
+    ..Descriptor::NONE
+};
+
+pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<CommandSpec>> {
+    let table = section.table;
     let command = match table.get("command") {
         Some(value) => arguments(&value),
         None => {
@@ -35,12 +49,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     if detach {
         settings.insert("detach".to_owned(), json!(true));
     }
-    Some(Built {
-        probe: Spec::Command(CommandSpec { argv, degraded_exit_codes, detach }),
-        target,
-        secrets,
-        shown: settings,
-    })
+    Some(ParsedEndpoint { probe: CommandSpec { argv, degraded_exit_codes, detach }, target, secrets, shown: settings })
 }
 
 struct Arguments {

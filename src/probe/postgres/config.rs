@@ -1,18 +1,16 @@
 //! `type = "postgres"`.
 
 use super::{
-    endpoint::{Built, both},
-    postgres_connection::{self, ssl_mode, unknown_ssl_mode, word},
+    connection::{self, ssl_mode, unknown_ssl_mode, word},
+    spec::{Expected, PostgresSpec, SslMode},
 };
 use crate::{
     domain::{
         decimal::Decimal,
         secret::{Secret, scrub},
+        service::Kind,
     },
-    probe::{
-        postgres::spec::{Expected, PostgresSpec, SslMode},
-        spec::Spec,
-    },
+    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
     settings::{
         address,
         error::Mistake,
@@ -25,8 +23,36 @@ use crate::{
 use serde_json::{Map, json};
 use toml::de::DeValue;
 
-pub(super) fn read(table: &Table<'_>) -> Option<Built> {
-    let connection = postgres_connection::read(table);
+/// What the configuration and its messages know of this kind.
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    kind: Kind::Postgres,
+    aliases: &["pg", "db", "database", "sql"],
+    schemes: &["postgres"],
+    scheme_aliases: &["postgresql"],
+    url_example: "postgres://user:password@db:5432/name",
+    instead_of_url: &connection::KEYS,
+    keys: &[
+        "url",
+        "ip_version",
+        "allow_metadata",
+        "tls",
+        "host",
+        "port",
+        "user",
+        "password",
+        "database",
+        "query",
+        "expect_rows",
+        "expect_value",
+        "expect_null",
+        "sslmode",
+    ],
+    ..Descriptor::NONE
+};
+
+pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>> {
+    let table = section.table;
+    let connection = connection::read(section);
     let from_url = connection.as_ref().and_then(|c| c.sslmode.clone());
     let from_key = table.get("sslmode").and_then(|value| {
         let text = value.filled()?;
@@ -39,7 +65,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         mode
     });
     if let (Some((_, place)), Some(value)) = (&from_url, table.peek("sslmode")) {
-        both(table, ("an sslmode in the URL", place), ("`sslmode`", &value.key), "say it once");
+        table.both(("an sslmode in the URL", place), ("`sslmode`", &value.key), "say it once");
     }
     let sslmode = from_key.or(from_url.map(|(mode, _)| mode)).unwrap_or_default();
     let query = table.filled("query");
@@ -94,7 +120,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
         ip_version,
         allow_metadata,
     };
-    Some(Built { probe: Spec::Postgres(Box::new(spec)), target, secrets, shown })
+    Some(ParsedEndpoint { probe: spec, target, secrets, shown })
 }
 
 const QUERY: &str = "select 1";
@@ -118,7 +144,7 @@ fn expected(table: &Table<'_>) -> Option<(Expected, String)> {
     let read = value.as_ref().and_then(expected_value);
     let expects_null = null.as_ref().and_then(Value::boolean);
     if let (Some(value), Some(null), Some(true)) = (&value, &null, expects_null) {
-        both(table, ("`expect_value`", &value.key), ("`expect_null`", &null.key), "a value, or NULL");
+        table.both(("`expect_value`", &value.key), ("`expect_null`", &null.key), "a value, or NULL");
     }
     read.or_else(|| expects_null.map(|null| (if null { Expected::Null } else { Expected::NotNull }, String::new())))
 }

@@ -1,9 +1,9 @@
 //! Where a PostgreSQL session goes: one URL, or keys of their own.
 
-use super::endpoint::{self, both};
+use super::spec::SslMode;
 use crate::{
-    domain::{secret::Secret, service::Kind},
-    probe::postgres::spec::SslMode,
+    domain::secret::Secret,
+    probe::descriptor::Section,
     settings::{
         Parts, address,
         error::{Mistake, Span, quoted},
@@ -35,13 +35,14 @@ pub(super) const KEYS: [&str; 5] = ["host", "port", "user", "password", "databas
 const PORT: u16 = 5432;
 
 /// Reads the `url`, or the keys in its place.
-pub(super) fn read(table: &Table<'_>) -> Option<Connection> {
+pub(super) fn read(section: &Section<'_>) -> Option<Connection> {
+    let table = section.table;
     let Some(key) = KEYS.into_iter().find_map(|key| table.peek(key)) else {
-        return endpoint::url(table, Kind::Postgres).and_then(|text| from_url(table, &text));
+        return section.url().and_then(|text| from_url(table, &text));
     };
     if let Some(url) = table.get("url") {
         KEYS.into_iter().for_each(|key| drop(table.get(key)));
-        both(table, ("`url`", &url.key), (&key.what, &key.key), "one URL, or keys of their own");
+        table.both(("`url`", &url.key), (&key.what, &key.key), "one URL, or keys of their own");
         return None;
     }
     from_keys(table)

@@ -1,8 +1,8 @@
 //! What an HTTP answer has to be.
 
+use super::spec::{JsonExpectation, StatusSet};
 use crate::{
     domain::secret::Secret,
-    probe::http::spec::{JsonExpectation, StatusSet},
     settings::{
         reader::{Table, Value},
         text::Text,

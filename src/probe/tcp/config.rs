@@ -1,15 +1,27 @@
 //! `type = "tcp"`.
 
-use super::endpoint::{self, Built};
+use super::spec::TcpSpec;
 use crate::{
     domain::{secret::Secret, service::Kind},
-    probe::{spec::Spec, tcp::spec::TcpSpec},
-    settings::{address, error::Mistake, masking::sent_credentials, network, reader::Table, text::Text},
+    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
+    settings::{address, error::Mistake, masking::sent_credentials, network, text::Text},
 };
 use serde_json::{Map, json};
 
-pub(super) fn read(table: &Table<'_>) -> Option<Built> {
-    let address = endpoint::url(table, Kind::Tcp).and_then(|text| {
+/// What the configuration and its messages know of this kind.
+pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
+    kind: Kind::Tcp,
+    aliases: &["port", "socket"],
+    schemes: &["tcp"],
+    scheme_is_optional: true,
+    url_example: "tcp://cache:6379",
+    keys: &["url", "ip_version", "allow_metadata", "send", "expect"],
+    ..Descriptor::NONE
+};
+
+pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<TcpSpec>> {
+    let table = section.table;
+    let address = section.url().and_then(|text| {
         let value = text.value.trim();
         // The scheme was looked at, whatever its case.
         let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
@@ -42,8 +54,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Built> {
     shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
     let allow_metadata = network::allow_metadata(table, &mut shown);
     let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));
-    Some(Built {
-        probe: Spec::Tcp(TcpSpec { host, port, send, expect, ip_version, allow_metadata }),
+    Some(ParsedEndpoint {
+        probe: TcpSpec { host, port, send, expect, ip_version, allow_metadata },
         target,
         secrets,
         shown,

@@ -1,0 +1,137 @@
+//! The registry of the kinds of probe: one line per kind. Nothing else in this room names them all.
+
+use super::{
+    command::{self, CommandSpec},
+    descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
+    error::ProbeError,
+    http::{self, HttpSpec},
+    postgres::{self, PostgresSpec},
+    runner::{Runner, Secrets},
+    shared::Shared,
+    tcp::{self, TcpSpec},
+    text::Scrubber,
+    trace::{Fault, Trace},
+};
+#[cfg(test)]
+use super::{fault, script::Script};
+use crate::{
+    domain::{check::Reason, service::Kind},
+    settings::reader::Table,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Makes the enums of the kinds, and what hands a call on to one of them.
+macro_rules! kinds {
+    ($($kind:ident, $folder:ident, $spec:ty, $runner:ty;)*) => {
+        /// What a probe has to do, checked and ready: the configuration becomes this.
+        #[derive(Clone, Debug)]
+        pub enum Spec {
+            $($kind($spec),)*
+        }
+
+        /// What runs the checks of one service.
+        #[derive(Debug)]
+        pub(super) enum AnyRunner {
+            $($kind(Box<$runner>),)*
+            #[cfg(test)]
+            Scripted(Script),
+        }
+
+        /// All kinds, in the order in which messages name them.
+        pub(crate) const KINDS: Kinds = Kinds(&[$(&$folder::config::DESCRIPTOR),*]);
+
+        /// How the configuration and its messages know a kind.
+        pub(crate) fn descriptor(kind: Kind) -> &'static Descriptor {
+            match kind {
+                $(Kind::$kind => &$folder::config::DESCRIPTOR,)*
+            }
+        }
+
+        /// Reads the keys that are the kind's own. What is wrong with them is reported.
+        pub(crate) fn read(kind: &'static Descriptor, table: &Table<'_>) -> Option<ParsedEndpoint<Spec>> {
+            let section = Section { table, own: kind, kinds: KINDS };
+            match kind.kind {
+                $(Kind::$kind => {
+                    let ParsedEndpoint { probe, target, secrets, shown } = $folder::config::read(&section)?;
+                    Some(ParsedEndpoint { probe: Spec::$kind(probe.into()), target, secrets, shown })
+                })*
+            }
+        }
+
+        impl Spec {
+            pub(super) fn secrets(&self) -> Secrets<'_> {
+                match self {
+                    $(Spec::$kind(spec) => <$runner as Runner>::secrets(spec),)*
+                }
+            }
+        }
+
+        impl AnyRunner {
+            pub(super) fn new(spec: &Spec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<AnyRunner, ProbeError> {
+                Ok(match spec {
+                    $(Spec::$kind(spec) => {
+                        AnyRunner::$kind(Box::new(<$runner as Runner>::new(spec, scrubber, shared)?))
+                    })*
+                })
+            }
+
+            pub(super) async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
+                match self {
+                    $(AnyRunner::$kind(runner) => runner.run(trace, deadline).await,)*
+                    #[cfg(test)]
+                    AnyRunner::Scripted(script) => script.run().await,
+                }
+            }
+
+            pub(super) fn late(&self, trace: &Trace, deadline: Duration) -> Fault {
+                match self {
+                    $(AnyRunner::$kind(_) => <$runner as Runner>::late(trace, deadline),)*
+                    #[cfg(test)]
+                    AnyRunner::Scripted(_) => fault::late(trace, deadline),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    // Kind, folder, what its section becomes, what runs its checks.
+    Http, http, Box<HttpSpec>, http::run::Http;
+    Tcp, tcp, TcpSpec, tcp::run::Tcp;
+    Postgres, postgres, Box<PostgresSpec>, postgres::run::Postgres;
+    Command, command, CommandSpec, command::run::Command;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_registry_has_every_kind_that_the_history_knows_once() {
+        let registered: Vec<Kind> = KINDS.iter().map(|kind| kind.kind).collect();
+        assert_eq!(registered, Kind::ALL);
+        assert!(Kind::ALL.into_iter().all(|kind| descriptor(kind).kind == kind));
+    }
+
+    #[test]
+    fn a_name_an_alias_or_a_scheme_tells_one_kind() {
+        let names = |kind: &'static Descriptor| kind.aliases.iter().copied().chain([kind.name()]);
+        let all: Vec<&str> = KINDS.iter().flat_map(names).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        let schemes: Vec<&str> =
+            KINDS.iter().flat_map(|kind| kind.schemes.iter().chain(kind.scheme_aliases)).copied().collect();
+        assert_eq!(schemes.iter().collect::<BTreeSet<_>>().len(), schemes.len(), "{schemes:?}");
+        for scheme in schemes {
+            assert!(KINDS.of_scheme(&scheme.to_uppercase()).is_some(), "{scheme}");
+        }
+    }
+
+    #[test]
+    fn the_readme_has_every_key_of_every_kind() {
+        let readme = include_str!("../../README.md");
+        for key in KINDS.iter().flat_map(|kind| kind.keys) {
+            assert!(readme.contains(&format!("`{key}`")), "{key}");
+        }
+    }
+}
