@@ -14,6 +14,9 @@ use crate::settings::{
 use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
 
+/// The keys of the table that it does not share with endpoints.
+pub(super) const KEYS: [&str; 3] = ["endpoints", "max_concurrent", "witness"];
+
 /// Reads `[checks]`. A file without it watches nothing yet.
 pub(super) fn read(root: &Table<'_>) -> Checks {
     let mut checks = Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new() };

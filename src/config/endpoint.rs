@@ -17,7 +17,7 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that every endpoint has and `[checks]` has not.
-const KEYS: [&str; 7] = ["name", "type", "group", "description", "critical", "enabled", "renamed_from"];
+pub(super) const KEYS: [&str; 7] = ["name", "type", "group", "description", "critical", "enabled", "renamed_from"];
 
 /// Whether endpoints of some kind have a key of this name that `[checks]` has not.
 pub(super) fn is_key(key: &str) -> bool {

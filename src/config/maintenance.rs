@@ -19,6 +19,9 @@ use chrono_tz::Tz;
 use std::sync::Arc;
 use toml::de::DeValue;
 
+/// The keys of the table.
+pub(super) const KEYS: [&str; 8] = ["from", "to", "cron", "duration", "zone", "services", "groups", "reason"];
+
 const REASON: &str = "planned maintenance";
 const TABLES: &str = "a list of tables: `[[maintenance]]`, in two brackets";
 

@@ -21,12 +21,13 @@ pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Published, Storage}
 
 use crate::{
     domain::secret::Secret,
-    probe,
+    probe::{self, KINDS},
     settings::{
         error::Mistake,
-        masking,
+        hidden, masking,
         reader::{Source, Table},
-        syntax, text,
+        syntax, text, tls,
+        vocabulary::Vocabulary,
     },
 };
 use std::{
@@ -94,12 +95,13 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
         values.borrow_mut().extend(value.clone());
         value
     };
-    let source = Source::new(text, folder, &env);
-    let syntax = syntax::judge(text, &errors);
+    let vocabulary = vocabulary();
+    let source = Source::new(text, folder, &env, &vocabulary);
+    let syntax = syntax::judge(text, &errors, &vocabulary);
     syntax.mistakes.into_iter().for_each(|mistake| source.report(mistake));
     hidden.extend(syntax.hidden);
     let whole = DeValue::Table(tree.into_inner());
-    masking::hidden_by_place(text, 0..0, &whole, &mut hidden);
+    hidden::hidden_by_place(text, &vocabulary, 0..0, &whole, &mut hidden);
     let config = match &whole {
         DeValue::Table(root) if syntax.readable => Some(read(&Table::new(&source, 0..0, root), path)),
         _ => None,
@@ -113,6 +115,29 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
         }
         _ => Err(ConfigError::new(path.display().to_string(), text, hidden, mistakes)),
     }
+}
+
+/// The tables of the file.
+const TABLES: [&str; 6] = ["checks", "storage", "dashboard", "alerts", "maintenance", "incident_notes"];
+
+/// The words of the configuration, as those say who read them.
+fn vocabulary() -> Vocabulary {
+    let sections: [&[&str]; 10] = [
+        &TABLES,
+        &checks::KEYS,
+        &rhythm::KEYS,
+        &endpoint::KEYS,
+        &tls::KEYS,
+        &sections::STORAGE,
+        &sections::DASHBOARD,
+        &sections::ALERTS,
+        &maintenance::KEYS,
+        &notes::KEYS,
+    ];
+    let values = Vocabulary::default().with(&["true", "false", "forever", "off"]);
+    let ours = sections.into_iter().fold(values, Vocabulary::with);
+    let ours = ours.with_addresses(&["url", "witness", "bind", "trusted_proxies"]);
+    KINDS.iter().fold(ours, |all, kind| all.with(kind.keys).with(kind.inner_keys).with_sent(kind.sent_keys))
 }
 
 fn read(root: &Table<'_>, path: &Path) -> Config {

@@ -6,6 +6,9 @@ use crate::{
     settings::reader::{Table, Value},
 };
 
+/// The keys of the table.
+pub(super) const KEYS: [&str; 4] = ["service", "at", "note", "zone"];
+
 const TABLES: &str = "a list of tables: `[[incident_notes]]`, in two brackets";
 
 /// Reads `[[incident_notes]]`. Whether there is such an incident the history knows.

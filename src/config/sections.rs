@@ -20,6 +20,39 @@ use crate::{
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
+/// The keys of `[storage]`, and of `backup` in it.
+pub(super) const STORAGE: [&str; 11] = [
+    "path",
+    "mode",
+    "keep_checks_days",
+    "keep_hours_days",
+    "keep_days_days",
+    "seal_after_days",
+    "scrub",
+    "backup",
+    "dir",
+    "every",
+    "keep",
+];
+
+/// The keys of `[dashboard]`, and of the entries of `public_services`.
+pub(super) const DASHBOARD: [&str; 11] = [
+    "enabled",
+    "port",
+    "bind",
+    "title",
+    "base_path",
+    "public",
+    "public_services",
+    "name",
+    "token",
+    "show_commands",
+    "trusted_proxies",
+];
+
+/// The keys of `[alerts]`.
+pub(super) const ALERTS: [&str; 2] = ["enabled", "webhook"];
+
 /// Reads `[storage]`.
 pub(super) fn storage(root: &Table<'_>) -> Storage {
     let mut storage = Storage {

@@ -31,6 +31,10 @@ pub(crate) struct Descriptor {
     pub(crate) instead_of_url: &'static [&'static str],
     /// The keys of its section that not every kind has.
     pub(crate) keys: &'static [&'static str],
+    /// The keys of the tables in its section.
+    pub(crate) inner_keys: &'static [&'static str],
+    /// The keys whose values are sent, and often have credentials in them.
+    pub(crate) sent_keys: &'static [&'static str],
     /// Whether what it runs gets the environment of this process, and the credentials in it.
     pub(crate) inherits_environment: bool,
 }
@@ -48,6 +52,8 @@ impl Descriptor {
         own_key: None,
         instead_of_url: &[],
         keys: &[],
+        inner_keys: &[],
+        sent_keys: &[],
         inherits_environment: false,
     };
 

@@ -1,10 +1,9 @@
 //! What must not be seen: credentials in a line that a report shows, in a target, in the settings of the API.
 
-use super::{address::host_and_port, pattern::constant, url_credentials};
+use super::{pattern::constant, url_credentials};
 use crate::domain::secret::REDACTED;
 use regex::Regex;
 use std::{ops::Range, sync::LazyLock};
-use toml::de::DeValue;
 
 /// Whether a key, a header, a flag or a variable of this name usually holds a credential.
 pub(crate) fn names_a_credential(name: &str) -> bool {
@@ -61,6 +60,11 @@ static SCHEME: LazyLock<Regex> = LazyLock::new(|| constant(r"([A-Za-z][A-Za-z0-9
 
 /// A variable, which is no credential, but the name of one.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| constant(r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}"));
+
+/// Whether a text begins with the scheme of a URL.
+pub(super) fn begins_with_a_scheme(text: &str) -> bool {
+    SCHEME.find(text).is_some_and(|m| text[..m.start()].trim_start().is_empty())
+}
 
 /// The credentials in a string that is known from its first character to its last: those that can be told by the look
 /// of it, and whatever may be one where the whole of it is a URL (or ends with one: `--url=http://…`).
@@ -248,67 +252,6 @@ pub(crate) fn redact(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     clean
 }
 
-/// Finds what must be hidden from the source by where it stands: values of keys that hold credentials, headers, and
-/// what is sent.
-pub(crate) fn hidden_by_place(source: &str, span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
-    match value {
-        DeValue::Table(table) => {
-            for (key, value) in table.iter() {
-                let name = key.get_ref().as_ref();
-                let own_table = names_a_credential(name) && value.get_ref().is_table();
-                if is_bare(name, value.get_ref()) || holds_a_credential(name) && !own_table {
-                    scalars(value.span(), value.get_ref(), found);
-                }
-                hidden_by_place(source, value.span(), value.get_ref(), found);
-            }
-        }
-        DeValue::Array(values) => {
-            let mut flagged = false;
-            for value in values.iter() {
-                if flagged {
-                    scalars(value.span(), value.get_ref(), found);
-                }
-                let argument = value.get_ref().as_str();
-                if argument.and_then(assigned_by_an_argument).is_some() {
-                    scalars(value.span(), value.get_ref(), found);
-                }
-                flagged = argument.is_some_and(announces_a_credential);
-                hidden_by_place(source, value.span(), value.get_ref(), found);
-            }
-        }
-        DeValue::String(text) => {
-            let credentials = credentials_in_whole(text);
-            match source[span.clone()].find(text.as_ref()) {
-                Some(at) => {
-                    found.extend(credentials.iter().map(|r| span.start + at + r.start..span.start + at + r.end))
-                }
-                // Written with escapes, it has other places.
-                None if !credentials.is_empty() => found.push(span),
-                None => {}
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether this is an address that lost its scheme, with its user information all the same, only nothing tells where.
-fn is_bare(key: &str, value: &DeValue<'_>) -> bool {
-    let bare = |text: &str| {
-        let scheme = SCHEME.find(text).is_some_and(|m| text[..m.start()].trim_start().is_empty());
-        !scheme && (text.contains('@') || host_and_port(text, Some(1)).is_err())
-    };
-    match value {
-        DeValue::String(text) => ["url", "witness", "bind", "trusted_proxies"].contains(&key) && bare(text),
-        DeValue::Array(values) => values.iter().any(|value| is_bare(key, value.get_ref())),
-        _ => false,
-    }
-}
-
-/// Whether the value of this key is, or often has in it, a credential: by its name, or because it is sent.
-pub(crate) fn holds_a_credential(key: &str) -> bool {
-    names_a_credential(key) || ["headers", "body", "send"].contains(&key)
-}
-
 /// Whether a command line's next argument is a credential: `--password`.
 pub(crate) fn announces_a_credential(argument: &str) -> bool {
     argument.strip_prefix('-').is_some_and(|flag| !flag.contains(['=', ' ']) && names_a_credential(flag))
@@ -324,16 +267,6 @@ pub(crate) fn assigned_by_an_argument(argument: &str) -> Option<Range<usize>> {
 pub(crate) fn sent_credentials(text: &str) -> Vec<Range<usize>> {
     static LOGIN: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\b(?:auth|pass|login)\b[ \t]+([^\r\n]+)"));
     LOGIN.captures_iter(text).filter_map(|m| m.get(1)).map(|words| words.range()).collect()
-}
-
-/// The ranges of everything at or below a value that is neither a table nor a list.
-pub(crate) fn scalars(span: Range<usize>, value: &DeValue<'_>, found: &mut Vec<Range<usize>>) {
-    match value {
-        DeValue::Table(table) => table.values().for_each(|v| scalars(v.span(), v.get_ref(), found)),
-        DeValue::Array(values) => values.iter().for_each(|v| scalars(v.span(), v.get_ref(), found)),
-        DeValue::Boolean(_) => {}
-        _ => found.push(span),
-    }
 }
 
 /// A source text in which credentials are dots: as many as there were characters, so that carets keep their places.

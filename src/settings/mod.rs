@@ -9,11 +9,13 @@
 //! | `text`, `url_variables` | strings with environment variables in them |
 //! | `address`, `weburl` | hosts, ports, HTTP URLs |
 //! | `network`, `tls` | the keys of whatever connects: IP versions, certificates |
-//! | `masking`, `url_credentials` | credentials, found by their look and by their place, so that no message shows one |
+//! | `masking`, `url_credentials`, `hidden` | credentials, found by their look and by their place, so that no message shows one |
+//! | `vocabulary` | the keys of all sections, as these say them |
 //! | `error`, `syntax`, `nearest` | mistakes, where they are in the file, and what was probably meant |
 
 pub(crate) mod address;
 pub(crate) mod error;
+pub(crate) mod hidden;
 pub(crate) mod masking;
 mod nearest;
 pub mod network;
@@ -24,6 +26,7 @@ pub(crate) mod text;
 pub mod tls;
 mod url_credentials;
 pub(crate) mod url_variables;
+pub(crate) mod vocabulary;
 pub(crate) mod weburl;
 
 pub use error::ConfigError;

@@ -3,9 +3,10 @@
 
 use super::{
     error::{Mistake, Span, quoted},
-    masking,
+    hidden,
     nearest::nearest,
     text::{self, Text},
+    vocabulary::Vocabulary,
 };
 use crate::domain::window::{DURATION, is_duration_beyond, parse_duration};
 use std::{cell::RefCell, ops::RangeInclusive, path::Path};
@@ -17,13 +18,19 @@ pub(crate) struct Source<'a> {
     /// The folder of the file, to which the paths in it are relative.
     pub(crate) folder: &'a Path,
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    vocabulary: &'a Vocabulary,
     mistakes: RefCell<Vec<Mistake>>,
     hidden: RefCell<Vec<Span>>,
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(text: &'a str, folder: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Source<'a> {
-        Source { text, folder, env, mistakes: RefCell::default(), hidden: RefCell::default() }
+    pub(crate) fn new(
+        text: &'a str,
+        folder: &'a Path,
+        env: &'a dyn Fn(&str) -> Option<String>,
+        vocabulary: &'a Vocabulary,
+    ) -> Source<'a> {
+        Source { text, folder, env, vocabulary, mistakes: RefCell::default(), hidden: RefCell::default() }
     }
 
     pub(crate) fn report(&self, mistake: Mistake) {
@@ -32,7 +39,7 @@ impl<'a> Source<'a> {
 
     /// Keeps a part of the source from being displayed.
     fn hide(&self, span: Span, value: &DeValue<'_>) {
-        masking::scalars(span, value, &mut self.hidden.borrow_mut());
+        hidden::scalars(span, value, &mut self.hidden.borrow_mut());
     }
 
     /// What was wrong, and what must not be displayed.
@@ -57,6 +64,7 @@ impl<'a> Table<'a> {
 
     /// The value of a key, which is a known one from now on.
     pub(crate) fn get(&self, key: &'static str) -> Option<Value<'a>> {
+        debug_assert!(self.source.vocabulary.has(key), "{key} is read, and in no section's list of keys");
         self.known.borrow_mut().push(key);
         self.entry(key)
     }
@@ -127,7 +135,7 @@ impl<'a> Table<'a> {
             let explained = explain(key);
             let meant = if explained.is_some() { Some(key) } else { nearest(key, known.iter().copied()) };
             // Most unknown keys are misspelt known ones, and some of those hold credentials.
-            if meant.is_none_or(masking::holds_a_credential) {
+            if meant.is_none_or(|key| self.source.vocabulary.holds_a_credential(key)) {
                 self.source.hide(value.span.clone(), value.value);
             }
             let (title, label) = explained.unwrap_or_else(|| {

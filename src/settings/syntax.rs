@@ -2,95 +2,9 @@
 
 use super::{
     error::{Mistake, Span},
-    masking::holds_a_credential,
+    vocabulary::Vocabulary,
 };
 use std::ops::Range;
-
-/// The words that a file is made of, besides those that are its owner's.
-const WORDS: [&str; 82] = [
-    "maintenance",
-    "from",
-    "to",
-    "cron",
-    "duration",
-    "zone",
-    "services",
-    "groups",
-    "reason",
-    "checks",
-    "endpoints",
-    "storage",
-    "dashboard",
-    "alerts",
-    "interval_secs",
-    "timeout_secs",
-    "failure_threshold",
-    "success_threshold",
-    "retry_interval_secs",
-    "degraded_after_ms",
-    "objective",
-    "max_concurrent",
-    "witness",
-    "name",
-    "type",
-    "url",
-    "group",
-    "description",
-    "critical",
-    "enabled",
-    "renamed_from",
-    "method",
-    "headers",
-    "body",
-    "expect_status",
-    "expect_body",
-    "expect_body_regex",
-    "expect_json",
-    "path",
-    "value",
-    "basic_auth",
-    "user",
-    "password",
-    "bearer_token",
-    "tls",
-    "ca",
-    "client_cert",
-    "client_key",
-    "skip_verify",
-    "expiry_warning_days",
-    "ip_version",
-    "allow_metadata",
-    "max_redirects",
-    "send",
-    "expect",
-    "host",
-    "database",
-    "query",
-    "expect_rows",
-    "expect_value",
-    "expect_null",
-    "sslmode",
-    "command",
-    "degraded_exit_codes",
-    "detach",
-    "keep_checks_days",
-    "keep_hours_days",
-    "keep_days_days",
-    "seal_after_days",
-    "scrub",
-    "mode",
-    "port",
-    "bind",
-    "title",
-    "base_path",
-    "public",
-    "public_services",
-    "webhook",
-    "true",
-    "false",
-    "forever",
-    "off",
-];
 
 /// What the parser found.
 pub(crate) struct Syntax {
@@ -103,7 +17,7 @@ pub(crate) struct Syntax {
 
 /// Sorts out what the parser found: one mistake for each line, in order, and none after something of several lines
 /// that does not end: from there on the parser guesses.
-pub(crate) fn judge(text: &str, errors: &[toml::de::Error]) -> Syntax {
+pub(crate) fn judge(text: &str, errors: &[toml::de::Error], vocabulary: &Vocabulary) -> Syntax {
     let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     places.sort_by_key(|(span, _)| span.start);
     // A key that is there twice leaves no hole in the tree. Anything else would be reported for its holes.
@@ -114,7 +28,7 @@ pub(crate) fn judge(text: &str, errors: &[toml::de::Error]) -> Syntax {
         let line = line_at(text, span.start);
         if last_line.as_ref() != Some(&line) {
             if !readable {
-                syntax.hidden.extend(owners_words(text, line.clone()));
+                syntax.hidden.extend(owners_words(text, line.clone(), vocabulary));
             }
             syntax.mistakes.push(Mistake::at(span, "this is not TOML").label(message));
             last_line = Some(line);
@@ -138,12 +52,12 @@ fn line_at(text: &str, offset: usize) -> Range<usize> {
 
 /// The words of a line that are not the configuration's own. Where the syntax is broken nobody can say which of them
 /// is a password; only a line that plainly sets something harmless is left as it is.
-fn owners_words(text: &str, line: Range<usize>) -> Vec<Span> {
+fn owners_words(text: &str, line: Range<usize>, vocabulary: &Vocabulary) -> Vec<Span> {
     let content = &text[line.clone()];
     let key = content.split(['=', '{']).next().unwrap_or("").trim();
     // In a command with a quote missing, the credential is no longer the argument that follows its flag.
-    let harmless = key != "command" && !holds_a_credential(key);
-    let plain = WORDS.contains(&key) && harmless && !content.contains(['{', '@']) && !content.contains("://");
+    let harmless = key != "command" && !vocabulary.holds_a_credential(key);
+    let plain = vocabulary.has(key) && harmless && !content.contains(['{', '@']) && !content.contains("://");
     let header = content.trim_start().starts_with('[') && !content.contains('=');
     if plain || header {
         return Vec::new();
@@ -151,7 +65,7 @@ fn owners_words(text: &str, line: Range<usize>) -> Vec<Span> {
     let mut hidden = Vec::new();
     let mut at = 0;
     for word in content.split(|c: char| c.is_whitespace() || "=[]{},\"'#".contains(c)) {
-        if !WORDS.contains(&word) && !word.is_empty() {
+        if !vocabulary.has(word) && !word.is_empty() {
             hidden.push(line.start + at..line.start + at + word.len());
         }
         // What separates is one byte, or white space that may be more.
@@ -168,6 +82,8 @@ mod tests {
 
     #[test]
     fn where_the_syntax_is_broken_only_our_own_words_are_shown() {
+        let words = ["basic_auth", "user", "password", "bearer_token", "command", "interval_secs", "checks"];
+        let vocabulary = Vocabulary::default().with(&words);
         for (line, shown) in [
             (
                 "basic_auth = { user = \"me\", pass]word = \"hunter2\" }",
@@ -178,7 +94,7 @@ mod tests {
             ("interval_secs = soon", "interval_secs = soon"),
             ("[checks", "[checks"),
         ] {
-            assert_eq!(Masked::new(line, owners_words(line, 0..line.len())).text, shown);
+            assert_eq!(Masked::new(line, owners_words(line, 0..line.len(), &vocabulary)).text, shown);
         }
     }
 }

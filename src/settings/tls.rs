@@ -41,6 +41,9 @@ pub(crate) struct Tls {
     pub(crate) shown: Json,
 }
 
+/// The keys of the table.
+pub(crate) const KEYS: [&str; 5] = ["ca", "client_cert", "client_key", "skip_verify", "expiry_warning_days"];
+
 /// Reads `tls`; the defaults where there is none.
 pub(crate) fn read(endpoint: &Table<'_>) -> Tls {
     let mut spec = TlsSpec::default();

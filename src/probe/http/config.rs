@@ -49,6 +49,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "bearer_token",
         "max_redirects",
     ],
+    inner_keys: &["path", "value", "user", "password"],
+    sent_keys: &["headers", "body"],
     ..Descriptor::NONE
 };
 

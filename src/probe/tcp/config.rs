@@ -16,6 +16,7 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
     scheme_is_optional: true,
     url_example: "tcp://cache:6379",
     keys: &["url", "ip_version", "allow_metadata", "send", "expect"],
+    sent_keys: &["send"],
     ..Descriptor::NONE
 };
 

@@ -30,8 +30,16 @@ pub(super) struct Effective {
     pub(super) objective: Option<f64>,
 }
 
-/// The keys of this table, as far as they are times.
-const KEYS: [&str; 3] = ["interval_secs", "timeout_secs", "retry_interval_secs"];
+/// The keys, those that are times first.
+pub(super) const KEYS: [&str; 7] = [
+    "interval_secs",
+    "timeout_secs",
+    "retry_interval_secs",
+    "failure_threshold",
+    "success_threshold",
+    "degraded_after_ms",
+    "objective",
+];
 const INTERVAL_MS: i64 = 10_000;
 const TIMEOUT_MS: i64 = 5_000;
 const RETRY_INTERVAL_MS: i64 = 2_000;
@@ -88,7 +96,8 @@ impl Rhythm {
     fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Rhythm) {
         // An interval that could not be read, or is misspelt, is reported; nothing can be said of what should fit
         // into it.
-        if self.interval_ms.is_none() && table.all().iter().any(|(key, _)| nearest(key, KEYS) == Some("interval_secs"))
+        if self.interval_ms.is_none()
+            && table.all().iter().any(|(key, _)| nearest(key, KEYS[..3].iter().copied()) == Some("interval_secs"))
         {
             return;
         }
