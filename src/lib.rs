@@ -22,17 +22,17 @@
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
 //! | `alerts` | 5 | the loop that empties the outbox |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |
-//! | `config` | 4 | what the file says -> what the program may rely on; every mistake at once, with line and column |
+//! | `config` | 4 | composes the sections: what the file says -> what the program may rely on; every mistake at once, with line and column |
 //! | `history` | 4 | questions to a history, free of SQL: what was known at a moment, cached statistics |
 //! | `interchange` | 4 | JSON forms, export, import |
 //! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
-//! | `probe` | 3 | one file per kind behind one enum |
+//! | `probe` | 3 | one folder per kind: its section of the configuration, its specification, its run; `kind` is the registry |
 //! | `notify` | 3 | one file per way to notify somebody |
 //! | `chart` | 3 | charts as pure geometry |
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
 //! | `format` | 2 | durations, numbers, moments in time zones and Markdown, for people |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
-//! | `settings` | 1 | typed reading of the file: variables, spans, suggestions, masking of credentials |
+//! | `settings` | 1 | what sections of the configuration are read with: typed values, variables, places, suggestions, masking |
 //! | `clock` | 1 | what time it is: the only place that may ask |
 //! | `threads` | 1 | threads for what blocks: a pool for each purpose, bounded |
 //! | `shutdown` | 1 | signals, and a token that everything that loops watches |
@@ -72,6 +72,19 @@
 //! - A restart is no transition: every state is rebuilt from rows.
 //! - Nothing but `clock` asks what time it is; nothing but `domain` does arithmetic on history.
 //! - A credential lives in a [`domain::secret::Secret`], which prints as dots.
+//!
+//! # Where a thing goes: a new kind of probe
+//!
+//! Open `probe/tcp`, the smallest kind, and go in this order:
+//!
+//! 1. `domain/service.rs`: the kind's name, which the history and the API keep.
+//! 2. `probe/KIND/spec.rs`: what a check has to know.
+//! 3. `probe/KIND/config.rs`: `DESCRIPTOR` (aliases, URL schemes, keys) and `read`. It reads the section with [`settings`],
+//!    and gives the specification, the target without credentials, the secrets, and the settings that the API shows.
+//!    Messages, suggestions and masking follow from the descriptor.
+//! 4. `probe/KIND/run.rs`: `impl Runner`. `connect`, `tls`, `stream`, `fault` and `trace` do what kinds have in common.
+//! 5. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
+//! 6. `tests/probes/KIND.rs`, against a real server; the keys in the README, which a test compares with the descriptor.
 
 pub mod alerts;
 pub mod api;

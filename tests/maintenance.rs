@@ -412,7 +412,7 @@ async fn the_pages_show_maintenance() {
     assert!(badge.text().contains("web: maintenance"), "{}", badge.text());
     let wall = get(&site, "/dashboard/wall").await;
     assert!(wall.text().contains("#s-maintenance"), "{}", wall.text());
-    let list = vec![healthcheck_dashboard::config::Published { name: "web".into(), title: "Shop".into() }];
+    let list = vec![healthcheck_dashboard::config::PublicService { name: "web".into(), title: "Shop".into() }];
     let outside =
         get(&healthcheck_dashboard::http::state::Site { public: Some(list.into()), ..history.site() }, "/public").await;
     assert!(outside.text().contains("Planned work is under way") && outside.text().contains("#s-maintenance"));

@@ -3,7 +3,7 @@
 use crate::support::history::{Answer, History, ask, export, import, result, service};
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
-    config::Published,
+    config::PublicService,
     domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
     http::state::Site,
     interchange::{export::Format, import},
@@ -242,7 +242,7 @@ async fn a_note_is_written_on_the_page_by_whoever_has_the_token() {
 #[tokio::test(start_paused = true)]
 async fn a_note_is_shown_wherever_the_incident_is_as_text_and_to_outsiders_nowhere() {
     let history = two_incidents().await;
-    let published = Published { name: "web".into(), title: "Shop".into() };
+    let published = PublicService { name: "web".into(), title: "Shop".into() };
     let site = Site { public: Some(Arc::from(vec![published])), ..open_door(&history) };
     for id in [1, 2] {
         write(&site, id, HOSTILE).await.ok();

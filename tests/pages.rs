@@ -6,7 +6,7 @@ use crate::support::{
 };
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
-    config::Published,
+    config::PublicService,
     domain::{
         service::{Cadence, Service},
         time::UnixMs,
@@ -435,7 +435,7 @@ async fn outsiders_see_what_was_published_and_nothing_else() {
     history.checks("unpublished", s(0), "xxxxx");
     history.committed().await;
     history.at(s(43));
-    let published = |name: &str, title: &str| Published { name: name.into(), title: title.into() };
+    let published = |name: &str, title: &str| PublicService { name: name.into(), title: title.into() };
     let list = vec![published("web", "Shop"), published("secret-backend", "Orders")];
     let site = Site { public: Some(Arc::from(list)), ..history.site() };
     let answer = get(&site, "/public").await;

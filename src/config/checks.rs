@@ -2,7 +2,7 @@
 
 use super::{
     endpoint::{self, Named},
-    rhythm::Rhythm,
+    schedule::Schedule,
     types::Checks,
 };
 use crate::settings::{
@@ -23,19 +23,19 @@ pub(super) fn read(root: &Table<'_>) -> Checks {
     let Some(table) = root.table("checks") else {
         return checks;
     };
-    let rhythm = Rhythm::read(&table);
-    // What an endpoint would inherit is judged here, once, and not again with each endpoint.
-    rhythm.settle(&table, &Rhythm::default());
+    let schedule = Schedule::read(&table);
+    // What an endpoint would inherit is checked here, once, and not again with each endpoint.
+    schedule.resolve(&table, &Schedule::default());
     checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
     checks.witness = witnesses(&table);
     let mut names = Vec::new();
     for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
         let Some(entry) = entry.table() else { continue };
-        let (named, endpoint) = endpoint::read(&entry, &rhythm);
+        let (named, endpoint) = endpoint::read(&entry, &schedule);
         names.push(named);
         checks.endpoints.extend(endpoint);
     }
-    judge_names(&table, &names);
+    check_names(&table, &names);
     table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
     checks
 }
@@ -62,7 +62,7 @@ fn witnesses(table: &Table<'_>) -> Vec<String> {
 }
 
 /// What only all endpoints together can tell: names that are there twice, and old names that are still in use.
-fn judge_names(table: &Table<'_>, endpoints: &[Named]) {
+fn check_names(table: &Table<'_>, endpoints: &[Named]) {
     let mut names: HashMap<&str, &Span> = HashMap::new();
     // As they look: the same letters can be made of other characters (an é of one, or of two).
     let mut looks: HashMap<String, &Text> = HashMap::new();

@@ -1,7 +1,7 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
-    rhythm::{Effective, Rhythm},
+    schedule::{EffectiveSchedule, Schedule},
     types::Endpoint,
 };
 use crate::{
@@ -24,20 +24,20 @@ pub(super) fn is_key(key: &str) -> bool {
     KEYS.contains(&key) || KINDS.iter().any(|kind| kind.keys.contains(&key))
 }
 
-/// The names of an endpoint, which have to be judged together with those of the others.
+/// The names of an endpoint, which have to be checked together with those of the others.
 pub(super) struct Named {
     pub(super) name: Option<Text>,
     pub(super) renamed_from: Option<Text>,
 }
 
 /// Reads one endpoint. No endpoint comes back where something was wrong, which has been reported then.
-pub(super) fn read(table: &Table<'_>, parent: &Rhythm) -> (Named, Option<Endpoint>) {
+pub(super) fn read(table: &Table<'_>, parent: &Schedule) -> (Named, Option<Endpoint>) {
     let name = identity(table, "name");
     if table.peek("name").is_none() {
         table.missing("name", "a name is unique, and what the history is kept under");
     }
     let named = Named { name, renamed_from: identity(table, "renamed_from") };
-    let effective = Rhythm::read(table).settle(table, parent);
+    let effective = Schedule::read(table).resolve(table, parent);
     let group = table.filled("group").map(|text| text.value);
     let description = table.filled("description").map(|text| text.value);
     let critical = table.boolean("critical").unwrap_or(true);
@@ -49,7 +49,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Rhythm) -> (Named, Option<Endpoin
 
     let endpoint = match (&named.name, kind, parsed) {
         (Some(name), Some(kind), Some(parsed)) => {
-            let Effective { cadence, thresholds, degraded_after_ms, objective } = effective;
+            let EffectiveSchedule { cadence, thresholds, degraded_after_ms, objective } = effective;
             let service = Service {
                 name: name.value.clone(),
                 group,

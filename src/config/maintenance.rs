@@ -298,13 +298,13 @@ fn recurring(
         return None;
     }
     let (ms, span) = length?;
-    judge_length(table, cron.span.clone(), span, ms, recurrence.period_ms())?;
+    check_length(table, cron.span.clone(), span, ms, recurrence.period_ms())?;
     known_zone?;
     Some(When::Recurring(Box::new(recurrence)))
 }
 
 /// A window has to be over before it comes again.
-fn judge_length(table: &Table<'_>, cron: Span, span: Span, ms: i64, period_ms: Option<i64>) -> Option<()> {
+fn check_length(table: &Table<'_>, cron: Span, span: Span, ms: i64, period_ms: Option<i64>) -> Option<()> {
     match period_ms {
         Some(period) if ms >= period => {
             let mistake = Mistake::at(span, "this maintenance would never end");

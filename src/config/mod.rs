@@ -12,12 +12,12 @@ mod checks;
 mod endpoint;
 mod maintenance;
 mod notes;
-mod rhythm;
+mod schedule;
 mod sections;
 mod types;
 
 pub use crate::settings::{ConfigError, nearest};
-pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, Published, Storage};
+pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, PublicService, Storage};
 
 use crate::{
     domain::secret::Secret,
@@ -97,7 +97,7 @@ pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     };
     let vocabulary = vocabulary();
     let source = Source::new(text, folder, &env, &vocabulary);
-    let syntax = syntax::judge(text, &errors, &vocabulary);
+    let syntax = syntax::check(text, &errors, &vocabulary);
     syntax.mistakes.into_iter().for_each(|mistake| source.report(mistake));
     hidden.extend(syntax.hidden);
     let whole = DeValue::Table(tree.into_inner());
@@ -125,7 +125,7 @@ fn vocabulary() -> Vocabulary {
     let sections: [&[&str]; 10] = [
         &TABLES,
         &checks::KEYS,
-        &rhythm::KEYS,
+        &schedule::KEYS,
         &endpoint::KEYS,
         &tls::KEYS,
         &sections::STORAGE,

@@ -11,7 +11,7 @@ use crate::{
 
 /// What one table says; nothing where it is silent.
 #[derive(Clone, Default)]
-pub(super) struct Rhythm {
+pub(super) struct Schedule {
     interval_ms: Option<(i64, Span)>,
     timeout_ms: Option<(i64, Span)>,
     retry_interval_ms: Option<(i64, Span)>,
@@ -23,7 +23,7 @@ pub(super) struct Rhythm {
 
 /// What is in force.
 #[derive(Clone, Debug)]
-pub(super) struct Effective {
+pub(super) struct EffectiveSchedule {
     pub(super) cadence: Cadence,
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
@@ -45,14 +45,14 @@ const TIMEOUT_MS: i64 = 5_000;
 const RETRY_INTERVAL_MS: i64 = 2_000;
 const WEEK_MS: i64 = 7 * 86_400_000;
 
-impl Rhythm {
-    pub(super) fn read(table: &Table<'_>) -> Rhythm {
+impl Schedule {
+    pub(super) fn read(table: &Table<'_>) -> Schedule {
         let seconds = |key: &'static str, least_ms: i64| {
             let value = table.get(key)?;
             value.seconds(least_ms..=WEEK_MS).map(|ms| (ms, value.span))
         };
         let count = |key: &'static str| table.integer(key, 1..=1000).and_then(|n| u32::try_from(n).ok());
-        Rhythm {
+        Schedule {
             interval_ms: seconds("interval_secs", 100),
             timeout_ms: seconds("timeout_secs", 10),
             retry_interval_ms: seconds("retry_interval_secs", 100),
@@ -67,7 +67,7 @@ impl Rhythm {
     ///
     /// A timeout and a retry interval that are inherited give way to a shorter interval; written beside it they have
     /// to fit, and it is a mistake when they do not.
-    pub(super) fn settle(&self, table: &Table<'_>, parent: &Rhythm) -> Effective {
+    pub(super) fn resolve(&self, table: &Table<'_>, parent: &Schedule) -> EffectiveSchedule {
         let either = |own: &Option<(i64, Span)>, inherited: &Option<(i64, Span)>, default: i64| {
             own.as_ref().or(inherited.as_ref()).map_or(default, |(ms, _)| *ms)
         };
@@ -77,7 +77,7 @@ impl Rhythm {
                 self.report_too_long(table, key, *ms, span, interval_ms, parent);
             }
         }
-        Effective {
+        EffectiveSchedule {
             cadence: Cadence {
                 interval_ms,
                 timeout_ms: either(&self.timeout_ms, &parent.timeout_ms, TIMEOUT_MS).min(interval_ms),
@@ -93,7 +93,7 @@ impl Rhythm {
         }
     }
 
-    fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Rhythm) {
+    fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Schedule) {
         // An interval that could not be read, or is misspelt, is reported; nothing can be said of what should fit
         // into it.
         if self.interval_ms.is_none()

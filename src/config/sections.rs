@@ -1,6 +1,6 @@
 //! `[storage]`, `[dashboard]` and `[alerts]`.
 
-use super::types::{Alerts, Backup, Dashboard, Endpoint, Published, Storage};
+use super::types::{Alerts, Backup, Dashboard, Endpoint, PublicService, Storage};
 use crate::{
     domain::{
         network::Network,
@@ -83,9 +83,9 @@ pub(super) fn storage(root: &Table<'_>) -> Storage {
     // A default is never shorter than what it has to outlast.
     storage.keep_hours_days = hours.unwrap_or_else(|| longer(storage.keep_hours_days, storage.keep_checks_days));
     storage.keep_days_days = days.unwrap_or(storage.keep_days_days);
-    judge_seal(&table, &storage);
-    judge_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
-    judge_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
+    check_seal(&table, &storage);
+    check_order(&table, ("keep_checks_days", storage.keep_checks_days), ("keep_hours_days", storage.keep_hours_days));
+    check_order(&table, ("keep_hours_days", storage.keep_hours_days), ("keep_days_days", storage.keep_days_days));
     storage
 }
 
@@ -154,7 +154,7 @@ fn longer(one: Option<u32>, other: Option<u32>) -> Option<u32> {
 }
 
 /// What sums something up has to outlast it: a window that reaches further back is answered from it.
-fn judge_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Option<u32>)) {
+fn check_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Option<u32>)) {
     if longer(fine.1, coarse.1) == coarse.1 {
         return;
     }
@@ -170,7 +170,7 @@ fn judge_order(table: &Table<'_>, fine: (&str, Option<u32>), coarse: (&str, Opti
 }
 
 /// Nobody who wants to save room means that nothing is ever sealed.
-fn judge_seal(table: &Table<'_>, storage: &Storage) {
+fn check_seal(table: &Table<'_>, storage: &Storage) {
     let (Some(after), Some(keep)) = (storage.seal_after_days, storage.keep_checks_days) else { return };
     let Some(at) = table.peek("seal_after_days").filter(|_| after >= keep) else { return };
     let mistake = at.mistake("`seal_after_days` is not shorter than `keep_checks_days`".to_owned());
@@ -233,10 +233,10 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
 }
 
 /// `public = true`, and who is on that page.
-fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<Published>> {
+fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<PublicService>> {
     let wanted = table.boolean("public").unwrap_or(false);
     let listed = table.get("public_services");
-    let mut published: Vec<Published> = Vec::new();
+    let mut published: Vec<PublicService> = Vec::new();
     for value in listed.as_ref().and_then(|value| value.list("a list of names")).unwrap_or_default() {
         let (name, title) = if value.is_table() {
             let Some(entry) = value.table() else { continue };
@@ -261,7 +261,7 @@ fn public(table: &Table<'_>, endpoints: &[Endpoint]) -> Option<Vec<Published>> {
             let mistake = Mistake::at(name.span.clone(), format!("{} is listed twice", name.quoted()));
             table.source.report(mistake.label("once is enough"));
         }
-        published.push(Published { title: title.unwrap_or_else(|| name.value.clone()), name: name.value });
+        published.push(PublicService { title: title.unwrap_or_else(|| name.value.clone()), name: name.value });
     }
     if wanted
         && published.is_empty()

@@ -92,7 +92,7 @@ pub struct Dashboard {
     /// Where a reverse proxy puts us: empty, or `/status` (with a leading slash, without a trailing one).
     pub base_path: String,
     /// What outsiders see at `/public`; `None`: there is no such page.
-    pub public: Option<Vec<Published>>,
+    pub public: Option<Vec<PublicService>>,
     /// Whoever has it may write notes of incidents; `None`: nobody may.
     pub token: Option<Secret>,
     /// How much of a command everyone sees. Default: the program.
@@ -103,7 +103,7 @@ pub struct Dashboard {
 
 /// A service that outsiders see.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Published {
+pub struct PublicService {
     pub name: String,
     /// What it is called there.
     pub title: String,

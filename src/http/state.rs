@@ -5,7 +5,7 @@ use crate::{
     backups::Backups,
     board::Board,
     clock::Clock,
-    config::Published,
+    config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     history::cached_stats::FigureCache,
     render::{PageCache, Templates},
@@ -56,7 +56,7 @@ pub struct Site {
     /// The latest pages that many look at.
     pub pages: Arc<PageCache>,
     /// What outsiders see at `/public`: each service's name and what it is called there.
-    pub public: Option<Arc<[Published]>>,
+    pub public: Option<Arc<[PublicService]>>,
     /// Whether there are pages at all.
     pub dashboard: bool,
     /// How much of a command is shown.

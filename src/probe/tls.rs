@@ -70,7 +70,7 @@ impl Roots {
 
 /// How far a certificate is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Judge {
+pub(super) enum Verification {
     /// Anything goes.
     Nothing,
     /// A trusted authority signed it, for whatever host.
@@ -89,7 +89,7 @@ pub(super) struct Tls {
 /// Whom a service's certificates are trusted from.
 #[derive(Debug)]
 struct Trust {
-    judge: Judge,
+    verification: Verification,
     /// The certificates of `tls.ca`: a server that shows one of them itself is trusted, too.
     named: Box<[CertificateDer<'static>]>,
     own: Option<Arc<WebPkiServerVerifier>>,
@@ -97,7 +97,7 @@ struct Trust {
 }
 
 impl Tls {
-    pub(super) fn new(spec: &TlsSpec, judge: Judge, roots: &Roots) -> Result<Tls, ProbeError> {
+    pub(super) fn new(spec: &TlsSpec, verification: Verification, roots: &Roots) -> Result<Tls, ProbeError> {
         let own = if spec.ca.is_empty() {
             None
         } else {
@@ -118,21 +118,21 @@ impl Tls {
                 .with_client_auth_cert(chain.clone(), key.clone_key())
                 .map_err(ProbeError::ClientCertificate)?,
         };
-        let judge = if spec.skip_verify { Judge::Nothing } else { judge };
+        let verification = if spec.skip_verify { Verification::Nothing } else { verification };
         let named = spec.ca.clone().into();
-        Ok(Tls { base, trust: Arc::new(Trust { judge, named, own, system: Arc::clone(&roots.system) }) })
+        Ok(Tls { base, trust: Arc::new(Trust { verification, named, own, system: Arc::clone(&roots.system) }) })
     }
 
     /// Whether a certificate that is not valid is refused.
     pub(super) fn verifies(&self) -> bool {
-        self.trust.judge != Judge::Nothing
+        self.trust.verification != Verification::Nothing
     }
 
     /// The configuration of one check, whose certificates and handshakes `trace` sees. No session is resumed: a check is
     /// a client that comes for the first time.
     pub(super) fn config(&self, trace: &Arc<Trace>, alpn: &[&[u8]]) -> ClientConfig {
         let mut config = self.base.clone();
-        let seen = Seen { trust: Arc::clone(&self.trust), trace: Arc::clone(trace) };
+        let seen = ObservingVerifier { trust: Arc::clone(&self.trust), trace: Arc::clone(trace) };
         config.dangerous().set_certificate_verifier(Arc::new(seen));
         config.resumption = Resumption::store(Arc::new(HelloHook(Arc::clone(trace))));
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
@@ -149,7 +149,7 @@ impl Trust {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.judge == Judge::Nothing {
+        if self.verification == Verification::Nothing {
             return Ok(ServerCertVerified::assertion());
         }
         if self.named.iter().any(|named| named == leaf) {
@@ -159,7 +159,9 @@ impl Trust {
             let result = verifier.verify_server_cert(leaf, chain, name, ocsp, now);
             match &result {
                 // The name is looked at last: all else is in order.
-                Err(error) if self.judge == Judge::Chain && is_other_name(error) => Ok(ServerCertVerified::assertion()),
+                Err(error) if self.verification == Verification::Chain && is_other_name(error) => {
+                    Ok(ServerCertVerified::assertion())
+                }
                 _ => result,
             }
         };
@@ -197,7 +199,7 @@ impl Trust {
             return Err(CertificateError::InvalidPurpose.into());
         }
         match verify_server_name(&certificate, name) {
-            Err(error) if self.judge == Judge::Chain && is_other_name(&error) => {}
+            Err(error) if self.verification == Verification::Chain && is_other_name(&error) => {}
             result => result?,
         }
         Ok(ServerCertVerified::assertion())
@@ -232,14 +234,14 @@ fn blamed<'s>(error: &CertificateError, sent: &'s [x509_cert::Certificate]) -> O
     })
 }
 
-/// The verifier of one check: it shows the trace what it sees before it judges.
+/// The verifier of one check: it records in the trace every certificate that is shown, and verifies it then.
 #[derive(Debug)]
-struct Seen {
+struct ObservingVerifier {
     trust: Arc<Trust>,
     trace: Arc<Trace>,
 }
 
-impl Seen {
+impl ObservingVerifier {
     /// The intermediate certificate whose end is the end of the valid chain. None where that is the server's own.
     ///
     /// A certificate that is sent and not needed does not count: whether one is needed is asked of the verifier itself,
@@ -264,7 +266,7 @@ impl Seen {
     }
 }
 
-impl ServerCertVerifier for Seen {
+impl ServerCertVerifier for ObservingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -302,10 +304,10 @@ impl ServerCertVerifier for Seen {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.trust.judge {
+        match self.trust.verification {
             // A signature proves that the server owns its certificate, which here proves nothing; and checking it would
             // refuse old kinds of certificate that are to be accepted.
-            Judge::Nothing => Ok(HandshakeSignatureValid::assertion()),
+            Verification::Nothing => Ok(HandshakeSignatureValid::assertion()),
             _ => self.trust.system.verify_tls12_signature(message, cert, dss),
         }
     }
@@ -316,8 +318,8 @@ impl ServerCertVerifier for Seen {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.trust.judge {
-            Judge::Nothing => Ok(HandshakeSignatureValid::assertion()),
+        match self.trust.verification {
+            Verification::Nothing => Ok(HandshakeSignatureValid::assertion()),
             _ => self.trust.system.verify_tls13_signature(message, cert, dss),
         }
     }

@@ -17,7 +17,7 @@ pub(crate) struct Syntax {
 
 /// Sorts out what the parser found: one mistake for each line, in order, and none after something of several lines
 /// that does not end: from there on the parser guesses.
-pub(crate) fn judge(text: &str, errors: &[toml::de::Error], vocabulary: &Vocabulary) -> Syntax {
+pub(crate) fn check(text: &str, errors: &[toml::de::Error], vocabulary: &Vocabulary) -> Syntax {
     let mut places: Vec<(Span, &str)> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
     places.sort_by_key(|(span, _)| span.start);
     // A key that is there twice leaves no hole in the tree. Anything else would be reported for its holes.

@@ -16,7 +16,7 @@ use rustls::{
 use serde_json::{Value as Json, json};
 use std::{path::PathBuf, sync::Arc};
 
-/// How certificates are judged, and our own.
+/// How certificates are verified, and our own.
 #[derive(Clone, Debug)]
 pub struct TlsSpec {
     /// Trusted beside the system's roots.

@@ -97,7 +97,7 @@ impl Runner for Command {
         {
             keep(&mut text, &buffer[..got]);
         }
-        self.judge(status, &String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES)
+        self.outcome(status, &String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES)
     }
 
     /// The command was killed with the deadline.
@@ -142,7 +142,7 @@ impl Command {
     }
 
     /// `complete` is false where there may have been more output than was kept.
-    fn judge(&self, status: ExitStatus, output: &str, complete: bool) -> Result<Option<Reason>, Fault> {
+    fn outcome(&self, status: ExitStatus, output: &str, complete: bool) -> Result<Option<Reason>, Fault> {
         let end = match (status.code(), status.signal()) {
             (Some(0), _) => return Ok(None),
             (Some(code), _) => format!("exit code {code}"),

@@ -54,7 +54,7 @@ pub(super) fn head(response: &Response) -> String {
 
 /// Holds the body against the expectations; the message of the first that it does not meet. `complete` is false where
 /// the body went on beyond what was read.
-pub(super) fn judge(
+pub(super) fn check(
     spec: &HttpSpec,
     body: &[u8],
     complete: bool,
@@ -86,12 +86,12 @@ pub(super) fn judge(
         true => "the answer is not JSON".to_owned(),
         false => "the answer is longer than 1 MiB, too long to be judged as JSON".to_owned(),
     })?;
-    spec.expect_json.iter().try_for_each(|expectation| judge_json(expectation, &json))
+    spec.expect_json.iter().try_for_each(|expectation| check_json(expectation, &json))
 }
 
 /// Every place that the path leads to has to hold the value, and it has to lead somewhere: what is missing is never
 /// taken for something.
-fn judge_json(expectation: &JsonExpectation, json: &Value) -> Result<(), String> {
+fn check_json(expectation: &JsonExpectation, json: &Value) -> Result<(), String> {
     let JsonExpectation { text, path, value } = expectation;
     let nodes = path.query(json).all();
     if nodes.is_empty() {
@@ -151,7 +151,7 @@ mod tests {
             (json!(1.5), json!({ "n": 1.50 }), true),
             (json!(9_007_199_254_740_993_u64), json!({ "n": 9_007_199_254_740_992_u64 }), false),
         ] {
-            assert_eq!(judge_json(&expectation("$.n", expected), &answer).is_ok(), met, "{answer}");
+            assert_eq!(check_json(&expectation("$.n", expected), &answer).is_ok(), met, "{answer}");
         }
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn what_is_missing_is_not_taken_for_something() {
         let expectation = expectation("$.queue.length", json!(0));
         assert_eq!(
-            judge_json(&expectation, &json!({"queue": {}})),
+            check_json(&expectation, &json!({"queue": {}})),
             Err("the answer has no $.queue.length, expected 0".to_owned())
         );
     }
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn every_place_has_to_hold_the_value() {
         let expectation = expectation("$.parts[*].status", json!("ok"));
-        assert_eq!(judge_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "ok"}]})), Ok(()));
+        assert_eq!(check_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "ok"}]})), Ok(()));
         assert_eq!(
-            judge_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "warn"}]})),
+            check_json(&expectation, &json!({"parts": [{"status": "ok"}, {"status": "warn"}]})),
             Err("$.parts[*].status is \"warn\", expected \"ok\"".to_owned())
         );
     }
@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn a_number_is_compared_by_value_and_kept_out_of_the_message() {
         let expectation = expectation("$.n", json!(5));
-        assert_eq!(judge_json(&expectation, &json!({"n": 5.0})), Ok(()));
-        assert_eq!(judge_json(&expectation, &json!({"n": 17})), Err("$.n is not 5".to_owned()));
+        assert_eq!(check_json(&expectation, &json!({"n": 5.0})), Ok(()));
+        assert_eq!(check_json(&expectation, &json!({"n": 17})), Err("$.n is not 5".to_owned()));
     }
 
     #[test]

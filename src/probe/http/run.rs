@@ -23,7 +23,7 @@ use crate::{
         runner::{Runner, Secrets},
         shared::Shared,
         text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
-        tls::{Judge, Tls, expiry_warning},
+        tls::{Tls, Verification, expiry_warning},
         trace::{Fault, Trace},
     },
 };
@@ -90,7 +90,7 @@ impl Runner for Http {
             own.append(name.clone(), value(name.as_str(), secret.expose())?);
         }
         headers.extend(own);
-        let tls = Tls::new(&spec.tls, Judge::ChainAndName, &shared.roots)?;
+        let tls = Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber })
     }
@@ -133,7 +133,7 @@ impl Runner for Http {
         }
         let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
-        answer::judge(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
+        answer::check(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
             let text = head + &answer::decode(start, content_type.as_ref());
             let whole = complete && start.len() == body.len();
@@ -154,7 +154,7 @@ impl Http {
         Fault { reason, excerpt, ..fault }
     }
 
-    /// Asks, and asks on where the answer points, up to the answer that is to be judged. What answers set as cookies
+    /// Asks, and asks on where the answer points, up to the answer that counts. What answers set as cookies
     /// goes into the jar, and out of it into the next request.
     async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar) -> Result<Answer, Fault> {
         let mut url = self.spec.url.clone();
@@ -175,7 +175,7 @@ impl Http {
             let response = &answer.response;
             wire.trace.enter(Phase::Body);
             wire.trace.answered(response.status().as_u16());
-            // By the machine's clock, as certificates are judged.
+            // By the machine's clock, as certificates are verified.
             jar.take(&url, response.headers(), Clock::system().now());
             let Some(location) = response.headers().get(LOCATION).filter(|_| self.redirects(response.status())) else {
                 return Ok(answer);

@@ -72,7 +72,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
     let expect_rows = table.integer("expect_rows", 0..=i64::MAX).and_then(|n| u64::try_from(n).ok());
     let expect_value = expected(table);
     let tls = tls::read(table);
-    judge_tls(table, sslmode, tls.spec.skip_verify);
+    check_tls(table, sslmode, tls.spec.skip_verify);
     let ip_version = network::ip_version(table);
 
     let connection = connection?;
@@ -126,7 +126,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
 const QUERY: &str = "select 1";
 
 /// What `tls` and `sslmode` say of each other.
-fn judge_tls(table: &Table<'_>, sslmode: SslMode, skip_verify: bool) {
+fn check_tls(table: &Table<'_>, sslmode: SslMode, skip_verify: bool) {
     let Some(value) = table.peek("tls") else { return };
     if sslmode == SslMode::Disable {
         let mistake = Mistake::at(value.key, "`tls` has no effect");

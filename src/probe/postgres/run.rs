@@ -21,7 +21,7 @@ use crate::{
         runner::{Runner, Secrets},
         shared::Shared,
         text::{Scrubber, counted, seconds, showable},
-        tls::{Judge, Tls, expiry_warning},
+        tls::{Tls, Verification, expiry_warning},
         trace::{Fault, Trace},
     },
 };
@@ -69,14 +69,14 @@ impl Runner for Postgres {
         if let Some(password) = &spec.password {
             config.password(password.expose());
         }
-        let judge = match spec.sslmode {
+        let verification = match spec.sslmode {
             // As libpq: whoever names an authority wants it to be asked.
-            SslMode::Require if !spec.tls.ca.is_empty() => Judge::Chain,
-            SslMode::Disable | SslMode::Prefer | SslMode::Require => Judge::Nothing,
-            SslMode::VerifyCa => Judge::Chain,
-            SslMode::VerifyFull => Judge::ChainAndName,
+            SslMode::Require if !spec.tls.ca.is_empty() => Verification::Chain,
+            SslMode::Disable | SslMode::Prefer | SslMode::Require => Verification::Nothing,
+            SslMode::VerifyCa => Verification::Chain,
+            SslMode::VerifyFull => Verification::ChainAndName,
         };
-        let tls = Tls::new(&spec.tls, judge, &shared.roots)?;
+        let tls = Tls::new(&spec.tls, verification, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Postgres { spec, config, tls, resolver, cleanups: shared.cleanups.clone(), scrubber })
     }
@@ -248,7 +248,7 @@ impl Postgres {
             return Err(QueryError::Unexpected(message, Some(counted(rows, "row"))));
         }
         match &self.spec.expect_value {
-            Some(expected) => judge(expected, value.unwrap_or(Found::NoRow)),
+            Some(expected) => compare(expected, value.unwrap_or(Found::NoRow)),
             None => Ok(()),
         }
     }
@@ -294,7 +294,7 @@ enum Found {
 ///
 /// The message of a failure is its cause, and has to stay the same while the cause does. A number that came may be
 /// another one every time, so it is only in the excerpt.
-fn judge(expected: &Expected, found: Found) -> Result<(), QueryError> {
+fn compare(expected: &Expected, found: Found) -> Result<(), QueryError> {
     let wanted = match expected {
         Expected::Text(text) => format!("\"{text}\""),
         Expected::Number(written, _) => written.clone(),
