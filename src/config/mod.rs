@@ -122,13 +122,14 @@ const TABLES: [&str; 6] = ["checks", "storage", "dashboard", "alerts", "maintena
 
 /// The words of the configuration, as those say who read them.
 fn vocabulary() -> Vocabulary {
-    let sections: [&[&str]; 10] = [
+    let sections: [&[&str]; 11] = [
         &TABLES,
         &checks::KEYS,
         &schedule::KEYS,
         &endpoint::KEYS,
         &tls::KEYS,
         &sections::STORAGE,
+        &sections::BACKUP,
         &sections::DASHBOARD,
         &sections::ALERTS,
         &maintenance::KEYS,
@@ -152,23 +153,30 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
         dashboard,
         alerts: sections::alerts(root),
     };
-    root.finish(|key| {
-        let place = match key {
-            "endpoints" | "endpoint" => "write `[[checks.endpoints]]`",
-            "interval_secs" | "timeout_secs" | "failure_threshold" | "success_threshold" | "witness" => {
-                "it belongs below `[checks]`"
-            }
-            "path" | "keep_checks_days" | "keep_hours_days" | "keep_days_days" | "seal_after_days" | "backup"
-            | "mode" | "scrub" => "it belongs below `[storage]`",
-            "port" | "bind" | "title" | "base_path" | "public" | "public_services" | "token" | "trusted_proxies"
-            | "show_commands" => "it belongs below `[dashboard]`",
-            "webhook" => "it belongs below `[alerts]`",
-            "cron" | "duration" => "it belongs below a `[[maintenance]]`",
-            _ => return None,
-        };
-        Some((format!("`{key}` is in no table"), place.to_owned()))
-    });
+    root.finish(|key| Some((format!("`{key}` is in no table"), place(key)?)));
     config
+}
+
+/// Where a key belongs that stands outside of all tables.
+fn place(key: &str) -> Option<String> {
+    if ["endpoints", "endpoint"].contains(&key) {
+        return Some("write `[[checks.endpoints]]`".to_owned());
+    }
+    let tables: [(&str, &[&str]); 7] = [
+        ("`[checks]`", &checks::KEYS),
+        ("`[checks]`", &schedule::KEYS),
+        ("`[storage]`", &sections::STORAGE),
+        ("`[dashboard]`", &sections::DASHBOARD),
+        ("`[alerts]`", &sections::ALERTS),
+        ("a `[[maintenance]]`", &maintenance::KEYS),
+        ("an `[[incident_notes]]`", &notes::KEYS),
+    ];
+    let mut found = tables.iter().filter(|(_, keys)| keys.contains(&key));
+    match (found.next(), found.next()) {
+        (Some((table, _)), None) => Some(format!("it belongs below {table}")),
+        // A key that several tables have tells nothing.
+        _ => None,
+    }
 }
 
 /// What some kinds run gets our environment, and with it the credentials of other services that are in there: `values`.

@@ -20,23 +20,15 @@ use crate::{
 use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
-/// The keys of `[storage]`, and of `backup` in it.
-pub(super) const STORAGE: [&str; 11] = [
-    "path",
-    "mode",
-    "keep_checks_days",
-    "keep_hours_days",
-    "keep_days_days",
-    "seal_after_days",
-    "scrub",
-    "backup",
-    "dir",
-    "every",
-    "keep",
-];
+/// The keys of `[storage]`.
+pub(super) const STORAGE: [&str; 8] =
+    ["path", "mode", "keep_checks_days", "keep_hours_days", "keep_days_days", "seal_after_days", "scrub", "backup"];
 
-/// The keys of `[dashboard]`, and of the entries of `public_services`.
-pub(super) const DASHBOARD: [&str; 11] = [
+/// The keys of `backup`.
+pub(super) const BACKUP: [&str; 3] = ["dir", "every", "keep"];
+
+/// The keys of `[dashboard]`. An entry of `public_services` has a `name` and a `title`.
+pub(super) const DASHBOARD: [&str; 10] = [
     "enabled",
     "port",
     "bind",
@@ -44,7 +36,6 @@ pub(super) const DASHBOARD: [&str; 11] = [
     "base_path",
     "public",
     "public_services",
-    "name",
     "token",
     "show_commands",
     "trusted_proxies",
