@@ -4,7 +4,7 @@ use super::{
     Result, StoreError,
     ahead::Ahead,
     backup,
-    life::{self, Interruption},
+    life::{self, Interruption, Lives},
     maintenance::{Plan, Which},
     notes,
     numbers::Numbers,
@@ -14,6 +14,7 @@ use super::{
     results, rollups,
     rows::{self, Row, Walk, tail::Tail},
     schema,
+    told::Settings,
     track::{Record, Step, Track},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, path::PathBuf, sync::Arc};
 
 /// Something small that is written beside the records.
 #[derive(Clone, Debug)]
@@ -149,6 +150,7 @@ impl Core {
             interruptions: &interruptions,
             run_started_at: self.run_started_at,
             now,
+            lives: OnceCell::new(),
         };
         // By service and time, so that neighbouring rows are written together.
         let mut order: Vec<&Record> = records.iter().collect();
@@ -276,6 +278,8 @@ struct Context<'a> {
     interruptions: &'a [Interruption],
     run_started_at: UnixMs,
     now: UnixMs,
+    /// When the monitor ran, once somebody asks.
+    lives: OnceCell<Lives>,
 }
 
 impl Context<'_> {
@@ -286,7 +290,7 @@ impl Context<'_> {
             return Ok(Applied::Repeated);
         }
         if let Some((from, to)) = track.silence_before(result.at) {
-            life::note_gap(self.conn, *id, from, to, self.why(track, from, to))?;
+            self.gap(track, *id, from, to)?;
         }
         let step = track.step(record, || self.numbers.of(*id, result.at));
         let event = self.outage(record, reason, &step)?;
@@ -336,7 +340,22 @@ impl Context<'_> {
         rows::insert(self.conn, id, row)
     }
 
-    /// Why nothing was observed between two results.
+    /// Writes that nothing was observed between two results; in pieces, where the service was paused in it.
+    fn gap(&self, track: &Track, id: ServiceId, from: UnixMs, to: UnixMs) -> Result<()> {
+        let settings = Settings::of(self.conn, id)?;
+        if let [_] = settings.cut(from, to)[..] {
+            return life::note_gap(self.conn, id, from, to, self.why(track, from, to));
+        }
+        if self.lives.get().is_none() {
+            let _ = self.lives.set(Lives::of(self.conn)?);
+        }
+        for cause in self.lives.get().iter().flat_map(|l| l.causes(from, to, &settings, track.last_validity_ms)) {
+            life::note_gap(self.conn, id, cause.from, cause.to, cause.reasons[0])?;
+        }
+        Ok(())
+    }
+
+    /// Why nothing was observed between two results, where no pause began or ended.
     fn why(&self, track: &Track, from: UnixMs, to: UnixMs) -> GapReason {
         let off = if track.was_paused { GapReason::Paused } else { GapReason::Off };
         if from < self.run_started_at && self.run_started_at <= to {

@@ -5,7 +5,7 @@ use super::{
     maintenance::{self, Which},
     rows::Walk,
     services::StoredService,
-    told::Settings,
+    told::{Piece, Settings},
 };
 use crate::{
     board::ServiceId,
@@ -101,9 +101,8 @@ pub(super) fn gaps(conn: &Connection, service: &StoredService, window: Window, n
         })
     })?;
     let mut gaps = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    if let Some(gap) = open_gap(conn, service, now)?.filter(|gap| gap.from < window.to()) {
-        gaps.push(gap);
-    }
+    let overlaps = |gap: &Gap| gap.from < window.to() && gap.to.is_none_or(|to| to > window.from());
+    gaps.extend(open_gap(conn, service, now)?.into_iter().filter(overlaps));
     outside_maintenance(conn, service, gaps, now)
 }
 
@@ -128,47 +127,66 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
     Ok(left)
 }
 
-/// The gap that began when the last result of a service ceased to speak.
-fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Option<Gap>> {
-    let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(None) };
-    let from = last.plus(super::results::Validities::of(conn, service.id)?.at(last));
+/// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
+fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
+    let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
+    let validity_ms = super::results::Validities::of(conn, service.id)?.at(last);
+    let from = last.plus(validity_ms);
     if from >= now {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let enabled: bool = conn
-        .prepare_cached("SELECT enabled FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1")?
-        .query_row([service.id.0], |row| row.get(0))?;
-    let run = last_run(conn)?;
-    let why = if service.removed_at.is_some() || !enabled {
-        GapReason::Paused
-    } else if run.is_none_or(|run| run.stopped_at.is_some() || run.alive_at < from) {
-        GapReason::Off
-    } else {
-        GapReason::Stalled
-    };
-    Ok(Some(Gap { service: service.name.clone(), from, to: None, why }))
+    let settings = Settings::of(conn, service.id)?;
+    let gap = |from, to, why| Gap { service: service.name.clone(), from, to, why };
+    let pieces = settings.cut(from, now);
+    let mut gaps = Vec::new();
+    if pieces.len() > 1 {
+        let mut causes = Lives::of(conn)?.causes(from, now, &settings, validity_ms);
+        causes.pop();
+        gaps.extend(causes.iter().map(|cause| gap(cause.from, Some(cause.to), cause.reasons[0])));
+    }
+    if let Some(piece) = pieces.last() {
+        let run = last_run(conn)?;
+        let why = if service.removed_at.is_some() || piece.paused {
+            GapReason::Paused
+        } else if run.is_none_or(|run| run.stopped_at.is_some() || run.alive_at < piece.from) {
+            GapReason::Off
+        } else {
+            GapReason::Stalled
+        };
+        gaps.push(gap(piece.from, None, why));
+    }
+    Ok(gaps)
 }
 
-/// When the monitor was started and what interrupted it, ever.
+/// When the monitor ran and what interrupted it, ever.
 #[derive(Clone, Debug)]
 pub(super) struct Lives {
-    /// The starts of its runs, in the order of time.
+    /// The starts of its runs, in the order of time,
     starts: Vec<UnixMs>,
+    /// and until when each of them was alive.
+    runs: Vec<(UnixMs, UnixMs)>,
     interruptions: Vec<Interruption>,
     /// Whether no run began before the end of the one before it, so that the order of time is the order of runs.
-    steady: bool,
+    in_order: bool,
+}
+
+/// A piece of a gap that has one cause.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Cause {
+    pub(super) from: UnixMs,
+    pub(super) to: UnixMs,
+    /// The reasons that it can have, the most likely one first; never empty.
+    pub(super) reasons: Vec<GapReason>,
 }
 
 impl Lives {
-    pub(super) fn of(conn: &Connection, settings: &Settings) -> Result<Lives> {
+    pub(super) fn of(conn: &Connection) -> Result<Lives> {
         let mut statement = conn.prepare_cached("SELECT started_at, alive_at FROM run ORDER BY id")?;
         let runs = statement.query_map([], |row| Ok((UnixMs(row.get(0)?), UnixMs(row.get(1)?))))?;
         let runs = runs.collect::<rusqlite::Result<Vec<(UnixMs, UnixMs)>>>()?;
         let in_order = runs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].0);
-        let mut starts: Vec<UnixMs> = runs.into_iter().map(|(started_at, _)| started_at).collect();
+        let mut starts: Vec<UnixMs> = runs.iter().map(|(started_at, _)| *started_at).collect();
         starts.sort();
-        // Settings begin with the run that has them, unless they had to wait for a clock that was set back.
-        let steady = in_order && settings.0.iter().all(|s| starts.binary_search(&s.since).is_ok());
         let mut statement = conn.prepare_cached("SELECT from_at, to_at, why, results FROM interruption ORDER BY id")?;
         let interruptions = statement.query_map([], |row| {
             Ok(Interruption {
@@ -178,25 +196,49 @@ impl Lives {
                 results: row.get::<_, i64>(3)?.unsigned_abs(),
             })
         })?;
-        Ok(Lives { starts, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, steady })
+        Ok(Lives { starts, runs, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, in_order })
     }
 
-    /// The reasons that a gap can have, the most likely one first. In most gaps it is the only one; which interruptions
-    /// were known when a gap was written cannot be told any more, so that of a run may also have none of them.
-    pub(super) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
-        let mut reasons = Vec::new();
-        let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last().copied();
-        let off = |began: UnixMs| {
-            let before = settings.0.iter().rev().find(|s| s.since < began);
-            if before.is_some_and(|s| !s.enabled) { GapReason::Paused } else { GapReason::Off }
+    /// Whether what happened can be told from the order of time. Settings begin with the run that has them, unless they
+    /// had to wait for a clock that was set back.
+    fn steady(&self, settings: &Settings) -> bool {
+        self.in_order && settings.0.iter().all(|s| self.starts.binary_search(&s.since).is_ok())
+    }
+
+    /// What a gap is made of: pieces that follow each other, and why nothing was observed in each. `validity_ms` is how
+    /// long the result before it spoke at most.
+    pub(super) fn causes(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<Cause> {
+        let pieces = settings.cut(from, to);
+        let reasons = |n: usize, piece: &Piece| match piece.paused {
+            _ if pieces.len() == 1 => self.reasons(from, to, settings, validity_ms),
+            true => vec![GapReason::Paused],
+            false if n + 1 == pieces.len() => self.reasons(piece.from, to, settings, validity_ms),
+            false => self.before_a_pause(piece, settings, validity_ms),
         };
-        if let Some(began) = began.filter(|began| *began > from) {
-            reasons.push(off(began));
-            if self.steady {
-                return reasons;
+        let cause = |(n, piece): (usize, &Piece)| Cause { from: piece.from, to: piece.to, reasons: reasons(n, piece) };
+        pieces.iter().enumerate().map(cause).collect()
+    }
+
+    /// The reasons of a piece that a pause ended: that the monitor was off, if it was for most of it.
+    fn before_a_pause(&self, piece: &Piece, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
+        let within = |from: UnixMs, to: UnixMs| to.min(piece.to).since(from.max(piece.from)).max(0);
+        let alive: i64 = self.runs.iter().map(|(start, alive)| within(*start, *alive)).sum();
+        let interrupted = self.interrupted(piece.from, piece.to, validity_ms);
+        let first = match interrupted.first() {
+            _ if 2 * alive <= piece.to.since(piece.from) => GapReason::Off,
+            Some(why) => *why,
+            None => GapReason::Stalled,
+        };
+        match self.steady(settings) {
+            true => vec![first],
+            false => {
+                [first, GapReason::Off, GapReason::Paused, GapReason::Stalled].into_iter().chain(interrupted).collect()
             }
-            reasons.extend([GapReason::Off, GapReason::Paused]);
         }
+    }
+
+    /// Why the monitor could not observe in a window, what took longest first.
+    fn interrupted(&self, from: UnixMs, to: UnixMs, validity_ms: i64) -> Vec<GapReason> {
         let end = |i: &Interruption| match i.why {
             // A result that was not kept would have spoken for a while.
             GapReason::NotStored => i.to.plus(validity_ms),
@@ -205,11 +247,31 @@ impl Lives {
         let overlap = |i: &&Interruption| end(i).min(to).since(i.from.max(from));
         let mut overlapping: Vec<&Interruption> = self.interruptions.iter().filter(|i| overlap(i) > 0).collect();
         overlapping.sort_by_key(|i| -overlap(i));
-        reasons.extend(overlapping.iter().map(|i| i.why));
+        overlapping.iter().map(|i| i.why).collect()
+    }
+
+    /// The reasons that a gap can have that no pause divides, the most likely one first. In most gaps it is the only one;
+    /// which interruptions were known when a gap was written cannot be told any more, so that of a run may also have none
+    /// of them.
+    pub(super) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
+        let (mut reasons, steady) = (Vec::new(), self.steady(settings));
+        let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last().copied();
+        let off = |began: UnixMs| {
+            let before = settings.0.iter().rev().find(|s| s.since < began);
+            if before.is_some_and(|s| !s.enabled) { GapReason::Paused } else { GapReason::Off }
+        };
+        if let Some(began) = began.filter(|began| *began > from) {
+            reasons.push(off(began));
+            if steady {
+                return reasons;
+            }
+            reasons.extend([GapReason::Off, GapReason::Paused]);
+        }
+        reasons.extend(self.interrupted(from, to, validity_ms));
         // Where a run began while the last result of the run before it still spoke.
         if let Some(began) = began.filter(|began| *began > from.plus(-validity_ms)) {
             reasons.push(off(began));
-            if self.steady {
+            if steady {
                 return reasons;
             }
             reasons.extend([GapReason::Off, GapReason::Paused]);

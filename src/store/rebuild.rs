@@ -2,7 +2,8 @@
 //! none any more, what was said of that time is believed.
 
 use super::{
-    Result, life,
+    Result,
+    life::{self, Cause, Lives},
     maintenance::{self, Which},
     results, retention, rollups,
     rows::Walk,
@@ -145,8 +146,14 @@ fn believed(conn: &Connection, service: ServiceId, first: Option<UnixMs>) -> Res
             Ok((UnixMs(row.get(0)?), UnixMs(row.get(1)?)))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut over = UnixMs::MIN;
     for (from, to) in gap {
-        life::note_gap(conn, service, from, to, why(conn, service, from, from, to)?)?;
+        // One that was said in pieces may have been said in one piece too.
+        if from >= over {
+            let said = said_of(conn, service, from, to)?;
+            life::note_gap(conn, service, from, to, said.first().map_or(GapReason::Off, |(_, why)| *why))?;
+            over = to;
+        }
     }
     Ok(())
 }
@@ -179,16 +186,24 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
         _ => Retelling::from_the_beginning(),
     };
     let mut telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
-    let mut last_at = first;
+    let (lives, mut last_validity_ms) = (Lives::of(conn)?, 0);
     told::each(conn, service, &settings, first, |told, _| {
         let heard = telling.observe(told);
         if let Some((from, to)) = heard.gap {
-            life::note_gap(conn, service, from, to, why(conn, service, last_at, from, to)?)?;
+            for Cause { from, to, reasons } in lives.causes(from, to, &settings, last_validity_ms) {
+                // What was said of another gap is believed as far as it can be: the rows that arrived have divided it.
+                let said = said_of(conn, service, from, to)?;
+                let why = said
+                    .iter()
+                    .find(|(exact, why)| *exact || reasons.contains(why))
+                    .map_or(reasons[0], |(_, why)| *why);
+                life::note_gap(conn, service, from, to, why)?;
+            }
         }
         if let Some(outage) = heard.ended {
             write(conn, service, &written(conn, service, first, outage, &earlier_changes)?)?;
         }
-        last_at = told.at;
+        last_validity_ms = told.validity_ms;
         Ok(ControlFlow::Continue(()))
     })?;
     if let Some(outage) = telling.open() {
@@ -275,53 +290,22 @@ fn last_ok_before_rows(conn: &Connection, service: ServiceId, at: UnixMs, first:
     Ok(last.map(UnixMs))
 }
 
-/// Why nothing was observed: what was said of just this gap, or of those that it shares most time with; else what
-/// interrupted the monitor, or that it was off. `last_at` is the last result before it. Of what lay in maintenance nothing
-/// is said.
-fn why(conn: &Connection, service: ServiceId, last_at: UnixMs, from: UnixMs, to: UnixMs) -> Result<GapReason> {
+/// Why nothing was observed, as it was said of just this gap (`true`), and of those that it shares time with, most first.
+/// Of what lay in maintenance nothing is said.
+fn said_of(conn: &Connection, service: ServiceId, from: UnixMs, to: UnixMs) -> Result<Vec<(bool, GapReason)>> {
     let rank = |why: &GapReason| GapReason::ALL.iter().position(|one| one == why);
-    let longest = |found: Vec<(i64, i64, String)>| {
-        let each = found.into_iter().filter_map(|(start, end, why)| {
-            let exact = (start, end) == (from.0, to.0);
-            Some((exact, end.min(to.0) - start.max(from.0), GapReason::parse(&why)?))
-        });
-        each.max_by_key(|(exact, overlap, why)| (*exact, *overlap, std::cmp::Reverse(rank(why)))).map(|(.., why)| why)
-    };
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let said = conn
+    let mut said = conn
         .prepare_cached("SELECT from_at, to_at, why FROM in_gap WHERE service_id = ?1 AND from_at < ?3 AND to_at > ?2")?
-        .query_map([service.0, from.0, to.0], read)?
+        .query_map([service.0, from.0, to.0], |row| {
+            let (start, end): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let exact = (start, end) == (from.0, to.0);
+            let why = GapReason::parse(&row.get::<_, String>(2)?);
+            Ok(why.map(|why| ((!exact, start.max(from.0) - end.min(to.0), rank(&why)), why)))
+        })?
+        .filter_map(rusqlite::Result::transpose)
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    if let Some(why) = longest(said) {
-        return Ok(why);
-    }
-    let enabled: Option<bool> = conn
-        .prepare_cached(
-            "SELECT enabled FROM setting WHERE service_id = ?1 AND since <= ?2 ORDER BY since DESC LIMIT 1",
-        )?
-        .query_row([service.0, from.0], |row| row.get(0))
-        .optional()?;
-    if enabled == Some(false) {
-        return Ok(GapReason::Paused);
-    }
-    let began = |after: UnixMs| -> Result<bool> {
-        Ok(conn
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM run WHERE started_at > ?1 AND started_at <= ?2)")?
-            .query_row([after.0, to.0], |row| row.get(0))?)
-    };
-    if began(from)? {
-        return Ok(GapReason::Off);
-    }
-    let interrupted = conn
-        .prepare_cached("SELECT from_at, to_at, why FROM interruption WHERE from_at < ?2 AND to_at > ?1")?
-        .query_map([from.0, to.0], read)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(match longest(interrupted) {
-        Some(why) => why,
-        // Where a run began while the last result of the run before it still spoke.
-        None if began(last_at)? => GapReason::Off,
-        None => GapReason::Stalled,
-    })
+    said.sort_by_key(|(order, _)| *order);
+    Ok(said.into_iter().map(|((other, ..), why)| (!other, why)).collect())
 }
 
 /// Writes an outage under a number below zero.

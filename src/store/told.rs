@@ -27,6 +27,14 @@ pub(super) struct Setting {
     pub(super) degraded_after_ms: Option<i64>,
 }
 
+/// Time in which nothing was observed, and whether the service was paused then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Piece {
+    pub(super) from: UnixMs,
+    pub(super) to: UnixMs,
+    pub(super) paused: bool,
+}
+
 /// All that a service was ever set to, in the order of time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Settings(pub(super) Vec<Setting>);
@@ -47,6 +55,28 @@ impl Settings {
             })
         })?;
         Ok(Settings(rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// Time in which nothing was observed, cut where the service was paused in it or was watched again: one piece where
+    /// neither happened. What a service is watched again for ends with its first check: until one is overdue it is still
+    /// the pause that there is none.
+    pub(super) fn cut(&self, from: UnixMs, to: UnixMs) -> Vec<Piece> {
+        let within: Vec<&Setting> = self.0.iter().filter(|s| from < s.since && s.since < to).collect();
+        let mut piece = Piece { from, to, paused: self.at(from).is_some_and(|s| !s.enabled) };
+        let mut pieces = Vec::new();
+        for (n, setting) in within.iter().enumerate() {
+            if setting.enabled != piece.paused {
+                continue;
+            }
+            let until = within[n..].iter().find(|s| !s.enabled).map_or(to, |s| s.since);
+            if setting.enabled && until.since(setting.since) <= setting.validity_ms {
+                continue;
+            }
+            pieces.push(Piece { to: setting.since, ..piece });
+            piece = Piece { from: setting.since, to, paused: !setting.enabled };
+        }
+        pieces.push(piece);
+        pieces
     }
 
     /// What was in force at this moment. Before the first settings the first hold; `None` where there are none at all.

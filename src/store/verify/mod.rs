@@ -8,7 +8,7 @@ mod words;
 
 use super::{
     Result,
-    life::Lives,
+    life::{Cause, Lives},
     maintenance::{self, Which},
     results,
     retention::{self, Kept},
@@ -322,7 +322,7 @@ impl Examination<'_, '_> {
     /// Outages and gaps.
     fn story(&mut self) -> Result<()> {
         let settings = Settings::of(self.conn, self.id())?;
-        let lives = Lives::of(self.conn, &settings)?;
+        let lives = Lives::of(self.conn)?;
         let mut outages = stored_outages(self.conn, self.id())?;
         let mut gaps = stored_gaps(self.conn, self.id())?;
         let mut telling =
@@ -342,8 +342,18 @@ impl Examination<'_, '_> {
             told::each(conn, id, &settings, first, |told, _| {
                 let heard = telling.observe(told);
                 if let Some((from, to)) = heard.gap {
-                    let stored = gaps.remove(&from);
-                    self.compare_gap((from, to), stored, &lives, &settings, last_validity_ms)?;
+                    let whole = lives.reasons(from, to, &settings, last_validity_ms);
+                    let old =
+                        gaps.get(&from).is_some_and(|(end, why)| *end == to && whole.iter().any(|w| w.as_str() == why));
+                    let mut causes = lives.causes(from, to, &settings, last_validity_ms);
+                    if old && causes.len() > 1 {
+                        // As versions before wrote it: in one piece, with one reason.
+                        causes = vec![Cause { from, to, reasons: whole }];
+                    }
+                    for cause in causes {
+                        let stored = gaps.remove(&cause.from);
+                        self.compare_gap(&cause, stored)?;
+                    }
                 }
                 if let Some(outage) = &heard.ended {
                     self.compare_outage(outage, &mut outages, &mut missing)?;
@@ -368,13 +378,10 @@ impl Examination<'_, '_> {
 
     fn compare_gap(
         &mut self,
-        (from, to): (UnixMs, UnixMs),
+        Cause { from, to, reasons: why }: &Cause,
         stored: Option<(UnixMs, String)>,
-        lives: &Lives,
-        settings: &Settings,
-        validity_ms: i64,
     ) -> Result<()> {
-        let why = lives.reasons(from, to, settings, validity_ms);
+        let (from, to) = (*from, *to);
         let fix = Fix::Gap { from, to: Some((to, why[0])) };
         let recomputed = |to: UnixMs| format!("to {to}, {}", why[0].as_str());
         match stored {
