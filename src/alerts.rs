@@ -172,13 +172,13 @@ impl Own {
             };
             match channel.deliver(&notice).await {
                 Ok(()) => {
-                    tracing::info!(channel = channel.name(), event, "told");
+                    tracing::info!(channel = channel.name(), event, "notified");
                     settled.add(&notice.event_id);
                     *self = Own { told: alarm.number, ..Own::default() };
                 }
                 Err(error) => {
                     if self.attempts == 0 {
-                        tracing::warn!(channel = channel.name(), event, "could not be told, trying again: {error}");
+                        tracing::warn!(channel = channel.name(), event, "notification failed, retrying: {error}");
                     }
                     let pause = (FIRST_PAUSE_MS << self.attempts.min(20)).min(LONGEST_PAUSE_MS);
                     self.attempts += 1;
@@ -242,20 +242,20 @@ async fn tell(channel: &Channel, event: &DueEvent, clock: &Clock) -> Attempt {
     let (name, service) = (channel.name(), event.outage.service.as_str());
     match channel.deliver(&notice(event)).await {
         Ok(()) => {
-            tracing::info!(channel = name, service, event = event.event.as_str(), "told");
+            tracing::info!(channel = name, service, event = event.event.as_str(), "notified");
             Attempt::Delivered
         }
         Err(error)
             if event.attempts >= GIVE_UP_AFTER_ATTEMPTS && clock.now().since(event.created_at) > GIVE_UP_AFTER_MS =>
         {
-            tracing::error!(channel = name, service, "given up after seven days: {error}");
+            tracing::error!(channel = name, service, "notification given up after seven days: {error}");
             Attempt::GivenUp { error }
         }
         Err(error) => {
             let pause = (FIRST_PAUSE_MS << event.attempts.min(20)).min(LONGEST_PAUSE_MS);
             let at = clock.now().plus(pause);
             if event.attempts == 0 {
-                tracing::warn!(channel = name, service, "could not be told, trying again: {error}");
+                tracing::warn!(channel = name, service, "notification failed, retrying: {error}");
             }
             Attempt::Later { at, error }
         }

@@ -7,8 +7,8 @@ use crate::{
     clock::Clock,
     config::{Config, Endpoint},
     domain::time::UnixMs,
-    history::cached_stats::{self, FigureCache},
-    http::state::Site,
+    history::cached_stats::{self, StatsCache},
+    http::state::AppState,
     notify::{Channel, Webhook},
     probe,
     render::Templates,
@@ -30,7 +30,7 @@ const LAST_CHECKS: Duration = Duration::from_secs(5);
 pub struct App {
     /// Where it answers.
     pub address: SocketAddr,
-    pub site: Site,
+    pub site: AppState,
     store: Store,
     scheduler: Scheduler,
     trigger: Trigger,
@@ -78,7 +78,7 @@ impl App {
             } else {
                 "every service of the configuration is paused (enabled = false)"
             };
-            tracing::warn!("nothing is watched: {why}");
+            tracing::warn!("no service is monitored: {why}");
         }
         store.writer.state_notes(config.notes);
         let (trigger, token) = shutdown::channel();
@@ -93,13 +93,13 @@ impl App {
         let scheduler =
             Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
         let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));
-        let site = Site {
+        let site = AppState {
             attempts: Arc::default(),
             board: store.board.clone(),
             reader: store.reader.clone(),
             limits: Arc::default(),
-            reading: Site::reading(),
-            exporting: Site::exporting(),
+            reading: AppState::reading(),
+            exporting: AppState::exporting(),
             writer: store.writer.clone(),
             scheduler: scheduler.health.clone(),
             clock: clock.clone(),
@@ -107,7 +107,7 @@ impl App {
             scrub: scrubbing.clone(),
             title: config.dashboard.title.into(),
             base_path: config.dashboard.base_path.into(),
-            figures: Arc::new(FigureCache::default()),
+            figures: Arc::new(StatsCache::default()),
             templates: Templates::new(),
             pages: Arc::default(),
             public: config.dashboard.public.map(Arc::from),
@@ -158,7 +158,7 @@ impl App {
         let server = threads::run_aside("web", async move {
             match TcpListener::from_std(listener) {
                 Ok(listener) => server::serve(listener, router, limits, trusted, token).await,
-                Err(error) => tracing::error!("nothing is answered: {error}"),
+                Err(error) => tracing::error!("the HTTP server does not run: {error}"),
             }
         })?;
         tracing::info!(

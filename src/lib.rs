@@ -47,7 +47,7 @@
 //! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::seen`), and the board shows that, marked.
 //!
-//! Reading: a handler asks ([`http::state::Site::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
+//! Reading: a handler asks ([`http::state::AppState::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
 //! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
 //! the handler says them.
 //!

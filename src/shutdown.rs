@@ -57,7 +57,7 @@ impl Restarts {
         if self.in_a_row == 0 {
             let said = panic.downcast_ref::<String>().map(String::as_str);
             let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-            tracing::error!("the loop of {what} broke and is started again: {said}");
+            tracing::error!("the loop of {what} panicked and is restarted: {said}");
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.in_a_row.min(10)).min(LONGEST_PAUSE);
         self.in_a_row = self.in_a_row.saturating_add(1);
@@ -71,7 +71,7 @@ impl Restarts {
     /// The loop of `what` does what it is for.
     pub(crate) fn went_well(&mut self, what: &str) {
         if self.in_a_row > 0 {
-            tracing::info!(restarts = self.in_a_row, "the loop of {what} goes on");
+            tracing::info!(restarts = self.in_a_row, "the loop of {what} runs again");
             self.in_a_row = 0;
         }
     }

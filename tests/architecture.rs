@@ -194,6 +194,6 @@ fn what_is_imported_is_read_whatever_its_form() {
         names("use crate::{\n    board::{Board, ServiceId},\n    clock,\n    domain::time::UnixMs,\n};"),
         "board clock domain"
     );
-    assert_eq!(names("fn f(x: crate::web::Site) -> crate::domain::X {}"), "domain web");
+    assert_eq!(names("fn f(x: crate::web::AppState) -> crate::domain::X {}"), "domain web");
     assert_eq!(names("let mycrate::x = 1;"), "");
 }

@@ -394,7 +394,7 @@ async fn no_credential_gets_into_a_log_a_row_or_an_answer() {
             assert!(!text.contains(secret), "{secret} is in text {i}");
         }
     }
-    assert!(said[0].contains("could not be told"), "{}", said[0]);
+    assert!(said[0].contains("notification failed"), "{}", said[0]);
 }
 
 /// A command whose output would pass for a line of the log, and would colour a terminal.
@@ -437,7 +437,7 @@ fn that_nothing_is_watched_is_said_and_is_no_mistake() {
         let output = run(empty.path(), &["validate"]);
         assert_eq!(output.status.code(), Some(0));
         let said = stdout(&output);
-        assert!(said.contains("nothing is watched"), "{said}");
+        assert!(said.contains("no service is monitored"), "{said}");
         // What it says is to be written there is in order.
         let (_, example) = said.split_once("\n\n").unwrap();
         let output = run(folder(example).path(), &["validate"]);
@@ -445,7 +445,11 @@ fn that_nothing_is_watched_is_said_and_is_no_mistake() {
     }
     let empty = folder("[checks]\nendpoints = []\n");
     let serving = Serving::start(empty.path());
-    assert!(serving.log().lines().any(|l| l.contains("WARN") && l.contains("nothing is watched")), "{}", serving.log());
+    assert!(
+        serving.log().lines().any(|l| l.contains("WARN") && l.contains("no service is monitored")),
+        "{}",
+        serving.log()
+    );
     // Of no service none is down, pending or degraded.
     let (status, health) = serving.get("/health");
     let health: Value = serde_json::from_str(&health).unwrap();
@@ -457,7 +461,7 @@ fn that_nothing_is_watched_is_said_and_is_no_mistake() {
 fn that_every_service_is_paused_is_said() {
     let folder = folder("[[checks.endpoints]]\nname = \"web\"\ncommand = [\"true\"]\nenabled = false\n");
     let serving = Serving::start(folder.path());
-    assert!(serving.log().contains("nothing is watched: every service of the configuration is paused"));
+    assert!(serving.log().contains("no service is monitored: every service of the configuration is paused"));
 }
 
 #[test]

@@ -4,23 +4,23 @@ use crate::support::history::{Answer, History, ask, service};
 use axum::{body::Body, extract::ConnectInfo, http::Request};
 use healthcheck_dashboard::{
     domain::{network::Network, time::UnixMs},
-    http::state::Site,
+    http::state::AppState,
 };
 use std::{net::SocketAddr, sync::Arc};
 
 /// One incident behind it; two networks are trusted.
-async fn site(base: &str) -> (History, Site) {
+async fn site(base: &str) -> (History, AppState) {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web")]);
     let begin = UnixMs::parse("2026-11-16T00:00:00Z").unwrap();
     history.checks("web", begin, "..xxx..");
     history.at(begin.plus(70_000));
     history.committed().await;
     let trusted = ["10.0.0.0/8", "::1"].map(|text| Network::parse(text).unwrap());
-    let site = Site { trusted: Arc::from(trusted), base_path: base.into(), ..history.site() };
+    let site = AppState { trusted: Arc::from(trusted), base_path: base.into(), ..history.site() };
     (history, site)
 }
 
-async fn get(site: &Site, path: &str, peer: Option<&str>, headers: &[(&str, &str)]) -> Answer {
+async fn get(site: &AppState, path: &str, peer: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::get(path).header("host", "inner:9100");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -36,7 +36,7 @@ const SAID: [(&str, &str); 3] =
     [("x-forwarded-host", "status.example"), ("x-forwarded-proto", "https"), ("x-forwarded-prefix", "/watch")];
 
 /// Where the feed says that the incident is.
-async fn address(site: &Site, peer: Option<&str>, headers: &[(&str, &str)]) -> String {
+async fn address(site: &AppState, peer: Option<&str>, headers: &[(&str, &str)]) -> String {
     let answer = get(site, "/dashboard/incidents.atom", peer, headers).await;
     assert_eq!(answer.status, 200);
     let feed = answer.text().replace("&#x2f;", "/");
@@ -76,7 +76,7 @@ async fn what_anybody_else_says_is_not_read() {
         let found = address(&site, peer, &SAID).await;
         assert_eq!(found, "http://inner:9100/status/dashboard/incidents/1", "{peer:?}");
     }
-    let nobody = Site { trusted: Arc::from([]), ..site.clone() };
+    let nobody = AppState { trusted: Arc::from([]), ..site.clone() };
     assert_eq!(address(&nobody, PROXY, &SAID).await, "http://inner:9100/status/dashboard/incidents/1");
     // A page that was made for the one is not shown to the other.
     for path in ["/dashboard", "/dashboard/wall"] {

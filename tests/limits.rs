@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
     domain::network::Network,
     http::{
         limits::{Limits, Quota},
-        state::Site,
+        state::AppState,
     },
     server, shutdown,
     threads::Pool,
@@ -39,11 +39,11 @@ fn request(path: &str, peer: &str, says: Option<&str>) -> Request<Body> {
 }
 
 /// The head of an answer whose body is still to come.
-async fn begun(site: &Site, path: &str, peer: &str, says: Option<&str>) -> Response {
+async fn begun(site: &AppState, path: &str, peer: &str, says: Option<&str>) -> Response {
     server::router(site.clone()).oneshot(request(path, peer, says)).await.unwrap()
 }
 
-async fn get(site: &Site, path: &str, peer: &str) -> Answer {
+async fn get(site: &AppState, path: &str, peer: &str) -> Answer {
     ask(site, request(path, peer, None)).await
 }
 
@@ -58,7 +58,7 @@ fn refused(answer: &Answer, status: u16, what: &str) {
 async fn one_client_does_not_take_all_event_streams() {
     let history = history();
     let limits = Limits { streams: Quota::new(3, 2), ..Limits::default() };
-    let site = Site { limits: Arc::new(limits), ..history.site() };
+    let site = AppState { limits: Arc::new(limits), ..history.site() };
     let path = "/api/v1/events";
     let mut first = Vec::new();
     for _ in 0..2 {
@@ -77,7 +77,7 @@ async fn behind_a_trusted_proxy_a_client_is_whom_the_proxy_names() {
     let history = history();
     let limits = Limits { streams: Quota::new(10, 1), ..Limits::default() };
     let trusted = Arc::from([Network::parse("10.0.0.0/8").unwrap()]);
-    let site = Site { limits: Arc::new(limits), trusted, ..history.site() };
+    let site = AppState { limits: Arc::new(limits), trusted, ..history.site() };
     let path = "/api/v1/events";
     let status = async |peer, says| {
         let response = begun(&site, path, peer, Some(says)).await;
@@ -96,7 +96,7 @@ async fn behind_a_trusted_proxy_a_client_is_whom_the_proxy_names() {
 async fn one_client_does_not_take_all_exports() {
     let history = history();
     let limits = Limits { exports: Quota::new(usize::MAX, 1), ..Limits::default() };
-    let site = Site { limits: Arc::new(limits), ..history.site() };
+    let site = AppState { limits: Arc::new(limits), ..history.site() };
     let held = site.limits.exports.take(Some("192.0.2.1".parse().unwrap())).unwrap();
     refused(&get(&site, "/api/v1/export", "192.0.2.1").await, 429, "exports");
     assert_eq!(get(&site, "/api/v1/export", "192.0.2.2").await.status, 200);
@@ -108,7 +108,7 @@ async fn one_client_does_not_take_all_exports() {
 async fn one_client_does_not_take_all_questions() {
     let history = history();
     let limits = Limits { requests: Quota::new(usize::MAX, 2), ..Limits::default() };
-    let site = Site { limits: Arc::new(limits), reading: Pool::new("read", 1, 10), ..history.site() };
+    let site = AppState { limits: Arc::new(limits), reading: Pool::new("read", 1, 10), ..history.site() };
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let busy = site.reading.run(move |_| {
         let _ = ended.recv();
@@ -163,7 +163,7 @@ async fn answer(from: &str, to: SocketAddr, path: &str) -> String {
 async fn whoever_holds_all_connections_does_not_keep_others_from_asking_how_things_are() {
     let history = history();
     let limits = Arc::new(Limits { connections: Quota::new(4, 2), reserve: Quota::new(2, 1), ..Limits::default() });
-    let site = Site { limits: limits.clone(), ..history.site() };
+    let site = AppState { limits: limits.clone(), ..history.site() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (to, (trigger, token)) = (listener.local_addr().unwrap(), shutdown::channel());
     let server = tokio::spawn(server::serve(listener, server::router(site), limits.clone(), Arc::from([]), token));
@@ -210,7 +210,7 @@ async fn half_a_request_is_not_waited_for_for_ever() {
         [(Limits::default(), "a place"), (Limits { connections: Quota::new(0, 0), ..Limits::default() }, "the reserve")]
     {
         let limits = Arc::new(limits);
-        let site = Site { limits: limits.clone(), ..history.site() };
+        let site = AppState { limits: limits.clone(), ..history.site() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (to, (_trigger, token)) = (listener.local_addr().unwrap(), shutdown::channel());
         tokio::spawn(server::serve(listener, server::router(site), limits, Arc::from([]), token));

@@ -414,7 +414,8 @@ async fn the_pages_show_maintenance() {
     assert!(wall.text().contains("#s-maintenance"), "{}", wall.text());
     let list = vec![healthcheck_dashboard::config::PublicService { name: "web".into(), title: "Shop".into() }];
     let outside =
-        get(&healthcheck_dashboard::http::state::Site { public: Some(list.into()), ..history.site() }, "/public").await;
+        get(&healthcheck_dashboard::http::state::AppState { public: Some(list.into()), ..history.site() }, "/public")
+            .await;
     assert!(outside.text().contains("Planned work is under way") && outside.text().contains("#s-maintenance"));
     let draft = axum::http::Request::get("/health").header("accept", "application/health+json");
     let draft = crate::support::history::ask(&site, draft.body(axum::body::Body::empty()).unwrap()).await.ok();

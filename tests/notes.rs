@@ -5,7 +5,7 @@ use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     config::PublicService,
     domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
-    http::state::Site,
+    http::state::AppState,
     interchange::{export::Format, import},
     store::{IncidentNote, Merge, Reader, Source, Upkeep},
 };
@@ -30,11 +30,11 @@ async fn two_incidents() -> History {
     history
 }
 
-fn open_door(history: &History) -> Site {
-    Site { token: Some(Secret::new(TOKEN)), ..history.site() }
+fn open_door(history: &History) -> AppState {
+    AppState { token: Some(Secret::new(TOKEN)), ..history.site() }
 }
 
-async fn patch(site: &Site, id: i64, authorization: Option<&str>, body: impl Into<String>) -> Answer {
+async fn patch(site: &AppState, id: i64, authorization: Option<&str>, body: impl Into<String>) -> Answer {
     let mut request = Request::patch(format!("/api/v1/incidents/{id}")).header("content-type", "application/json");
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
@@ -43,11 +43,11 @@ async fn patch(site: &Site, id: i64, authorization: Option<&str>, body: impl Int
 }
 
 /// Writes a note as whoever has the token.
-async fn write(site: &Site, id: i64, text: &str) -> Answer {
+async fn write(site: &AppState, id: i64, text: &str) -> Answer {
     patch(site, id, Some(&format!("Bearer {TOKEN}")), json!({ "note": text }).to_string()).await
 }
 
-async fn post(site: &Site, id: i64, token: &str, note: &str) -> Answer {
+async fn post(site: &AppState, id: i64, token: &str, note: &str) -> Answer {
     let form: String = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("token", token)
         .append_pair("note", note)
@@ -243,7 +243,7 @@ async fn a_note_is_written_on_the_page_by_whoever_has_the_token() {
 async fn a_note_is_shown_wherever_the_incident_is_as_text_and_to_outsiders_nowhere() {
     let history = two_incidents().await;
     let published = PublicService { name: "web".into(), title: "Shop".into() };
-    let site = Site { public: Some(Arc::from(vec![published])), ..open_door(&history) };
+    let site = AppState { public: Some(Arc::from(vec![published])), ..open_door(&history) };
     for id in [1, 2] {
         write(&site, id, HOSTILE).await.ok();
     }

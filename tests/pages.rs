@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service},
         time::UnixMs,
     },
-    http::state::Site,
+    http::state::AppState,
 };
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn words(answer: &Answer) -> String {
     plain(&said.replace("&amp;", "&")).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-async fn page(site: &Site, path: &str) -> String {
+async fn page(site: &AppState, path: &str) -> String {
     let answer = get(site, path).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     words(&answer)
@@ -323,7 +323,7 @@ async fn times_are_said_in_the_readers_zone() {
 #[tokio::test(start_paused = true)]
 async fn pages_work_below_a_path_and_not_at_all_where_they_are_not_wanted() {
     let history = seen(&[("web", "..xxx")], s(43)).await;
-    let site = Site { base_path: Arc::from("/status"), ..history.site() };
+    let site = AppState { base_path: Arc::from("/status"), ..history.site() };
     for path in ["/status/dashboard", "/dashboard", "/status/dashboard/services/web", "/status/dashboard/incidents/1"] {
         let answer = get(&site, path).await;
         assert_eq!(answer.status, 200, "{path}");
@@ -342,7 +342,7 @@ async fn pages_work_below_a_path_and_not_at_all_where_they_are_not_wanted() {
     assert_eq!(asset.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(asset.header("cache-control"), "public, max-age=31536000, immutable");
 
-    let without = Site { dashboard: false, ..history.site() };
+    let without = AppState { dashboard: false, ..history.site() };
     for path in ["/", "/dashboard", "/dashboard/services/web", "/dashboard/incidents", "/dashboard/incidents/1"] {
         assert_eq!(get(&without, path).await.status, 404, "{path}");
     }
@@ -437,7 +437,7 @@ async fn outsiders_see_what_was_published_and_nothing_else() {
     history.at(s(43));
     let published = |name: &str, title: &str| PublicService { name: name.into(), title: title.into() };
     let list = vec![published("web", "Shop"), published("secret-backend", "Orders")];
-    let site = Site { public: Some(Arc::from(list)), ..history.site() };
+    let site = AppState { public: Some(Arc::from(list)), ..history.site() };
     let answer = get(&site, "/public").await;
     let said = words(&answer);
     assert!(said.contains("1 service is down As of 00:00:43."), "{said}");
@@ -507,7 +507,7 @@ async fn many(few: &str) -> History {
 }
 
 /// The services of the table.
-async fn listed(site: &Site, query: &str) -> usize {
+async fn listed(site: &AppState, query: &str) -> usize {
     get(site, &format!("/dashboard{query}")).await.text().matches("<tr class=\"").count()
 }
 

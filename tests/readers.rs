@@ -10,7 +10,7 @@ use healthcheck_dashboard::{
     clock::Clock,
     config,
     domain::time::UnixMs,
-    http::state::Site,
+    http::state::AppState,
     threads::{Load, Outcome, Pool},
 };
 use std::{
@@ -120,13 +120,13 @@ fn checks_names_commits_alerts_and_answers_need_no_thread_that_others_can_take()
 }
 
 /// One thread for reading, and room for two questions that wait for it.
-async fn cramped() -> (History, Site) {
+async fn cramped() -> (History, AppState) {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web")]);
     let begin = UnixMs::parse("2026-11-16T00:00:00Z").unwrap();
     history.checks("web", begin, "..xxx..");
     history.at(begin.plus(70_000));
     history.committed().await;
-    let site = Site { reading: Pool::new("read", 1, 2), exporting: Pool::new("export", 1, 0), ..history.site() };
+    let site = AppState { reading: Pool::new("read", 1, 2), exporting: Pool::new("export", 1, 0), ..history.site() };
     (history, site)
 }
 
@@ -152,12 +152,12 @@ async fn what_finds_no_place_is_refused_at_once_and_how_things_are_is_still_told
             "{path}"
         );
         assert_eq!(refused.header("retry-after"), "5", "{path}");
-        assert!(refused.text().contains("too many questions"), "{}", refused.text());
+        assert!(refused.text().contains("too many queries"), "{}", refused.text());
     }
     for path in ["/dashboard/services/web", "/dashboard/incidents", "/dashboard/review"] {
         let refused = get(&site, path).await;
         assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"), "{path}");
-        assert!(refused.text().contains("Too many questions"), "{}", refused.text());
+        assert!(refused.text().contains("Too many queries"), "{}", refused.text());
     }
     for path in ["/livez", "/readyz", "/readyz?verbose=1", "/health", "/health/web", "/health?verbose=1", "/metrics"] {
         let answer = get(&site, path).await;
@@ -208,7 +208,7 @@ fn a_client_that_hangs_up_gives_its_place_back() {
 #[tokio::test]
 async fn a_note_is_refused_while_nothing_can_be_asked() {
     let (_history, site) = cramped().await;
-    let site = Site { token: Some(healthcheck_dashboard::domain::secret::Secret::new("let-me-in")), ..site };
+    let site = AppState { token: Some(healthcheck_dashboard::domain::secret::Secret::new("let-me-in")), ..site };
     let _occupied = occupy(&site.reading, 3);
     let request = Request::patch("/api/v1/incidents/1")
         .header("authorization", "Bearer let-me-in")

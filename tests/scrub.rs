@@ -74,7 +74,7 @@ async fn damage_that_nobody_met_is_found_in_the_next_round_told_once_and_over_wh
     let task = tokio::spawn(async move { running.run(&path, EVERY_MS, &writer, clock, token).await });
     until("the first reading", || scrub.state().last.is_some()).await;
     assert_eq!(scrub.state().damage, None);
-    let site = healthcheck_dashboard::http::state::Site { scrub: scrub.clone(), ..history.site() };
+    let site = healthcheck_dashboard::http::state::AppState { scrub: scrub.clone(), ..history.site() };
     let get = async |path: &str| crate::support::history::get(&site, path).await;
     let sound = get("/readyz?verbose=1").await.json();
     assert!(sound["scrub"]["last"].is_string() && sound["scrub"]["damage"].is_null(), "{sound}");

@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         service::Service,
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
-    http::state::Site,
+    http::state::AppState,
 };
 
 fn s(seconds: i64) -> UnixMs {
@@ -19,7 +19,7 @@ fn s(seconds: i64) -> UnixMs {
 }
 
 /// The words of a page, without its markup.
-async fn words(site: &Site, path: &str) -> String {
+async fn words(site: &AppState, path: &str) -> String {
     let answer = get(site, path).await;
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     let said = answer.text().split('<').skip(1).map(|piece| piece.split_once('>').map_or("", |(_, text)| text));

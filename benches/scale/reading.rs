@@ -12,7 +12,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
-    history::cached_stats::{FigureCache, WINDOWS_MS},
+    history::cached_stats::{StatsCache, WINDOWS_MS},
     store::{Keep, OutageFilter, Reader, Store},
 };
 use std::{path::Path, sync::Arc, time::Instant};
@@ -92,7 +92,7 @@ fn ask(reader: &Reader, now: UnixMs, when: &str, factor: f64, table: &mut Table)
         ids.iter().try_for_each(|&id| reader.glance(id, &WINDOWS_MS, 90, now).map(drop))?;
         Ok(())
     })?;
-    let cache = Arc::new(FigureCache::default());
+    let cache = Arc::new(StatsCache::default());
     times("the same, from memory", 1.0, 1, 1000, &mut |_| {
         cache.list(reader, &ids, now)?;
         Ok(())

@@ -3,7 +3,9 @@
 use crate::{
     board::{Listening, News, What},
     domain::time::UnixMs,
-    http::{answer::Answer, error::ApiError, limits::Place, params::Params, proxy_headers::Reached, state::Site},
+    http::{
+        answer::Answer, error::ApiError, limits::Place, params::Params, proxy_headers::RequestOrigin, state::AppState,
+    },
     interchange::json::{CheckJson, IncidentJson, Time},
 };
 use axum::{
@@ -62,19 +64,19 @@ impl Wanted {
 
 /// `GET /api/v1/events`
 pub(super) async fn stream(
-    State(site): State<Site>,
-    reached: Reached,
+    State(app): State<AppState>,
+    origin: RequestOrigin,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
     // A stream of a service that is not there would be silent for ever.
-    if let Some(name) = wanted.services.iter().find(|name| site.board.get(name).is_none()) {
+    if let Some(name) = wanted.services.iter().find(|name| app.board.get(name).is_none()) {
         return Err(ApiError::not_found(format!("no service named “{name}” is watched")));
     }
-    let place = site.limits.streams.take(reached.client).map_err(|full| ApiError::full(full, "event streams"))?;
-    let listening = site.board.listen(last_id(&headers));
-    let stream = events(listening, wanted, site.clone(), place);
+    let place = app.limits.streams.take(origin.client).map_err(|full| ApiError::full(full, "event streams"))?;
+    let listening = app.board.listen(last_id(&headers));
+    let stream = events(listening, wanted, app.clone(), place);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).text("here"));
     // A proxy that gathers an answer before it passes it on would make a stream of it that never comes.
     let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
@@ -90,25 +92,25 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
 
 type Sent = Result<Event, Infallible>;
 
-fn events(listening: Listening, wanted: Wanted, site: Site, place: Place) -> impl Stream<Item = Sent> + Send {
+fn events(listening: Listening, wanted: Wanted, app: AppState, place: Place) -> impl Stream<Item = Sent> + Send {
     // Something is said at once, so that a client knows that it is heard.
     let mut first = vec![Ok(Event::default().retry(RETRY).comment("listening"))];
     match listening.missed {
         Some(missed) => {
-            first.extend(missed.iter().filter(|n| wanted.wants(&n.what)).map(|n| Ok(event(n, site.clock.now()))))
+            first.extend(missed.iter().filter(|n| wanted.wants(&n.what)).map(|n| Ok(event(n, app.clock.now()))))
         }
         None => first.push(Ok(reset())),
     }
-    let coming = stream::unfold((listening.coming, wanted, site, place), |(coming, wanted, site, place)| async {
+    let coming = stream::unfold((listening.coming, wanted, app, place), |(coming, wanted, app, place)| async {
         let mut receiver = coming?;
         loop {
             let sent = match receiver.recv().await {
-                Ok(news) if wanted.wants(&news.what) => event(&news, site.clock.now()),
+                Ok(news) if wanted.wants(&news.what) => event(&news, app.clock.now()),
                 Ok(_) => continue,
                 Err(broadcast::error::RecvError::Lagged(_)) => reset(),
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
-            return Some((Ok(sent), (Some(receiver), wanted, site, place)));
+            return Some((Ok(sent), (Some(receiver), wanted, app, place)));
         }
     });
     stream::iter(first).chain(coming)

@@ -2,7 +2,7 @@
 
 use super::services;
 use crate::{
-    http::{answer::Answer, error::ApiError, params::Params, proxy_headers::Reached, state::Site},
+    http::{answer::Answer, error::ApiError, params::Params, proxy_headers::RequestOrigin, state::AppState},
     interchange::export::{self, ExportError, Format, Order},
 };
 use axum::{
@@ -26,28 +26,28 @@ const CHUNK: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `GET /api/v1/export`
-pub(super) async fn download(State(site): State<Site>, reached: Reached, params: Params) -> Answer<Response> {
+pub(super) async fn download(State(app): State<AppState>, origin: RequestOrigin, params: Params) -> Answer<Response> {
     params.only_and_several(&["window", "from", "to", "format"], &["service"])?;
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
-    let now = site.clock.now();
+    let now = app.clock.now();
     let window = params.window(now)?;
-    let mut chosen = crate::http::answer::ask(&site, |site| site.reader.services()).await?;
+    let mut chosen = crate::http::answer::ask(&app, |app| app.reader.services()).await?;
     let named = params.all("service");
     if let Some(stranger) = named.iter().find(|name| !chosen.iter().any(|s| s.name == **name)) {
         return Err(services::nobody(stranger));
     }
     chosen.retain(|s| named.is_empty() || named.contains(&s.name.as_str()));
-    let order = Order { format, window, services: chosen, commands: site.commands, now };
+    let order = Order { format, window, services: chosen, commands: app.commands, now };
     let name = format!(
         "history-{}-to-{}.{}",
         window.from().utc().format("%Y%m%dT%H%M%SZ"),
         window.to().utc().format("%Y%m%dT%H%M%SZ"),
         format.extension()
     );
-    let place = site.limits.exports.take(reached.client).map_err(|full| ApiError::full(full, "exports"))?;
+    let place = app.limits.exports.take(origin.client).map_err(|full| ApiError::full(full, "exports"))?;
     let (sender, mut receiver) = mpsc::channel::<Bytes>(4);
-    let (reader, runtime) = (site.reader.clone(), Handle::current());
-    let done = site.exporting.run(move |cancellation| {
+    let (reader, runtime) = (app.reader.clone(), Handle::current());
+    let done = app.exporting.run(move |cancellation| {
         let _place = place;
         let reader = reader.until(cancellation);
         let mut sink = Chunks { sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };

@@ -12,7 +12,7 @@ use crate::{
         error::ApiError,
         named::Named,
         params::Params,
-        state::Site,
+        state::AppState,
     },
     interchange::json::{Ordered, ReasonJson, Time, ms},
 };
@@ -80,31 +80,31 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
 }
 
 /// `GET /health`, and with `?at=T` what it would have said then.
-pub(super) async fn all(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+pub(super) async fn all(State(app): State<AppState>, headers: HeaderMap, params: Params) -> Answer<Response> {
     params.only(&KNOWN)?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     match params.at(now)? {
-        Some(at) => answer(Asked::All(then(&site, at).await?), at, &headers, &params),
-        None => answer(Asked::All(site.board.all()), now, &headers, &params),
+        Some(at) => answer(Asked::All(then(&app, at).await?), at, &headers, &params),
+        None => answer(Asked::All(app.board.all()), now, &headers, &params),
     }
 }
 
 /// `GET /health/{service}`: 200 exactly while its `ok` is true.
 pub(super) async fn one(
-    State(site): State<Site>,
+    State(app): State<AppState>,
     Named(name): Named,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
     params.only(&KNOWN)?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&site, at).await?;
+        let services = then(&app, at).await?;
         let service = services.into_iter().find(|s| s.service.name == name);
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);
     }
-    match site.board.get(&name) {
+    match app.board.get(&name) {
         Some(service) => answer(Asked::One([service]), now, &headers, &params),
         None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
     }
@@ -211,27 +211,27 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
 }
 
 /// `GET /livez`: the process and its scheduler make progress.
-pub(super) async fn alive(State(site): State<Site>, params: Params) -> Answer<Response> {
+pub(super) async fn alive(State(app): State<AppState>, params: Params) -> Answer<Response> {
     params.only(&[])?;
     let trouble =
-        if site.scheduler.beats(&site.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
+        if app.scheduler.beats(&app.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
     Ok(said(trouble, json!({})))
 }
 
 /// `GET /readyz`: the database takes writes, and connections can be accepted. With `?verbose=1` also how many results wait until it does, how its
 /// backups are going, and whether a part of it is damaged; both make nobody unready, for it takes writes.
-pub(super) async fn ready(State(site): State<Site>, params: Params) -> Answer<Response> {
+pub(super) async fn ready(State(app): State<AppState>, params: Params) -> Answer<Response> {
     params.only(&["verbose"])?;
-    let trouble = site.writer.trouble().or_else(|| site.limits.accepting.trouble());
+    let trouble = app.writer.trouble().or_else(|| app.limits.accepting.trouble());
     if !is_verbose(&params)? {
         return Ok(said(trouble, json!({})));
     }
-    let mut more = json!({"pending_store": pending_store(&site.board.all())});
-    let backups = site.backups.state();
+    let mut more = json!({"pending_store": pending_store(&app.board.all())});
+    let backups = app.backups.state();
     if backups.planned {
         more["backup"] = json!({"last": backups.last.map(Time), "failing": backups.failing});
     }
-    let scrub = site.scrub.state();
+    let scrub = app.scrub.state();
     if scrub.planned {
         more["scrub"] = json!({"last": scrub.last.map(Time), "damage": scrub.damage});
     }

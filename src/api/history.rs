@@ -6,7 +6,7 @@ use crate::{
         answer::{Answer, ask},
         named::Named,
         params::Params,
-        state::Site,
+        state::AppState,
     },
     interchange::json::{BucketJson, Time},
 };
@@ -22,13 +22,13 @@ pub(super) struct History {
 }
 
 /// `GET /api/v1/services/{name}/history`
-pub(super) async fn buckets(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<History>> {
+pub(super) async fn buckets(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<History>> {
     params.only(&["window", "from", "to", "buckets"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     let window = params.window(now)?;
     let count = params.number("buckets", 300, 2000)?;
-    let service = services::find(&site, name).await?;
-    let buckets = ask(&site, move |site| site.reader.history(service.id, window, count, now)).await?;
+    let service = services::find(&app, name).await?;
+    let buckets = ask(&app, move |app| app.reader.history(service.id, window, count, now)).await?;
     Ok(Json(History {
         from: Time(buckets.window().from()),
         to: Time(buckets.window().to()),

@@ -14,8 +14,8 @@ use crate::{
         incident_filter::{self, Filters},
         named::Named,
         params::{MOST, Params},
-        proxy_headers::Reached,
-        state::Site,
+        proxy_headers::RequestOrigin,
+        state::AppState,
     },
     interchange::json::{CauseChangeJson, CheckJson, IncidentJson, Page},
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
@@ -52,10 +52,10 @@ impl Listed {
 }
 
 /// `GET /api/v1/incidents`
-pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
     let known = ["service", "status", "window", "from", "to", "limit", "cursor"];
     params.only(&[&known[..], &incident_filter::NAMES].concat())?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     let state = params.word("status", "takes open, left_open or resolved", OutageState::parse)?;
     let filters =
         Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
@@ -63,14 +63,14 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
     let limit = params.number("limit", 50, MOST)?;
     let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
     let service = match params.get("service") {
-        Some(name) => Some(super::services::find(&site, name.to_owned()).await?.id),
+        Some(name) => Some(super::services::find(&app, name.to_owned()).await?.id),
         None => None,
     };
     let (class, lasted) = (filters.class, filters.lasted(now));
     let filter = OutageFilter { service, window, kind: OutageKind::Incidents, state, class, lasted };
-    let listed = ask(&site, move |site| {
-        let outages = site.reader.outages(&filter, cursor, limit)?;
-        outages.into_iter().map(|outage| Listed::read(&site.reader, outage)).collect::<Result<Vec<_>, _>>()
+    let listed = ask(&app, move |app| {
+        let outages = app.reader.outages(&filter, cursor, limit)?;
+        outages.into_iter().map(|outage| Listed::read(&app.reader, outage)).collect::<Result<Vec<_>, _>>()
     })
     .await?;
     let next = listed
@@ -82,16 +82,16 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Jso
 }
 
 /// `GET /api/v1/incidents/{id}`
-pub(super) async fn one(State(site): State<Site>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(State(app): State<AppState>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&[])?;
-    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
-    let now = site.clock.now();
-    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
+    let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
+    let now = app.clock.now();
+    ask(&app, move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
 }
 
 /// 404, or 503 for one whose number may have been told already and that waits to be stored.
-fn missing(site: &Site, id: &str) -> ApiError {
-    let waits = |number: i64| site.board.all().iter().any(|s| s.waiting_incident(number).is_some());
+fn missing(app: &AppState, id: &str) -> ApiError {
+    let waits = |number: i64| app.board.all().iter().any(|s| s.waiting_incident(number).is_some());
     if id.parse().is_ok_and(waits) {
         return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
     }
@@ -109,15 +109,15 @@ struct Change {
 
 /// `PATCH /api/v1/incidents/{id}`: its note, for whoever has the token.
 pub(super) async fn annotate(
-    State(site): State<Site>,
+    State(app): State<AppState>,
     Named(id): Named,
     params: Params,
-    reached: Reached,
+    origin: RequestOrigin,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    annotations::admit(&site, bearer(&headers), &headers, &reached)?;
+    annotations::admit(&app, bearer(&headers), &headers, &origin)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {
@@ -128,10 +128,10 @@ pub(super) async fn annotate(
         let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
         ApiError::refused(StatusCode::BAD_REQUEST, detail)
     })?;
-    let number: i64 = id.parse().map_err(|_| missing(&site, &id))?;
-    annotations::write(&site, number, change.note.as_deref().unwrap_or_default()).await?;
-    let now = site.clock.now();
-    ask(&site, move |site| detail(&site.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&site, &id))
+    let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
+    annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
+    let now = app.clock.now();
+    ask(&app, move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
 }
 
 /// The credential of `Authorization: Bearer …`.

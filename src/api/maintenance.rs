@@ -4,7 +4,7 @@ use crate::{
     http::{
         answer::{Answer, ask},
         params::Params,
-        state::Site,
+        state::AppState,
     },
     store::Maintenance,
 };
@@ -12,14 +12,14 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 /// `GET /api/v1/maintenance`: what counts, in the order of time.
-pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
     params.only(&["service", "window", "from", "to"])?;
-    let window = params.window_or_none(site.clock.now(), None)?;
+    let window = params.window_or_none(app.clock.now(), None)?;
     let service = match params.get("service") {
-        Some(name) => Some(super::services::find(&site, name.to_owned()).await?.name),
+        Some(name) => Some(super::services::find(&app, name.to_owned()).await?.name),
         None => None,
     };
-    let log = ask(&site, move |site| site.reader.maintenance_log(window)).await?;
+    let log = ask(&app, move |app| app.reader.maintenance_log(window)).await?;
     let is_meant = |one: &&Maintenance| match (&service, &one.services) {
         (Some(service), Some(services)) => services.contains(service),
         _ => true,

@@ -12,11 +12,11 @@ mod review;
 mod services;
 mod uptime;
 
-use crate::http::{self, state::Site};
+use crate::http::{self, state::AppState};
 use axum::{Router, routing::get};
 
 /// Everything but the pages.
-pub(crate) fn routes() -> Router<Site> {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/health", get(health::all))
         .route("/health/{service}", get(health::one))

@@ -2,12 +2,12 @@
 
 use crate::{
     format::zone::Zone,
-    history::as_of::View,
+    history::as_of::Snapshot,
     http::{
         answer::{Answer, ask},
         error::ApiError,
         params::Params,
-        state::Site,
+        state::AppState,
     },
     report::{self, Form, Period, Review},
 };
@@ -21,9 +21,9 @@ use axum::{
 const BEYOND: &str = "is out of range: it and the one before it have to lie within the years 1970 to 9999";
 
 /// `GET /api/v1/review`: the last full week without a parameter.
-pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<Response> {
+pub(super) async fn review(State(app): State<AppState>, params: Params) -> Answer<Response> {
     params.only(&["week", "month", "window", "from", "to", "tz", "format"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     let takes = "takes a name of the IANA database, such as Europe/Berlin or UTC";
     let named_zone = params.word("tz", takes, Zone::parse)?;
     let zone = named_zone.unwrap_or(Zone::UTC);
@@ -41,7 +41,7 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));
     }
     let period = week.or(month).or(free).unwrap_or_else(|| Period::last_week(now, zone));
-    let review = ask(&site, move |site| Review::of(&site.reader, &View::now(site.board.all(), now), period)).await?;
+    let review = ask(&app, move |app| Review::of(&app.reader, &Snapshot::now(app.board.all(), now), period)).await?;
     let Some(review) = review else {
         return Err(ApiError::window(format!("this time has not come yet: it is {now}")));
     };
@@ -49,7 +49,7 @@ pub(super) async fn review(State(site): State<Site>, params: Params) -> Answer<R
         Form::Json => ("application/json", report::in_json(&review, now).to_string()),
         Form::Markdown => ("text/markdown; charset=utf-8", report::markdown(&review, zone, now)),
         Form::Html => {
-            let html = report::file(&site.templates, &site.title, &review, zone, now);
+            let html = report::file(&app.templates, &app.title, &review, zone, now);
             ("text/html; charset=utf-8", html.map_err(|_| ApiError::internal())?)
         }
     };

@@ -9,13 +9,13 @@ use crate::{
         uptime::Budget,
         window::Window,
     },
-    history::cached_stats::Figures,
+    history::cached_stats::CachedStats,
     http::{
         answer::{Answer, ask, then},
         error::ApiError,
         named::Named,
         params::Params,
-        state::Site,
+        state::AppState,
     },
     interchange::json::{CheckJson, IncidentJson, Ordered, Time},
     store::{StoreError, StoredService},
@@ -28,62 +28,58 @@ const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
 
 /// `GET /api/v1/services`, and with `?at=T` as it was known then. The figures are what is known today of the windows that
 /// end at T.
-pub(super) async fn list(State(site): State<Site>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
     params.only(&["at"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&site, at).await?;
-        let items = ask(&site, move |site| {
+        let services = then(&app, at).await?;
+        let items = ask(&app, move |app| {
             services
                 .iter()
-                .map(|s| Ok(summary(s, &Figures::read(&site.reader, s.id, at)?, at, site.commands)))
+                .map(|s| Ok(summary(s, &CachedStats::read(&app.reader, s.id, at)?, at, app.commands)))
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;
         return Ok(Json(json!({ "items": items })));
     }
-    let items = ask(&site, move |site| {
-        let services = site.board.all();
+    let items = ask(&app, move |app| {
+        let services = app.board.all();
         let ids: Vec<_> = services.iter().map(|s| s.id).collect();
-        let figures = site.figures.list(&site.reader, &ids, now)?;
-        Ok(services
-            .iter()
-            .zip(&figures)
-            .map(|(s, figures)| summary(s, figures, now, site.commands))
-            .collect::<Vec<_>>())
+        let figures = app.figures.list(&app.reader, &ids, now)?;
+        Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now, app.commands)).collect::<Vec<_>>())
     })
     .await?;
     Ok(Json(json!({ "items": items })))
 }
 
 /// `GET /api/v1/services/{name}`
-pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
     params.only(&["at"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&site, at).await?;
+        let services = then(&app, at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
-        let body = ask(&site, move |site| whole(site, &service, &Figures::read(&site.reader, service.id, at)?, at));
+        let body = ask(&app, move |app| whole(app, &service, &CachedStats::read(&app.reader, service.id, at)?, at));
         return Ok(Json(body.await?));
     }
-    let Some(asked) = site.board.get(&name) else {
-        return unwatched(&site, name).await;
+    let Some(asked) = app.board.get(&name) else {
+        return unwatched(&app, name).await;
     };
-    let body = ask(&site, move |site| {
-        let figures = site.figures.get(&site.reader, asked.id, now)?;
-        whole(site, &asked, &figures, now)
+    let body = ask(&app, move |app| {
+        let figures = app.figures.get(&app.reader, asked.id, now)?;
+        whole(app, &asked, &figures, now)
     });
     Ok(Json(body.await?))
 }
 
 /// All that there is to say of one service. It blocks.
-fn whole(site: &Site, service: &ServiceNow, figures: &Figures, now: UnixMs) -> Result<Value, StoreError> {
-    let mut body = summary(service, figures, now, site.commands);
+fn whole(app: &AppState, service: &ServiceNow, figures: &CachedStats, now: UnixMs) -> Result<Value, StoreError> {
+    let mut body = summary(service, figures, now, app.commands);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
-        let spent = site.reader.confirmed_down_ms(service.id, window, now)?;
+        let spent = app.reader.confirmed_down_ms(service.id, window, now)?;
         let budget = Budget::new(objective, window.length_ms(), spent);
         body["objective"] = json!({
             "objective": objective,
@@ -96,9 +92,9 @@ fn whole(site: &Site, service: &ServiceNow, figures: &Figures, now: UnixMs) -> R
     }
     body["configuration"] = Value::clone(&service.settings);
     if let Some(command) = body["configuration"].get_mut("command")
-        && site.commands == Commands::Program
+        && app.commands == Commands::Program
     {
-        *command = json!([service.service.target.shown(Kind::Command, site.commands)]);
+        *command = json!([service.service.target.shown(Kind::Command, app.commands)]);
     }
     Ok(body)
 }
@@ -108,13 +104,13 @@ fn open(outage: &Outage, now: UnixMs) -> Value {
 }
 
 /// A service that left the configuration still has its history, and says so.
-async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
-    let service = find(site, name).await?;
+async fn unwatched(app: &AppState, name: String) -> Answer<Json<Value>> {
+    let service = find(app, name).await?;
     Ok(Json(json!({
         "name": service.name,
         "group": service.group,
         "type": service.kind.as_str(),
-        "target": service.target.shown(service.kind, site.commands),
+        "target": service.target.shown(service.kind, app.commands),
         "status": "removed",
         "since": service.removed_at.map(Time),
         "interval_ms": service.interval_ms,
@@ -122,9 +118,9 @@ async fn unwatched(site: &Site, name: String) -> Answer<Json<Value>> {
 }
 
 /// The service of this name, watched or not.
-pub(super) async fn find(site: &Site, name: String) -> Answer<StoredService> {
+pub(super) async fn find(app: &AppState, name: String) -> Answer<StoredService> {
     let asked = name.clone();
-    ask(site, move |site| site.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
+    ask(app, move |app| app.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
 }
 
 /// 404: the history knows no service of this name.
@@ -132,7 +128,7 @@ pub(super) fn nobody(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no service named “{name}”"))
 }
 
-fn summary(now: &ServiceNow, figures: &Figures, at: UnixMs, commands: Commands) -> Value {
+fn summary(now: &ServiceNow, figures: &CachedStats, at: UnixMs, commands: Commands) -> Value {
     let service = &now.service;
     let uptime = WINDOWS.into_iter().zip(&figures.shares).map(|(window, u)| (window, u.uptime)).collect();
     json!({

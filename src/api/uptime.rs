@@ -6,7 +6,7 @@ use crate::{
         answer::{Answer, ask},
         named::Named,
         params::Params,
-        state::Site,
+        state::AppState,
     },
     interchange::json::{Ordered, Time, UptimeJson},
 };
@@ -21,34 +21,31 @@ pub(super) struct All {
 }
 
 /// `GET /api/v1/uptime`: of the watched services, or of those that are named.
-pub(super) async fn all(State(site): State<Site>, params: Params) -> Answer<Json<All>> {
+pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<Json<All>> {
     params.only_and_several(&["window", "from", "to"], &["service"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     let window = params.window(now)?;
     let mut asked = Vec::new();
     for name in params.all("service") {
-        let service = services::find(&site, name.to_owned()).await?;
+        let service = services::find(&app, name.to_owned()).await?;
         asked.push((service.id, service.name));
     }
     if asked.is_empty() {
-        asked = site.board.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
+        asked = app.board.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
     }
-    let of_each = ask(&site, move |site| {
-        asked
-            .into_iter()
-            .map(|(id, name)| Ok((name, UptimeJson::from(&site.reader.uptime(id, window, now)?))))
-            .collect()
+    let of_each = ask(&app, move |app| {
+        asked.into_iter().map(|(id, name)| Ok((name, UptimeJson::from(&app.reader.uptime(id, window, now)?)))).collect()
     })
     .await?;
     Ok(Json(All { from: Time(window.from()), to: Time(window.to()), services: Ordered(of_each) }))
 }
 
 /// `GET /api/v1/services/{name}/uptime`
-pub(super) async fn one(State(site): State<Site>, Named(name): Named, params: Params) -> Answer<Json<UptimeJson>> {
+pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<UptimeJson>> {
     params.only(&["window", "from", "to"])?;
-    let now = site.clock.now();
+    let now = app.clock.now();
     let window = params.window(now)?;
-    let service = services::find(&site, name).await?;
-    let uptime = ask(&site, move |site| site.reader.uptime(service.id, window, now)).await?;
+    let service = services::find(&app, name).await?;
+    let uptime = ask(&app, move |app| app.reader.uptime(service.id, window, now)).await?;
     Ok(Json(UptimeJson::from(&uptime)))
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(super) fn run(config: &Config) -> ExitCode {
     let count = config.checks.endpoints.len();
     if count == 0 {
-        out!("{} is in order, but nothing is watched: it names no service. For example:", config.path.display());
+        out!("{} is in order, but no service is monitored: it names none. For example:", config.path.display());
         out!("\n[checks]\nendpoints = [{{ name = \"web\", url = \"https://example.com/\" }}]");
         return ExitCode::SUCCESS;
     }

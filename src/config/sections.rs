@@ -360,7 +360,7 @@ pub(super) fn alerts(root: &Table<'_>) -> Alerts {
     // A webhook that could not be read was reported; it is not empty.
     if webhook_is_empty && (webhook.is_some() || table.peek("webhook").is_none()) {
         let mistake = Mistake::at(enabled, "alerts are enabled, but `webhook` is empty");
-        let mistake = mistake.label("nobody would be told");
+        let mistake = mistake.label("nobody would be notified");
         table.source.report(match &webhook {
             Some(text) => mistake.also(text.span.clone(), "an address to post to is needed here"),
             None => mistake.help("write webhook = \"https://…\" below it"),

@@ -6,20 +6,20 @@
 use super::{
     error::PageError,
     incident::missing,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::{self, Named, Page},
 };
 use crate::{
     domain::incident::{LONGEST_NOTE, Outage},
     format::{self, zone::Moment},
-    history::as_of::View,
+    history::as_of::Snapshot,
     http::{
         annotations::{self, Refused},
-        proxy_headers::{Here, Reached},
-        state::Site,
+        proxy_headers::{PageState, RequestOrigin},
+        state::AppState,
     },
-    render::view_model::{Kind, Truth},
+    render::view_model::{Headline, Kind},
 };
 use axum::{
     body::Bytes,
@@ -30,7 +30,7 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 struct Content {
-    truth: Truth,
+    truth: Headline,
     id: i64,
     began: Moment,
     cause: String,
@@ -44,38 +44,38 @@ struct Content {
 }
 
 /// Notes are written of what is known now.
-fn view(site: &Site, query: &Query) -> View {
-    View::now(site.board.all(), site.clock.now()).linking(site.base_path.clone(), query.carried(None))
+fn snapshot(app: &AppState, query: &Query) -> Snapshot {
+    Snapshot::now(app.board.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
 }
 
-async fn incident(site: &Site, query: &Query, id: &str) -> Result<Outage, PageError> {
-    if site.token.is_none() {
+async fn incident(app: &AppState, query: &Query, id: &str) -> Result<Outage, PageError> {
+    if app.token.is_none() {
         let after =
             "Set “token” below [dashboard] in the configuration, and start again: whoever has it may write them.";
         return Err(PageError::forbidden("Notes are not taken here", after));
     }
-    let number: i64 = id.parse().map_err(|_| missing(&view(site, query), id))?;
-    let outage = request::blocking(site, move |site| site.reader.outage(number)).await?;
-    outage.filter(Outage::is_incident).ok_or_else(|| missing(&view(site, query), id))
+    let number: i64 = id.parse().map_err(|_| missing(&snapshot(app, query), id))?;
+    let outage = request::blocking(app, move |app| app.reader.outage(number)).await?;
+    outage.filter(Outage::is_incident).ok_or_else(|| missing(&snapshot(app, query), id))
 }
 
-fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
-    let view = view(site, query);
-    let mut truth = Truth::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
+fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
+    let snapshot = snapshot(app, query);
+    let mut truth = Headline::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
     truth.glyph = false;
     let content = Content {
         truth,
         id: outage.id,
-        began: query.zone.dated(outage.started_at, view.at),
+        began: query.zone.dated(outage.started_at, snapshot.at),
         cause: format::clipped(&outage.cause.reason.message, 200),
-        incident_url: view.incident_url(outage.id),
+        incident_url: snapshot.incident_url(outage.id),
         text,
         longest: LONGEST_NOTE,
         token_refused: matches!(refused, Some(Refused::WrongToken | Refused::TooMany(_))),
         refused: refused.map(|refused| match refused {
             Refused::WrongToken => "This is not the token that is configured.".to_owned(),
             Refused::TooMany(seconds) => {
-                format!("Too many wrong tokens came from there. The next one is looked at in {seconds} s.")
+                format!("Too many wrong tokens from this address. The next one is checked in {seconds} s.")
             }
             Refused::Closed => annotations::CLOSED.to_owned(),
             Refused::OtherSite => capital(annotations::OTHER_SITE) + ".",
@@ -83,12 +83,12 @@ fn form(site: &Site, query: &Query, outage: &Outage, text: String, refused: Opti
             Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
         }),
     };
-    let framing = Framing {
-        title: format!("Note on incident {} · {}", outage.id, site.title),
+    let framing = LayoutOptions {
+        title: format!("Note on incident {} · {}", outage.id, app.title),
         current: "incident",
-        live: Live::No,
+        live: Refresh::Never,
     };
-    layout::page(site, query, &view, framing, "note.html", content)
+    layout::page(app, query, &snapshot, framing, "note.html", content)
 }
 
 fn capital(text: &str) -> String {
@@ -97,23 +97,23 @@ fn capital(text: &str) -> String {
 }
 
 /// `GET /dashboard/incidents/{id}/note`
-pub(super) async fn page(Here(site): Here, Named(id): Named, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, Named(id): Named, query: Query) -> Page {
     query.only(&["tz"], &[])?;
-    let outage = incident(&site, &query, &id).await?;
+    let outage = incident(&app, &query, &id).await?;
     let text = outage.note.as_ref().map_or(String::new(), |note| note.text.clone());
-    form(&site, &query, &outage, text, None)
+    form(&app, &query, &outage, text, None)
 }
 
 /// `POST /dashboard/incidents/{id}/note`
 pub(super) async fn save(
-    Here(site): Here,
-    reached: Reached,
+    PageState(app): PageState,
+    origin: RequestOrigin,
     Named(id): Named,
     query: Query,
     headers: HeaderMap,
     body: Bytes,
 ) -> Page {
-    let outage = incident(&site, &query, &id).await?;
+    let outage = incident(&app, &query, &id).await?;
     let (mut token, mut text) = (None, String::new());
     for (name, value) in url::form_urlencoded::parse(&body) {
         match &*name {
@@ -122,14 +122,14 @@ pub(super) async fn save(
             _ => {}
         }
     }
-    let written = match annotations::admit(&site, token.as_deref(), &headers, &reached) {
-        Ok(()) => annotations::write(&site, outage.id, &text).await,
+    let written = match annotations::admit(&app, token.as_deref(), &headers, &origin) {
+        Ok(()) => annotations::write(&app, outage.id, &text).await,
         Err(refused) => Err(refused),
     };
     let Err(refused) = written else {
-        return Ok(Redirect::to(&view(&site, &query).incident_url(outage.id)).into_response());
+        return Ok(Redirect::to(&snapshot(&app, &query).incident_url(outage.id)).into_response());
     };
-    let mut page = form(&site, &query, &outage, text, Some(&refused))?;
+    let mut page = form(&app, &query, &outage, text, Some(&refused))?;
     *page.status_mut() = match refused {
         Refused::WrongToken => {
             let scheme = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");

@@ -3,7 +3,7 @@
 use crate::{
     domain::{status::Status, time::DAY_MS, window::Window},
     format,
-    http::{error::ApiError, named::Named, params::Params, state::Site},
+    http::{error::ApiError, named::Named, params::Params, state::AppState},
 };
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use axum::{
 };
 
 /// Both badges.
-pub(crate) fn routes() -> Router<Site> {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new().route("/badge/{service}/status.svg", get(status)).route("/badge/{service}/uptime.svg", get(uptime))
 }
 
@@ -25,10 +25,10 @@ const RED: &str = "#b3221a";
 const GREY: &str = "#5b606b";
 
 /// `GET /badge/{service}/status.svg`
-async fn status(State(site): State<Site>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
+async fn status(State(app): State<AppState>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label"])?;
-    let service = site.board.get(&name).ok_or_else(|| missing(&name))?;
-    let (said, colour) = match service.status(site.clock.now()) {
+    let service = app.board.get(&name).ok_or_else(|| missing(&name))?;
+    let (said, colour) = match service.status(app.clock.now()) {
         Status::Up => ("up", GREEN),
         Status::Degraded => ("degraded", AMBER),
         Status::Down => ("down", RED),
@@ -41,14 +41,14 @@ async fn status(State(site): State<Site>, Named(name): Named, params: Params) ->
 }
 
 /// `GET /badge/{service}/uptime.svg?window=30d`
-async fn uptime(State(site): State<Site>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
+async fn uptime(State(app): State<AppState>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label", "window"])?;
     let length = params.length()?.unwrap_or(30 * DAY_MS);
     let word = params.get("window").unwrap_or("30d").to_owned();
-    let service = site.board.get(&name).ok_or_else(|| missing(&name))?;
-    let now = site.clock.now();
+    let service = app.board.get(&name).ok_or_else(|| missing(&name))?;
+    let now = app.clock.now();
     let uptime =
-        crate::http::answer::ask(&site, move |site| site.reader.uptime(service.id, Window::ending(now, length), now))
+        crate::http::answer::ask(&app, move |app| app.reader.uptime(service.id, Window::ending(now, length), now))
             .await?;
     let colour = match uptime.uptime {
         None => GREY,

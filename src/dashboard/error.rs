@@ -67,7 +67,7 @@ impl PageError {
     pub(super) fn busy() -> PageError {
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "Too many questions are put to the history at once",
+            "Too many queries of the history at once",
             "Try again in a moment. Checks go on, and /health answers from memory.",
         )
     }
@@ -93,7 +93,7 @@ impl IntoResponse for PageError {
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> PageError {
-        tracing::warn!("the history could not answer: {error}");
+        tracing::warn!("the history could not be read: {error}");
         PageError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The history cannot be read right now",

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     domain::time::UnixMs,
     format,
-    history::as_of::View,
-    http::proxy_headers::{Here, Reached},
+    history::as_of::Snapshot,
+    http::proxy_headers::{PageState, RequestOrigin},
     render::view_model,
     store::{OutageFilter, OutageKind},
 };
@@ -44,16 +44,16 @@ struct Entry {
 }
 
 /// `GET /dashboard/incidents.atom`
-pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Page {
+pub(super) async fn atom(PageState(app): PageState, origin: RequestOrigin, query: Query) -> Page {
     query.only(&[], &[])?;
-    let now = site.clock.now();
-    let here = format!("{}{}", reached.origin, site.base_path);
-    let title = format::fit_for_xml(&format!("{}: incidents", site.title));
+    let now = app.clock.now();
+    let here = format!("{}{}", origin.origin, app.base_path);
+    let title = format::fit_for_xml(&format!("{}: incidents", app.title));
     let asked = here.clone();
-    let entries = request::blocking(&site, move |site| {
+    let entries = request::blocking(&app, move |app| {
         let filter = OutageFilter { kind: OutageKind::Incidents, ..OutageFilter::default() };
-        let history = site.reader.id()?;
-        let outages = site.reader.outages(&filter, None, ENTRIES)?;
+        let history = app.reader.id()?;
+        let outages = app.reader.outages(&filter, None, ENTRIES)?;
         let entry = |o: crate::domain::incident::Outage| {
             let lasted = format::duration(o.duration_ms(now));
             let why = format::clipped(&o.cause.reason.message, 300);
@@ -69,7 +69,7 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
                     None if left => format!("{} was down when it was last checked: {why}", o.service),
                     None => format!("{} is down: {why}", o.service),
                 }),
-                url: format!("{asked}{}", View::now(Vec::new(), now).incident_url(o.id)),
+                url: format!("{asked}{}", Snapshot::now(Vec::new(), now).incident_url(o.id)),
                 published: o.started_at.to_string(),
                 updated: o.ended_at.or(o.confirmed_at).max(noted).unwrap_or(o.started_at).to_string(),
                 text: format::fit_for_xml(&match o.ended_at {
@@ -88,8 +88,8 @@ pub(super) async fn atom(Here(site): Here, reached: Reached, query: Query) -> Pa
     let newest = entries.iter().map(|e| e.updated.clone()).max();
     let updated = newest.unwrap_or_else(|| UnixMs::MIN.to_string());
     let feed = Feed { title, id: format!("tag:{history},2026:incidents"), here, updated, entries };
-    let text = site.templates.render_file("feed.xml", feed).map_err(|error| {
-        tracing::error!("the feed could not be made: {error:#}");
+    let text = app.templates.render_file("feed.xml", feed).map_err(|error| {
+        tracing::error!("the feed could not be rendered: {error:#}");
         PageError::broke()
     })?;
     let content_type = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];

@@ -2,7 +2,7 @@
 
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::{self, Page},
 };
@@ -15,13 +15,13 @@ use crate::{
         window::{Window, parse_duration},
     },
     format::{self, zone::Zone},
-    history::as_of::View,
+    history::as_of::Snapshot,
     http::{
         incident_filter::{self, Filters},
-        proxy_headers::Here,
-        state::Site,
+        proxy_headers::PageState,
+        state::AppState,
     },
-    render::view_model::{self, Kind, OutageRow, Truth, names},
+    render::view_model::{self, Headline, Kind, OutageRow, names},
     store::{Cursor, OutageFilter, OutageKind, StoreError},
 };
 use serde::Serialize;
@@ -36,7 +36,7 @@ const RANGES: [(&str, &str, i64); 4] =
 
 #[derive(Serialize)]
 struct Content {
-    truth: Truth,
+    truth: Headline,
     after: String,
     ranges: Vec<(String, &'static str, bool)>,
     all_url: String,
@@ -100,15 +100,15 @@ fn durations(chosen: Option<&str>) -> Vec<(String, String, bool)> {
 }
 
 /// `GET /dashboard/incidents`
-pub(super) async fn page(Here(site): Here, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     query.only(
         &[&["service", "show", "window", "from", "to", "cursor", "at", "tz"], &incident_filter::NAMES[..]].concat(),
         &[],
     )?;
-    let view = request::view(&site, &query).await?;
+    let snapshot = request::snapshot(&app, &query).await?;
     // Without a range the log is whole.
     let ranged = query.get("window").is_some() || query.get("from").is_some();
-    let window = query.window(view.at, 30 * DAY_MS)?;
+    let window = query.window(snapshot.at, 30 * DAY_MS)?;
     let window = ranged.then_some(window);
     let filters = Filters::read(|name| query.get(name)).map_err(|wrong| {
         let after = format!("“{}” {}.", wrong.name, wrong.takes);
@@ -117,27 +117,32 @@ pub(super) async fn page(Here(site): Here, query: Query) -> Page {
             after,
         )
     })?;
-    let (asked, seen_from) = (query.clone(), view.clone());
-    let content = request::blocking(&site, move |site| content(site, &asked, (window, filters), &seen_from)).await??;
-    let framing = Framing { title: format!("Incidents · {}", site.title), current: "incidents", live: Live::Always };
-    layout::page(&site, &query, &view, framing, "incidents.html", content)
+    let (asked, seen_from) = (query.clone(), snapshot.clone());
+    let content = request::blocking(&app, move |app| content(app, &asked, (window, filters), &seen_from)).await??;
+    let framing = LayoutOptions {
+        title: format!("Incidents · {}", app.title),
+        current: "incidents",
+        live: Refresh::OnEventAndClock,
+    };
+    layout::page(&app, &query, &snapshot, framing, "incidents.html", content)
 }
 
 fn content(
-    site: &Site,
+    app: &AppState,
     query: &Query,
     (window, filters): (Option<Window>, Filters),
-    view: &View,
+    snapshot: &Snapshot,
 ) -> Result<Result<Content, PageError>, StoreError> {
-    let mut stored = site.reader.services()?;
-    stored.retain(|service| !view.past || service.added_at <= view.at);
+    let mut stored = app.reader.services()?;
+    stored.retain(|service| !snapshot.past || service.added_at <= snapshot.at);
     let service = match query.get("service") {
         None => None,
         Some(name) => match stored.iter().find(|s| s.name == name) {
             Some(service) => Some(service.id),
             None => {
                 let truth = format!("There is no service named “{}”", format::clipped(name, 80));
-                let way_out = ("Show the incidents of all services".to_owned(), view.url("/dashboard/incidents", ""));
+                let way_out =
+                    ("Show the incidents of all services".to_owned(), snapshot.url("/dashboard/incidents", ""));
                 return Ok(Err(PageError::not_found(truth, Some(way_out))));
             }
         },
@@ -146,28 +151,28 @@ fn content(
     let (_, _, kind, state) = show;
     // What began after the moment that is shown was not known; in which state one was and how long it had lasted, the
     // view knows.
-    let until = if view.past { window.or(Window::new(UnixMs::MIN, view.at)) } else { window };
-    let filter = match view.past {
+    let until = if snapshot.past { window.or(Window::new(UnixMs::MIN, snapshot.at)) } else { window };
+    let filter = match snapshot.past {
         true => OutageFilter { service, window: until, kind, class: filters.class, ..OutageFilter::default() },
         false => {
-            let lasted = filters.lasted(view.at);
+            let lasted = filters.lasted(snapshot.at);
             OutageFilter { service, window: until, kind, state, class: filters.class, lasted }
         }
     };
     let cursor = query.get("cursor").and_then(Cursor::parse);
-    let open = open(site, view, service)?;
-    let (outages, next) = read(site, view, &filter, cursor, |outage| {
-        !view.past
+    let open = open(app, snapshot, service)?;
+    let (outages, next) = read(app, snapshot, &filter, cursor, |outage| {
+        !snapshot.past
             || (kind == OutageKind::All || outage.is_incident())
                 && state.is_none_or(|state| outage.state() == state)
-                && filters.hold(outage, view.at)
+                && filters.hold(outage, snapshot.at)
     })?;
     let older = next.map(|next| query.with(&[("cursor", Some(&next.to_string()))]));
-    let down_ms = outages.iter().map(|o| view_model::as_seen(o).duration_ms(view.at)).sum();
+    let down_ms = outages.iter().map(|o| view_model::as_seen(o).duration_ms(snapshot.at)).sum();
     let chosen = !filters.is_none() || show.0 == "left_open" || show.0 == "resolved" || show.0 == "open";
     let (mut truth, mut after) =
         say(&outages, down_ms, &open, (older.is_some(), cursor.is_some()), (window.is_some(), chosen));
-    if view.past {
+    if snapshot.past {
         truth = truth.in_the_past();
         // The name in front of it stays as it is.
         if let Some(name) = truth.rest.strip_suffix(" is down") {
@@ -200,29 +205,29 @@ fn content(
             let all = incident_filter::NAMES.iter().chain(&["service", "show", "cursor"]);
             query.with(&all.map(|name| (*name, None)).collect::<Vec<_>>())
         }),
-        days: days(site, view, outages, query.zone)?,
+        days: days(app, snapshot, outages, query.zone)?,
         older,
         newest: cursor.map(|_| query.with(&[("cursor", None)])),
         window: current.map(str::to_owned),
     }))
 }
 
-/// A page of outages as they were known, and where the next one begins. What the history holds and the view does not know
+/// A page of outages as they were known, and where the next one begins. What the history holds and the snapshot does not know
 /// (yet) is passed over, so that a page of the past is as long as any other.
 fn read(
-    site: &Site,
-    view: &View,
+    app: &AppState,
+    snapshot: &Snapshot,
     filter: &OutageFilter,
     mut cursor: Option<Cursor>,
     holds: impl Fn(&Outage) -> bool,
 ) -> Result<(Vec<Outage>, Option<Cursor>), StoreError> {
     let mut shown = Vec::new();
     for _ in 0..READS {
-        let found = site.reader.outages(filter, cursor, PAGE)?;
+        let found = app.reader.outages(filter, cursor, PAGE)?;
         let more = found.len() == PAGE as usize;
         for outage in found {
             cursor = Some(Cursor { started_at: outage.started_at, id: outage.id });
-            shown.extend(view.outage(outage).filter(&holds));
+            shown.extend(snapshot.outage(outage).filter(&holds));
             if shown.len() == PAGE as usize {
                 return Ok((shown, cursor));
             }
@@ -235,14 +240,14 @@ fn read(
 }
 
 /// The incidents that last, of all services or of one.
-fn open(site: &Site, view: &View, service: Option<ServiceId>) -> Result<Vec<Outage>, StoreError> {
-    if view.past {
-        let mine = view.services.iter().filter(|s| s.service.enabled && service.is_none_or(|id| s.id == id));
+fn open(app: &AppState, snapshot: &Snapshot, service: Option<ServiceId>) -> Result<Vec<Outage>, StoreError> {
+    if snapshot.past {
+        let mine = snapshot.services.iter().filter(|s| s.service.enabled && service.is_none_or(|id| s.id == id));
         let open = mine.filter_map(|s| s.outage.as_deref()).filter(|outage| outage.is_incident());
         return Ok(open.cloned().collect());
     }
     let open = OutageFilter { service, state: Some(OutageState::Open), ..OutageFilter::default() };
-    site.reader.outages(&open, None, 1000)
+    app.reader.outages(&open, None, 1000)
 }
 
 fn say(
@@ -251,16 +256,16 @@ fn say(
     open: &[Outage],
     (more, older): (bool, bool),
     (ranged, chosen): (bool, bool),
-) -> (Truth, String) {
+) -> (Headline, String) {
     let truth = match open {
-        [] => Truth { glyph: false, ..Truth::plain(Kind::Up, "No incident is open") },
-        [one] => Truth {
+        [] => Headline { glyph: false, ..Headline::plain(Kind::Up, "No incident is open") },
+        [one] => Headline {
             before: String::new(),
             strong: "1 incident is open".to_owned(),
             rest: format!(": {} is down", one.service),
-            ..Truth::plain(Kind::Down, "")
+            ..Headline::plain(Kind::Down, "")
         },
-        many => Truth { strong: format!("{} incidents are open", many.len()), ..Truth::plain(Kind::Down, "") },
+        many => Headline { strong: format!("{} incidents are open", many.len()), ..Headline::plain(Kind::Down, "") },
     };
     let incidents = shown.iter().filter(|o| o.is_incident());
     let count = incidents.count() as u64;
@@ -287,16 +292,16 @@ fn say(
     (truth, after)
 }
 
-fn days(site: &Site, view: &View, outages: Vec<Outage>, zone: Zone) -> Result<Vec<Day>, StoreError> {
+fn days(app: &AppState, snapshot: &Snapshot, outages: Vec<Outage>, zone: Zone) -> Result<Vec<Day>, StoreError> {
     let mut days: Vec<(chrono::NaiveDate, Day)> = Vec::new();
     for outage in outages {
         let also =
-            if outage.is_incident() { names(&view.outages(site.reader.failed_with(&outage)?)) } else { Vec::new() };
-        let row = OutageRow::new(view, &outage, also, zone.time_of_day(outage.started_at));
+            if outage.is_incident() { names(&snapshot.outages(app.reader.failed_with(&outage)?)) } else { Vec::new() };
+        let row = OutageRow::new(snapshot, &outage, also, zone.time_of_day(outage.started_at));
         let date = zone.date(outage.started_at);
         match days.last_mut() {
             Some((last, day)) if *last == date => day.rows.push(row),
-            _ => days.push((date, Day { name: zone.long_day(outage.started_at, view.at), rows: vec![row] })),
+            _ => days.push((date, Day { name: zone.long_day(outage.started_at, snapshot.at), rows: vec![row] })),
         }
     }
     Ok(days.into_iter().map(|(_, day)| day).collect())

@@ -4,11 +4,11 @@ use super::{error::PageError, query::Query};
 use crate::{
     domain::status::Overall,
     format::{self, zone::Moment},
-    history::as_of::View,
-    http::state::Site,
+    history::as_of::Snapshot,
+    http::state::AppState,
     render::{
         Names,
-        view_model::{self, Truth},
+        view_model::{self, Headline},
     },
 };
 use axum::{
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 /// What stands around the content of a page.
 #[derive(Serialize)]
-struct Frame<'a> {
+struct Layout<'a> {
     title: String,
     /// The name of the product, as configured.
     product: &'a str,
@@ -74,46 +74,46 @@ struct LastResult {
 }
 
 /// How a page is framed.
-pub(super) struct Framing {
+pub(super) struct LayoutOptions {
     pub(super) title: String,
     pub(super) current: &'static str,
-    pub(super) live: Live,
+    pub(super) live: Refresh,
 }
 
 /// How a page stays fresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Live {
+pub(super) enum Refresh {
     /// It is what it is.
-    No,
+    Never,
     /// Nothing on it goes on: it is made anew when something was told.
-    WhenTold,
+    OnEvent,
     /// Also by the clock.
-    Always,
+    OnEventAndClock,
 }
 
 /// Renders a page into its frame.
 pub(super) fn page(
-    site: &Site,
+    app: &AppState,
     query: &Query,
-    view: &View,
-    framing: Framing,
+    snapshot: &Snapshot,
+    framing: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<Response, PageError> {
-    Ok(whole(text(site, query, view, framing, template, content)?.into_response()))
+    Ok(whole(text(app, query, snapshot, framing, template, content)?.into_response()))
 }
 
 /// The text of a page.
 pub(super) fn text(
-    site: &Site,
+    app: &AppState,
     query: &Query,
-    view: &View,
-    framing: Framing,
+    snapshot: &Snapshot,
+    framing: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<Html<String>, PageError> {
-    html(site, query, view, framing, template, content).map(Html).map_err(|error| {
-        tracing::error!("a page could not be made: {error:#}");
+    html(app, query, snapshot, framing, template, content).map(Html).map_err(|error| {
+        tracing::error!("a page could not be rendered: {error:#}");
         PageError::broke()
     })
 }
@@ -133,28 +133,28 @@ fn no_store() -> [(header::HeaderName, &'static str); 2] {
 }
 
 fn html(
-    site: &Site,
+    app: &AppState,
     query: &Query,
-    view: &View,
-    framing: Framing,
+    snapshot: &Snapshot,
+    framing: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<String, minijinja::Error> {
-    site.templates.render(template, frame(site, query, view, framing), content)
+    app.templates.render(template, frame(app, query, snapshot, framing), content)
 }
 
-fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Frame<'a> {
-    let at = view.at;
-    let last = view.services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
-    let overall = Overall::of(view.services.iter().map(|s| (s.status(at), s.service.critical)));
-    let then = view.past.then_some(at);
+fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, framing: LayoutOptions) -> Layout<'a> {
+    let at = snapshot.at;
+    let last = snapshot.services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
+    let overall = Overall::of(snapshot.services.iter().map(|s| (s.status(at), s.service.critical)));
+    let then = snapshot.past.then_some(at);
     let carried = query.carried(then);
     let some = |mark: &str| if carried.is_empty() { String::new() } else { format!("{mark}{carried}") };
-    Frame {
+    Layout {
         title: framing.title,
-        product: &site.title,
-        base: &site.base_path,
-        assets: site.templates.files(),
+        product: &app.title,
+        base: &app.base_path,
+        assets: app.templates.files(),
         current: framing.current,
         theme: query.theme,
         zone: query.zone.name(),
@@ -164,13 +164,13 @@ fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Fr
         clock: query.zone.clock(at),
         health: overall.as_str(),
         health_code: if overall.is_ok() { 200 } else { 503 },
-        trouble: if view.past { None } else { site.writer.trouble() },
-        damage: site.scrub.state().damage,
-        pending_store: format::count(view.services.iter().map(|s| s.pending_store).sum()),
-        live: framing.live != Live::No && !view.past,
-        ticks: framing.live == Live::Always && !view.past,
+        trouble: if snapshot.past { None } else { app.writer.trouble() },
+        damage: app.scrub.state().damage,
+        pending_store: format::count(snapshot.services.iter().map(|s| s.pending_store).sum()),
+        live: framing.live != Refresh::Never && !snapshot.past,
+        ticks: framing.live == Refresh::OnEventAndClock && !snapshot.past,
         past: then.map(|at| Past {
-            said: format!("{} at {}", query.zone.date_said(at, site.clock.now()), query.zone.clock(at)),
+            said: format!("{} at {}", query.zone.date_said(at, app.clock.now()), query.zone.clock(at)),
             at: at.to_string(),
             back: query.with(&[("at", None)]),
         }),
@@ -182,22 +182,22 @@ fn frame<'a>(site: &'a Site, query: &Query, view: &View, framing: Framing) -> Fr
 }
 
 /// The page that says what is wrong.
-pub(super) fn error_page(error: PageError, site: &Site, query: &Query) -> Response {
+pub(super) fn error_page(error: PageError, app: &AppState, query: &Query) -> Response {
     #[derive(Serialize)]
     struct Content {
-        truth: Truth,
+        truth: Headline,
         after: String,
         way_out: Option<(String, String)>,
     }
-    let view = View::now(site.board.all(), site.clock.now());
-    let framing = Framing { title: error.truth.clone(), current: "", live: Live::No };
-    let mut truth = Truth::plain(view_model::Kind::Unknown, error.truth.clone());
+    let snapshot = Snapshot::now(app.board.all(), app.clock.now());
+    let framing = LayoutOptions { title: error.truth.clone(), current: "", live: Refresh::Never };
+    let mut truth = Headline::plain(view_model::Kind::Unknown, error.truth.clone());
     truth.glyph = false;
     let content = Content { truth, after: error.after.clone(), way_out: error.way_out.clone() };
-    let mut response = match html(site, query, &view, framing, "error.html", content) {
+    let mut response = match html(app, query, &snapshot, framing, "error.html", content) {
         Ok(html) => (error.status, no_store(), Html(html)).into_response(),
         Err(broken) => {
-            tracing::error!("the page of an error could not be made: {broken:#}");
+            tracing::error!("the page of an error could not be rendered: {broken:#}");
             (error.status, no_store(), format!("{}. {}", error.truth, error.after)).into_response()
         }
     };

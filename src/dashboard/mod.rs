@@ -20,7 +20,7 @@ mod travel;
 mod wall;
 
 use self::error::PageError;
-use crate::http::{proxy_headers::Here, state::Site};
+use crate::http::{proxy_headers::PageState, state::AppState};
 use axum::{
     Router,
     extract::Request,
@@ -33,7 +33,7 @@ use axum::{
 pub(crate) use query::Query;
 
 /// All pages.
-pub(crate) fn routes(site: &Site) -> Router<Site> {
+pub(crate) fn routes(app: &AppState) -> Router<AppState> {
     let pages = Router::new()
         .route("/", get(home))
         .route("/dashboard", get(overview::page))
@@ -48,34 +48,34 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/dashboard/assets/{name}", get(assets::asset))
         .route("/favicon.ico", get(favicon));
     // A proxy lets outsiders have what lies below this path, and nothing else.
-    let pages = match site.public {
+    let pages = match app.public {
         Some(_) => pages.route("/public", get(public::page)).route("/public/assets/{name}", get(assets::asset)),
         None => pages,
     };
-    pages.layer(from_fn_with_state(site.clone(), explain))
+    pages.layer(from_fn_with_state(app.clone(), explain))
 }
 
 /// The base path with a slash at its end.
-pub(crate) fn front(site: &Site) -> Router<Site> {
-    Router::new().route(&format!("{}/", site.base_path), get(home))
+pub(crate) fn front(app: &AppState) -> Router<AppState> {
+    Router::new().route(&format!("{}/", app.base_path), get(home))
 }
 
 /// Makes the page of an error: only here are the site and the reader's wishes at hand.
-async fn explain(Here(site): Here, query: Query, request: Request, next: Next) -> Response {
+async fn explain(PageState(app): PageState, query: Query, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     match response.extensions().get::<PageError>() {
-        Some(error) => layout::error_page(error.clone(), &site, &query),
+        Some(error) => layout::error_page(error.clone(), &app, &query),
         None => response,
     }
 }
 
 /// A path that leads nowhere, asked for by a browser.
-pub(crate) fn nothing_here(site: &Site, query: &Query) -> Response {
-    layout::error_page(PageError::nothing_here(), site, query)
+pub(crate) fn nothing_here(app: &AppState, query: &Query) -> Response {
+    layout::error_page(PageError::nothing_here(), app, query)
 }
 
-async fn home(Here(site): Here) -> Redirect {
-    Redirect::temporary(&format!("{}/dashboard", site.base_path))
+async fn home(PageState(app): PageState) -> Redirect {
+    Redirect::temporary(&format!("{}/dashboard", app.base_path))
 }
 
 /// Browsers ask for it unbidden; the pages name a better one.

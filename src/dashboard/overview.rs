@@ -2,7 +2,7 @@
 
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::{self, Page},
     services::{List, Seen, list},
@@ -21,9 +21,9 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::{as_of::View, cached_stats::Figures},
-    http::{proxy_headers::Here, state::Site},
-    render::view_model::{self, Kind, Ticking, Truth},
+    history::{as_of::Snapshot, cached_stats::CachedStats},
+    http::{proxy_headers::PageState, state::AppState},
+    render::view_model::{self, Headline, Kind, LiveDuration},
     store::{OutageFilter, OutageKind, Reader, StoreError},
 };
 use axum::http::HeaderMap;
@@ -36,7 +36,7 @@ const SHOWN_WHOLE: usize = 1;
 #[derive(Serialize)]
 struct Content {
     travel: Option<Travel>,
-    truth: Truth,
+    truth: Headline,
     after: Vec<Sentence>,
     open: Option<Open>,
     list: List,
@@ -82,57 +82,58 @@ struct OpenIncident {
 }
 
 /// `GET /dashboard`
-pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
+pub(super) async fn page(PageState(app): PageState, query: Query, headers: HeaderMap) -> Page {
     query.only(&["state", "q", "group", "sort", "at", "tz"], &["open", "fold"])?;
     if query.get("at").is_some() {
-        return past(site, query).await;
+        return past(app, query).await;
     }
-    let (now, changes) = (site.clock.now(), site.board.changes());
+    let (now, changes) = (app.clock.now(), app.board.changes());
     let make = async {
-        let view = request::view(&site, &query).await?;
-        let (asked, seen_from) = (query.clone(), view.clone());
-        let content = request::blocking(&site, move |site| content(site, &asked, &seen_from)).await?;
-        let framing = Framing { title: title(&content.truth, &site.title), current: "now", live: Live::Always };
-        Ok::<_, PageError>(layout::text(&site, &query, &view, framing, "now.html", content)?.0)
+        let snapshot = request::snapshot(&app, &query).await?;
+        let (asked, seen_from) = (query.clone(), snapshot.clone());
+        let content = request::blocking(&app, move |app| content(app, &asked, &seen_from)).await?;
+        let framing =
+            LayoutOptions { title: title(&content.truth, &app.title), current: "now", live: Refresh::OnEventAndClock };
+        Ok::<_, PageError>(layout::text(&app, &query, &snapshot, framing, "now.html", content)?.0)
     };
-    let page = site.pages.get(format!("now {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
+    let page = app.pages.get(format!("now {} {}", app.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(layout::whole(page))
 }
 
 /// `GET /dashboard?at=T`: the overview as it was known then.
-async fn past(site: Site, query: Query) -> Page {
-    let view = request::view(&site, &query).await?;
-    let (asked, seen_from) = (query.clone(), view.clone());
-    let content = request::blocking(&site, move |site| content_then(site, &asked, &seen_from)).await?;
-    let title = format!("{} · {}", query.zone.dated(view.at, site.clock.now()).text, site.title);
-    let framing = Framing { title, current: "now", live: Live::No };
-    layout::page(&site, &query, &view, framing, "now.html", content)
+async fn past(app: AppState, query: Query) -> Page {
+    let snapshot = request::snapshot(&app, &query).await?;
+    let (asked, seen_from) = (query.clone(), snapshot.clone());
+    let content = request::blocking(&app, move |app| content_then(app, &asked, &seen_from)).await?;
+    let title = format!("{} · {}", query.zone.dated(snapshot.at, app.clock.now()).text, app.title);
+    let framing = LayoutOptions { title, current: "now", live: Refresh::Never };
+    layout::page(&app, &query, &snapshot, framing, "now.html", content)
 }
 
-fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
-    let at = view.at;
+fn content_then(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Content, StoreError> {
+    let at = snapshot.at;
     let see = |service: &Arc<ServiceNow>| {
-        let figures = Arc::new(Figures::read(&site.reader, service.id, at)?);
+        let figures = Arc::new(CachedStats::read(&app.reader, service.id, at)?);
         Ok(Seen { status: service.status(at), now: service.clone(), figures })
     };
-    let seen = view.services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
+    let seen = snapshot.services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
     let latest = OutageFilter {
         kind: OutageKind::All,
         window: Window::new(UnixMs::MIN, at),
         state: Some(OutageState::Resolved),
         ..OutageFilter::default()
     };
-    let latest = site.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
-    let (truth, mut after) = say(view, &seen, latest.as_ref(), query.zone);
+    let latest = app.reader.outages(&latest, None, 1)?.into_iter().find(|o| o.ended_at.is_some_and(|end| end <= at));
+    let (truth, mut after) = say(snapshot, &seen, latest.as_ref(), query.zone);
     let ours = after.iter_mut().flat_map(|sentence| &mut sentence.0).filter(|part| part.url.is_none());
     ours.for_each(|part| view_model::past_words(&mut part.text));
-    let mut list = list(view, &seen, query, site.commands);
+    let mut list = list(snapshot, &seen, query, app.commands);
     list.all_url = query.with(&[("q", None), ("state", None), ("group", None), ("sort", None)]);
     Ok(Content {
-        travel: Travel::new(site, query, view)?,
+        travel: Travel::new(app, query, snapshot)?,
         truth: truth.in_the_past(),
         after,
-        open: open(&site.reader, view, &seen, query.zone)?,
+        open: open(&app.reader, snapshot, &seen, query.zone)?,
         list,
         months: month_labels(90, at),
         // Days are those of UTC.
@@ -140,7 +141,7 @@ fn content_then(site: &Site, query: &Query, view: &View) -> Result<Content, Stor
     })
 }
 
-fn title(truth: &Truth, product: &str) -> String {
+fn title(truth: &Headline, product: &str) -> String {
     let subject = truth.subject.as_ref().map_or("", |(name, _)| name.as_str());
     match (subject, truth.kind) {
         ("", _) => {
@@ -152,88 +153,88 @@ fn title(truth: &Truth, product: &str) -> String {
 }
 
 /// Every watched service, with its figures.
-fn seen(site: &Site, view: &View) -> Result<Vec<Seen>, StoreError> {
-    let ids: Vec<_> = view.services.iter().map(|s| s.id).collect();
-    let figures = site.figures.list(&site.reader, &ids, view.at)?;
-    let seen = view.services.iter().cloned().zip(figures);
-    Ok(seen.map(|(service, figures)| Seen { status: service.status(view.at), now: service, figures }).collect())
+fn seen(app: &AppState, snapshot: &Snapshot) -> Result<Vec<Seen>, StoreError> {
+    let ids: Vec<_> = snapshot.services.iter().map(|s| s.id).collect();
+    let figures = app.figures.list(&app.reader, &ids, snapshot.at)?;
+    let seen = snapshot.services.iter().cloned().zip(figures);
+    Ok(seen.map(|(service, figures)| Seen { status: service.status(snapshot.at), now: service, figures }).collect())
 }
 
 /// The outage that began last, of all services.
-fn latest_outage(site: &Site) -> Result<Option<Outage>, StoreError> {
+fn latest_outage(app: &AppState) -> Result<Option<Outage>, StoreError> {
     let all = OutageFilter { kind: OutageKind::All, ..OutageFilter::default() };
-    Ok(site.reader.outages(&all, None, 1)?.into_iter().next())
+    Ok(app.reader.outages(&all, None, 1)?.into_iter().next())
 }
 
 /// The sentence and the services, for other pages that begin with it.
-pub(super) fn truth_now(site: &Site, zone: Zone, now: UnixMs) -> Result<(Truth, Vec<Seen>), StoreError> {
-    let view = View::now(site.board.all(), now).linking(site.base_path.clone(), String::new());
-    let seen = seen(site, &view)?;
-    Ok((say(&view, &seen, latest_outage(site)?.as_ref(), zone).0, seen))
+pub(super) fn truth_now(app: &AppState, zone: Zone, now: UnixMs) -> Result<(Headline, Vec<Seen>), StoreError> {
+    let snapshot = Snapshot::now(app.board.all(), now).linking(app.base_path.clone(), String::new());
+    let seen = seen(app, &snapshot)?;
+    Ok((say(&snapshot, &seen, latest_outage(app)?.as_ref(), zone).0, seen))
 }
 
-fn content(site: &Site, query: &Query, view: &View) -> Result<Content, StoreError> {
-    let seen = seen(site, view)?;
-    let (truth, after) = say(view, &seen, latest_outage(site)?.as_ref(), query.zone);
+fn content(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Content, StoreError> {
+    let seen = seen(app, snapshot)?;
+    let (truth, after) = say(snapshot, &seen, latest_outage(app)?.as_ref(), query.zone);
     Ok(Content {
-        travel: Travel::new(site, query, view)?,
+        travel: Travel::new(app, query, snapshot)?,
         truth,
         after,
-        open: open(&site.reader, view, &seen, query.zone)?,
-        list: list(view, &seen, query, site.commands),
-        months: month_labels(90, view.at),
+        open: open(&app.reader, snapshot, &seen, query.zone)?,
+        list: list(snapshot, &seen, query, app.commands),
+        months: month_labels(90, snapshot.at),
         last_day: "today".to_owned(),
     })
 }
 
 /// The truth, and what else there is to say.
-fn say(view: &View, seen: &[Seen], latest: Option<&Outage>, zone: Zone) -> (Truth, Vec<Sentence>) {
-    let now = view.at;
+fn say(snapshot: &Snapshot, seen: &[Seen], latest: Option<&Outage>, zone: Zone) -> (Headline, Vec<Sentence>) {
+    let now = snapshot.at;
     let of = |status: Status| seen.iter().filter(|s| s.status == status).collect::<Vec<_>>();
     let (down, stale, degraded, pending) =
         (of(Status::Down), of(Status::Unknown), of(Status::Degraded), of(Status::Pending));
     let in_maintenance = of(Status::Maintenance);
     let watched = seen.iter().filter(|s| s.status != Status::Paused).count() - in_maintenance.len();
-    let name = |s: &Seen| (s.now.service.name.clone(), view.service_url(&s.now.service.name, ""));
-    let ticking = |s: &Seen| s.now.status_since(now).map(|since| Ticking::new(since, now));
-    let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Truth {
+    let name = |s: &Seen| (s.now.service.name.clone(), snapshot.service_url(&s.now.service.name, ""));
+    let ticking = |s: &Seen| s.now.status_since(now).map(|since| LiveDuration::new(since, now));
+    let about = |s: &Seen, before: &str, strong: &str, rest: String, kind: Kind| Headline {
         subject: Some(name(s)),
         before: before.to_owned(),
         strong: strong.to_owned(),
         ticking: ticking(s),
         rest,
-        ..Truth::plain(kind, "")
+        ..Headline::plain(kind, "")
     };
     let reason = |s: &Seen| {
         s.now.outage.as_ref().map(|o| format::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()
     };
     let mut after: Vec<Sentence> = Vec::new();
     let truth = if seen.is_empty() {
-        Truth { glyph: false, ..Truth::plain(Kind::Unknown, "Nothing is watched yet") }
+        Headline { glyph: false, ..Headline::plain(Kind::Unknown, "Nothing is watched yet") }
     } else if let [one] = down[..] {
         about(one, "has been", "down for", format!(": {}", reason(one)), Kind::Down)
     } else if let Some(first) = down.iter().min_by_key(|s| s.now.status_since(now)) {
         let since = first.now.status_since(now).map_or(0, |at| now.since(at));
         let (first_name, ago) = (&first.now.service.name, format::duration(since / 1000 * 1000));
-        Truth {
+        Headline {
             strong: format!("{} services are down", down.len()),
             rest: format!(": {first_name} failed first, {ago} ago"),
-            ..Truth::plain(Kind::Down, "")
+            ..Headline::plain(Kind::Down, "")
         }
     } else if let [one] = stale[..] {
         about(one, "has had", "no result for", String::new(), Kind::Unknown)
     } else if !stale.is_empty() {
-        Truth {
+        Headline {
             strong: format!("{} services have had no result", stale.len()),
             rest: " for too long: nobody knows how they are".to_owned(),
-            ..Truth::plain(Kind::Unknown, "")
+            ..Headline::plain(Kind::Unknown, "")
         }
     } else if let [one] = degraded[..] {
         let why = one.now.last.as_ref().and_then(|l| l.reason.as_ref());
         let why = why.map(|r| format!(": {}", format::clipped(&r.message, 90))).unwrap_or_default();
         about(one, "has been", "degraded for", why, Kind::Degraded)
     } else if !degraded.is_empty() {
-        Truth { strong: format!("{} services are degraded", degraded.len()), ..Truth::plain(Kind::Degraded, "") }
+        Headline { strong: format!("{} services are degraded", degraded.len()), ..Headline::plain(Kind::Degraded, "") }
     } else if pending.len() == watched && watched > 0 {
         let within = pending.iter().map(|s| s.now.service.cadence.interval_ms).min().unwrap_or(0).min(10_000);
         let said = format!(
@@ -241,27 +242,32 @@ fn say(view: &View, seen: &[Seen], latest: Option<&Outage>, zone: Zone) -> (Trut
             format::counted(watched as u64, "service", "services"),
             format::duration(within)
         );
-        Truth::plain(Kind::Pending, said)
+        Headline::plain(Kind::Pending, said)
     } else if watched == 0 && !in_maintenance.is_empty() {
         match in_maintenance[..] {
             [one] => about(one, "has been", "in maintenance for", String::new(), Kind::Maintenance),
-            _ => Truth {
+            _ => Headline {
                 strong: format!("{} services are in maintenance", in_maintenance.len()),
-                ..Truth::plain(Kind::Maintenance, "")
+                ..Headline::plain(Kind::Maintenance, "")
             },
         }
     } else if watched == 0 {
-        Truth::plain(Kind::Paused, "Every service is paused: nothing is checked")
+        Headline::plain(Kind::Paused, "Every service is paused: nothing is checked")
     } else if watched == 1 {
         let one = seen.iter().find(|s| !matches!(s.status, Status::Paused | Status::Maintenance));
-        Truth { subject: one.map(name), before: "is".to_owned(), strong: "up".to_owned(), ..Truth::plain(Kind::Up, "") }
+        Headline {
+            subject: one.map(name),
+            before: "is".to_owned(),
+            strong: "up".to_owned(),
+            ..Headline::plain(Kind::Up, "")
+        }
     } else {
         let up = watched - pending.len();
         let said =
             if pending.is_empty() { format!("All {up} services are up") } else { format!("{up} services are up") };
-        Truth::plain(Kind::Up, said)
+        Headline::plain(Kind::Up, said)
     };
-    after.extend(also(view, seen, &truth));
+    after.extend(also(snapshot, seen, &truth));
     if truth.kind != Kind::Maintenance && !in_maintenance.is_empty() {
         after.push(announced(&in_maintenance, |s| name(s).1));
     }
@@ -310,8 +316,8 @@ fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> Option<Stri
 }
 
 /// What is wrong besides what the truth speaks of, and how many need nothing.
-fn also(view: &View, seen: &[Seen], truth: &Truth) -> Option<Sentence> {
-    let now = view.at;
+fn also(snapshot: &Snapshot, seen: &[Seen], truth: &Headline) -> Option<Sentence> {
+    let now = snapshot.at;
     let spoken_of = truth.subject.as_ref().map(|(name, _)| name.as_str());
     let others: Vec<&Seen> = seen
         .iter()
@@ -333,7 +339,7 @@ fn also(view: &View, seen: &[Seen], truth: &Truth) -> Option<Sentence> {
             parts.push(Part { text: ", ".into(), url: None });
         }
         let name = &one.now.service.name;
-        parts.push(Part { text: name.clone(), url: Some(view.service_url(name, "")) });
+        parts.push(Part { text: name.clone(), url: Some(snapshot.service_url(name, "")) });
         let for_long = one
             .now
             .status_since(now)
@@ -367,8 +373,8 @@ fn joined(items: Vec<Part>) -> Vec<Part> {
 }
 
 /// The open incidents, the oldest first: what failed first is where to look.
-fn open(reader: &Reader, view: &View, seen: &[Seen], zone: Zone) -> Result<Option<Open>, StoreError> {
-    let now = view.at;
+fn open(reader: &Reader, snapshot: &Snapshot, seen: &[Seen], zone: Zone) -> Result<Option<Open>, StoreError> {
+    let now = snapshot.at;
     let mut open: Vec<(&Seen, &Outage)> =
         seen.iter().filter_map(|s| Some((s, s.now.outage.as_deref().filter(|o| o.is_incident())?))).collect();
     open.retain(|(service, _)| service.status != Status::Paused);
@@ -381,10 +387,10 @@ fn open(reader: &Reader, view: &View, seen: &[Seen], zone: Zone) -> Result<Optio
     let mut more = Vec::new();
     for (i, (service, outage)) in open.into_iter().enumerate() {
         if i < SHOWN_WHOLE {
-            whole.push(open_incident(reader, view, service, outage, zone)?);
+            whole.push(open_incident(reader, snapshot, service, outage, zone)?);
         } else {
             let began = zone.moment(outage.started_at, now);
-            more.push(view_model::OutageRow::new(view, outage, Vec::new(), began));
+            more.push(view_model::OutageRow::new(snapshot, outage, Vec::new(), began));
         }
     }
     Ok(Some(Open { heading, whole, more }))
@@ -392,22 +398,22 @@ fn open(reader: &Reader, view: &View, seen: &[Seen], zone: Zone) -> Result<Optio
 
 fn open_incident(
     reader: &Reader,
-    view: &View,
+    snapshot: &Snapshot,
     service: &Seen,
     outage: &Outage,
     zone: Zone,
 ) -> Result<OpenIncident, StoreError> {
-    let now = view.at;
+    let now = snapshot.at;
     let from = now.plus(-10 * MINUTE_MS).min(outage.started_at.plus(-3 * MINUTE_MS)).max(now.plus(-30 * MINUTE_MS));
     let window = Window::new(from, now).unwrap_or(Window::ending(now, 10 * MINUTE_MS));
-    let checks = view.checks(reader.checks(service.now.id, window, None, None, 600)?);
+    let checks = snapshot.checks(reader.checks(service.now.id, window, None, None, 600)?);
     let maintenance = reader.maintenance(service.now.id, window)?;
     let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
     let minutes = (window.length_ms() + MINUTE_MS / 2) / MINUTE_MS;
     let name = &service.now.service.name;
     Ok(OpenIncident {
         service: name.clone(),
-        url: view.incident_url(outage.id),
+        url: snapshot.incident_url(outage.id),
         cause: format::clipped(&outage.cause.reason.message, 200),
         last_ok: outage.last_ok_at.map(|at| zone.moment(at, now)),
         started: zone.moment(outage.started_at, now),
@@ -417,7 +423,7 @@ fn open_incident(
         excerpt: outage.cause.excerpt.as_ref().map(|text| shown_excerpt(text)),
         note: view_model::note_line(outage),
         chart: CheckChart::new(window, &checks, std::slice::from_ref(outage), &[], &maintenance, zone, now, 106.0),
-        checks_url: format!("{}#checks", view.service_url(name, "window=1h")),
+        checks_url: format!("{}#checks", snapshot.service_url(name, "window=1h")),
         chart_said: format!("In the last {minutes} minutes {} of {} checks of {name} failed.", failed, checks.len()),
         minutes,
     })

@@ -18,7 +18,7 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    http::{proxy_headers::Here, state::Site},
+    http::{proxy_headers::PageState, state::AppState},
     render::view_model::Kind,
     store::{OutageFilter, OutageKind, StoreError},
 };
@@ -66,29 +66,29 @@ struct Outage {
 }
 
 /// `GET /public`. What others add to an address that is passed on (as `?fbclid=`) is ignored here.
-pub(super) async fn page(Here(site): Here, query: Query, headers: HeaderMap) -> Page {
-    let (now, changes) = (site.clock.now(), site.board.changes());
+pub(super) async fn page(PageState(app): PageState, query: Query, headers: HeaderMap) -> Page {
+    let (now, changes) = (app.clock.now(), app.board.changes());
     let make = async {
         let (zone, theme) = (query.zone, query.theme);
-        let content = request::blocking(&site, move |site| content(site, zone, theme, now)).await?;
-        site.templates.render_file("public.html", content).map_err(|error| {
-            tracing::error!("the public page could not be made: {error:#}");
+        let content = request::blocking(&app, move |app| content(app, zone, theme, now)).await?;
+        app.templates.render_file("public.html", content).map_err(|error| {
+            tracing::error!("the public page could not be rendered: {error:#}");
             PageError::broke()
         })
     };
-    let key = format!("public {} {} {:?}", site.base_path, query.zone.name(), query.theme);
-    let page = site.pages.get(key, changes, now, &headers, make);
+    let key = format!("public {} {} {:?}", app.base_path, query.zone.name(), query.theme);
+    let page = app.pages.get(key, changes, now, &headers, make);
     Ok(layout::whole(page.await?))
 }
 
-fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) -> Result<Content, StoreError> {
-    let published = site.public.clone().unwrap_or_default();
+fn content(app: &AppState, zone: Zone, theme: Option<&'static str>, now: UnixMs) -> Result<Content, StoreError> {
+    let published = app.public.clone().unwrap_or_default();
     let mut services = Vec::new();
     let mut outages = Vec::new();
     let mut worst = Kind::Up;
     let (mut down, mut slow, mut unknown, mut planned) = (0u64, 0u64, 0u64, 0usize);
     for one in published.iter() {
-        let Some(service) = site.board.get(&one.name) else { continue };
+        let Some(service) = app.board.get(&one.name) else { continue };
         let (kind, word) = match service.status(now) {
             Status::Up => (Kind::Up, "Up"),
             Status::Degraded => (Kind::Degraded, "Slow or limited"),
@@ -104,7 +104,7 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             Kind::Maintenance => planned += 1,
             _ => {}
         }
-        let figures = site.figures.get(&site.reader, service.id, now)?;
+        let figures = app.figures.get(&app.reader, service.id, now)?;
         let bad = figures.days.iter().filter(|(_, sums)| sums.failures > 0).count();
         services.push(Service {
             title: one.title.clone(),
@@ -124,7 +124,7 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             kind: OutageKind::Incidents,
             ..OutageFilter::default()
         };
-        for outage in site.reader.outages(&filter, None, 20)? {
+        for outage in app.reader.outages(&filter, None, 20)? {
             let shown = Outage {
                 title: one.title.clone(),
                 began: zone.dated(outage.started_at, now),
@@ -160,10 +160,10 @@ fn content(site: &Site, zone: Zone, theme: Option<&'static str>, now: UnixMs) ->
             format::counted(n, "service is down", "services are down")
         }
     };
-    let files = site.templates.files();
+    let files = app.templates.files();
     Ok(Content {
-        title: site.title.to_string(),
-        base: site.base_path.to_string(),
+        title: app.title.to_string(),
+        base: app.base_path.to_string(),
         style: files.style.clone(),
         script: files.public.clone(),
         icon: files.icon.clone(),

@@ -3,8 +3,8 @@
 use super::{error::PageError, query::Query};
 use crate::{
     domain::time::UnixMs,
-    history::as_of::View,
-    http::state::{Site, Unanswered},
+    history::as_of::Snapshot,
+    http::state::{AppState, ReadError},
     store::{StoreError, Then},
 };
 use axum::{
@@ -31,14 +31,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// What an address asks to see: what is known now, or what was known at a moment of the past.
-pub(super) async fn view(site: &Site, query: &Query) -> Result<View, PageError> {
-    let now = site.clock.now();
+pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, PageError> {
+    let now = app.clock.now();
     let Some(at) = query.at(now)? else {
-        return Ok(View::now(site.board.all(), now).linking(site.base_path.clone(), query.carried(None)));
+        return Ok(Snapshot::now(app.board.all(), now).linking(app.base_path.clone(), query.carried(None)));
     };
-    let (reach, then) = blocking(site, move |site| {
-        let reach = site.reader.reach()?;
-        Ok((reach, site.reader.then(at, &site.board.all())?))
+    let (reach, then) = blocking(app, move |app| {
+        let reach = app.reader.reach()?;
+        Ok((reach, app.reader.then(at, &app.board.all())?))
     })
     .await?;
     let day = |at| query.zone.dated(at, now).text;
@@ -60,20 +60,22 @@ pub(super) async fn view(site: &Site, query: &Query) -> Result<View, PageError> 
             format!("This is about {}, and single checks are kept from {} on.", day(at), day(from)),
             Some(show(from)),
         )),
-        Then::Known(services) => Ok(View::then(services, at).linking(site.base_path.clone(), query.carried(Some(at)))),
+        Then::Known(services) => {
+            Ok(Snapshot::then(services, at).linking(app.base_path.clone(), query.carried(Some(at))))
+        }
     }
 }
 
 /// Makes a page on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
-    site: &Site,
-    make: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+    app: &AppState,
+    make: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, PageError> {
-    site.ask(make).await.map_err(|unanswered| match unanswered {
-        Unanswered::Busy(_) => PageError::busy(),
-        Unanswered::Store(error) => error.into(),
-        Unanswered::Broken(panic) => {
-            tracing::error!("a page broke: {panic}");
+    app.ask(make).await.map_err(|unanswered| match unanswered {
+        ReadError::Busy(_) => PageError::busy(),
+        ReadError::Store(error) => error.into(),
+        ReadError::Broken(panic) => {
+            tracing::error!("panic while making a page: {panic}");
             PageError::broke()
         }
     })

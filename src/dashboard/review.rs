@@ -2,27 +2,27 @@
 
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::{self, Page},
 };
 use crate::{
     domain::time::{DAY_MS, UnixMs},
-    http::proxy_headers::Here,
+    http::proxy_headers::PageState,
     report::{Period, Review, content},
 };
 
 /// `GET /dashboard/review`
-pub(super) async fn page(Here(site): Here, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     query.only(&["week", "month", "window", "from", "to", "at", "tz"], &[])?;
-    let view = request::view(&site, &query).await?;
-    let period = period(&query, view.at)?;
-    let seen_from = view.clone();
-    let review = request::blocking(&site, move |site| Review::of(&site.reader, &seen_from, period)).await?;
+    let snapshot = request::snapshot(&app, &query).await?;
+    let period = period(&query, snapshot.at)?;
+    let seen_from = snapshot.clone();
+    let review = request::blocking(&app, move |app| Review::of(&app.reader, &seen_from, period)).await?;
     let Some(review) = review else {
-        let then = query.zone.dated(view.at, site.clock.now()).text;
-        let last = Some(("Show the last week".to_owned(), view.url("/dashboard/review", "")));
-        return Err(match view.past {
+        let then = query.zone.dated(snapshot.at, app.clock.now()).text;
+        let last = Some(("Show the last week".to_owned(), snapshot.url("/dashboard/review", "")));
+        return Err(match snapshot.past {
             true => {
                 let said = format!("What is shown was known at {then}.");
                 PageError::unprocessable("This time had not come yet", said, last)
@@ -30,10 +30,11 @@ pub(super) async fn page(Here(site): Here, query: Query) -> Page {
             false => PageError::unprocessable("This time has not come yet", format!("It is {then} now."), last),
         });
     };
-    let mut content = content(&view, &review, query.zone);
-    content.nav.carry(&query.carried(view.past.then_some(view.at)), view.past);
-    let framing = Framing { title: format!("{} · {}", content.name, site.title), current: "review", live: Live::No };
-    layout::page(&site, &query, &view, framing, "review.html", content)
+    let mut content = content(&snapshot, &review, query.zone);
+    content.nav.carry(&query.carried(snapshot.past.then_some(snapshot.at)), snapshot.past);
+    let framing =
+        LayoutOptions { title: format!("{} · {}", content.name, app.title), current: "review", live: Refresh::Never };
+    layout::page(&app, &query, &snapshot, framing, "review.html", content)
 }
 
 /// The period that an address asks for: `week=`, `month=`, `from=` and `to=`, or the last full week.

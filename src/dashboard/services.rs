@@ -7,10 +7,10 @@ use crate::{
     domain::{service::Commands, status::Status, time::UnixMs, timeline::Buckets},
     format,
     history::{
-        as_of::View,
-        cached_stats::{Figures, Share},
+        as_of::Snapshot,
+        cached_stats::{CachedStats, Share},
     },
-    render::view_model::{self, Kind, Ticking},
+    render::view_model::{self, Kind, LiveDuration},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ struct Row {
     name: String,
     url: String,
     sub: String,
-    since: Option<Ticking>,
+    since: Option<LiveDuration>,
     since_short: Option<String>,
     last: Option<String>,
     spark: Spark,
@@ -106,10 +106,10 @@ const SORTS: [(Sort, &str, &str); 4] = [
 pub(super) struct Seen {
     pub(super) now: Arc<ServiceNow>,
     pub(super) status: Status,
-    pub(super) figures: Arc<Figures>,
+    pub(super) figures: Arc<CachedStats>,
 }
 
-pub(super) fn list(view: &View, seen: &[Seen], query: &Query, commands: Commands) -> List {
+pub(super) fn list(snapshot: &Snapshot, seen: &[Seen], query: &Query, commands: Commands) -> List {
     let q = query.get("q").unwrap_or("").to_owned();
     let state = query.get("state").and_then(Status::parse);
     let group = query.get("group");
@@ -179,7 +179,7 @@ pub(super) fn list(view: &View, seen: &[Seen], query: &Query, commands: Commands
                 folded,
                 days: folded.then(|| Days::worst(all().map(|s| &s.figures.days))),
                 days_said: days_said(all().map(|s| &s.figures.days)),
-                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(view, s, commands)).collect() },
+                rows: if folded { Vec::new() } else { mine.into_iter().map(|s| row(snapshot, s, commands)).collect() },
             };
             Some((worst, section))
         })
@@ -198,7 +198,7 @@ pub(super) fn list(view: &View, seen: &[Seen], query: &Query, commands: Commands
         sorts: SORTS.map(|(one, word, said)| (word, said, one == sort)).to_vec(),
         state: state.map(Status::as_str),
         empty: (shown == 0 && !seen.is_empty()).then(|| nothing_found(&q, state, group)),
-        all_url: view.url("/dashboard", ""),
+        all_url: snapshot.url("/dashboard", ""),
         q,
         sections: sections.into_iter().map(|(_, section)| section).collect(),
     }
@@ -240,23 +240,23 @@ fn order(services: &mut [&Seen], sort: Sort) {
     });
 }
 
-fn row(view: &View, seen: &Seen, commands: Commands) -> Row {
-    let now = view.at;
+fn row(snapshot: &Snapshot, seen: &Seen, commands: Commands) -> Row {
+    let now = snapshot.at;
     let service = &seen.now.service;
     let since = seen.now.status_since(now);
     Row {
         kind: Kind::of(seen.status),
         word: view_model::status_word(seen.status),
         name: service.name.clone(),
-        url: view.service_url(&service.name, ""),
+        url: snapshot.service_url(&service.name, ""),
         sub: sub(seen, now, commands),
-        since: since.map(|at| Ticking::new(at, now)),
+        since: since.map(|at| LiveDuration::new(at, now)),
         since_short: since.map(|at| format::duration_short(now.since(at) / 1000 * 1000)),
         last: seen.now.last.as_ref().and_then(|l| l.latency_us).map(|us| format::response_time(f64::from(us))),
         spark: Spark::new(&seen.figures.hours),
         uptime: [0, 1, 2, 3].map(|i| cell(seen.figures.shares[i])),
         days: Days::new(&seen.figures.days),
-        days_url: view.service_url(&service.name, "window=90d"),
+        days_url: snapshot.service_url(&service.name, "window=90d"),
         days_said: format!("{}: {}", service.name, days_said(std::iter::once(&seen.figures.days))),
     }
 }

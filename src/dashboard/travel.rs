@@ -8,8 +8,8 @@ use crate::{
         window::Window,
     },
     format,
-    history::as_of::View,
-    http::state::Site,
+    history::as_of::Snapshot,
+    http::state::AppState,
     store::StoreError,
 };
 use serde::Serialize;
@@ -47,12 +47,12 @@ struct Step {
 
 impl Travel {
     /// The way from the moment that is shown. It blocks. `None` where there is no past to travel through yet.
-    pub(super) fn new(site: &Site, query: &Query, view: &View) -> Result<Option<Travel>, StoreError> {
-        let (now, at, zone) = (site.clock.now(), view.at, query.zone);
-        let Some((_, told)) = site.reader.reach()? else { return Ok(None) };
+    pub(super) fn new(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Option<Travel>, StoreError> {
+        let (now, at, zone) = (app.clock.now(), snapshot.at, query.zone);
+        let Some((_, told)) = app.reader.reach()? else { return Ok(None) };
         let from = told.max(now.plus(-REACH_MS)).min(at).ceil(MINUTE_MS);
         let Some(window) = Window::new(from, now.floor(MINUTE_MS)) else { return Ok(None) };
-        let confirmed = Window::new(from, now).map_or(Ok(Vec::new()), |whole| site.reader.confirmations(whole))?;
+        let confirmed = Window::new(from, now).map_or(Ok(Vec::new()), |whole| app.reader.confirmations(whole))?;
         let link = |to: UnixMs| {
             // A moment that is not past is now.
             let text = to.to_string();
@@ -60,13 +60,13 @@ impl Travel {
         };
         let step = |id, label, ms: i64| {
             let to = at.plus(ms);
-            let there = if ms < 0 { to >= told } else { view.past };
+            let there = if ms < 0 { to >= told } else { snapshot.past };
             Step { id, label, url: there.then(|| link(to)) }
         };
         // An incident was known when the check ended that confirmed it; whole seconds make short addresses.
         let mut seen = confirmed.iter().map(|at| at.ceil(SECOND_MS));
         let before = seen.clone().rfind(|moment| *moment < at);
-        let after = seen.find(|moment| *moment > at && *moment < now).filter(|_| view.past);
+        let after = seen.find(|moment| *moment > at && *moment < now).filter(|_| snapshot.past);
         let incident = |id, label, to: Option<UnixMs>| Step { id, label, url: to.map(link) };
         Ok(Some(Travel {
             from: window.from().0,

@@ -3,7 +3,7 @@
 
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     overview,
     query::Query,
     request::{self, Page},
@@ -13,9 +13,9 @@ use crate::{
     chart::Spark,
     domain::{status::Status, time::UnixMs},
     format,
-    history::as_of::View,
-    http::{proxy_headers::Here, state::Site},
-    render::view_model::{self, Kind, Ticking, Truth},
+    history::as_of::Snapshot,
+    http::{proxy_headers::PageState, state::AppState},
+    render::view_model::{self, Headline, Kind, LiveDuration},
 };
 use axum::http::HeaderMap;
 use serde::Serialize;
@@ -37,7 +37,7 @@ const WIDEST: usize = 6;
 
 #[derive(Serialize)]
 struct Content {
-    truth: Truth,
+    truth: Headline,
     tiles: Vec<Tile>,
     columns: usize,
     /// Today, in words.
@@ -53,7 +53,7 @@ struct Tile {
     large: bool,
     /// How many columns it is wide, where the last row has fewer tiles than columns.
     wide: usize,
-    since: Option<Ticking>,
+    since: Option<LiveDuration>,
     /// What is wrong, or what there is of a group.
     why: String,
     /// How long the latest answer took.
@@ -64,25 +64,26 @@ struct Tile {
 }
 
 /// `GET /dashboard/wall`
-pub(super) async fn page(Here(site): Here, mut query: Query, headers: HeaderMap) -> Page {
+pub(super) async fn page(PageState(app): PageState, mut query: Query, headers: HeaderMap) -> Page {
     query.only(&["tz"], &[])?;
     // Bright walls blind.
     query.theme = query.theme.or(Some("dark"));
-    let (now, changes) = (site.clock.now(), site.board.changes());
+    let (now, changes) = (app.clock.now(), app.board.changes());
     let make = async {
-        let content = content(&site, &query, now).await?;
-        let framing = Framing { title: format!("Wall · {}", site.title), current: "wall", live: Live::Always };
+        let content = content(&app, &query, now).await?;
+        let framing =
+            LayoutOptions { title: format!("Wall · {}", app.title), current: "wall", live: Refresh::OnEventAndClock };
         Ok::<_, PageError>(
-            layout::text(&site, &query, &View::now(site.board.all(), now), framing, "wall.html", content)?.0,
+            layout::text(&app, &query, &Snapshot::now(app.board.all(), now), framing, "wall.html", content)?.0,
         )
     };
-    let page = site.pages.get(format!("wall {} {}", site.base_path, query.key()), changes, now, &headers, make).await?;
+    let page = app.pages.get(format!("wall {} {}", app.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(layout::whole(page))
 }
 
-async fn content(site: &Site, query: &Query, now: UnixMs) -> Result<Content, super::PageError> {
+async fn content(app: &AppState, query: &Query, now: UnixMs) -> Result<Content, super::PageError> {
     let zone = query.zone;
-    let (truth, mut seen) = request::blocking(site, move |site| overview::truth_now(site, zone, now)).await?;
+    let (truth, mut seen) = request::blocking(app, move |app| overview::truth_now(app, zone, now)).await?;
     seen.sort_by(|a, b| {
         let by_name = || a.now.service.name.cmp(&b.now.service.name);
         a.status.rank().cmp(&b.status.rank()).then_with(by_name)
@@ -120,7 +121,7 @@ fn tile(seen: &Seen, large: bool, now: UnixMs) -> Tile {
         name: seen.now.service.name.clone(),
         large,
         wide: 1,
-        since: seen.now.status_since(now).filter(|_| !well).map(|since| Ticking::new(since, now)),
+        since: seen.now.status_since(now).filter(|_| !well).map(|since| LiveDuration::new(since, now)),
         why: match seen.status {
             Status::Down => {
                 outage.map(|o| format::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()

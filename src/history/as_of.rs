@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A point of view.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub(crate) struct Snapshot {
     /// The moment: what comes after it is not known.
     pub(crate) at: UnixMs,
     /// It is not now.
@@ -28,20 +28,20 @@ pub(crate) struct View {
 /// What must be escaped in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-impl View {
+impl Snapshot {
     /// What is known now.
-    pub(crate) fn now(services: Vec<Arc<ServiceNow>>, now: UnixMs) -> View {
-        View { at: now, past: false, services, base: "".into(), carried: String::new() }
+    pub(crate) fn now(services: Vec<Arc<ServiceNow>>, now: UnixMs) -> Snapshot {
+        Snapshot { at: now, past: false, services, base: "".into(), carried: String::new() }
     }
 
     /// What was known at a moment of the past, at which these services were watched.
-    pub(crate) fn then(services: Vec<Arc<ServiceNow>>, at: UnixMs) -> View {
-        View { past: true, ..View::now(services, at) }
+    pub(crate) fn then(services: Vec<Arc<ServiceNow>>, at: UnixMs) -> Snapshot {
+        Snapshot { past: true, ..Snapshot::now(services, at) }
     }
 
     /// The same, whose links begin with `base` and carry on this query (without its `?`).
-    pub(crate) fn linking(self, base: Arc<str>, carried: String) -> View {
-        View { base, carried, ..self }
+    pub(crate) fn linking(self, base: Arc<str>, carried: String) -> Snapshot {
+        Snapshot { base, carried, ..self }
     }
 
     /// A service, if it was watched.
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn any_name_makes_an_address_of_one_segment_and_every_address_carries_on() {
-        let plain = View::now(Vec::new(), UnixMs(0));
+        let plain = Snapshot::now(Vec::new(), UnixMs(0));
         assert_eq!(plain.service_url("api", ""), "/dashboard/services/api");
         assert_eq!(plain.service_url("..", ""), "/dashboard/services/%2E%2E");
         let below = plain.clone().linking("/status".into(), "at=x&tz=y".into());

@@ -21,14 +21,14 @@ use std::{
     time::Duration,
 };
 
-/// Figures that are older than this are made again when somebody asks.
+/// Statistics that are older than this are made again when somebody asks.
 pub const FRESH_MS: i64 = 15_000;
 /// Those of a list are shown up to this age while new ones are made.
 const STALE_MS: i64 = 5 * 60_000;
 /// How often they are made without being asked for, so that no reader waits for all of them.
 const KEEP: Duration = Duration::from_secs(240);
 
-/// The windows of [`Figures::shares`], in milliseconds: 24 hours, 7, 30 and 90 days.
+/// The windows of [`CachedStats::shares`], in milliseconds: 24 hours, 7, 30 and 90 days.
 pub const WINDOWS_MS: [i64; 4] = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS];
 
 /// Uptime and coverage of a window, in per cent.
@@ -59,7 +59,7 @@ impl Share {
 
 /// What a list of services shows of one service's history.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Figures {
+pub struct CachedStats {
     /// Over [`WINDOWS_MS`], all ending when the figures were made.
     pub shares: [Share; 4],
     /// The last 90 days (UTC), today included, by day; without response times.
@@ -68,9 +68,9 @@ pub struct Figures {
     pub hours: Buckets,
 }
 
-impl Figures {
+impl CachedStats {
     /// Asks the history. It blocks.
-    pub fn read(reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Figures, StoreError> {
+    pub fn read(reader: &Reader, service: ServiceId, now: UnixMs) -> Result<CachedStats, StoreError> {
         let Glance { windows, days, hours } = reader.glance(service, &WINDOWS_MS, 90, now)?;
         let mut shares = [Share::default(); 4];
         for (share, (window, sums)) in shares.iter_mut().zip(&windows) {
@@ -79,32 +79,32 @@ impl Figures {
             let watched = window.length_ms() - sums.maintenance_ms;
             *share = Share::new(good, judged, watched);
         }
-        Ok(Figures { shares, days, hours })
+        Ok(CachedStats { shares, days, hours })
     }
 }
 
-/// Figures made in the last minutes, one set a service.
+/// Statistics made in the last minutes, one set a service.
 #[derive(Default, Debug)]
-pub struct FigureCache {
+pub struct StatsCache {
     slots: Mutex<HashMap<ServiceId, Slot>>,
     /// Somebody is making those of a list anew.
     renewing: AtomicBool,
 }
 
 /// Locked while its figures are made, so that two pages at once make them once.
-type Slot = Arc<Mutex<Option<(UnixMs, Arc<Figures>)>>>;
+type Slot = Arc<Mutex<Option<(UnixMs, Arc<CachedStats>)>>>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl FigureCache {
+impl StatsCache {
     /// The figures of a service, at most [`FRESH_MS`] old. It blocks.
     ///
     /// # Errors
     /// When the history cannot be asked.
-    pub fn get(&self, reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Arc<Figures>, StoreError> {
-        self.get_or(service, now, FRESH_MS, || Figures::read(reader, service, now))
+    pub fn get(&self, reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Arc<CachedStats>, StoreError> {
+        self.get_or(service, now, FRESH_MS, || CachedStats::read(reader, service, now))
     }
 
     /// The figures of many services for a list, in their order. Where they are older than [`FRESH_MS`] they are shown
@@ -117,7 +117,7 @@ impl FigureCache {
         reader: &Reader,
         services: &[ServiceId],
         now: UnixMs,
-    ) -> Result<Vec<Arc<Figures>>, StoreError> {
+    ) -> Result<Vec<Arc<CachedStats>>, StoreError> {
         let age = |id: &ServiceId| locked(&self.slot(*id)).as_ref().map_or(i64::MAX, |(made, _)| now.since(*made));
         let oldest = services.iter().map(age).max().unwrap_or(0);
         if (FRESH_MS..STALE_MS).contains(&oldest) && !self.renewing.swap(true, Relaxed) {
@@ -132,7 +132,7 @@ impl FigureCache {
                 self.renewing.store(false, Relaxed);
             }
         }
-        let read = |&id: &ServiceId| self.get_or(id, now, STALE_MS, || Figures::read(reader, id, now));
+        let read = |&id: &ServiceId| self.get_or(id, now, STALE_MS, || CachedStats::read(reader, id, now));
         services.iter().map(read).collect()
     }
 
@@ -155,8 +155,8 @@ impl FigureCache {
         service: ServiceId,
         now: UnixMs,
         fresh_ms: i64,
-        make: impl FnOnce() -> Result<Figures, StoreError>,
-    ) -> Result<Arc<Figures>, StoreError> {
+        make: impl FnOnce() -> Result<CachedStats, StoreError>,
+    ) -> Result<Arc<CachedStats>, StoreError> {
         let slot = self.slot(service);
         let mut slot = locked(&slot);
         if let Some((made, figures)) = &*slot
@@ -171,7 +171,7 @@ impl FigureCache {
 }
 
 /// Keeps the figures of all services from growing old, until shutdown.
-pub async fn keep(cache: Arc<FigureCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
+pub async fn keep(cache: Arc<StatsCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
     let thread = Pool::new("figures", 1, 1).giving_way();
     loop {
         let services: Vec<ServiceId> = board.all().iter().map(|s| s.id).collect();
@@ -192,8 +192,8 @@ mod tests {
     use super::*;
     use crate::domain::{time::HOUR_MS, window::Window};
 
-    fn figures(now: UnixMs) -> Figures {
-        Figures {
+    fn figures(now: UnixMs) -> CachedStats {
+        CachedStats {
             shares: Default::default(),
             days: Buckets::new(Window::ending(now, 90 * DAY_MS), DAY_MS),
             hours: Buckets::new(Window::ending(now, DAY_MS), HOUR_MS),
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn figures_are_made_again_only_when_they_are_no_longer_fresh() {
-        let cache = FigureCache::default();
+        let cache = StatsCache::default();
         let made = std::cell::Cell::new(0);
         let ask = |at: i64| {
             let now = UnixMs(100 * DAY_MS + at);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_not_kept() {
-        let cache = FigureCache::default();
+        let cache = StatsCache::default();
         let now = UnixMs(100 * DAY_MS);
         let fails = || Err(StoreError::Place("busy".into()));
         assert!(cache.get_or(ServiceId(1), now, FRESH_MS, fails).is_err());

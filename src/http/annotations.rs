@@ -1,6 +1,6 @@
 //! Writing down what people say of an incident: the one thing that is changed from outside, and only with the token.
 
-use super::{proxy_headers::Reached, state::Site};
+use super::{proxy_headers::RequestOrigin, state::AppState};
 use crate::domain::incident::{self, Outage};
 use axum::http::{HeaderMap, header};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(crate) const OTHER_SITE: &str = "the request comes from a page of another si
      a proxy that changes the Host header, name the proxy in `trusted_proxies` and have it send X-Forwarded-Host";
 
 /// Whether a browser says that a page of another site made it send this request. What is no browser says nothing of it.
-fn is_of_another_site(headers: &HeaderMap, reached: &Reached) -> bool {
+fn is_of_another_site(headers: &HeaderMap, own: &RequestOrigin) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // Browsers of today say it in so many words, but only where they trust the connection: over TLS, or to this machine.
     if let Some(site) = text("sec-fetch-site") {
@@ -51,27 +51,32 @@ fn is_of_another_site(headers: &HeaderMap, reached: &Reached) -> bool {
         let port = if scheme == "https" { ":443" } else { ":80" };
         Some(host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase())
     };
-    host(origin).is_none_or(|from| Some(from) != host(&reached.origin))
+    host(origin).is_none_or(|from| Some(from) != host(&own.origin))
 }
 
 /// Whether notes may be written with this token. It takes as long for a wrong one as for the right one. What a page of
 /// another site sends is not counted: it could lock out whoever reads that page.
-pub(crate) fn admit(site: &Site, token: Option<&str>, headers: &HeaderMap, reached: &Reached) -> Result<(), Refused> {
-    let Some(right) = &site.token else { return Err(Refused::Closed) };
-    if is_of_another_site(headers, reached) {
+pub(crate) fn admit(
+    app: &AppState,
+    token: Option<&str>,
+    headers: &HeaderMap,
+    origin: &RequestOrigin,
+) -> Result<(), Refused> {
+    let Some(right) = &app.token else { return Err(Refused::Closed) };
+    if is_of_another_site(headers, origin) {
         return Err(Refused::OtherSite);
     }
-    let (client, now) = (reached.client, site.clock.now());
-    if let Some(wait_ms) = token.and_then(|_| site.attempts.wait_ms(client, reached.claimed, now)) {
+    let (client, now) = (origin.client, app.clock.now());
+    if let Some(wait_ms) = token.and_then(|_| app.attempts.wait_ms(client, origin.claimed, now)) {
         return Err(Refused::TooMany(wait_ms / 1000 + 1));
     }
     match token {
         Some(given) if bool::from(given.as_bytes().ct_eq(right.expose().as_bytes())) => Ok(()),
         given => {
             if given.is_some() {
-                site.attempts.wrong(client, reached.claimed, now);
+                app.attempts.wrong(client, origin.claimed, now);
                 let client = client.map_or("an unknown address".to_owned(), |address| address.to_string());
-                tracing::warn!(client, "a note was refused: its token is not the configured one");
+                tracing::warn!(client, "a note was refused: wrong token");
             }
             Err(Refused::WrongToken)
         }
@@ -79,18 +84,18 @@ pub(crate) fn admit(site: &Site, token: Option<&str>, headers: &HeaderMap, reach
 }
 
 /// Writes the note of an incident and returns when it is committed; an empty one removes it. The caller was admitted.
-pub(crate) async fn write(site: &Site, id: i64, text: &str) -> Result<(), Refused> {
+pub(crate) async fn write(app: &AppState, id: i64, text: &str) -> Result<(), Refused> {
     let text = incident::note(text).map_err(Refused::Text)?;
-    let found = site.ask(move |site| site.reader.outage(id)).await;
+    let found = app.ask(move |app| app.reader.outage(id)).await;
     let outage = found.map_err(|why| Refused::Later(format!("the history cannot be read right now: {why}")))?;
     if !outage.as_ref().is_some_and(Outage::is_incident) {
         return Err(Refused::Missing);
     }
-    match timeout(PATIENCE, site.writer.note_incident(id, text)).await {
+    match timeout(PATIENCE, app.writer.note_incident(id, text)).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(Refused::Later("the monitor is stopping: the note was not written".to_owned())),
         Err(_elapsed) => {
-            let why = site.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
+            let why = app.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
             Err(Refused::Later(format!(
                 "the history cannot be written right now ({why}): the note waits in memory and is written when it can be"
             )))

@@ -2,7 +2,7 @@
 
 use super::{
     error::ApiError,
-    state::{Site, Unanswered},
+    state::{AppState, ReadError},
 };
 use crate::{
     board::ServiceNow,
@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(crate) type Answer<T> = Result<T, ApiError>;
 
 /// How the services stood at a moment of the past.
-pub(crate) async fn then(site: &Site, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
-    match ask(site, move |site| site.reader.then(at, &site.board.all())).await? {
+pub(crate) async fn then(app: &AppState, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
+    match ask(app, move |app| app.reader.then(at, &app.board.all())).await? {
         Then::Known(services) => Ok(services),
         Then::Retired(from) => Err(ApiError::window(format!(
             "single checks are kept from {from} on, so what was known at {at} can no longer be told"
@@ -33,14 +33,14 @@ pub(crate) async fn then(site: &Site, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>
 
 /// Asks the history on a thread that may block.
 pub(crate) async fn ask<T: Send + 'static>(
-    site: &Site,
-    question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
+    app: &AppState,
+    question: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
 ) -> Answer<T> {
-    site.ask(question).await.map_err(|unanswered| match unanswered {
-        Unanswered::Busy(_) => ApiError::busy(unanswered.to_string()),
-        Unanswered::Store(error) => error.into(),
-        Unanswered::Broken(panic) => {
-            tracing::error!("a question to the history broke: {panic}");
+    app.ask(question).await.map_err(|unanswered| match unanswered {
+        ReadError::Busy(_) => ApiError::busy(unanswered.to_string()),
+        ReadError::Store(error) => error.into(),
+        ReadError::Broken(panic) => {
+            tracing::error!("panic in a query of the history: {panic}");
             ApiError::internal()
         }
     })

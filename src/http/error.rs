@@ -139,7 +139,7 @@ impl From<Refused> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
-        tracing::warn!("the history could not answer: {error}");
+        tracing::warn!("the history could not be read: {error}");
         ApiError::busy(format!("the history cannot be read right now: {error}"))
     }
 }

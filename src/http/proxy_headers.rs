@@ -4,7 +4,7 @@
 //! configuration trusts are read. Of several values the last one counts, which the nearest proxy wrote; what is no host,
 //! no scheme and no path is as if it were not there.
 
-use super::state::Site;
+use super::state::AppState;
 use crate::domain::network::Network;
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -23,7 +23,7 @@ const LONGEST: usize = 253;
 
 /// How a request reached us.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Reached {
+pub(crate) struct RequestOrigin {
     /// `https://status.example.com`
     pub(crate) origin: String,
     /// Where the interface begins: empty, or `/status`.
@@ -37,18 +37,18 @@ pub(crate) struct Reached {
 
 /// The site as a page has to show it to whoever asks: its base path is the one that a trusted proxy says.
 #[derive(Clone, Debug)]
-pub(crate) struct Here(pub(crate) Site);
+pub(crate) struct PageState(pub(crate) AppState);
 
 /// Notes of every request how it reached us.
-pub(crate) async fn note(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn note(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let reached = Reached::read(request.headers(), peer, &site.trusted, &site.base_path);
-    request.extensions_mut().insert(reached);
+    let origin = RequestOrigin::read(request.headers(), peer, &app.trusted, &app.base_path);
+    request.extensions_mut().insert(origin);
     next.run(request).await
 }
 
-impl Reached {
-    fn read(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[Network], base: &Arc<str>) -> Reached {
+impl RequestOrigin {
+    fn read(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &[Network], base: &Arc<str>) -> RequestOrigin {
         let trusts = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
         let believed = peer.is_some_and(trusts);
         let said = |name: &str| if believed { values(headers, name).last().copied() } else { None };
@@ -75,7 +75,7 @@ impl Reached {
         }
         let last_hop = || values(headers, "x-forwarded-for").last()?.parse::<IpAddr>().ok();
         let claimed = if believed { None } else { last_hop().map(|address| address.to_canonical()) };
-        Reached { origin: format!("{scheme}://{}", host.unwrap_or("localhost")), base, client, claimed }
+        RequestOrigin { origin: format!("{scheme}://{}", host.unwrap_or("localhost")), base, client, claimed }
     }
 }
 
@@ -112,20 +112,20 @@ fn is_path(text: &str) -> bool {
         && parts.is_some_and(|mut parts| parts.all(|part| !part.is_empty() && part != "." && part != ".."))
 }
 
-impl<S: Sync> FromRequestParts<S> for Reached {
+impl<S: Sync> FromRequestParts<S> for RequestOrigin {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Reached, Infallible> {
-        Ok(parts.extensions.get::<Reached>().cloned().unwrap_or_default())
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<RequestOrigin, Infallible> {
+        Ok(parts.extensions.get::<RequestOrigin>().cloned().unwrap_or_default())
     }
 }
 
-impl FromRequestParts<Site> for Here {
+impl FromRequestParts<AppState> for PageState {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Here, Infallible> {
-        let base = parts.extensions.get::<Reached>().map(|reached| reached.base.clone());
-        Ok(Here(Site { base_path: base.unwrap_or_else(|| site.base_path.clone()), ..site.clone() }))
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<PageState, Infallible> {
+        let base = parts.extensions.get::<RequestOrigin>().map(|origin| origin.base.clone());
+        Ok(PageState(AppState { base_path: base.unwrap_or_else(|| app.base_path.clone()), ..app.clone() }))
     }
 }
 
@@ -133,13 +133,13 @@ impl FromRequestParts<Site> for Here {
 mod tests {
     use super::*;
 
-    fn reached(lines: &[(&'static str, &str)], peer: &str, base: &str) -> Reached {
+    fn origin(lines: &[(&'static str, &str)], peer: &str, base: &str) -> RequestOrigin {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
         let trusted = ["10.0.0.0/8", "::1"].map(|text| Network::parse(text).unwrap());
-        Reached::read(&headers, Some(peer.parse().unwrap()), &trusted, &base.into())
+        RequestOrigin::read(&headers, Some(peer.parse().unwrap()), &trusted, &base.into())
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn whose_request_it_is_a_chain_of_trusted_proxies_says() {
-        let client = |lines: &[(&'static str, &str)], peer| reached(lines, peer, "").client.unwrap().to_string();
+        let client = |lines: &[(&'static str, &str)], peer| origin(lines, peer, "").client.unwrap().to_string();
         assert_eq!(client(&[("x-forwarded-for", "1.1.1.1")], "192.0.2.1"), "192.0.2.1", "whoever it is");
         assert_eq!(client(&[("x-forwarded-for", "1.1.1.1")], "10.0.0.1"), "1.1.1.1");
         assert_eq!(client(&[("x-forwarded-for", "6.6.6.6, 1.1.1.1, 10.0.0.2")], "10.0.0.1"), "1.1.1.1");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_prefix_stands_before_the_base_path_once() {
-        let base = |prefix: &str, base| reached(&[("x-forwarded-prefix", prefix)], "10.0.0.1", base).base.to_string();
+        let base = |prefix: &str, base| origin(&[("x-forwarded-prefix", prefix)], "10.0.0.1", base).base.to_string();
         assert_eq!(base("/status", ""), "/status");
         assert_eq!(base("/status/", "/status"), "/status");
         assert_eq!(base("/outer", "/status"), "/outer/status");

@@ -18,20 +18,20 @@ const PLACES: usize = 256;
 
 /// Wrong tokens of the last minute.
 #[derive(Debug)]
-pub struct Attempts {
+pub struct RateLimit {
     /// When the minute of a place began, and how many wrong ones came in it.
     places: Mutex<[(i64, u32); PLACES]>,
     /// Nobody can choose an address that shares another's place.
     keys: RandomState,
 }
 
-impl Default for Attempts {
-    fn default() -> Attempts {
-        Attempts { places: Mutex::new([(i64::MIN / 2, 0); PLACES]), keys: RandomState::new() }
+impl Default for RateLimit {
+    fn default() -> RateLimit {
+        RateLimit { places: Mutex::new([(i64::MIN / 2, 0); PLACES]), keys: RandomState::new() }
     }
 }
 
-impl Attempts {
+impl RateLimit {
     fn places(&self) -> MutexGuard<'_, [(i64, u32); PLACES]> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn whoever_tries_often_waits_out_the_minute_and_others_do_not() {
-        let attempts = Attempts::default();
+        let attempts = RateLimit::default();
         let (mallory, now) = (address("2001:db8::1"), UnixMs(1_000_000));
         let place = |client| attempts.counts(client, None).next().unwrap().0;
         let other = apart(mallory, place);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn behind_a_proxy_that_is_not_trusted_one_client_does_not_lock_the_others_out() {
-        let attempts = Attempts::default();
+        let attempts = RateLimit::default();
         let (proxy, mallory, now) = (address("127.0.0.1"), address("203.0.113.9"), UnixMs(1_000_000));
         let place = |claimed| attempts.counts(proxy, claimed).last().unwrap().0;
         let owner = apart(mallory, place);

@@ -1,13 +1,13 @@
 //! What every handler is given.
 
-use super::{limits::Limits, rate_limit::Attempts};
+use super::{limits::Limits, rate_limit::RateLimit};
 use crate::{
     backups::Backups,
     board::Board,
     clock::Clock,
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
-    history::cached_stats::FigureCache,
+    history::cached_stats::StatsCache,
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
     store::{Reader, Scrub, StoreError, Writer},
@@ -25,12 +25,12 @@ const EXPORTS: usize = 8;
 
 /// The shared state of the HTTP interface. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct AppState {
     /// How much one client may hold at once, and all.
     pub limits: Arc<Limits>,
     /// What is known now.
     pub board: Arc<Board>,
-    /// The history; it blocks: see [`Site::ask`].
+    /// The history; it blocks: see [`AppState::ask`].
     pub reader: Reader,
     /// Where the history is asked: so many questions at once, and a short queue before them.
     pub reading: Pool,
@@ -50,7 +50,7 @@ pub struct Site {
     /// Where a reverse proxy puts us: empty, or `/status`.
     pub base_path: Arc<str>,
     /// The figures of every service over the usual windows.
-    pub figures: Arc<FigureCache>,
+    pub figures: Arc<StatsCache>,
     /// What the pages are made with.
     pub templates: Templates,
     /// The latest pages that many look at.
@@ -64,7 +64,7 @@ pub struct Site {
     /// What opens the door to notes; `None`: none are taken.
     pub token: Option<Secret>,
     /// Wrong ones that were tried.
-    pub attempts: Arc<Attempts>,
+    pub attempts: Arc<RateLimit>,
     /// Whose `X-Forwarded-…` headers are believed.
     pub trusted: Arc<[Network]>,
     /// When this run of the monitor began.
@@ -73,9 +73,9 @@ pub struct Site {
 
 /// Why a question to the history has no answer.
 #[derive(Debug, Error)]
-pub enum Unanswered {
+pub enum ReadError {
     /// Too many are asked at once: it was not begun.
-    #[error("too many questions are put to the history at once: try again in a moment")]
+    #[error("too many queries of the history at once: try again in a moment")]
     Busy(#[from] Busy),
     #[error(transparent)]
     Store(StoreError),
@@ -83,7 +83,7 @@ pub enum Unanswered {
     Broken(#[from] Broken),
 }
 
-impl Site {
+impl AppState {
     /// The threads that readers share.
     pub fn reading() -> Pool {
         Pool::new("read", READS, READS_WAITING).giving_way()
@@ -100,13 +100,13 @@ impl Site {
     /// At once where too many are asked already.
     pub async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Site) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Unanswered> {
-        let site = self.clone();
+        question: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let app = self.clone();
         let answer = self.reading.run(move |cancellation| {
-            let reader = site.reader.until(cancellation);
-            question(&Site { reader, ..site })
+            let reader = app.reader.until(cancellation);
+            question(&AppState { reader, ..app })
         })?;
-        answer.await?.map_err(Unanswered::Store)
+        answer.await?.map_err(ReadError::Store)
     }
 }

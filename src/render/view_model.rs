@@ -12,7 +12,7 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::as_of::View,
+    history::as_of::Snapshot,
 };
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ pub(crate) fn status_word(status: Status) -> &'static str {
 
 /// The sentence that a page begins with.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Truth {
+pub(crate) struct Headline {
     pub(crate) kind: Kind,
     pub(crate) glyph: bool,
     /// A service's name and the address of its page.
@@ -76,24 +76,24 @@ pub(crate) struct Truth {
     /// The part that is coloured.
     pub(crate) strong: String,
     /// A duration inside the coloured part that goes on.
-    pub(crate) ticking: Option<Ticking>,
+    pub(crate) ticking: Option<LiveDuration>,
     pub(crate) rest: String,
 }
 
 /// A duration that began at a moment and goes on.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Ticking {
+pub(crate) struct LiveDuration {
     pub(crate) since: i64,
     pub(crate) iso: String,
     pub(crate) text: String,
 }
 
-impl Ticking {
-    pub(crate) fn new(since: UnixMs, now: UnixMs) -> Ticking {
+impl LiveDuration {
+    pub(crate) fn new(since: UnixMs, now: UnixMs) -> LiveDuration {
         let ms = now.since(since);
         // It ticks in whole seconds: a tenth would only flicker.
         let text = format::duration(ms.max(0) / 1000 * 1000);
-        Ticking { since: since.0, iso: format::duration_iso(ms), text }
+        LiveDuration { since: since.0, iso: format::duration_iso(ms), text }
     }
 }
 
@@ -110,9 +110,9 @@ pub(crate) fn past_words(text: &mut String) {
     *text = words.collect::<Vec<_>>().join(" ").replace("had had failed", "had failed");
 }
 
-impl Truth {
+impl Headline {
     /// The same, said of what is over.
-    pub(crate) fn in_the_past(mut self) -> Truth {
+    pub(crate) fn in_the_past(mut self) -> Headline {
         past_words(&mut self.before);
         past_words(&mut self.strong);
         // What follows a colon are the words of a check, or count back from then.
@@ -123,8 +123,8 @@ impl Truth {
     }
 
     /// A sentence without a subject.
-    pub(crate) fn plain(kind: Kind, text: impl Into<String>) -> Truth {
-        Truth {
+    pub(crate) fn plain(kind: Kind, text: impl Into<String>) -> Headline {
+        Headline {
             kind,
             glyph: true,
             subject: None,
@@ -146,7 +146,7 @@ pub(crate) fn gap_words(why: GapReason) -> &'static str {
     match why {
         GapReason::Off => "the monitor was not running",
         GapReason::Suspended => "the machine slept",
-        GapReason::ClockStep => "the machine's clock was set",
+        GapReason::ClockStep => "the system clock was changed",
         GapReason::Paused => "paused in the configuration",
         GapReason::NotStored => "results could not be kept",
         GapReason::Stalled => "no check was made",
@@ -166,7 +166,7 @@ pub(crate) struct OutageRow {
     pub(crate) began: Moment,
     pub(crate) earlier: Option<String>,
     pub(crate) lasted: String,
-    pub(crate) ticking: Option<Ticking>,
+    pub(crate) ticking: Option<LiveDuration>,
     pub(crate) cause: String,
     pub(crate) checks_failed: String,
     pub(crate) also: Vec<String>,
@@ -175,7 +175,7 @@ pub(crate) struct OutageRow {
 
 impl OutageRow {
     /// An outage as a row; `also` are the services that failed with it.
-    pub(crate) fn new(view: &View, outage: &Outage, also: Vec<String>, began: Moment) -> OutageRow {
+    pub(crate) fn new(snapshot: &Snapshot, outage: &Outage, also: Vec<String>, began: Moment) -> OutageRow {
         let open = outage.ended_at.is_none();
         let left = left_open(outage);
         let blip = !outage.is_incident();
@@ -190,12 +190,12 @@ impl OutageRow {
                 (false, false) => "Incident",
             },
             service: outage.service.clone(),
-            service_url: view.service_url(&outage.service, ""),
-            url: (!blip).then(|| view.incident_url(outage.id)),
+            service_url: snapshot.service_url(&outage.service, ""),
+            url: (!blip).then(|| snapshot.incident_url(outage.id)),
             began,
             earlier: outage.last_ok_at.map(|ok| format::duration(outage.started_at.since(ok))),
-            lasted: lasted(outage, view.at),
-            ticking: (open && !left).then(|| Ticking::new(outage.started_at, view.at)),
+            lasted: lasted(outage, snapshot.at),
+            ticking: (open && !left).then(|| LiveDuration::new(outage.started_at, snapshot.at)),
             cause: format::clipped(&outage.cause.reason.message, 160),
             checks_failed: format::count(outage.checks_failed),
             also,

@@ -13,8 +13,8 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::as_of::View,
-    render::view_model::{self, Kind, Truth},
+    history::as_of::Snapshot,
+    render::view_model::{self, Headline, Kind},
 };
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ use serde::Serialize;
 pub(crate) struct Content {
     pub(crate) name: String,
     pub(crate) range: String,
-    pub(crate) truth: Truth,
+    pub(crate) truth: Headline,
     pub(crate) after: Vec<String>,
     pub(crate) nav: Nav,
     pub(crate) sums: Vec<Sum>,
@@ -117,18 +117,18 @@ pub(crate) struct Certificate {
 }
 
 /// What the page, and the file, show.
-pub(crate) fn content(view: &View, review: &Review, zone: Zone) -> Content {
-    let now = view.at;
+pub(crate) fn content(snapshot: &Snapshot, review: &Review, zone: Zone) -> Content {
+    let now = snapshot.at;
     let name = name(&review.period, zone, now);
     let with_objective = review.services.iter().any(|s| s.objective.is_some());
     Content {
         range: range(review.period.window, zone),
         truth: truth(&name, review),
         after: after(review, zone, now),
-        nav: nav(view, review, zone),
+        nav: nav(snapshot, review, zone),
         sums: sums(review, zone, now),
         with_objective,
-        rows: review.services.iter().map(|s| row(view, review.window, s)).collect(),
+        rows: review.services.iter().map(|s| row(snapshot, review.window, s)).collect(),
         days: day_labels(review.window, zone),
         together: TogetherRow::new(review.window, review.services.iter().map(|s| &s.hours)),
         together_said: match review.peak {
@@ -137,9 +137,9 @@ pub(crate) fn content(view: &View, review: &Review, zone: Zone) -> Content {
             }
             None => "No two services failed in the same hour".to_owned(),
         },
-        longest: longest(view, review, zone),
-        certificates: certificates(view, review, zone),
-        news: news(view, review, zone),
+        longest: longest(snapshot, review, zone),
+        certificates: certificates(snapshot, review, zone),
+        news: news(snapshot, review, zone),
         generated: format!("Made {} ({})", zone.dated(now, now).text, zone.name()),
         name,
     }
@@ -161,10 +161,10 @@ fn range(window: Window, zone: Zone) -> String {
     format!("{} to {}", from.format("%A, %-d %B"), to.format("%A, %-d %B %Y"))
 }
 
-fn truth(name: &str, review: &Review) -> Truth {
+fn truth(name: &str, review: &Review) -> Headline {
     let failed = review.services.iter().filter(|s| s.uptime.down_ms > 0).count();
     let all = review.services.len();
-    let say = |kind, strong: String| Truth { before: format!("{name}:"), strong, ..Truth::plain(kind, "") };
+    let say = |kind, strong: String| Headline { before: format!("{name}:"), strong, ..Headline::plain(kind, "") };
     match review.missed() {
         _ if all == 0 => say(Kind::Unknown, "nothing was watched".to_owned()),
         (0, 0) if failed == 0 => say(Kind::Up, "nothing failed".to_owned()),
@@ -219,8 +219,8 @@ fn after(review: &Review, zone: Zone, now: UnixMs) -> Vec<String> {
     said
 }
 
-fn nav(view: &View, review: &Review, zone: Zone) -> Nav {
-    let now = view.at;
+fn nav(snapshot: &Snapshot, review: &Review, zone: Zone) -> Nav {
+    let now = snapshot.at;
     let period = &review.period;
     let link = |period: &Period| {
         let query = match period.word() {
@@ -260,8 +260,8 @@ fn nav(view: &View, review: &Review, zone: Zone) -> Nav {
         from: zone.field(period.window.from()),
         to: zone.field(period.window.to()),
         files: vec![
-            ("Markdown", view.plain_url(&format!("/api/v1/review?{tz}&format=markdown"))),
-            ("JSON", view.plain_url(&format!("/api/v1/review?{tz}"))),
+            ("Markdown", snapshot.plain_url(&format!("/api/v1/review?{tz}&format=markdown"))),
+            ("JSON", snapshot.plain_url(&format!("/api/v1/review?{tz}"))),
         ],
     }
 }
@@ -324,7 +324,7 @@ fn sums(review: &Review, zone: Zone, now: UnixMs) -> Vec<Sum> {
     ]
 }
 
-fn row(view: &View, window: Window, service: &Reviewed) -> Row {
+fn row(snapshot: &Snapshot, window: Window, service: &Reviewed) -> Row {
     let (now, before) = (&service.uptime, &service.before);
     let against = match (now.uptime, before.uptime) {
         (Some(a), Some(b)) if (a - b).abs() < 0.000_05 => "same".to_owned(),
@@ -335,7 +335,7 @@ fn row(view: &View, window: Window, service: &Reviewed) -> Row {
     let change = now.p95_ms.zip(before.p95_ms).filter(|(_, b)| *b > 0.0).map(|(a, b)| (a - b) / b * 100.0);
     let missed = service.missed_by().is_some();
     Row {
-        url: view.service_url(&service.name, ""),
+        url: snapshot.service_url(&service.name, ""),
         uptime: format::percent(now.uptime, 4),
         missed,
         objective: service.objective.map(|o| format!("{} %", format::trimmed(o))),
@@ -365,12 +365,12 @@ fn row(view: &View, window: Window, service: &Reviewed) -> Row {
     }
 }
 
-fn longest(view: &View, review: &Review, zone: Zone) -> Vec<Long> {
-    let now = view.at;
+fn longest(snapshot: &Snapshot, review: &Review, zone: Zone) -> Vec<Long> {
+    let now = snapshot.at;
     let most = review.longest.first().map_or(1, |(o, _)| o.duration_ms(now)).max(1);
     let row = |(outage, _): &(Outage, Vec<Outage>)| Long {
         service: outage.service.clone(),
-        url: view.incident_url(outage.id),
+        url: snapshot.incident_url(outage.id),
         began: Moment {
             text: zone.local(outage.started_at).format("%a %H:%M:%S").to_string(),
             ..zone.exact(outage.started_at, now)
@@ -383,8 +383,8 @@ fn longest(view: &View, review: &Review, zone: Zone) -> Vec<Long> {
     review.longest.iter().map(row).collect()
 }
 
-fn certificates(view: &View, review: &Review, zone: Zone) -> Vec<Certificate> {
-    let now = view.at;
+fn certificates(snapshot: &Snapshot, review: &Review, zone: Zone) -> Vec<Certificate> {
+    let now = snapshot.at;
     let row = |ending: &super::review::Ending| {
         let days = ending.at.since(now).div_euclid(DAY_MS);
         Certificate {
@@ -394,7 +394,7 @@ fn certificates(view: &View, review: &Review, zone: Zone) -> Vec<Certificate> {
                 _ => Kind::Up,
             },
             service: ending.service.clone(),
-            url: view.service_url(&ending.service, ""),
+            url: snapshot.service_url(&ending.service, ""),
             left: if days < 0 { "expired".to_owned() } else { format::counted(days.unsigned_abs(), "day", "days") },
             ends: zone.day(ending.at, now),
         }
@@ -403,12 +403,12 @@ fn certificates(view: &View, review: &Review, zone: Zone) -> Vec<Certificate> {
 }
 
 /// Name, address, and what is new.
-fn news(view: &View, review: &Review, zone: Zone) -> Vec<(String, String, String)> {
-    let now = view.at;
+fn news(snapshot: &Snapshot, review: &Review, zone: Zone) -> Vec<(String, String, String)> {
+    let now = snapshot.at;
     let mut news: Vec<(String, String, String)> = Vec::new();
     for service in review.services.iter().filter(|s| s.is_new) {
         let said = "is watched for the first time.".to_owned();
-        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
+        news.push((service.name.clone(), snapshot.service_url(&service.name, ""), said));
     }
     // Answers that have become much slower, worst first.
     let mut slower: Vec<(&Reviewed, f64, f64)> = review
@@ -421,7 +421,7 @@ fn news(view: &View, review: &Review, zone: Zone) -> Vec<(String, String, String
     for (service, a, b) in slower.into_iter().take(3) {
         let (a, b) = (format::response_time(a * 1000.0), format::response_time(b * 1000.0));
         let said = format!("typically answers in {a} instead of {b}.");
-        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
+        news.push((service.name.clone(), snapshot.service_url(&service.name, ""), said));
     }
     let first_failures = review.services.iter().filter(|s| s.uptime.incidents > 0 && s.before.incidents == 0);
     for service in first_failures.take(3) {
@@ -430,7 +430,7 @@ fn news(view: &View, review: &Review, zone: Zone) -> Vec<(String, String, String
             Some((o, _)) => format!("had no incident before, and one on {}.", zone.day(o.started_at, now)),
             None => "had no incident before.".to_owned(),
         };
-        news.push((service.name.clone(), view.service_url(&service.name, ""), said));
+        news.push((service.name.clone(), snapshot.service_url(&service.name, ""), said));
     }
     news.truncate(8);
     news

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::time::UnixMs,
     format::zone::Zone,
-    history::as_of::View,
+    history::as_of::Snapshot,
     render::{self, Templates},
 };
 use serde::Serialize;
@@ -30,6 +30,6 @@ pub(crate) fn file(
     }
     // Inside a script element nothing may look like its end.
     let data = in_json(review, now).to_string().replace('<', "\\u003c");
-    let page = content(&View::now(Vec::new(), now), review, zone);
+    let page = content(&Snapshot::now(Vec::new(), now), review, zone);
     templates.render_file("report.html", File { product: title, style: render::style(), data, page })
 }

@@ -4,13 +4,13 @@ use super::{content::content, review::Review};
 use crate::{
     domain::time::UnixMs,
     format::{markdown, zone::Zone},
-    history::as_of::View,
+    history::as_of::Snapshot,
 };
 use std::fmt::Write;
 
 /// The review as Markdown.
 pub(crate) fn markdown(review: &Review, zone: Zone, now: UnixMs) -> String {
-    let content = content(&View::now(Vec::new(), now), review, zone);
+    let content = content(&Snapshot::now(Vec::new(), now), review, zone);
     let cell = markdown::inline;
     let mut text = format!("# {}\n\n{}\n\n", cell(&content.name), cell(&content.range));
     let truth = &content.truth;

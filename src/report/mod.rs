@@ -9,7 +9,7 @@ mod review;
 use crate::render::Templates;
 use crate::{
     domain::time::UnixMs,
-    history::as_of::View,
+    history::as_of::Snapshot,
     store::{Reader, StoreError},
 };
 
@@ -65,7 +65,9 @@ pub fn write(
     form: Form,
     now: UnixMs,
 ) -> Result<Option<String>, ReportError> {
-    let Some(review) = Review::read(&View::now(Vec::new(), now), objective, reader, period)? else { return Ok(None) };
+    let Some(review) = Review::read(&Snapshot::now(Vec::new(), now), objective, reader, period)? else {
+        return Ok(None);
+    };
     let text = match form {
         Form::Json => format!("{:#}\n", in_json(&review, now)),
         Form::Markdown => markdown(&review, zone, now),

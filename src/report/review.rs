@@ -11,7 +11,7 @@ use crate::{
         window::Window,
     },
     format::zone::Zone,
-    history::as_of::View,
+    history::as_of::Snapshot,
     store::{OutageFilter, OutageKind, Reader, StoreError},
 };
 use chrono::{Datelike, Duration, IsoWeek, NaiveDate, NaiveTime, Weekday};
@@ -176,22 +176,22 @@ pub(crate) struct Review {
 }
 
 impl Review {
-    /// Looks back on a period, from the moment of the view. It blocks. `None` when it lies after that. `objective` knows
+    /// Looks back on a period, from the moment of the snapshot. It blocks. `None` when it lies after that. `objective` knows
     /// those of the services.
     pub(crate) fn read(
-        view: &View,
+        snapshot: &Snapshot,
         objective: &dyn Fn(&str) -> Option<f64>,
         reader: &Reader,
         period: Period,
     ) -> Result<Option<Review>, StoreError> {
-        let now = view.at;
+        let now = snapshot.at;
         let Some(window) = period.until(now) else { return Ok(None) };
         let mut services = Vec::new();
         let mut unobserved: Vec<Gap> = Vec::new();
         let stored = reader.services()?;
         let watched_from = stored.iter().map(|service| service.added_at).min();
         for stored in stored {
-            let watched = view.get(&stored.name);
+            let watched = snapshot.get(&stored.name);
             // Who was not watched in it is not spoken of.
             if stored.removed_at.is_some_and(|at| at <= window.from()) || stored.added_at >= window.to() {
                 continue;
@@ -200,7 +200,7 @@ impl Review {
             if uptime.checks == 0 && watched.as_ref().is_none_or(|w| !w.service.enabled) {
                 continue;
             }
-            for gap in view.gaps(reader.gaps(stored.id, window, now)?) {
+            for gap in snapshot.gaps(reader.gaps(stored.id, window, now)?) {
                 // Of a gap that maintenance divides, a part may lie elsewhere.
                 let within = window.clip(gap.from, gap.to.unwrap_or(now)).is_some();
                 if !gap.why.is_monitors() || !within {
@@ -226,18 +226,18 @@ impl Review {
         worst_first(&mut services);
         unobserved.sort_by_key(|gap| std::cmp::Reverse(gap.to.unwrap_or(now).since(gap.from)));
         let filter = OutageFilter { window: Some(window), kind: OutageKind::Incidents, ..OutageFilter::default() };
-        let mut incidents = view.outages(reader.outages(&filter, None, OUTAGES)?);
+        let mut incidents = snapshot.outages(reader.outages(&filter, None, OUTAGES)?);
         incidents.retain(Outage::is_incident);
         incidents.sort_by_key(|outage| std::cmp::Reverse(outage.duration_ms(now)));
         incidents.truncate(LONGEST);
         let longest = incidents
             .into_iter()
             .map(|outage| {
-                let with = view.outages(reader.failed_with(&outage)?);
+                let with = snapshot.outages(reader.failed_with(&outage)?);
                 Ok((outage, with))
             })
             .collect::<Result<_, StoreError>>()?;
-        let mut certificates: Vec<Ending> = view
+        let mut certificates: Vec<Ending> = snapshot
             .services
             .iter()
             .filter_map(|s| Some(Ending { service: s.service.name.clone(), at: s.certificate_expires_at? }))
@@ -266,10 +266,10 @@ impl Review {
         mean(self.services.iter().map(|s| (s.uptime.mttd_ms, s.uptime.incidents)))
     }
 
-    /// The same, with the objectives of what the view shows.
-    pub(crate) fn of(reader: &Reader, view: &View, period: Period) -> Result<Option<Review>, StoreError> {
-        let objective = |name: &str| view.get(name).and_then(|s| s.service.objective);
-        Review::read(view, &objective, reader, period)
+    /// The same, with the objectives of what the snapshot shows.
+    pub(crate) fn of(reader: &Reader, snapshot: &Snapshot, period: Period) -> Result<Option<Review>, StoreError> {
+        let objective = |name: &str| snapshot.get(name).and_then(|s| s.service.objective);
+        Review::read(snapshot, &objective, reader, period)
     }
 
     /// Services that have an objective, and how many of them missed it.

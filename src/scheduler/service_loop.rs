@@ -107,7 +107,7 @@ impl ServiceLoop {
         let run = AssertUnwindSafe(self.probe.run(timeout)).catch_unwind();
         let report = match tokio::time::timeout(timeout + Duration::from_secs(1), run).await {
             Ok(Ok(report)) => report,
-            Ok(Err(_panic)) => return self.keep(None, judge::unjudged(at, "the probe itself broke")),
+            Ok(Err(_panic)) => return self.keep(None, judge::unjudged(at, "the probe itself panicked")),
             Err(_late) => return self.keep(None, judge::unjudged(at, "the probe did not keep its deadline")),
         };
         let mut result = judge::judge(&self.service, &report, at, recheck);

@@ -28,8 +28,10 @@ impl Watch {
         if let Some(interruption) = between(before, now) {
             let seconds = (now.wall.since(before.wall) - (now.monotonic_ms - before.monotonic_ms)) / 1000;
             match interruption.why {
-                GapReason::Suspended => tracing::warn!(seconds, "the machine slept; that time was not observed"),
-                _ => tracing::warn!(seconds, "the machine's clock was set"),
+                GapReason::Suspended => {
+                    tracing::warn!(seconds, "the machine was suspended; that time was not observed")
+                }
+                _ => tracing::warn!(seconds, "the system clock was changed"),
             }
             writer.interrupted(interruption);
         }

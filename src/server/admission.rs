@@ -1,6 +1,6 @@
 //! Who is let in: a request needs a place, unless it only asks how things are.
 
-use crate::http::{error::ApiError, limits::Crowded, proxy_headers::Reached, state::Site};
+use crate::http::{error::ApiError, limits::Crowded, proxy_headers::RequestOrigin, state::AppState};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -8,14 +8,19 @@ use axum::{
 };
 
 /// Lets a request in where there is a place for it.
-pub(crate) async fn admit(State(site): State<Site>, reached: Reached, request: Request, next: Next) -> Response {
-    if asks_how_things_are(&request, &site.base_path) {
+pub(crate) async fn admit(
+    State(app): State<AppState>,
+    origin: RequestOrigin,
+    request: Request,
+    next: Next,
+) -> Response {
+    if asks_how_things_are(&request, &app.base_path) {
         return next.run(request).await;
     }
     if let Some(Crowded(full)) = request.extensions().get() {
         return ApiError::full(*full, "connections").into_response();
     }
-    match site.limits.requests.take(reached.client) {
+    match app.limits.requests.take(origin.client) {
         Ok(_place) => next.run(request).await,
         Err(full) => ApiError::full(full, "requests").into_response(),
     }

@@ -6,8 +6,8 @@ use crate::{
     dashboard::{self, Query, badges},
     http::{
         error::{self, ApiError},
-        proxy_headers::{self, Here},
-        state::Site,
+        proxy_headers::{self, PageState},
+        state::AppState,
     },
 };
 use axum::{
@@ -29,21 +29,21 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The whole interface. It answers under the base path and without it: a proxy may strip it or not.
-pub fn router(site: Site) -> Router {
-    let base = site.base_path.clone();
+pub fn router(app: AppState) -> Router {
+    let base = app.base_path.clone();
     let all = api::routes().merge(badges::routes());
-    let all = if site.dashboard { all.merge(dashboard::routes(&site)) } else { all };
+    let all = if app.dashboard { all.merge(dashboard::routes(&app)) } else { all };
     // `/status/`, which a proxy makes of `/status`, is neither of the nested router's paths nor of the other's.
-    let front = if site.dashboard && !base.is_empty() { dashboard::front(&site) } else { Router::new() };
-    let all = all.fallback(nothing_here).with_state(site.clone());
+    let front = if app.dashboard && !base.is_empty() { dashboard::front(&app) } else { Router::new() };
+    let all = all.fallback(nothing_here).with_state(app.clone());
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
-    let all = all.merge(front.with_state(site.clone()));
+    let all = all.merge(front.with_state(app.clone()));
     let fixed = |name: &'static str, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
     };
     // The last one is the outermost: whatever answers, the headers are on it.
-    all.layer(axum::middleware::from_fn_with_state(site.clone(), admission::admit))
-        .layer(axum::middleware::from_fn_with_state(site, proxy_headers::note))
+    all.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit))
+        .layer(axum::middleware::from_fn_with_state(app, proxy_headers::note))
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(64 * 1024))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
@@ -59,10 +59,10 @@ pub fn router(site: Site) -> Router {
         ))
 }
 
-async fn nothing_here(Here(site): Here, query: Query, headers: HeaderMap) -> Response {
+async fn nothing_here(PageState(app): PageState, query: Query, headers: HeaderMap) -> Response {
     let browser = headers.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("text/html")));
-    if browser && site.dashboard {
-        dashboard::nothing_here(&site, &query)
+    if browser && app.dashboard {
+        dashboard::nothing_here(&app, &query)
     } else {
         ApiError::nothing_here().into_response()
     }

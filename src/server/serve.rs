@@ -2,7 +2,7 @@
 //!
 //! Whoever finds no place among those that may ask anything is still told how things are, on a connection of the reserve.
 
-use super::write_timeout::Patient;
+use super::write_timeout::WriteTimeout;
 use crate::{
     domain::network::Network,
     http::limits::{Crowded, Full, Limits, Place},
@@ -89,7 +89,7 @@ pub async fn serve(
             .header_read_timeout(if crowded.is_some() { HEAD_IN_RESERVE } else { HEAD })
             .keep_alive(crowded.is_none())
             .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(Patient::new(stream, STALLED)), TowerToHyperService::new(service));
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream, STALLED)), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // What a client does to its own connection is its own affair.

@@ -13,7 +13,7 @@ use tokio::{
 
 /// What a client is sent and does not read stands in buffers, and its answer, its connection and (for an export) a thread
 /// wait for it: without an end to that, a few clients that hang would hold all of them for ever.
-pub(crate) struct Patient<S> {
+pub(crate) struct WriteTimeout<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits.
@@ -21,10 +21,10 @@ pub(crate) struct Patient<S> {
     waiting: bool,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     /// A write that makes no progress for `patience` fails, and the connection with it.
-    pub(crate) fn new(stream: S, patience: Duration) -> Patient<S> {
-        Patient { stream, patience, giving_up: Box::pin(sleep(patience)), waiting: false }
+    pub(crate) fn new(stream: S, patience: Duration) -> WriteTimeout<S> {
+        WriteTimeout { stream, patience, giving_up: Box::pin(sleep(patience)), waiting: false }
     }
 
     /// Passes on what a write said, and starts or stops the wait.
@@ -42,13 +42,13 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, to)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let said = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.judge(context, said)
@@ -88,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_nothing_is_given_up() {
         let (ours, _theirs) = duplex(1024);
-        let (mut ours, begun) = (Patient::new(ours, PATIENCE), Instant::now());
+        let (mut ours, begun) = (WriteTimeout::new(ours, PATIENCE), Instant::now());
         let error = ours.write_all(&[0; 4096]).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 60));
     }
@@ -96,7 +96,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_slowly_is_not() {
         let (ours, mut theirs) = duplex(1024);
-        let mut ours = Patient::new(ours, PATIENCE);
+        let mut ours = WriteTimeout::new(ours, PATIENCE);
         let reader = tokio::spawn(async move {
             for _ in 0..64 {
                 sleep(PATIENCE - Duration::from_secs(1)).await;
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_without_anything_to_write_does_not_count() {
         let (ours, mut theirs) = duplex(1024);
-        let mut ours = Patient::new(ours, PATIENCE);
+        let mut ours = WriteTimeout::new(ours, PATIENCE);
         for _ in 0..3 {
             sleep(PATIENCE * 2).await;
             let (written, read) = tokio::join!(ours.write_all(&[0; 2048]), async {

@@ -219,7 +219,7 @@ impl Ahead {
             Ok((slots, noted)) => (Some(slots), noted),
             Err(error) => {
                 tracing::warn!(
-                    "{}: who is told while the history cannot be written cannot be noted here: {error}",
+                    "{}: notifications sent while the history cannot be written cannot be recorded here: {error}",
                     place.display()
                 );
                 (None, None)

@@ -310,7 +310,7 @@ impl Context<'_> {
                     Ok(()) => track.rolled_until = Some(hour),
                     // What an older day says cannot be read. The result counts all the same, and its hour can wait.
                     Err(StoreError::Content(what)) => {
-                        tracing::error!(service = track.now.service.name, "an hour could not be summed up: {what}");
+                        tracing::error!(service = track.now.service.name, "an hour could not be aggregated: {what}");
                     }
                     Err(error) => return Err(error),
                 }

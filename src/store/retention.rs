@@ -226,7 +226,7 @@ impl Sweep {
             did = match self.piece(&tx, service, rolled_until, forgotten, keep, now) {
                 Ok(did) => did,
                 Err(error) if error.is_of_data() => {
-                    tracing::error!(service = service.0, "old results of a service stay as they are: {error}");
+                    tracing::error!(service = service.0, "expired results of a service were not deleted: {error}");
                     self.done = service.0;
                     return Ok(true);
                 }

@@ -295,7 +295,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
     };
     let health = match health {
         Err(StoreError::Content(what)) => {
-            tracing::error!("how a service stood is told by its last results alone: {what}");
+            tracing::error!("the state of a service is derived from its last results alone: {what}");
             health_of_last(service.thresholds, outage.as_ref(), judged)
         }
         known => known?,
@@ -320,7 +320,7 @@ fn resume(conn: &Connection, id: ServiceId, service: &Service, was_paused: bool)
 fn since_or_last(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outcome)>, end: UnixMs) -> Result<Since> {
     match since(conn, id, judged, end) {
         Err(StoreError::Content(what)) => {
-            tracing::error!("since when a service stands as it stands is not known: {what}");
+            tracing::error!("since when a service has its status is not known: {what}");
             let run = judged.map(|(at, outcome)| (outcome == Outcome::Degraded, at));
             Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
         }

@@ -258,7 +258,7 @@ impl Stopping {
     pub async fn stop(self) {
         let _ = self.sender.send(Message::Stop);
         if let Err(panic) = self.task.await {
-            tracing::error!("the writer ended badly: {panic}");
+            tracing::error!("the writer panicked: {panic}");
         }
     }
 }
@@ -306,8 +306,8 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
     let task = AssertUnwindSafe(task.run()).catch_unwind().map(move |ended| {
         // What it had in mind is lost with it: it cannot be started again.
         if ended.is_err() {
-            tracing::error!("the writer of the history broke: nothing is recorded until the service is started again");
-            *locked(&broken.trouble) = Some("the writer broke; the service has to be started again".to_owned());
+            tracing::error!("the writer of the history panicked: nothing is recorded until the service is restarted");
+            *locked(&broken.trouble) = Some("the writer panicked; restart the service".to_owned());
         }
     });
     let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task) };
@@ -475,7 +475,7 @@ impl Task {
                         // Before the number may be forgotten, the history knows that it is taken.
                         let last = free.into_iter().map(|(_, number)| number).max();
                         if let Some(Err(error)) = last.map(|number| outages::take_id(&locked(&core).conn, number)) {
-                            tracing::warn!("the number of a lost incident could not be noted: {error}");
+                            tracing::warn!("the id of a lost incident could not be recorded: {error}");
                         }
                         ahead.all_written();
                     };
@@ -661,7 +661,7 @@ impl Task {
         }
         let (mut done, rest) = done.unwrap_or_else(|panic| {
             // A record that makes the store panic must not come back for ever.
-            tracing::error!(lost = count, "a commit ended badly, its results are lost: {panic}");
+            tracing::error!(lost = count, "panic in a commit, its results are lost: {panic}");
             (Committed { refused: count, ..Committed::default() }, None)
         });
         if done.repeated > 0 {
@@ -720,7 +720,7 @@ impl Task {
             }
             Ok(Err(why)) => {
                 if self.rescue.again.is_none() {
-                    tracing::warn!("what it held could not be saved: {why}; this is tried again");
+                    tracing::warn!("its content could not be saved: {why}; retrying");
                 }
                 self.rescue.again = Some(Instant::now() + RESCUE_AGAIN);
             }
@@ -758,7 +758,9 @@ impl Task {
         }
         let core = self.core.clone();
         if let Ok(Err(error)) = self.blocking(move || locked(&core).tidy()).await {
-            tracing::warn!("the newest results could not be moved to where they stay, they stay readable: {error}");
+            tracing::warn!(
+                "the newest results could not be moved out of the write buffer, they stay readable: {error}"
+            );
         }
     }
 
@@ -773,7 +775,7 @@ impl Task {
         let Ok((more, sweep)) = self.blocking(step).await else { return false };
         self.sweep = sweep;
         more.unwrap_or_else(|error| {
-            tracing::warn!("old results could not be retired: {error}");
+            tracing::warn!("expired results could not be deleted: {error}");
             false
         })
     }
@@ -809,7 +811,7 @@ impl Task {
         }
         let (core, now) = (self.core.clone(), self.clock.now());
         if let Ok(Err(error)) = self.blocking(move || locked(&core).finish(now)).await {
-            tracing::warn!("the end of this run could not be noted: {error}");
+            tracing::warn!("the end of this run could not be recorded: {error}");
         }
     }
 }
@@ -853,7 +855,7 @@ fn one_by_one(core: &mut Core, records: Vec<Record>, notes: Vec<Note>, now: Unix
                 all.repeated += done.repeated;
             }
             Err(error) if error.is_of_data() => {
-                tracing::error!(service = record.service.0, at = %record.result.at, "a result was refused: {error}");
+                tracing::error!(service = record.service.0, at = %record.result.at, "a result was rejected: {error}");
                 all.refused += 1;
             }
             Err(error) => {

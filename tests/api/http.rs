@@ -10,7 +10,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use healthcheck_dashboard::{http::state::Site, server, shutdown};
+use healthcheck_dashboard::{http::state::AppState, server, shutdown};
 use proptest::prelude::*;
 use std::{io::Read, net::SocketAddr};
 use tokio::{
@@ -314,7 +314,7 @@ async fn behind_a_proxy_it_answers_with_the_base_path_and_without() {
     let mut history = History::new(super::BEGIN, vec![service("web")]);
     history.checks("web", begin(), ".");
     history.committed().await;
-    let site = Site { base_path: "/status".into(), ..history.site() };
+    let site = AppState { base_path: "/status".into(), ..history.site() };
     for path in ["/health", "/status/health", "/api/v1/services", "/status/api/v1/services", "/status/livez"] {
         assert_eq!(get(&site, path).await.status, 200, "{path}");
     }

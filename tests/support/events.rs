@@ -5,7 +5,7 @@ use axum::{
     http::Request,
 };
 use futures_util::{FutureExt, StreamExt};
-use healthcheck_dashboard::{http::state::Site, server};
+use healthcheck_dashboard::{http::state::AppState, server};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -24,7 +24,7 @@ pub(crate) struct Heard {
 }
 
 impl Client {
-    pub(crate) async fn open(site: &Site, query: &str, last_id: Option<&str>) -> Client {
+    pub(crate) async fn open(site: &AppState, query: &str, last_id: Option<&str>) -> Client {
         let mut request = Request::get(format!("/api/v1/events{query}"));
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);

@@ -16,8 +16,8 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
-    history::cached_stats::FigureCache,
-    http::state::Site,
+    history::cached_stats::StatsCache,
+    http::state::AppState,
     interchange::{
         export::{self, Format, Order},
         import,
@@ -289,14 +289,14 @@ impl History {
         self.at(now);
     }
 
-    pub(crate) fn site(&self) -> Site {
-        Site {
+    pub(crate) fn site(&self) -> AppState {
+        AppState {
             attempts: Arc::default(),
             board: self.store.board.clone(),
             reader: self.store.reader.clone(),
             limits: Arc::default(),
-            reading: Site::reading(),
-            exporting: Site::exporting(),
+            reading: AppState::reading(),
+            exporting: AppState::exporting(),
             writer: self.store.writer.clone(),
             scheduler: Arc::new(SchedulerHealth::default()),
             clock: self.clock.clone(),
@@ -304,7 +304,7 @@ impl History {
             scrub: Arc::default(),
             title: "Healthcheck".into(),
             base_path: "".into(),
-            figures: Arc::new(FigureCache::default()),
+            figures: Arc::new(StatsCache::default()),
             templates: healthcheck_dashboard::render::Templates::new(),
             pages: Arc::default(),
             public: None,
@@ -353,15 +353,15 @@ impl Answer {
     }
 }
 
-pub(crate) async fn get(site: &Site, path: &str) -> Answer {
+pub(crate) async fn get(site: &AppState, path: &str) -> Answer {
     ask(site, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-pub(crate) async fn send(site: &Site, method: Method, path: &str) -> Answer {
+pub(crate) async fn send(site: &AppState, method: Method, path: &str) -> Answer {
     ask(site, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
 }
 
-pub(crate) async fn ask(site: &Site, request: Request<Body>) -> Answer {
+pub(crate) async fn ask(site: &AppState, request: Request<Body>) -> Answer {
     let response = server::router(site.clone()).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();

@@ -1,4 +1,4 @@
-//! Figures for Prometheus.
+//! Metrics for Prometheus.
 
 mod exposition;
 
@@ -6,7 +6,7 @@ use self::exposition::{Exposition, Format, Kind, label};
 use crate::{
     board::ServiceNow,
     domain::{check::Phase, status::Status, time::UnixMs},
-    http::{answer::Answer, params::Params, state::Site},
+    http::{answer::Answer, params::Params, state::AppState},
 };
 use axum::{
     extract::State,
@@ -21,14 +21,14 @@ const BYTES_A_SERVICE: usize = 1024;
 const SECONDS: Option<&str> = Some("seconds");
 
 /// `GET /metrics`: made for each request from what is known now.
-pub(super) async fn text(State(site): State<Site>, headers: HeaderMap, params: Params) -> Answer<Response> {
+pub(super) async fn text(State(app): State<AppState>, headers: HeaderMap, params: Params) -> Answer<Response> {
     params.only(&[])?;
     let accept = headers.get_all(header::ACCEPT);
     let format = Format::accepted(accept.iter().filter_map(|value| value.to_str().ok()));
-    let services = site.board.all();
+    let services = app.board.all();
     let mut to = Exposition::new(format, (services.len() + 8) * BYTES_A_SERVICE);
-    write_services(&mut to, &services, site.clock.now());
-    write_monitor(&mut to, &site);
+    write_services(&mut to, &services, app.clock.now());
+    write_monitor(&mut to, &app);
     let headers =
         [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
     Ok((headers, to.finish()).into_response())
@@ -81,9 +81,9 @@ fn write_services(to: &mut Exposition, services: &[Arc<ServiceNow>], now: UnixMs
     }
 }
 
-fn write_monitor(to: &mut Exposition, site: &Site) {
+fn write_monitor(to: &mut Exposition, app: &AppState) {
     use Kind::{Counter, Gauge};
-    let (pulse, writer) = (site.scheduler.figures(), site.writer.figures());
+    let (pulse, writer) = (app.scheduler.figures(), app.writer.figures());
     to.single(Counter, "checks_started", None, "Checks started by this run", pulse.started);
     to.single(Counter, "checks_missed", None, "Checks that started too late to count", pulse.missed);
     let lag = "Time between slots and the starts of checks, all together";
@@ -95,9 +95,9 @@ fn write_monitor(to: &mut Exposition, site: &Site) {
     to.single(Gauge, "results_waiting", None, "Results that wait for their commit", writer.waiting as f64);
     to.single(Counter, "commits", None, "Commits of this run", writer.commits);
     let failing = |is: bool| f64::from(u8::from(is));
-    let store = failing(site.writer.trouble().is_some());
+    let store = failing(app.writer.trouble().is_some());
     to.single(Gauge, "store_failing", None, "1 while the history cannot be written", store);
-    let backups = site.backups.state();
+    let backups = app.backups.state();
     if backups.planned {
         let help = "1 while the latest attempt to back the history up failed";
         to.single(Gauge, "backup_failing", None, help, failing(backups.failing.is_some()));
@@ -106,7 +106,7 @@ fn write_monitor(to: &mut Exposition, site: &Site) {
             to.single(Gauge, "backup_timestamp", SECONDS, help, last.0 as f64 / 1e3);
         }
     }
-    let scrub = site.scrub.state();
+    let scrub = app.scrub.state();
     if scrub.planned {
         let help = "1 since the history was found to be damaged";
         to.single(Gauge, "history_damaged", None, help, failing(scrub.damage.is_some()));

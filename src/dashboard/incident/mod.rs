@@ -5,7 +5,7 @@ mod normal;
 use self::normal::{Normal, normal};
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::{self, Named, Page},
     summary,
@@ -22,12 +22,12 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::as_of::View,
+    history::as_of::Snapshot,
     http::{
-        proxy_headers::{Here, Reached},
-        state::Site,
+        proxy_headers::{PageState, RequestOrigin},
+        state::AppState,
     },
-    render::view_model::{self, CheckRow, Kind, Ticking, Truth},
+    render::view_model::{self, CheckRow, Headline, Kind, LiveDuration},
     store::{OutageFilter, OutageKind, StoreError, StoredService},
 };
 use serde::Serialize;
@@ -47,7 +47,7 @@ struct Content {
     id: i64,
     service: String,
     service_url: String,
-    truth: Truth,
+    truth: Headline,
     after: String,
     /// What the interface answers is of today.
     json_url: Option<String>,
@@ -64,7 +64,7 @@ struct Content {
     onset: Option<OnsetChart>,
     ended: Option<Ended>,
     lasted: String,
-    ticking: Option<Ticking>,
+    ticking: Option<LiveDuration>,
     lasted_bounds: Option<String>,
     down: String,
     checks_failed: String,
@@ -142,34 +142,34 @@ struct Before {
 }
 
 /// `GET /dashboard/incidents/{id}`
-pub(super) async fn page(Here(site): Here, reached: Reached, Named(id): Named, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, origin: RequestOrigin, Named(id): Named, query: Query) -> Page {
     query.only(&["at", "tz"], &[])?;
-    let view = request::view(&site, &query).await?;
-    let missing = || missing(&view, &id);
+    let snapshot = request::snapshot(&app, &query).await?;
+    let missing = || missing(&snapshot, &id);
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
-    let seen_from = view.clone();
-    let content = match request::blocking(&site, move |site| content(site, &reached, number, zone, &seen_from)).await? {
+    let seen_from = snapshot.clone();
+    let content = match request::blocking(&app, move |app| content(app, &origin, number, zone, &seen_from)).await? {
         Found::It(content) => *content,
         Found::Nothing => return Err(missing()),
         Found::Later => {
-            let then = format!("What is shown was known at {}.", zone.dated(view.at, site.clock.now()).text);
+            let then = format!("What is shown was known at {}.", zone.dated(snapshot.at, app.clock.now()).text);
             let now = ("Show it as it is known now".to_owned(), query.with(&[("at", None)]));
             return Err(PageError::unprocessable(format!("Incident {number} was not known yet"), then, Some(now)));
         }
     };
-    let framing = Framing {
-        title: format!("Incident {} of {} · {}", content.id, content.service, site.title),
+    let framing = LayoutOptions {
+        title: format!("Incident {} of {} · {}", content.id, content.service, app.title),
         current: "incident",
-        live: if content.ticking.is_some() { Live::Always } else { Live::WhenTold },
+        live: if content.ticking.is_some() { Refresh::OnEventAndClock } else { Refresh::OnEvent },
     };
-    layout::page(&site, &query, &view, framing, "incident.html", content)
+    layout::page(&app, &query, &snapshot, framing, "incident.html", content)
 }
 
 /// The page that says so, or that it is not stored yet: its number may have been told already.
-pub(super) fn missing(view: &View, id: &str) -> PageError {
+pub(super) fn missing(snapshot: &Snapshot, id: &str) -> PageError {
     let number = id.parse().ok();
-    let waiting = view.services.iter().find_map(|s| number.and_then(|number| s.waiting_incident(number)));
+    let waiting = snapshot.services.iter().find_map(|s| number.and_then(|number| s.waiting_incident(number)));
     if let Some(outage) = waiting {
         return PageError::not_yet(
             format!("Incident {} of {} is not stored yet", outage.id, outage.service),
@@ -177,10 +177,10 @@ pub(super) fn missing(view: &View, id: &str) -> PageError {
                 "It began at {} and lasts: {}. Its page is there once the history can be written.",
                 outage.started_at, outage.cause.reason.message
             ),
-            Some(("Show the service".to_owned(), view.service_url(&outage.service, ""))),
+            Some(("Show the service".to_owned(), snapshot.service_url(&outage.service, ""))),
         );
     }
-    let log = ("Show the incident log".to_owned(), view.url("/dashboard/incidents", ""));
+    let log = ("Show the incident log".to_owned(), snapshot.url("/dashboard/incidents", ""));
     PageError::not_found(format!("There is no incident {}", format::clipped(id, 20)), Some(log))
 }
 
@@ -192,30 +192,36 @@ enum Found {
     Later,
 }
 
-fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> Result<Found, StoreError> {
-    let (reader, now) = (&site.reader, view.at);
+fn content(
+    app: &AppState,
+    origin: &RequestOrigin,
+    id: i64,
+    zone: Zone,
+    snapshot: &Snapshot,
+) -> Result<Found, StoreError> {
+    let (reader, now) = (&app.reader, snapshot.at);
     let Some(outage) = reader.outage(id)?.filter(Outage::is_incident) else { return Ok(Found::Nothing) };
-    let Some(outage) = view.outage(outage).filter(Outage::is_incident) else { return Ok(Found::Later) };
+    let Some(outage) = snapshot.outage(outage).filter(Outage::is_incident) else { return Ok(Found::Later) };
     let Some(service) = reader.service(&outage.service)? else { return Ok(Found::Nothing) };
-    let here = format!("{}{}", reached.origin, view.incident_url(id));
-    let (left, then) = (view_model::left_open(&outage), view.past.then_some(view.at));
+    let here = format!("{}{}", origin.origin, snapshot.incident_url(id));
+    let (left, then) = (view_model::left_open(&outage), snapshot.past.then_some(snapshot.at));
     // The heading of one that is over says its day: times say theirs only where it is another.
     let day = if outage.ended_at.is_some() { outage.started_at } else { now };
     let mut changes = reader.cause_changes(id)?;
-    changes.retain(|change| change.at < now || !view.past);
-    let with = view.outages(reader.failed_with(&outage)?);
+    changes.retain(|change| change.at < now || !snapshot.past);
+    let with = snapshot.outages(reader.failed_with(&outage)?);
     let drawn_outage = view_model::as_seen(&outage);
-    let spans = spans(&drawn_outage, view);
+    let spans = spans(&drawn_outage, snapshot);
     let mut drawn = Vec::new();
     let mut around_start = Vec::new();
     for (i, (window, heading)) in spans.into_iter().enumerate() {
-        let checks = view.checks(reader.checks(service.id, window, None, None, CHECKS)?);
-        let gaps = view.gaps(reader.gaps(service.id, window, now)?);
+        let checks = snapshot.checks(reader.checks(service.id, window, None, None, CHECKS)?);
+        let gaps = snapshot.gaps(reader.gaps(service.id, window, now)?);
         let maintenance = reader.maintenance(service.id, window)?;
         let failed = checks.iter().filter(|c| c.outcome.passed() == Some(false)).count();
         let range = format!("from={}&to={}", window.from(), window.to());
         drawn.push(Span {
-            table_url: format!("{}#checks", view.service_url(&service.name, &range)),
+            table_url: format!("{}#checks", snapshot.service_url(&service.name, &range)),
             heading,
             note: format!("{} checks, {failed} failed. The scale is logarithmic.", checks.len()),
             said: format!("{failed} of {} checks failed in this time.", checks.len()),
@@ -243,27 +249,27 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
     let rows: Vec<CheckRow> = near.iter().map(row).collect();
     let first = around_start.iter().find(|c| c.at == outage.started_at);
     let last_ok = outage.last_ok_at.and_then(|at| around_start.iter().find(|c| c.at == at));
-    let last_failed = last_failed(site, &service, &outage, now)?;
-    let seen = seen_before(site, &service, &outage)?;
+    let last_failed = last_failed(app, &service, &outage, now)?;
+    let seen = seen_before(app, &service, &outage)?;
     let neighbours = reader.neighbours(&outage)?;
     let neighbour = |id: Option<i64>| -> Result<Option<String>, StoreError> {
         let Some(other) = id.map(|id| reader.outage(id)).transpose()?.flatten() else { return Ok(None) };
-        Ok(view.outage(other).filter(Outage::is_incident).map(|other| view.incident_url(other.id)))
+        Ok(snapshot.outage(other).filter(Outage::is_incident).map(|other| snapshot.incident_url(other.id)))
     };
-    let json_url = format!("{}/api/v1/incidents/{id}", site.base_path);
+    let json_url = format!("{}/api/v1/incidents/{id}", app.base_path);
     Ok(Found::It(Box::new(Content {
         id,
         service: service.name.clone(),
-        service_url: view.service_url(&service.name, ""),
-        truth: truth(view, &outage, zone),
+        service_url: snapshot.service_url(&service.name, ""),
+        truth: truth(snapshot, &outage, zone),
         after: after(&outage, &changes, &with, zone, day),
-        json_url: (!view.past).then_some(json_url),
+        json_url: (!snapshot.past).then_some(json_url),
         summary: summary::text(&outage, &here, zone, then),
         summary_markdown: summary::markdown(&outage, &here, zone, then),
         note: outage.note.as_ref().map(|n| Written { text: n.text.clone(), at: zone.dated(n.at, now) }),
-        note_url: (site.token.is_some() && !view.past)
-            .then(|| view.url(&format!("/dashboard/incidents/{id}/note"), "")),
-        normal: normal(site, &service, &outage)?,
+        note_url: (app.token.is_some() && !snapshot.past)
+            .then(|| snapshot.url(&format!("/dashboard/incidents/{id}/note"), "")),
+        normal: normal(app, &service, &outage)?,
         earlier: neighbour(neighbours.0)?,
         later: neighbour(neighbours.1)?,
         began: began(&outage, last_ok, zone, day),
@@ -272,7 +278,7 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
             .ended_at
             .map(|at| Ended { last_failed: last_failed.map(|at| zone.exact(at, day)), at: zone.exact(at, day) }),
         lasted: view_model::lasted(&outage, now),
-        ticking: (outage.ended_at.is_none() && !left).then(|| Ticking::new(outage.started_at, now)),
+        ticking: (outage.ended_at.is_none() && !left).then(|| LiveDuration::new(outage.started_at, now)),
         lasted_bounds: lasted_bounds(&outage, last_failed),
         down: format::duration(outage.down_ms),
         checks_failed: format::count(outage.checks_failed),
@@ -288,13 +294,13 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
         rows_seen: view_model::phases_seen(&rows),
         rows,
         rows_scale: format::response_time(f64::from(longest)),
-        with: with_it(view, &outage, &with),
-        others_said: others_said(view, &outage, &with),
+        with: with_it(snapshot, &outage, &with),
+        others_said: others_said(snapshot, &outage, &with),
         seen_said: seen_said(&service.name, &seen),
         before: seen
             .iter()
             .map(|o| Before {
-                url: view.incident_url(o.id),
+                url: snapshot.incident_url(o.id),
                 began: zone.dated(o.started_at, now),
                 lasted: view_model::lasted(o, now),
             })
@@ -304,15 +310,15 @@ fn content(site: &Site, reached: &Reached, id: i64, zone: Zone, view: &View) -> 
 }
 
 /// The stretches that are drawn: the whole, or the two ends of a long one.
-fn spans(outage: &Outage, view: &View) -> Vec<(Window, String)> {
-    let now = view.at;
+fn spans(outage: &Outage, snapshot: &Snapshot) -> Vec<(Window, String)> {
+    let now = snapshot.at;
     let (start, end) = (outage.started_at, outage.ended_at.unwrap_or(now));
     let window = |from: UnixMs, to: UnixMs| Window::new(from, to.min(now.plus(1)));
     if end.since(start) <= WHOLE_MS {
         let to = outage.ended_at.map_or(now, |end| end.plus(AROUND_MS));
         let heading = match outage.ended_at {
             Some(_) => "Every check, from 5 minutes before to 5 after",
-            None if view.past => "Every check, from 5 minutes before until then",
+            None if snapshot.past => "Every check, from 5 minutes before until then",
             None => "Every check, from 5 minutes before until now",
         };
         return window(start.plus(-AROUND_MS), to).map(|w| (w, heading.to_owned())).into_iter().collect();
@@ -324,34 +330,34 @@ fn spans(outage: &Outage, view: &View) -> Vec<(Window, String)> {
     first.into_iter().chain(last).collect()
 }
 
-fn truth(view: &View, outage: &Outage, zone: Zone) -> Truth {
-    let now = view.at;
-    let subject = Some((outage.service.clone(), view.service_url(&outage.service, "")));
+fn truth(snapshot: &Snapshot, outage: &Outage, zone: Zone) -> Headline {
+    let now = snapshot.at;
+    let subject = Some((outage.service.clone(), snapshot.service_url(&outage.service, "")));
     let truth = match outage.ended_at {
-        None if view_model::left_open(outage) => Truth {
+        None if view_model::left_open(outage) => Headline {
             subject,
             before: "was".to_owned(),
             strong: "down".to_owned(),
             rest: " when it was last checked".to_owned(),
-            ..Truth::plain(Kind::Down, "")
+            ..Headline::plain(Kind::Down, "")
         },
-        None => Truth {
+        None => Headline {
             subject,
             before: "has been".to_owned(),
             strong: "down for".to_owned(),
-            ticking: Some(Ticking::new(outage.started_at, now)),
+            ticking: Some(LiveDuration::new(outage.started_at, now)),
             rest: format!(": {}", format::short_reason(&outage.cause.reason, outage.cause.http_status)),
-            ..Truth::plain(Kind::Down, "")
+            ..Headline::plain(Kind::Down, "")
         },
-        Some(_) => Truth {
+        Some(_) => Headline {
             subject,
             before: "was".to_owned(),
             strong: format!("down for {}", format::duration(outage.duration_ms(now))),
             rest: format!(" on {}", zone.long_day(outage.started_at, now)),
-            ..Truth::plain(Kind::Down, "")
+            ..Headline::plain(Kind::Down, "")
         },
     };
-    if view.past { truth.in_the_past() } else { truth }
+    if snapshot.past { truth.in_the_past() } else { truth }
 }
 
 fn after(
@@ -401,14 +407,14 @@ fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, day: UnixMs
 
 /// The last failed check of an outage that ended.
 fn last_failed(
-    site: &Site,
+    app: &AppState,
     service: &StoredService,
     outage: &Outage,
     now: UnixMs,
 ) -> Result<Option<UnixMs>, StoreError> {
     let Some(window) = Window::new(outage.started_at, outage.ended_at.unwrap_or(now)) else { return Ok(None) };
     let failed = crate::domain::check::Outcome::Down;
-    let last = site.reader.checks(service.id, window, Some(failed), None, 1)?;
+    let last = app.reader.checks(service.id, window, Some(failed), None, 1)?;
     Ok(last.first().map(|c| c.at))
 }
 
@@ -425,7 +431,7 @@ fn excerpt(outage: &Outage) -> Option<String> {
     (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
 }
 
-fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
+fn with_it(snapshot: &Snapshot, outage: &Outage, with: &[Outage]) -> Vec<With> {
     let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
     all.push((outage, true));
     all.sort_by_key(|(o, me)| (o.started_at, !me));
@@ -434,7 +440,7 @@ fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
             let ms = other.started_at.since(outage.started_at);
             With {
                 name: other.service.clone(),
-                url: view.service_url(&other.service, ""),
+                url: snapshot.service_url(&other.service, ""),
                 offset: match ms {
                     _ if me => "this one".to_owned(),
                     0 => "together".to_owned(),
@@ -444,7 +450,7 @@ fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
                 cause: format::clipped(&other.cause.reason.message, 100),
                 lasted: format!(
                     "{}{}",
-                    view_model::lasted(other, view.at),
+                    view_model::lasted(other, snapshot.at),
                     if other.ended_at.is_none() && !view_model::left_open(other) { " so far" } else { "" }
                 ),
                 me,
@@ -453,8 +459,8 @@ fn with_it(view: &View, outage: &Outage, with: &[Outage]) -> Vec<With> {
         .collect()
 }
 
-fn others_said(view: &View, outage: &Outage, with: &[Outage]) -> String {
-    let watched = view.services.len();
+fn others_said(snapshot: &Snapshot, outage: &Outage, with: &[Outage]) -> String {
+    let watched = snapshot.services.len();
     let failed = services(with).len() + 1;
     match (with.len(), watched.saturating_sub(failed)) {
         (0, _) => format!("Nothing else failed within a minute of {}.", outage.service),
@@ -465,7 +471,7 @@ fn others_said(view: &View, outage: &Outage, with: &[Outage]) -> String {
 }
 
 /// Earlier incidents of the service that failed in the same way.
-fn seen_before(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
+fn seen_before(app: &AppState, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
     let Some(window) = Window::new(UnixMs::MIN, outage.started_at) else { return Ok(Vec::new()) };
     let filter = OutageFilter {
         service: Some(service.id),
@@ -478,7 +484,7 @@ fn seen_before(site: &Site, service: &StoredService, outage: &Outage) -> Result<
             && o.cause.reason.class == outage.cause.reason.class
             && o.cause.http_status == outage.cause.http_status
     };
-    Ok(site.reader.outages(&filter, None, 200)?.into_iter().filter(same).take(SEEN).collect())
+    Ok(app.reader.outages(&filter, None, 200)?.into_iter().filter(same).take(SEEN).collect())
 }
 
 fn seen_said(name: &str, seen: &[Outage]) -> String {

@@ -4,7 +4,7 @@ use crate::{
     chart::{NormalAxis, NormalBar},
     domain::{check::Usual, incident::Outage, time::DAY_MS, window::Window},
     format,
-    http::state::Site,
+    http::state::AppState,
     store::{StoreError, StoredService},
 };
 use serde::Serialize;
@@ -21,9 +21,9 @@ pub(super) struct Normal {
 }
 
 /// The phases of the first failed check, and what was usual on the day before.
-pub(super) fn normal(site: &Site, service: &StoredService, outage: &Outage) -> Result<Vec<Normal>, StoreError> {
+pub(super) fn normal(app: &AppState, service: &StoredService, outage: &Outage) -> Result<Vec<Normal>, StoreError> {
     let Some(window) = Window::new(outage.started_at.plus(-DAY_MS), outage.started_at) else { return Ok(Vec::new()) };
-    let usual = site.reader.usual(service.id, window)?;
+    let usual = app.reader.usual(service.id, window)?;
     let p = outage.cause.phases;
     let rest = outage.cause.latency_us.map(|whole| u64::from(whole).saturating_sub(p.sum_us()) as u32);
     // What is left of a check that broke is the phase that broke, not the body.

@@ -8,8 +8,8 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::as_of::View,
-    http::state::Site,
+    history::as_of::Snapshot,
+    http::state::AppState,
     store::{Maintenance, Setting, SettingChange, StoreError},
 };
 use serde::Serialize;
@@ -25,16 +25,21 @@ pub(super) struct ChangeRow {
 }
 
 /// The changes of the range, oldest first. It blocks.
-pub(super) fn notes(site: &Site, view: &View, subject: &Subject, window: Window) -> Result<Vec<Note>, StoreError> {
-    let changes = site.reader.setting_changes(subject.id, window)?;
-    let known = changes.iter().filter(|change| change.at <= view.at);
+pub(super) fn notes(
+    app: &AppState,
+    snapshot: &Snapshot,
+    subject: &Subject,
+    window: Window,
+) -> Result<Vec<Note>, StoreError> {
+    let changes = app.reader.setting_changes(subject.id, window)?;
+    let known = changes.iter().filter(|change| change.at <= snapshot.at);
     let said = known.map(|change| Note { at: change.at, text: said(change) });
     Ok(said.filter(|note| !note.text.is_empty()).collect())
 }
 
 /// The same for the list, newest first.
-pub(super) fn rows(notes: &[Note], view: &View, zone: Zone) -> Vec<ChangeRow> {
-    let row = |note: &Note| ChangeRow { at: zone.dated(note.at, view.at), text: note.text.clone() };
+pub(super) fn rows(notes: &[Note], snapshot: &Snapshot, zone: Zone) -> Vec<ChangeRow> {
+    let row = |note: &Note| ChangeRow { at: zone.dated(note.at, snapshot.at), text: note.text.clone() };
     notes.iter().rev().take(SHOWN).map(row).collect()
 }
 

@@ -13,7 +13,7 @@ use self::{
 };
 use super::{
     error::PageError,
-    layout::{self, Framing, Live},
+    layout::{self, LayoutOptions, Refresh},
     query::{Query, RANGES},
     request::{self, Named, Page},
 };
@@ -32,9 +32,9 @@ use crate::{
         self,
         zone::{Moment, Zone},
     },
-    history::as_of::View,
-    http::{proxy_headers::Here, state::Site},
-    render::view_model::{self, CheckRow, Kind, OutageRow, Ticking, Truth},
+    history::as_of::Snapshot,
+    http::{proxy_headers::PageState, state::AppState},
+    render::view_model::{self, CheckRow, Headline, Kind, LiveDuration, OutageRow},
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError},
 };
 use serde::Serialize;
@@ -52,7 +52,7 @@ struct Content {
     name: String,
     group: Option<String>,
     description: Option<String>,
-    truth: Truth,
+    truth: Headline,
     facts: Vec<Fact>,
     range: Range,
     history: Option<HistoryChart>,
@@ -137,56 +137,65 @@ struct Checks {
 }
 
 /// `GET /dashboard/services/{name}`
-pub(super) async fn page(Here(site): Here, Named(name): Named, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Query) -> Page {
     query.only(&["window", "from", "to", "outcome", "before", "at", "tz"], &[])?;
-    let view = request::view(&site, &query).await?;
-    let window = query.window(view.at, 7 * DAY_MS)?;
+    let snapshot = request::snapshot(&app, &query).await?;
+    let window = query.window(snapshot.at, 7 * DAY_MS)?;
     let asked = name.clone();
-    let Some(stored) = request::blocking(&site, move |site| site.reader.service(&asked)).await? else {
-        return Err(unknown(&view, &name));
+    let Some(stored) = request::blocking(&app, move |app| app.reader.service(&asked)).await? else {
+        return Err(unknown(&snapshot, &name));
     };
-    if view.past && stored.added_at > view.at {
+    if snapshot.past && stored.added_at > snapshot.at {
         let first = stored.added_at.to_string();
-        let said = query.zone.dated(stored.added_at, site.clock.now()).text;
+        let said = query.zone.dated(stored.added_at, app.clock.now()).text;
         return Err(PageError::unprocessable(
             format!("{} was not watched yet", format::clipped(&name, 80)),
             format!("It has been watched since {said}."),
             Some((format!("Show {said}"), query.with(&[("at", Some(&first))]))),
         ));
     }
-    let subject = Subject { id: stored.id, now: view.get(&name).cloned(), stored };
-    let (asked, seen_from) = (query.clone(), view.clone());
-    let content = request::blocking(&site, move |site| content(site, &seen_from, &subject, &asked, window)).await?;
+    let subject = Subject { id: stored.id, now: snapshot.get(&name).cloned(), stored };
+    let (asked, seen_from) = (query.clone(), snapshot.clone());
+    let content = request::blocking(&app, move |app| content(app, &seen_from, &subject, &asked, window)).await?;
     let word = match content.truth.kind {
-        Kind::Down if view.past => " was down",
+        Kind::Down if snapshot.past => " was down",
         Kind::Down => " is down",
         _ => "",
     };
-    let framing =
-        Framing { title: format!("{}{word} · {}", content.name, site.title), current: "service", live: Live::Always };
-    layout::page(&site, &query, &view, framing, "service.html", content)
+    let framing = LayoutOptions {
+        title: format!("{}{word} · {}", content.name, app.title),
+        current: "service",
+        live: Refresh::OnEventAndClock,
+    };
+    layout::page(&app, &query, &snapshot, framing, "service.html", content)
 }
 
-fn unknown(view: &View, name: &str) -> PageError {
-    let near = crate::config::nearest(name, view.services.iter().map(|s| s.service.name.as_str()));
-    let way_out = near.map(|near| (format!("Did you mean {near}?"), view.service_url(near, "")));
+fn unknown(snapshot: &Snapshot, name: &str) -> PageError {
+    let near = crate::config::nearest(name, snapshot.services.iter().map(|s| s.service.name.as_str()));
+    let way_out = near.map(|near| (format!("Did you mean {near}?"), snapshot.service_url(near, "")));
     PageError::not_found(format!("There is no service named “{}”", format::clipped(name, 80)), way_out)
 }
 
-fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: Window) -> Result<Content, StoreError> {
-    let (reader, id, zone, now) = (&site.reader, subject.id, query.zone, view.at);
+fn content(
+    app: &AppState,
+    snapshot: &Snapshot,
+    subject: &Subject,
+    query: &Query,
+    window: Window,
+) -> Result<Content, StoreError> {
+    let (reader, id, zone, now) = (&app.reader, subject.id, query.zone, snapshot.at);
     let uptime = reader.uptime(id, window, now)?;
     let filter =
         OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, ..OutageFilter::default() };
     let found = reader.outages(&filter, None, OUTAGES)?;
     let outages_more = found.len() == OUTAGES as usize;
-    let outages = view.outages(found);
+    let outages = snapshot.outages(found);
     let drawn: Vec<Outage> = outages.iter().map(view_model::as_seen).collect();
-    let gaps = view.gaps(reader.gaps(id, window, now)?);
+    let gaps = snapshot.gaps(reader.gaps(id, window, now)?);
     let maintenance = reader.maintenance(id, window)?;
     let watched_from = reader.first_check_at(id)?.filter(|first| *first < now);
     let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
-        let checks = view.checks(reader.checks(id, window, None, None, DOTS as u32)?);
+        let checks = snapshot.checks(reader.checks(id, window, None, None, DOTS as u32)?);
         let chart = CheckChart::new(window, &checks, &drawn, &gaps, &maintenance, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
@@ -198,7 +207,7 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
             maintenance: &maintenance,
             watched_from,
             now,
-            past: view.past,
+            past: snapshot.past,
             zone,
         });
         let step = format!("One step is {}.", format::duration(buckets.size_ms()));
@@ -206,22 +215,22 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
     };
     let unit = if window.length_ms() <= 2 * DAY_MS { HOUR_MS } else { DAY_MS };
     let table = reader.history_by(id, window, unit, now)?;
-    let range = range(view, subject, query, window);
-    let rows = outages.iter().map(|outage| outage_row(site, view, outage, zone)).collect::<Result<Vec<_>, _>>()?;
-    let notes = changes::notes(site, view, subject, window)?;
+    let range = range(snapshot, subject, query, window);
+    let rows = outages.iter().map(|outage| outage_row(app, snapshot, outage, zone)).collect::<Result<Vec<_>, _>>()?;
+    let notes = changes::notes(app, snapshot, subject, window)?;
     let drawn = history.as_ref().map(|h| (h.from, h.to)).or(dots.as_ref().map(|d| (d.from, d.to)));
     let drawn = drawn.and_then(|(from, to)| Window::new(UnixMs(from), UnixMs(to))).unwrap_or(window);
     let log = reader.maintenance_log(Some(window))?;
     let log: Vec<&Maintenance> = log.iter().filter(|one| subject.in_maintenance(one)).collect();
     Ok(Content {
         marks: NoteMark::lay(drawn, &notes),
-        changes: changes::rows(&notes, view, zone),
+        changes: changes::rows(&notes, snapshot, zone),
         announced: Said::lay(drawn, changes::maintenance_said(&log, zone)),
         name: subject.stored.name.clone(),
         group: subject.stored.group.clone(),
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),
-        truth: truth(view, subject, zone),
-        facts: facts(site, subject, now),
+        truth: truth(snapshot, subject, zone),
+        facts: facts(app, subject, now),
         history,
         dots,
         step,
@@ -243,9 +252,9 @@ fn content(site: &Site, view: &View, subject: &Subject, query: &Query, window: W
             })
             .collect(),
         maintenance: maintenance_rows(&log, zone, now),
-        uptime: uptime_shown(site, view, subject, &uptime, window, watched_from, zone)?,
+        uptime: uptime_shown(app, snapshot, subject, &uptime, window, watched_from, zone)?,
         outages: rows,
-        checks: checks(site, view, subject, query, window)?,
+        checks: checks(app, snapshot, subject, query, window)?,
         range,
     })
 }
@@ -263,27 +272,27 @@ fn maintenance_rows(log: &[&Maintenance], zone: Zone, now: UnixMs) -> Vec<Mainte
 }
 
 /// What is the case with this service, or was.
-fn truth(view: &View, subject: &Subject, zone: Zone) -> Truth {
-    let truth = truth_then(subject, zone, view.at);
-    if view.past { truth.in_the_past() } else { truth }
+fn truth(snapshot: &Snapshot, subject: &Subject, zone: Zone) -> Headline {
+    let truth = truth_then(subject, zone, snapshot.at);
+    if snapshot.past { truth.in_the_past() } else { truth }
 }
 
-fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
+fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Headline {
     let subject_name = Some((subject.stored.name.clone(), String::new()));
-    let say = |kind, before: &str, strong: &str, ticking, rest: String| Truth {
+    let say = |kind, before: &str, strong: &str, ticking, rest: String| Headline {
         subject: subject_name.clone(),
         before: before.to_owned(),
         strong: strong.to_owned(),
         ticking,
         rest,
-        ..Truth::plain(kind, "")
+        ..Headline::plain(kind, "")
     };
     let Some(service) = &subject.now else {
         let since = subject.stored.removed_at.map(|at| format!(", since {}", zone.long_day(at, now)));
         let rest = format!("is no longer watched{}. Its history stays", since.unwrap_or_default());
         return say(Kind::Paused, &rest, "", None, String::new());
     };
-    let ticking = service.status_since(now).map(|since| Ticking::new(since, now));
+    let ticking = service.status_since(now).map(|since| LiveDuration::new(since, now));
     let last_reason = service.last.as_ref().and_then(|l| l.reason.as_ref());
     match service.status(now) {
         Status::Down => {
@@ -312,14 +321,11 @@ fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Truth {
     }
 }
 
-fn facts(site: &Site, subject: &Subject, now: UnixMs) -> Vec<Fact> {
+fn facts(app: &AppState, subject: &Subject, now: UnixMs) -> Vec<Fact> {
     let fact = |text: String| Fact { text, code: false };
     let mut facts = vec![
         fact(subject.stored.kind.as_str().to_owned()),
-        Fact {
-            text: format::clipped(subject.stored.target.shown(subject.stored.kind, site.commands), 200),
-            code: true,
-        },
+        Fact { text: format::clipped(subject.stored.target.shown(subject.stored.kind, app.commands), 200), code: true },
         fact(format!("checked every {}", format::duration(subject.interval_ms()))),
     ];
     let Some(now_known) = &subject.now else { return facts };
@@ -349,8 +355,8 @@ fn facts(site: &Site, subject: &Subject, now: UnixMs) -> Vec<Fact> {
     facts
 }
 
-fn range(view: &View, subject: &Subject, query: &Query, window: Window) -> Range {
-    let (zone, now) = (query.zone, view.at);
+fn range(snapshot: &Snapshot, subject: &Subject, query: &Query, window: Window) -> Range {
+    let (zone, now) = (query.zone, snapshot.at);
     let clean = |window: &str| query.with(&[("window", Some(window)), ("from", None), ("to", None), ("before", None)]);
     let current = match (query.get("from"), query.get("window")) {
         (Some(_), _) => None,
@@ -376,7 +382,7 @@ fn range(view: &View, subject: &Subject, query: &Query, window: Window) -> Range
         .append_pair("from", &window.from().to_string())
         .append_pair("to", &window.to().to_string())
         .finish();
-    let export = view.plain_url(&format!("/api/v1/export?{api}"));
+    let export = snapshot.plain_url(&format!("/api/v1/export?{api}"));
     let said = format!(
         "{}, {} to {}, {}",
         zone.day(window.from(), now),
@@ -451,29 +457,35 @@ fn outages_said(outages: &[Outage], range: &str) -> String {
     format!("{said} in {}", if range.starts_with("the ") { range.to_owned() } else { format!("these {range}") })
 }
 
-fn outage_row(site: &Site, view: &View, outage: &Outage, zone: Zone) -> Result<OutageRow, StoreError> {
+fn outage_row(app: &AppState, snapshot: &Snapshot, outage: &Outage, zone: Zone) -> Result<OutageRow, StoreError> {
     let also = if outage.is_incident() {
-        view_model::names(&view.outages(site.reader.failed_with(outage)?))
+        view_model::names(&snapshot.outages(app.reader.failed_with(outage)?))
     } else {
         Vec::new()
     };
-    let began = zone.exact(outage.started_at, view.at);
-    Ok(OutageRow::new(view, outage, also, began))
+    let began = zone.exact(outage.started_at, snapshot.at);
+    Ok(OutageRow::new(snapshot, outage, also, began))
 }
 
-fn checks(site: &Site, view: &View, subject: &Subject, query: &Query, window: Window) -> Result<Checks, StoreError> {
+fn checks(
+    app: &AppState,
+    snapshot: &Snapshot,
+    subject: &Subject,
+    query: &Query,
+    window: Window,
+) -> Result<Checks, StoreError> {
     let only_failed = query.get("outcome") == Some("down");
     let before = query.number("before").map(UnixMs);
     let outcome = only_failed.then_some(Outcome::Down);
-    let found = site.reader.checks(subject.id, window, outcome, before, CHECKS)?;
+    let found = app.reader.checks(subject.id, window, outcome, before, CHECKS)?;
     let full = found.len() == CHECKS as usize;
-    let found = view.checks(found);
+    let found = snapshot.checks(found);
     let longest = view_model::longest_us(&found);
     let older = found.last().filter(|_| full).map(|last| {
         let before = last.at.0.to_string();
         query.with(&[("before", Some(&before))])
     });
-    let rows: Vec<_> = found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, view.at), longest)).collect();
+    let rows: Vec<_> = found.iter().map(|c| CheckRow::new(c, query.zone.exact(c.at, snapshot.at), longest)).collect();
     Ok(Checks {
         seen: view_model::phases_seen(&rows),
         rows,

@@ -10,10 +10,10 @@ use crate::{
     },
     format::{self, zone::Zone},
     history::{
-        as_of::View,
-        cached_stats::{FigureCache, Figures},
+        as_of::Snapshot,
+        cached_stats::{CachedStats, StatsCache},
     },
-    http::state::Site,
+    http::state::AppState,
     render::view_model::Kind,
     store::StoreError,
 };
@@ -59,19 +59,19 @@ pub(super) struct UptimeShown {
 }
 
 pub(super) fn uptime_shown(
-    site: &Site,
-    view: &View,
+    app: &AppState,
+    snapshot: &Snapshot,
     subject: &Subject,
     uptime: &Uptime,
     asked: Window,
     watched_from: Option<UnixMs>,
     zone: Zone,
 ) -> Result<UptimeShown, StoreError> {
-    let now = view.at;
+    let now = snapshot.at;
     // Those of the past are asked for by few, and not kept.
-    let figures = match view.past {
-        true => Arc::new(Figures::read(&site.reader, subject.id, now)?),
-        false => FigureCache::get(&site.figures, &site.reader, subject.id, now)?,
+    let figures = match snapshot.past {
+        true => Arc::new(CachedStats::read(&app.reader, subject.id, now)?),
+        false => StatsCache::get(&app.figures, &app.reader, subject.id, now)?,
     };
     let others = ["24 h", "7 d", "30 d", "90 d"]
         .into_iter()
@@ -88,7 +88,7 @@ pub(super) fn uptime_shown(
         format!("Single checks of that time are no longer kept, so these figures are of {from} to {to}.")
     });
     Ok(UptimeShown {
-        budget: budget(site, subject, now)?,
+        budget: budget(app, subject, now)?,
         figure: format::percent(uptime.uptime, 4),
         none: uptime.uptime.is_none(),
         others,
@@ -120,10 +120,10 @@ pub(super) fn uptime_shown(
 }
 
 /// The error budget of the last 30 days, where there is an objective.
-fn budget(site: &Site, subject: &Subject, now: UnixMs) -> Result<Option<BudgetShown>, StoreError> {
+fn budget(app: &AppState, subject: &Subject, now: UnixMs) -> Result<Option<BudgetShown>, StoreError> {
     let Some(objective) = subject.now.as_ref().and_then(|s| s.service.objective) else { return Ok(None) };
     let window = Window::ending(now, 30 * DAY_MS);
-    let spent = site.reader.confirmed_down_ms(subject.id, window, now)?;
+    let spent = app.reader.confirmed_down_ms(subject.id, window, now)?;
     let budget = Budget::new(objective, window.length_ms(), spent);
     let left = budget.left_ms();
     Ok(Some(BudgetShown {

@@ -152,7 +152,9 @@ impl Postgres {
         let answer = ask_for_tls(stream).await;
         let answer = answer.map_err(|error| {
             let fault = fault::of_io(&error, Some(Phase::Tls), trace, deadline);
-            fault.unwrap_or_else(|| Fault::new(Class::Tls, Some(Phase::Tls), format!("the connection broke: {error}")))
+            fault.unwrap_or_else(|| {
+                Fault::new(Class::Tls, Some(Phase::Tls), format!("the connection was lost: {error}"))
+            })
         })?;
         match answer {
             b'S' => Ok(true),

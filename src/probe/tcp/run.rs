@@ -49,8 +49,9 @@ impl Runner for Tcp {
         let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;
         let broken = |error: &io::Error| {
             let fault = fault::of_io(error, trace.phase(), trace, deadline);
-            fault
-                .unwrap_or_else(|| Fault::new(Class::Protocol, trace.phase(), format!("the connection broke: {error}")))
+            fault.unwrap_or_else(|| {
+                Fault::new(Class::Protocol, trace.phase(), format!("the connection was lost: {error}"))
+            })
         };
         if send.is_none() && expect.is_none() {
             trace.end();
@@ -86,7 +87,7 @@ impl Tcp {
                 Ok(Err(error)) if read.is_empty() => return Err(broken(&error)),
                 // Nothing at all came: that is a timeout, which the caller reports.
                 Err(_) if read.is_empty() => return Err(fault::late(trace, deadline)),
-                Ok(Err(_)) => break "before the connection broke".to_owned(),
+                Ok(Err(_)) => break "before the connection was lost".to_owned(),
                 Err(_) => break format!("within {}", seconds(deadline)),
             };
             if got == 0 && read.is_empty() {
