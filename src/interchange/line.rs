@@ -44,18 +44,7 @@ impl Times {
 }
 
 fn put_number(out: &mut Vec<u8>, n: u32) {
-    let mut digits = [0; 10];
-    let mut at = digits.len();
-    let mut rest = n;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 /// Microseconds as milliseconds with as many of three decimals as it takes; `whole` is what follows where it takes none.

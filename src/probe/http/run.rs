@@ -22,11 +22,12 @@ use crate::{
         resolver::Resolver,
         runner::{Runner, Secrets},
         shared::Shared,
-        text::{EXCERPT_SOURCE_BYTES, Scrubber, base64},
+        text::{EXCERPT_SOURCE_BYTES, Scrubber},
         tls::{Tls, Verification, expiry_warning},
         trace::{Fault, Trace},
     },
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::write::MultiGzDecoder;
 use reqwest::{
     Body, Method, Request, StatusCode, Url,
@@ -77,7 +78,7 @@ impl Runner for Http {
         };
         match &spec.auth {
             Some(Auth::Basic { user, password }) => {
-                let pair = base64(format!("{user}:{}", password.expose()).as_bytes());
+                let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
                 headers.insert(AUTHORIZATION, value("authorization", &format!("Basic {pair}"))?);
             }
             Some(Auth::Bearer(token)) => {
