@@ -102,7 +102,7 @@ fn identity(table: &Table<'_>, key: &'static str) -> Option<Text> {
 }
 
 /// Which kind of endpoint this is: by its `type`, by the key that only this kind has, or by the scheme of its `url`.
-/// Reported where it cannot be told.
+/// Reported where nothing tells the kind.
 fn kind(table: &Table<'_>) -> Option<&'static Descriptor> {
     let has = |key: &str| table.peek(key).is_some();
     if let Some(value) = table.get("type") {
@@ -112,7 +112,7 @@ fn kind(table: &Table<'_>) -> Option<&'static Descriptor> {
             if let Some(word) = word {
                 report_unknown_kind(&value, &word);
             }
-            // No kind will read it: what is wrong with it whatever the kind is said here, with all else.
+            // No kind will read it: what is wrong with it for every kind is reported here.
             let _ = table.filled("url");
         }
         return kind;

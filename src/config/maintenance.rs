@@ -33,7 +33,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Vec<Planned> {
 }
 
 /// The names and groups that the file has for its endpoints, those with other mistakes in them among them: one mistake is
-/// not to be told twice.
+/// not to be reported twice.
 struct Written<'a> {
     names: Vec<&'a str>,
     groups: Vec<&'a str>,
@@ -282,7 +282,7 @@ fn recurring(
         table.missing("zone", "whose clocks the expression speaks of, as \"Europe/Berlin\" or \"UTC\"");
     }
     let expression = expression?;
-    // What is wrong with the expression can be said without knowing the rest.
+    // Mistakes in the expression can be reported without knowing the rest.
     let (ms, known_zone) = (length.as_ref().map_or(1, |(ms, _)| *ms), zone.flatten());
     let recurrence = match Recurrence::new(&expression.value, ms, known_zone.unwrap_or(Tz::UTC)) {
         Ok(recurrence) => recurrence,

@@ -16,7 +16,7 @@ mod schedule;
 mod sections;
 mod types;
 
-pub use crate::settings::{ConfigError, nearest};
+pub use crate::settings::ConfigError;
 pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, PublicService, Storage};
 
 use crate::{

@@ -63,7 +63,7 @@ impl Schedule {
         }
     }
 
-    /// What is in force where this table speaks and `parent` is asked for the rest; built-in defaults come last.
+    /// What is in force: the keys of this table, then those of `parent`, then the built-in defaults.
     ///
     /// A timeout and a retry interval that are inherited give way to a shorter interval; written beside it they have
     /// to fit, and it is a mistake when they do not.
@@ -94,7 +94,7 @@ impl Schedule {
     }
 
     fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Schedule) {
-        // An interval that could not be read, or is misspelt, is reported; nothing can be said of what should fit
+        // An interval that could not be read, or is misspelt, is reported; it is unknown what should fit
         // into it.
         if self.interval_ms.is_none()
             && table.all().iter().any(|(key, _)| nearest(key, KEYS[..3].iter().copied()) == Some("interval_secs"))

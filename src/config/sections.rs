@@ -114,7 +114,7 @@ fn backup(table: &Table<'_>) -> Option<Backup> {
     })
 }
 
-/// Reads `scrub`: a duration, or `Some(None)` for "off"; `None` where nothing right is said.
+/// Reads `scrub`: a duration, or `Some(None)` for "off"; `None` where the value is invalid.
 fn scrub(value: &Value<'_>) -> Option<Option<i64>> {
     if value.filled()?.value.trim() == "off" {
         return Some(None);
@@ -122,7 +122,7 @@ fn scrub(value: &Value<'_>) -> Option<Option<i64>> {
     value.duration(MINUTE_MS..=LONGEST_MS, "from 1m to 36525d (100 years), or \"off\"").map(Some)
 }
 
-/// A number of days, or `Some(None)` for "forever"; `None` where nothing (or nothing right) is said.
+/// A number of days, or `Some(None)` for "forever"; `None` where the key is missing or invalid.
 fn keep(table: &Table<'_>, key: &'static str) -> Option<Option<u32>> {
     let value = table.get(key)?;
     if value.value.as_str().is_some_and(|word| !word.contains("${")) {
@@ -285,7 +285,7 @@ fn token(table: &Table<'_>) -> Option<Secret> {
     } else {
         return Some(Secret::new(token));
     };
-    // Nothing is said of the token itself.
+    // The message must not quote the token.
     table.source.report(value.mistake("`token` is no token that could be relied on").label(label));
     None
 }
@@ -347,7 +347,7 @@ pub(super) fn alerts(root: &Table<'_>) -> Alerts {
     table.finish(|_| None);
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
-        // Nothing is said of the address but this: it may be a credential from its first character to its last.
+        // The message must not quote the address: it may be a credential from its first character to its last.
         let address = text.value.trim();
         let valid = weburl::doubt(address).is_none()
             && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());

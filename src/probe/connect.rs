@@ -61,7 +61,7 @@ pub(super) async fn open(
 }
 
 /// Connects to the first address that answers. The next one is tried when one fails, or beside it after a head start.
-/// The error is the first one that speaks of the other side.
+/// The error is the first one that is caused by the other side.
 async fn race(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
     let mut waiting = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();

@@ -32,7 +32,7 @@ pub(super) fn late(trace: &Trace, deadline: Duration) -> Fault {
     Fault::new(Class::Timeout, phase, message)
 }
 
-/// What is to be said of an error of a probe that talks over a network. `None` where no type in the chain says it: the
+/// The fault for an error of a probe that uses a network. `None` where no type in the chain of causes is known: the
 /// caller knows what it was doing.
 pub(super) fn of_error(error: &(dyn Error + 'static), trace: &Trace, deadline: Duration) -> Option<Fault> {
     let phase = trace.phase();
@@ -89,7 +89,7 @@ pub(super) fn of_lookup(error: &LookupError) -> Fault {
     }
 }
 
-/// What it says of this machine, where an I/O error speaks of this machine and not of the other one.
+/// The message for an I/O error that is caused by this machine and not by the other one.
 pub(super) fn ours(error: &io::Error) -> Option<&'static str> {
     Some(match Errno::from_io_error(error)? {
         Errno::MFILE => "no file descriptor left in this process",

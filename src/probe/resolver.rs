@@ -26,7 +26,7 @@ pub(super) struct Resolver {
 /// Why a name led to no address.
 #[derive(Debug)]
 pub(super) enum LookupError {
-    /// The system's resolver said no.
+    /// The system's resolver failed.
     Failed { host: String, error: io::Error },
     /// It has none of the kind that is wanted.
     WrongFamily { host: String, wanted: IpVersion },

@@ -115,7 +115,7 @@ pub(super) fn showable(value: &str) -> Option<&str> {
     (short && value.parse::<f64>().is_err()).then_some(value)
 }
 
-/// A deadline as it is said: `5 s`, `300 ms`.
+/// A deadline for a message: `5 s`, `300 ms`.
 pub(super) fn seconds(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }

@@ -1,4 +1,4 @@
-//! TLS as probes need it: every certificate is seen, the bad ones too, and what is wrong with it is said in words.
+//! TLS as probes need it: every certificate is recorded, invalid ones too, and a fault says in plain words what is wrong.
 
 use super::{
     error::ProbeError,
@@ -220,7 +220,7 @@ fn ends(certificate: &x509_cert::Certificate) -> i64 {
     i64::try_from(end.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The intermediate certificate among those that were sent that the verifier's error speaks of.
+/// The intermediate certificate, among those that were sent, that caused the verifier's error.
 fn blamed<'s>(error: &CertificateError, sent: &'s [x509_cert::Certificate]) -> Option<&'s x509_cert::Certificate> {
     let validity = |sent: &x509_cert::Certificate| sent.tbs_certificate.validity;
     sent.iter().find(|sent| match error {
@@ -513,7 +513,7 @@ pub(super) fn fault(error: &rustls::Error, trace: &Trace) -> Fault {
     Fault::new(Class::Tls, Some(Phase::Tls), message)
 }
 
-/// What is to be said of a certificate that ends within `warning_days`.
+/// The reason for `degraded` where a certificate expires within `warning_days`.
 pub(super) fn expiry_warning(trace: &Trace, warning_days: u32, host: &str) -> Option<Reason> {
     let certificate = trace.certificate()?;
     let days = certificate.days_left();

@@ -186,7 +186,7 @@ impl Trace {
         self.state().left_out
     }
 
-    /// The host that is being asked answered with this status. (What hosts before it said, in redirects, is forgotten.)
+    /// The current host answered with this status. (Statuses of earlier hosts, in redirects, are forgotten.)
     pub(super) fn answered(&self, status: u16) {
         self.state().http_status = Some(status);
     }

@@ -66,7 +66,7 @@ pub(super) fn begins_with_a_scheme(text: &str) -> bool {
     SCHEME.find(text).is_some_and(|m| text[..m.start()].trim_start().is_empty())
 }
 
-/// The credentials in a string that is known from its first character to its last: those that can be told by the look
+/// The credentials in a string that is known from its first character to its last: those that can be recognized by the look
 /// of it, and whatever may be one where the whole of it is a URL (or ends with one: `--url=http://…`).
 pub(crate) fn credentials_in_whole(text: &str) -> Vec<Range<usize>> {
     let mut found = credentials_in(text);
@@ -90,7 +90,7 @@ pub(crate) fn credentials_in_word(word: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The credentials that can be told by the look of `text`: the user information of URLs, what is assigned to a name
+/// The credentials that can be recognized by the look of `text`: the user information of URLs, what is assigned to a name
 /// that usually holds one, and bearer tokens. Byte ranges, in no order; they may overlap.
 ///
 /// It errs on the side of hiding too much. It needs no syntax, so that it works on a file that has a mistake in it.
@@ -291,7 +291,7 @@ impl Masked {
                 let variable = VARIABLE.find(&source[at..]);
                 shown_until = variable.map_or(shown_until, |variable| at + variable.end());
             }
-            // Lines and quotes stay, so that what is hidden can be told from what is missing.
+            // Lines and quotes stay, so that hidden text can be distinguished from missing text.
             if at < until && at >= shown_until && !"\r\n\"'".contains(c) {
                 text.push('•');
                 ends.push((at + c.len_utf8(), text.len()));

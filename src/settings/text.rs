@@ -57,7 +57,7 @@ impl Text {
         quoted(&self.written)
     }
 
-    /// The string for everyone's eyes: what came from the environment is dots, and so is what looks like a credential.
+    /// The string, redacted: what came from the environment is dots, and so is what looks like a credential.
     pub(crate) fn shown(&self) -> String {
         self.shown_without(Vec::new())
     }
@@ -91,7 +91,7 @@ impl Text {
     }
 
     /// What a library says about this string, if that may be shown: it may quote the string, and so it may not when
-    /// the environment spoke.
+    /// it came from the environment.
     pub(crate) fn detail(&self, message: impl Into<String>) -> String {
         if self.is_guarded() { format!("cannot be read ({REDACTED})") } else { message.into() }
     }
@@ -175,7 +175,7 @@ fn variable<'a>(
     }
 }
 
-/// What the environment is said to hold where it holds no text. No variable can have this value.
+/// Stands for a value of the environment that is no UTF-8 text. No variable can have this value.
 pub(crate) const NOT_TEXT: &str = "\0";
 
 /// Where `part` of a string stands in the file, if it was written without escapes; otherwise the whole string.

@@ -35,7 +35,7 @@ impl Default for TlsSpec {
     }
 }
 
-/// What was read, and the same for everyone's eyes.
+/// The keys as they were read, and redacted for the API.
 pub(crate) struct Tls {
     pub(crate) spec: TlsSpec,
     pub(crate) shown: Json,

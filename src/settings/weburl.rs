@@ -8,7 +8,7 @@ use reqwest::Url;
 /// A URL without user information, and what was secret about it.
 pub(crate) struct WebUrl {
     pub(crate) url: Url,
-    /// The URL for everyone's eyes.
+    /// The URL, redacted.
     pub(crate) target: String,
     /// What stood before the `@`, decoded.
     pub(crate) user_information: Option<(String, Secret)>,
@@ -87,7 +87,7 @@ fn report(table: &Table<'_>, text: &Text, label: String) {
 }
 
 /// The values of variables that are credentials by their place in the URL or by their name, as they were given and as
-/// the URL spells them; and whether one of them spans both host and path, so that the path cannot be told from it.
+/// the URL spells them; and whether one of them spans both host and path, so that the path cannot be separated from it.
 fn placed_secrets(text: &Text) -> (Vec<Secret>, bool) {
     /// In a path, what is shorter is a word (`v1`, `health`) rather than a credential.
     const LONG: usize = 16;

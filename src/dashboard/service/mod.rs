@@ -171,7 +171,7 @@ pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Q
 }
 
 fn unknown(snapshot: &Snapshot, name: &str) -> PageError {
-    let near = crate::config::nearest(name, snapshot.services.iter().map(|s| s.service.name.as_str()));
+    let near = crate::settings::nearest(name, snapshot.services.iter().map(|s| s.service.name.as_str()));
     let way_out = near.map(|near| (format!("Did you mean {near}?"), snapshot.service_url(near, "")));
     PageError::not_found(format!("There is no service named “{}”", format::clipped(name, 80)), way_out)
 }

@@ -54,7 +54,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<CommandSpec>>
 
 struct Arguments {
     argv: Vec<String>,
-    /// The same, for everyone's eyes.
+    /// The same, redacted.
     shown: Vec<String>,
     /// As one would type it.
     target: String,

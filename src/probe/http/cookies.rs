@@ -34,7 +34,7 @@ struct Cookie {
     secure: bool,
 }
 
-/// What a `Set-Cookie` says beside the cookie itself. Of attributes that are said twice the last one counts.
+/// The attributes of a `Set-Cookie`. Of an attribute that is there twice the last one counts.
 #[derive(Default)]
 struct Attributes {
     domain: Option<String>,

@@ -74,7 +74,7 @@ pub(super) fn body_regex(table: &Table<'_>) -> Option<(Regex, Text)> {
     }
 }
 
-/// `expect_json`: one expectation or a list of them, each with its value for everyone's eyes.
+/// `expect_json`: one expectation or a list of them, each with its value, redacted.
 pub(super) fn json(table: &Table<'_>) -> Vec<(JsonExpectation, Json)> {
     let entries = table.get("expect_json").map(|value| value.one_or_many()).unwrap_or_default();
     entries.iter().filter_map(|entry| expectation(&entry.table()?)).collect()
@@ -105,7 +105,7 @@ fn expectation(table: &Table<'_>) -> Option<(JsonExpectation, Json)> {
     Some((JsonExpectation { text: text.written.clone(), path, value }, json!({ "path": text.shown(), "value": shown })))
 }
 
-/// A TOML value as JSON: for comparison, and for everyone's eyes.
+/// A TOML value as JSON: for comparison, and redacted.
 fn json_value(value: &Value<'_>) -> Option<(Json, Json)> {
     let twice = |json: Json| Some((json.clone(), json));
     match value.value {
@@ -139,7 +139,7 @@ fn json_value(value: &Value<'_>) -> Option<(Json, Json)> {
     }
 }
 
-/// The values of an expectation that are not for everyone's eyes.
+/// The values of an expectation that are secret.
 pub(super) fn json_secrets(expectation: &JsonExpectation, shown: &Json) -> Vec<Secret> {
     fn collect(real: &Json, shown: &Json, found: &mut Vec<Secret>) {
         match (real, shown) {

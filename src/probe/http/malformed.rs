@@ -1,11 +1,11 @@
-//! What came in the place of an HTTP answer: said of its first bytes, after the library could not read them.
+//! What came in the place of an HTTP answer: recognized by its first bytes, after the library could not parse them.
 
 /// What is wrong with an answer.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Malformed {
     /// The sentence. The same for the same fault: what changes from answer to answer is not in it.
     pub(super) message: String,
-    /// The lines that it speaks of, as they came. Values of headers that may hold a credential are not among them.
+    /// The lines that the message describes, as they came. Values of headers that may hold a credential are not among them.
     pub(super) lines: String,
 }
 
@@ -64,7 +64,7 @@ fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, 0..=4, ..])
 }
 
-/// The frame of HTTP/2 that speaks of the whole connection, where `bytes` begin with one.
+/// The frame of HTTP/2 that is about the whole connection, where `bytes` begin with one.
 fn http2_frame(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         // Up to 16 KiB, which is all that may come before more was agreed on.

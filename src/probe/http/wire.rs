@@ -143,7 +143,7 @@ impl Wire<'_> {
         let fault = self.fault(error, budget);
         let beginning = budget.beginning();
         let unread = error.is_parse() && !error.is_parse_too_large()
-            // A server that speaks first may be read before the library has asked.
+            // The answer of a server that sends first may be read before the library has sent the request.
             || !beginning.is_empty() && !beginning.starts_with(b"HTTP/");
         let malformed = match frames {
             true => instead_of_http2(&beginning),

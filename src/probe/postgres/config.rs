@@ -78,7 +78,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
     let connection = connection?;
     let address = address::joined(&connection.host, connection.port);
     let mut secrets = connection.named;
-    // The database is named like the user unless it is said.
+    // Without a name, the database is named like the user.
     let target = scrub(&format!("postgres://{address}/{}", connection.database), &secrets);
     let user = scrub(&connection.user, &secrets);
     secrets.extend(connection.password.iter().chain(&connection.spelled).cloned());
@@ -137,7 +137,7 @@ fn check_tls(table: &Table<'_>, sslmode: SslMode, skip_verify: bool) {
     }
 }
 
-/// `expect_value` or `expect_null`, and the same for everyone's eyes.
+/// `expect_value` or `expect_null`, and the same redacted.
 fn expected(table: &Table<'_>) -> Option<(Expected, String)> {
     let value = table.get("expect_value");
     let null = table.get("expect_null");

@@ -1,4 +1,4 @@
-//! The TCP probe: a connection, and what is said over it.
+//! The TCP probe: a connection, and an exchange over it.
 
 use super::spec::TcpSpec;
 use crate::{
