@@ -199,3 +199,39 @@ fn guard_the_environment(config: &mut Config, values: &[String]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_outside_of_its_table_is_reported_with_its_table() {
+        for (key, table) in [
+            ("endpoints", "write `[[checks.endpoints]]`"),
+            ("max_concurrent", "it belongs below `[checks]`"),
+            ("objective", "it belongs below `[checks]`"),
+            ("scrub", "it belongs below `[storage]`"),
+            ("token", "it belongs below `[dashboard]`"),
+            ("cron", "it belongs below a `[[maintenance]]`"),
+            ("note", "it belongs below an `[[incident_notes]]`"),
+        ] {
+            assert_eq!(place(key).as_deref(), Some(table), "{key}");
+        }
+        for key in ["enabled", "zone", "url", "colour"] {
+            assert_eq!(place(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_broken_line_shows_the_keys_of_every_section_and_nothing_else() {
+        for (line, shown) in [
+            ("token \"hunter2\"", "token \"•••••••\""),
+            ("trusted_proxies \"hunter2\"", "trusted_proxies \"•••••••\""),
+            ("expect_null hunter2", "expect_null •••••••"),
+            ("client_cert hunter2", "client_cert •••••••"),
+        ] {
+            let report = parse(line, Path::new("config.toml"), &|_| None).unwrap_err().to_string();
+            assert!(report.contains(shown) && !report.contains("hunter2"), "{report}");
+        }
+    }
+}
