@@ -198,12 +198,16 @@ mod tests {
     async fn a_lookup_that_waits_for_a_thread_is_not_begun_for_a_check_that_is_over() {
         let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false };
         let (_end, ended) = std::sync::mpsc::channel::<()>();
+        let (began, begins) = oneshot::channel();
         let _busy = resolver
             .threads
             .run(move |_| {
+                let _ = began.send(());
                 let _ = ended.recv();
             })
             .unwrap();
+        // Until the thread has taken it, this waits, too.
+        begins.await.unwrap();
         let trace = Trace::start();
         let late = tokio::time::timeout(Duration::ZERO, resolver.lookup("localhost", 80, IpVersion::Any, &trace)).await;
         assert!(late.is_err() && trace.queued());
