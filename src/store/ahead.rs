@@ -7,9 +7,10 @@
 //! while they go on, and everybody who was told of it is told of their end.
 
 use super::{
-    Result, files,
+    Result,
+    checksum::fnv1a,
+    files,
     outbox::{self, Attempt, DueEvent, Event},
-    schema,
     track::{Record, Track},
 };
 use crate::{
@@ -30,8 +31,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Its name, after the history's.
-pub(super) const SUFFIX: &str = "-told";
 /// The file has two slots, written in turn: one that is half written leaves the other.
 const SLOTS: u64 = 2;
 const SMALLEST_SLOT: usize = 16 * 1024;
@@ -210,7 +209,7 @@ impl Ahead {
         now: UnixMs,
     ) -> Result<(Ahead, Used)> {
         let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
-        let place = files::with(path, SUFFIX);
+        let place = files::with(path, files::TOLD);
         // Where nobody is told of anything there is nothing to note, but what was told is still known.
         if channels.is_empty() && !place.exists() {
             return Ok((Ahead::with(history, channels, None, Vec::new(), 0), Used::default()));
@@ -662,7 +661,7 @@ impl Slots {
 }
 
 fn sum(turn: u64, said: &[u8]) -> u64 {
-    schema::checksum(turn.to_le_bytes().into_iter().chain(said.iter().copied()))
+    fnv1a(turn.to_le_bytes().into_iter().chain(said.iter().copied()))
 }
 
 /// A slot's number and what it says, if it is sound.

@@ -4,10 +4,11 @@ use super::{
     Result, Watched,
     ahead::Ahead,
     commit::Core,
-    life,
-    maintenance::Plan,
+    connection, enter, life,
     numbers::Numbers,
-    outages, schema, services,
+    outages,
+    plan::Plan,
+    schema,
     track::{Record, Track},
 };
 use crate::{board::ServiceId, domain::time::UnixMs};
@@ -29,11 +30,11 @@ impl Backfill {
     /// When the file cannot be used.
     pub fn open(path: &Path, watched: Vec<Watched>, began_at: UnixMs) -> Result<Backfill> {
         let lock = schema::lock(path)?;
-        let mut conn = schema::open_writer(path)?;
+        let mut conn = connection::open_writer(path)?;
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let run = life::begin_run(&tx, began_at)?;
         let configured: Vec<_> = watched.iter().map(|w| w.configured.clone()).collect();
-        let resumed = services::enter(&tx, &configured, began_at)?;
+        let resumed = enter::enter(&tx, &configured, began_at)?;
         let numbers = Numbers::from(outages::next_id(&tx)?, []);
         tx.commit()?;
         let ids = resumed.iter().map(|r| r.id).collect();

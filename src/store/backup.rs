@@ -5,7 +5,7 @@
 //! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
 //! far it has come.
 
-use super::{Result, StoreError, ahead, files, rows, schema, source::Source};
+use super::{Result, StoreError, files, rows, schema, source::Source};
 use crate::domain::time::UnixMs;
 use rusqlite::{
     Connection, OptionalExtension,
@@ -220,11 +220,11 @@ fn free_name(path: &Path, word: &str, ending: &str, now: UnixMs) -> Result<PathB
 /// When another process holds it, or it cannot be moved.
 pub fn set_damaged_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
     let _lock = schema::lock(path)?;
-    let told = files::with(path, ahead::SUFFIX);
+    let told = files::with(path, files::TOLD);
     let aside = set_aside(path, "damaged", now)?;
     // Of whom it tells is known to that history alone. Where it stays, it is not read.
     if told.exists() {
-        let _ = std::fs::rename(told, files::with(&aside, ahead::SUFFIX));
+        let _ = std::fs::rename(told, files::with(&aside, files::TOLD));
     }
     Ok(aside)
 }

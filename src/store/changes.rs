@@ -1,9 +1,9 @@
 //! What a service was set to over time, and what changed.
 
-use super::{Reader, Result};
+use super::Result;
 use crate::{
     board::ServiceId,
-    domain::{service::Thresholds, time::UnixMs, window::Window},
+    domain::{service::Thresholds, time::UnixMs},
 };
 use rusqlite::{Connection, params};
 
@@ -17,14 +17,6 @@ pub struct Setting {
     pub degraded_after_ms: Option<i64>,
     /// `None`: not recorded yet at that time.
     pub critical: Option<bool>,
-}
-
-/// At this moment the configuration changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SettingChange {
-    pub at: UnixMs,
-    pub before: Setting,
-    pub after: Setting,
 }
 
 /// All that a service was ever set to, each with the moment since when, in the order of time.
@@ -45,14 +37,4 @@ pub(super) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<(Uni
         Ok((UnixMs(r.get(0)?), setting))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-impl Reader {
-    /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
-    pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
-        let all = settings(&*self.conn()?, service)?;
-        let pairs = all.iter().zip(all.iter().skip(1));
-        let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
-        Ok(changes.filter(|change| window.contains(change.at)).collect())
-    }
 }

@@ -3,17 +3,17 @@
 use super::{
     Result, StoreError,
     ahead::Ahead,
-    backup,
+    backup, connection,
     life::{self, Interruption, Lives},
-    maintenance::{Plan, Which},
+    maintenance::Which,
     notes,
     numbers::Numbers,
     outages,
     outbox::{self, Attempt},
     place::{self, Lost, Place},
-    results, rollups,
+    plan::Plan,
+    reason, rollups,
     rows::{self, Row, Walk, tail::Tail},
-    schema,
     told::Settings,
     track::{Record, Step, Track},
 };
@@ -226,7 +226,7 @@ impl Core {
     /// When that cannot be opened.
     pub(super) fn go_on_in(&mut self, rescued: &Rescued) -> Result<()> {
         if let Rescued::Copied(path) = rescued {
-            place::abandon(std::mem::replace(&mut self.conn, schema::open_writer(path)?));
+            place::abandon(std::mem::replace(&mut self.conn, connection::open_writer(path)?));
         }
         self.place = None;
         Ok(())
@@ -285,7 +285,7 @@ struct Context<'a> {
 impl Context<'_> {
     fn apply(&self, track: &mut Track, tail: Option<&mut Tail>, record: &Record) -> Result<Applied> {
         let Record { service: id, result, .. } = record;
-        let reason = result.reason.as_ref().map(|r| results::reason_id(self.conn, r)).transpose()?;
+        let reason = result.reason.as_ref().map(|r| reason::id(self.conn, r)).transpose()?;
         if !self.write(track, tail, *id, &Row::of(result, reason))? {
             return Ok(Applied::Repeated);
         }

@@ -1,16 +1,17 @@
 //! The questions of an export. Each is answered in a short transaction of its own, however slowly the answer is taken.
 
 use super::{
-    Reader, Result,
+    Result, kept,
     life::Interruption,
     maintenance::{self, Which},
     outages,
-    results::{Reasons, Validities},
-    retention,
+    reader::Reader,
+    reason::Reasons,
     rollups::{self, Size},
     rows::{Need, Walk},
     services::StoredService,
     transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
+    validity::Validities,
 };
 use crate::{
     board::ServiceId,
@@ -150,7 +151,7 @@ impl Reader {
         mut each: impl FnMut(SumRecord),
     ) -> Result<bool> {
         let conn = self.conn()?;
-        let kept = retention::kept(&conn, service)?;
+        let kept = kept::of(&conn, service)?;
         let Some(rows_from) = kept.rows_from else { return Ok(false) };
         let (table, from) = match size {
             SumSize::Hour => (Size::Hour, kept.hours_from.map_or(window.from(), |from| from.max(window.from()))),
@@ -169,7 +170,7 @@ fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHea
     let certificate: Option<i64> = conn
         .prepare_cached("SELECT certificate_expires_at FROM service WHERE id = ?1")?
         .query_row([service.id.0], |row| row.get(0))?;
-    let kept = retention::kept(conn, service.id)?;
+    let kept = kept::of(conn, service.id)?;
     Ok(ServiceHead {
         name: service.name.clone(),
         kind: service.kind,

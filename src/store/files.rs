@@ -10,9 +10,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+/// What is noted ahead of a commit: its name, after the history's.
+pub(super) const TOLD: &str = "-told";
+
 /// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and who was
 /// told what while it could not be written.
-const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", super::ahead::SUFFIX];
+const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", TOLD];
 
 /// What of it is SQLite's: a part of the history, and of no other one.
 pub(super) const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];

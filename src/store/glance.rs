@@ -1,13 +1,14 @@
 //! What an overview shows of a service, asked for in one go: the pieces that its windows share are read once.
 
 use super::{
-    Result,
+    Result, kept,
     maintenance::{self, Which},
-    results::{self, Validities},
-    retention,
+    reader::Reader,
+    results,
     rollups::{self, Latency, Size},
     rows::Need,
     services,
+    validity::Validities,
 };
 use crate::{
     board::ServiceId,
@@ -32,21 +33,24 @@ pub struct Glance {
     pub hours: Buckets,
 }
 
+impl Reader {
+    /// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days,
+    /// the last 24 hours.
+    pub fn glance(&self, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<Glance> {
+        let mut conn = self.conn()?;
+        glance(&*conn.transaction()?, service, lengths_ms, days, now)
+    }
+}
+
 /// The windows of these lengths that end at `now`, the last `days` days and the last 24 hours.
-pub(super) fn glance(
-    conn: &Connection,
-    service: ServiceId,
-    lengths_ms: &[i64],
-    days: i64,
-    now: UnixMs,
-) -> Result<Glance> {
+fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<Glance> {
     let since = |size_ms: i64, count: i64| {
         let from = now.floor(size_ms).plus(-(count - 1) * size_ms);
         // The bucket under way is cut off at `now`, so that time to come is not counted as a gap.
         Buckets::new(Window::new(from, now).unwrap_or(Window::ending(now, size_ms)), size_ms)
     };
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
-    let kept = retention::kept(conn, service)?;
+    let kept = kept::of(conn, service)?;
     let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
     let rows = Rows { conn, service, validities: Validities::of(conn, service)?, now };
     // What is maintenance is not among the sums: it is laid over them at the end.

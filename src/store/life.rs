@@ -6,6 +6,7 @@ use super::{
     rows::Walk,
     services::StoredService,
     told::{Piece, Settings},
+    validity::Validities,
 };
 use crate::{
     board::ServiceId,
@@ -130,7 +131,7 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
 /// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
 fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
     let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
-    let validity_ms = super::results::Validities::of(conn, service.id)?.at(last);
+    let validity_ms = Validities::of(conn, service.id)?.at(last);
     let from = last.plus(validity_ms);
     if from >= now {
         return Ok(Vec::new());

@@ -1,9 +1,9 @@
 //! Marks of maintenance that are made afterwards, and taken back: what follows from them is computed again.
 
 use super::{
-    Result, StoreError, files,
+    Result, StoreError, connection, files, kept,
     maintenance::{Maintenance, Source, Which, list, overlay, services_of, write},
-    results, retention, rollups, schema,
+    results, rollups, schema,
     services::{self, StoredService},
 };
 use crate::{
@@ -40,7 +40,7 @@ impl Marking {
     pub fn open(path: &Path) -> Result<Marking> {
         files::present(path)?;
         let lock = schema::lock(path)?;
-        Ok(Marking { conn: schema::open_writer(path)?, _lock: lock })
+        Ok(Marking { conn: connection::open_writer(path)?, _lock: lock })
     }
 
     /// Marks a window of the past and recomputes what depends on it. All or nothing. `progress` is told after each
@@ -115,7 +115,7 @@ fn refuse_retired(conn: &Connection, services: &[StoredService], window: Window,
     for service in services {
         // One that had gone by then, or was not there yet, has nothing in it.
         let is_there = service.added_at < window.to() && service.removed_at.is_none_or(|at| window.from() < at);
-        let from = retention::kept(conn, service.id)?.rows_from;
+        let from = kept::of(conn, service.id)?.rows_from;
         if let Some(from) = from.filter(|from| is_there && window.from() < *from) {
             return Err(StoreError::Refused(format!(
                 "single checks are kept from {from} on, and {} is before it: {why}",

@@ -7,29 +7,39 @@ mod alarms;
 mod backfill;
 mod backup;
 mod changes;
+mod checksum;
+mod columns;
 mod commit;
+mod connection;
 mod departure;
+mod enter;
 mod error;
 mod files;
 mod forget;
 mod glance;
+mod kept;
 mod life;
 mod maintenance;
 mod marking;
 mod merge;
 mod notes;
 mod numbers;
+mod open;
 mod outages;
 mod outbox;
 mod past;
 mod place;
+mod plan;
+mod questions;
 mod reach;
 mod reader;
+mod reason;
 mod reasons;
 mod rebuild;
 mod repair;
 mod replay;
 mod results;
+mod resume;
 mod retention;
 mod rollups;
 mod rows;
@@ -43,22 +53,15 @@ mod told;
 mod track;
 mod transfer;
 mod upkeep;
+mod validity;
 mod verify;
 mod writer;
-
-use crate::{
-    board::{Board, ServiceId},
-    calendar::{Planned, Timetable},
-    clock::Clock,
-    domain::{health::Health, time::UnixMs},
-};
-use maintenance::Plan;
-use std::{collections::HashMap, path::Path, sync::Arc};
 
 pub use alarms::Alarm;
 pub use backfill::Backfill;
 pub use backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify};
-pub use changes::{Setting, SettingChange};
+pub use changes::Setting;
+pub use enter::Configured;
 pub use error::{Result, StoreError};
 pub use files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
 pub use glance::Glance;
@@ -67,137 +70,18 @@ pub use maintenance::{Maintenance, Source};
 pub use marking::{Mark, Marking};
 pub use merge::{Merge, Merged};
 pub use notes::IncidentNote;
+pub use open::{Position, Store, Watched};
 pub use outages::{Cursor, Lasted, OutageFilter, OutageKind};
 pub use outbox::{Attempt, DueEvent, Event};
 pub use past::Then;
+pub use questions::SettingChange;
 pub use reader::Reader;
 pub use replay::{Replayed, Rules, Telling};
 pub use retention::{Keep, Overdue};
 pub use scrub::{Scrub, ScrubState};
-pub use services::{Configured, StoredService};
+pub use services::StoredService;
 pub use track::Record;
 pub use transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize};
 pub use upkeep::{Examiner, Retiring, Space, Stock, Unsealed, Upkeep};
 pub use verify::{Compared, Difference};
 pub use writer::{Stopping, Writer, WriterFigures};
-
-/// A service to be watched: what is configured, and its settings as the API shows them.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    pub configured: Configured,
-    pub settings: Arc<serde_json::Value>,
-}
-
-/// Where the loop of one service goes on.
-#[derive(Clone, Debug)]
-pub struct Position {
-    pub id: ServiceId,
-    pub health: Health,
-    /// The next result must be later than this: than the last one, and not before the settings that it is made with.
-    pub last_at: Option<UnixMs>,
-    /// When it is in maintenance.
-    pub timetable: Arc<Timetable>,
-}
-
-/// An open history.
-#[derive(Debug)]
-pub struct Store {
-    pub writer: Writer,
-    pub reader: Reader,
-    pub board: Arc<Board>,
-    /// In the order of the services given.
-    pub positions: Vec<Position>,
-    /// The run before this one.
-    pub last_run: Option<Run>,
-    pub stopping: Stopping,
-    lock: schema::Lock,
-}
-
-impl Store {
-    /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `planned` is the
-    /// maintenance that is announced; `channels` are told of incidents.
-    ///
-    /// # Errors
-    /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
-    pub fn open(
-        path: &Path,
-        services: Vec<Watched>,
-        planned: Vec<Planned>,
-        channels: Vec<&'static str>,
-        keep: Keep,
-        clock: Clock,
-    ) -> Result<Store> {
-        Store::begin(path, services, planned, channels, keep, clock).map_err(|error| match error {
-            StoreError::Sqlite(error) => StoreError::open(path, error),
-            other => other,
-        })
-    }
-
-    fn begin(
-        path: &Path,
-        services: Vec<Watched>,
-        planned: Vec<Planned>,
-        channels: Vec<&'static str>,
-        keep: Keep,
-        clock: Clock,
-    ) -> Result<Store> {
-        let lock = schema::lock(path)?;
-        let mut conn = schema::open_writer(path)?;
-        schema::size_for(&conn, services.len())?;
-        let now = clock.now();
-        let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let last_run = life::last_run(&tx)?;
-        let run = life::begin_run(&tx, now)?;
-        let configured: Vec<Configured> = services.iter().map(|s| s.configured.clone()).collect();
-        let resumed = services::enter(&tx, &configured, now)?;
-        let ids = configured.iter().zip(&resumed).map(|(c, r)| (c.service.name.clone(), r.id)).collect();
-        let judged_until = resumed.iter().filter_map(|r| r.health.last_at).max().map(|at| at.plus(1));
-        let plan = Plan::begin(&tx, planned, &ids, last_run.map(|run| run.alive_at).max(judged_until), now)?;
-        let timetables = resumed
-            .iter()
-            .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
-            .collect::<Result<Vec<_>>>()?;
-        let (ahead, used) = ahead::Ahead::open(path, &tx, channels.clone(), services.len(), now)?;
-        if let Some(last) = used.last {
-            outages::take_id(&tx, last)?;
-        }
-        let numbers = numbers::Numbers::from(outages::next_id(&tx)?, used.free);
-        tx.commit()?;
-        let reader = Reader::open(path)?;
-        let mut positions = Vec::new();
-        let mut tracks = HashMap::new();
-        let mut on_board = Vec::new();
-        for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
-            let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
-            positions.push(Position { id: resumed.id, health: resumed.health, last_at, timetable: timetable.clone() });
-            let service = Arc::new(watched.configured.service);
-            let track = track::Track::new(resumed, service, watched.settings, timetable);
-            on_board.push(track.now().clone());
-            tracks.insert(track.now().id, track);
-        }
-        let board = Arc::new(Board::new(on_board, clock.clone()));
-        let tail = rows::tail::Tail::over(tracks.keys().copied());
-        let core = commit::Core {
-            conn,
-            run,
-            run_started_at: now,
-            tracks,
-            channels,
-            numbers,
-            ahead,
-            interruptions: Vec::new(),
-            plan,
-            tail,
-            place: place::Place::of(path),
-        };
-        let (writer, stopping) = writer::start(core, board.clone(), clock, keep)
-            .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;
-        Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
-    }
-
-    /// Commits what has been taken in, notes a clean end and lets go of the file.
-    pub async fn stop(self) {
-        self.stopping.stop().await;
-        drop(self.lock);
-    }
-}

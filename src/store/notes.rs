@@ -4,13 +4,12 @@
 //! outages of a service anew (an import, `verify --repair`) leaves its notes with them. One that was removed stays as a
 //! row without text, so that an older history that arrives does not bring it back.
 
-use super::{Reader, Result, Source, outages};
+use super::{Result, maintenance::Source, outages};
 use crate::{
     board::ServiceId,
     domain::{
         incident::{Outage, StatedNote},
         time::UnixMs,
-        window::Window,
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -98,32 +97,4 @@ pub(super) fn retire(conn: &Connection, service: ServiceId, before: UnixMs) -> R
     )?
     .execute([service.0, before.0])?;
     Ok(())
-}
-
-impl Reader {
-    /// The notes of incidents of a service that an export of this window holds, in the order of time, removed ones among
-    /// them: those of incidents that overlap it, and those that began in it.
-    pub fn notes(&self, service: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT s.name, n.started_at, n.note, n.noted_at, n.source
-             FROM incident_note n JOIN service s ON s.id = n.service_id
-             WHERE n.service_id = ?1 AND n.started_at < ?3 AND (n.started_at >= ?2 OR EXISTS
-               (SELECT 1 FROM outage o WHERE o.service_id = n.service_id AND o.started_at = n.started_at
-                  AND (o.ended_at IS NULL OR o.ended_at > ?2)))
-             ORDER BY n.started_at",
-        )?;
-        let rows = statement.query_map([service.0, window.from().0, window.to().0], |row| {
-            let source: String = row.get(4)?;
-            Ok(IncidentNote {
-                service: row.get(0)?,
-                started_at: UnixMs(row.get(1)?),
-                text: row.get(2)?,
-                noted_at: UnixMs(row.get(3)?),
-                // The table takes no other word.
-                source: Source::parse(&source).unwrap_or(Source::Hand),
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
 }

@@ -1,6 +1,6 @@
 //! Outages in the history: incidents, blips, and what changed while they lasted.
 
-use super::{Result, results};
+use super::{Result, columns};
 use crate::{
     board::ServiceId,
     domain::{
@@ -99,7 +99,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
         cause: Cause {
             http_status: row.get(8)?,
             latency_us: row.get(9)?,
-            phases: results::phases(row, 10)?,
+            phases: columns::phases(row, 10)?,
             excerpt: row.get(14)?,
             reason: required_reason(row, 15)?,
         },
@@ -113,7 +113,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Outage> {
 
 /// A failed check always has a reason; one that an import left out reads as an empty one.
 fn required_reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Reason> {
-    Ok(results::reason(row, first)?.unwrap_or(Reason { class: Class::Protocol, phase: None, message: String::new() }))
+    Ok(columns::reason(row, first)?.unwrap_or(Reason { class: Class::Protocol, phase: None, message: String::new() }))
 }
 
 /// Outages, newest first, at most `limit`, after `cursor` where that is given.

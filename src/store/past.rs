@@ -6,11 +6,14 @@
 use super::{
     Result,
     changes::{self, Setting},
+    kept,
     maintenance::{self, Which},
-    outages, results, retention,
+    outages,
+    reader::Reader,
+    results, resume,
     rows::{Need, Walk},
     services::{self, StoredService},
-    track::known_at,
+    validity::Validities,
 };
 use crate::{
     board::{ServiceId, ServiceNow},
@@ -56,8 +59,17 @@ impl Settings {
     }
 }
 
+impl Reader {
+    /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
+    /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+    pub fn then(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+        let mut conn = self.conn()?;
+        then(&*conn.transaction()?, at, today)
+    }
+}
+
 /// How the services that were watched at `at` stood then. `today` are those that are watched now.
-pub(super) fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
     let mut watched: Vec<StoredService> = services::all(conn)?;
     let first = watched.iter().map(|s| s.added_at).min();
     if first.is_none_or(|first| at < first) {
@@ -66,7 +78,7 @@ pub(super) fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> 
     watched.retain(|s| s.added_at <= at && s.removed_at.is_none_or(|removed| at < removed));
     let mut retired = None;
     for service in &watched {
-        retired = retired.max(retention::kept(conn, service.id)?.rows_from.filter(|from| at < *from));
+        retired = retired.max(kept::of(conn, service.id)?.rows_from.filter(|from| at < *from));
     }
     if let Some(from) = retired {
         return Ok(Then::Retired(from));
@@ -93,7 +105,7 @@ fn one(
     let Some(setting) = settings.at(at) else { return Ok(None) };
     // Checks of one service never overlap: of those that had begun, only the last can still have been under way.
     let mut last = results::newest(conn, id, at.plus(1))?;
-    if let Some(under_way) = last.as_ref().filter(|last| known_at(last) > at) {
+    if let Some(under_way) = last.as_ref().filter(|last| last.known_at() > at) {
         last = results::newest(conn, id, under_way.at)?;
     }
     let end = last.as_ref().map_or(UnixMs(i64::MIN), |last| last.at.plus(1));
@@ -107,7 +119,7 @@ fn one(
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
     // A window of this run that began a moment ago may be noted in a moment.
     let judged_validity_ms = match judged {
-        Some((at, _)) => results::Validities::of(conn, id)?.at(at),
+        Some((at, _)) => Validities::of(conn, id)?.at(at),
         None => 0,
     };
     let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
@@ -126,7 +138,7 @@ fn one(
             "degraded_after_ms": setting.degraded_after_ms,
         })),
         confirmed: health.confirmed,
-        since: services::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
+        since: resume::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
         certificate_expires_at: certificate_then(conn, id, today, end)?,
         last,
         judged,
@@ -168,7 +180,7 @@ fn health_before(
     settings: &Settings,
     end: UnixMs,
 ) -> Result<Health> {
-    let Some(outage) = outage else { return services::unfailing_health(conn, id, end) };
+    let Some(outage) = outage else { return resume::unfailing_health(conn, id, end) };
     let down = Health {
         confirmed: Confirmed::Down,
         failing: Some(Failing { started_at: outage.started_at, in_a_row: 1 }),
@@ -177,7 +189,7 @@ fn health_before(
     let failed = results::last_failed(conn, id, end)?;
     let (begin, from) = match (outage.ended_at.filter(|ended| *ended < end), outage.confirmed_at, failed) {
         // It was over, unless it was an incident and the run of passes that ended it was still too short.
-        (Some(_), None, _) => return services::unfailing_health(conn, id, end),
+        (Some(_), None, _) => return resume::unfailing_health(conn, id, end),
         (Some(ended_at), Some(_), _) => (down, ended_at),
         // A failed check after the confirmation: it was down, and no pass since counts but those that follow.
         (None, Some(confirmed_at), Some(failed)) if failed >= confirmed_at => {
@@ -212,7 +224,7 @@ fn outage_then(
 ) -> Result<Outage> {
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
-    let validities = results::Validities::of(conn, id)?;
+    let validities = Validities::of(conn, id)?;
     results::observe(conn, &validities, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
     let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
     let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();

@@ -37,12 +37,12 @@ fn delete_others(conn: &mut Connection, referring: &[(String, String)]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::schema;
+    use crate::store::connection;
 
     #[test]
     fn only_reasons_that_nothing_refers_to_go() {
         let folder = tempfile::tempdir().unwrap();
-        let mut conn = schema::open_writer(&folder.path().join("history.db")).unwrap();
+        let mut conn = connection::open_writer(&folder.path().join("history.db")).unwrap();
         let tables = referring(&conn).unwrap();
         for known in ["check_result", "tail", "outage", "cause_change", "sealed_reason"] {
             assert!(tables.iter().any(|(table, _)| table == known), "{known} in {tables:?}");

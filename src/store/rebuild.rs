@@ -2,10 +2,10 @@
 //! none any more, what was said of that time is believed.
 
 use super::{
-    Result,
+    Result, columns, kept,
     life::{self, Cause, Lives},
     maintenance::{self, Which},
-    results, retention, rollups,
+    rollups,
     rows::Walk,
     told::{self, Settings},
 };
@@ -61,7 +61,7 @@ pub(super) fn service(conn: &Connection, service: ServiceId) -> Result<()> {
     if let Some(first) = first {
         tell(conn, service, first)?;
     }
-    rollups::rebuild(conn, service, retention::kept(conn, service)?)?;
+    rollups::rebuild(conn, service, kept::of(conn, service)?)?;
     claims(conn, service)
 }
 
@@ -91,7 +91,7 @@ fn said(row: &Row<'_>) -> rusqlite::Result<(i64, Written, i64, i64)> {
         reason,
         http_status,
         latency_us: row.get(9)?,
-        phases: results::phases(row, 10)?,
+        phases: columns::phases(row, 10)?,
         excerpt: None,
         last_reason: reason,
         last_http_status: http_status,

@@ -1,7 +1,7 @@
 //! Makes what is derived agree with the rows again.
 
 use super::{
-    Result, life, outages, retention,
+    Result, kept, life, outages,
     rollups::{self, Size},
     rows::sealing,
     services::{self, StoredService},
@@ -31,7 +31,7 @@ fn differences_mended(conn: &mut Connection, id: ServiceId) -> Result<Vec<(Diffe
     let mut found: Vec<(Difference, Fix)> = Vec::new();
     let tx = conn.transaction()?;
     let Some(service) = services::by_id(&tx, id)? else { return Ok(Vec::new()) };
-    verify::service(&tx, &service, retention::kept(&tx, service.id)?, &mut |difference, fix| {
+    verify::service(&tx, &service, kept::of(&tx, service.id)?, &mut |difference, fix| {
         found.push((difference, fix));
         Ok(())
     })?;

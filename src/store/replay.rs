@@ -1,22 +1,25 @@
 //! What the incidents would have been with other thresholds.
 
 use super::{
-    Result,
+    Result, columns, kept,
     maintenance::{self, Which},
     outages::{self, OutageFilter, OutageKind},
-    results, retention,
+    reader::Reader,
     rows::Walk,
-    services::StoredService,
+    services::{self, StoredService},
     told::{self, Setting, Settings},
 };
-use crate::domain::{
-    check::{Class, Outcome, Reason},
-    incident::{Cause, Outage},
-    maintenance::Overlay,
-    retell::{Retelling, Retold, Told},
-    time::UnixMs,
-    timeline::{Piece, Says},
-    window::Window,
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{Class, Outcome, Reason},
+        incident::{Cause, Outage},
+        maintenance::Overlay,
+        retell::{Retelling, Retold, Told},
+        time::UnixMs,
+        timeline::{Piece, Says},
+        window::Window,
+    },
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::{collections::HashSet, ops::ControlFlow};
@@ -77,26 +80,32 @@ impl Rules {
     }
 }
 
+impl Reader {
+    /// Runs the stored results of a service through the state machine again, with other thresholds.
+    pub fn replay(&self, service: ServiceId, window: Window, rules: Rules, now: UnixMs) -> Result<Option<Replayed>> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        match services::by_id(&tx, service)? {
+            Some(service) => self::service(&tx, &service, window, rules, now).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
 /// Runs the stored results of a service through the state machine again. The connection is in a transaction.
-pub(super) fn service(
-    conn: &Connection,
-    service: &StoredService,
-    window: Window,
-    rules: Rules,
-    now: UnixMs,
-) -> Result<Replayed> {
+fn service(conn: &Connection, service: &StoredService, window: Window, rules: Rules, now: UnixMs) -> Result<Replayed> {
     let settings = Settings::of(conn, service.id)?;
     let first = Walk::over(service.id).first_at(conn)?;
     let mut replayed = Replayed { from: None, results: 0, had: Telling::default(), would: Telling::default() };
     let Some(first) = first else { return Ok(replayed) };
-    let kept = retention::kept(conn, service.id)?;
+    let kept = kept::of(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
     let success = settings.0.iter().map(|s| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
     let ever = Window::new(first, UnixMs::MAX).unwrap_or(window);
     let announced = maintenance::overlay(conn, service.id, ever, Which::Announced)?;
     let all = maintenance::overlay(conn, service.id, ever, Which::All)?;
     let calm = told::calm_before(conn, service.id, window.from(), success, &announced)?;
-    let retired = retention::may_have_gone(service, kept, Some(first));
+    let retired = kept::may_have_gone(service, kept, Some(first));
     let mut telling =
         if retired && calm.is_none() { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
     telling = telling.with_maintenance(announced, all.clone());
@@ -164,7 +173,7 @@ impl Replayed {
 fn outage(conn: &Connection, id: i64, service: &StoredService, one: Retold) -> Result<Outage> {
     let reason = conn
         .prepare_cached("SELECT class, phase, message FROM reason WHERE id = ?1")?
-        .query_row([one.why.reason], |row| results::reason(row, 0))
+        .query_row([one.why.reason], |row| columns::reason(row, 0))
         .optional()?
         .flatten();
     Ok(Outage {

@@ -3,90 +3,22 @@
 use super::{
     Result,
     maintenance::{self, Which},
+    reason::Reasons,
     rows::{self, Need, Outcomes, Walk},
+    validity::Validities,
 };
 use crate::{
     board::ServiceId,
     domain::{
-        check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
+        check::{CheckResult, Outcome},
         maintenance::Overlay,
         time::UnixMs,
         timeline::Observation,
         window::Window,
     },
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    ops::ControlFlow,
-};
-
-pub(super) fn phases(row: &Row<'_>, first: usize) -> rusqlite::Result<PhaseTimes> {
-    Ok(PhaseTimes {
-        dns_us: row.get(first)?,
-        connect_us: row.get(first + 1)?,
-        tls_us: row.get(first + 2)?,
-        ttfb_us: row.get(first + 3)?,
-    })
-}
-
-/// Reads class, phase and message from three columns; `None` where there is no reason.
-pub(super) fn reason(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Reason>> {
-    let Some(class) = row.get_ref(first)?.as_str_or_null()? else { return Ok(None) };
-    // A word of a newer version must not make the row unreadable.
-    let class = Class::parse(class).unwrap_or(Class::Protocol);
-    let phase = row.get_ref(first + 1)?.as_str_or_null()?.and_then(Phase::parse);
-    Ok(Some(Reason { class, phase, message: row.get(first + 2)? }))
-}
-
-/// The number of a reason, which is written where it is new.
-pub(super) fn reason_id(conn: &Connection, reason: &Reason) -> Result<i64> {
-    let key = params![reason.class.as_str(), reason.phase.map_or("", Phase::as_str), reason.message];
-    let found = conn
-        .prepare_cached("SELECT id FROM reason WHERE class = ?1 AND phase = ?2 AND message = ?3")?
-        .query_row(key, |row| row.get(0))
-        .optional()?;
-    if let Some(id) = found {
-        return Ok(id);
-    }
-    conn.prepare_cached("INSERT INTO reason (class, phase, message) VALUES (?1, ?2, ?3)")?.execute(key)?;
-    Ok(conn.last_insert_rowid())
-}
-
-/// Reasons by their number, each read once.
-#[derive(Default, Debug)]
-pub(super) struct Reasons(HashMap<i64, Reason>);
-
-impl Reasons {
-    /// The reason of this number; `None` where there is none of it.
-    pub(super) fn of(&mut self, conn: &Connection, id: i64) -> Result<Option<&Reason>> {
-        if let Entry::Vacant(place) = self.0.entry(id) {
-            let found = conn
-                .prepare_cached("SELECT class, phase, message FROM reason WHERE id = ?1")?
-                .query_row([id], |row| reason(row, 0))
-                .optional()?;
-            if let Some(reason) = found.flatten() {
-                place.insert(reason);
-            }
-        }
-        Ok(self.0.get(&id))
-    }
-
-    /// A row with its reason in words.
-    pub(super) fn told(&mut self, conn: &Connection, row: &rows::Row) -> Result<CheckResult> {
-        let reason = row.reason.map(|id| self.of(conn, id)).transpose()?.flatten();
-        Ok(CheckResult {
-            at: row.at,
-            outcome: row.outcome,
-            latency_us: row.latency_us,
-            phases: row.phases,
-            http_status: row.http_status,
-            certificate_days: row.certificate_days,
-            reason: reason.cloned(),
-            recheck: row.recheck,
-        })
-    }
-}
+use rusqlite::Connection;
+use std::ops::ControlFlow;
 
 /// The results of a walk with their reasons, at most `limit`, the oldest or the newest ones first.
 pub(super) fn list(conn: &Connection, walk: Walk, newest_first: bool, limit: u32) -> Result<Vec<CheckResult>> {
@@ -105,26 +37,6 @@ pub(super) fn list(conn: &Connection, walk: Walk, newest_first: bool, limit: u32
         walk.forward(conn, each)?
     };
     Ok(found)
-}
-
-/// How long results speak, by the settings of their time.
-#[derive(Clone, Debug)]
-pub(super) struct Validities(Vec<(UnixMs, i64)>);
-
-impl Validities {
-    pub(super) fn of(conn: &Connection, service: ServiceId) -> Result<Validities> {
-        let mut statement = conn.prepare_cached(
-            "SELECT since, 2 * interval_ms + timeout_ms FROM setting WHERE service_id = ?1 ORDER BY since",
-        )?;
-        let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), row.get(1)?)))?;
-        Ok(Validities(rows.collect::<rusqlite::Result<_>>()?))
-    }
-
-    /// The validity in force at `at`, in milliseconds. Before the first setting the first holds.
-    pub(super) fn at(&self, at: UnixMs) -> i64 {
-        let later = self.0.partition_point(|&(since, _)| since <= at);
-        self.0.get(later.saturating_sub(1)).map_or(0, |&(_, ms)| ms)
-    }
 }
 
 /// The last judged result before a moment: its time and outcome. One that failed in maintenance is not judged.

@@ -5,11 +5,12 @@
 
 use super::{
     Result, StoreError,
-    maintenance::{self, Which},
+    kept::{self, Kept},
+    maintenance::Which,
     results,
-    retention::{self, Kept},
     rows::Walk,
     services::StoredService,
+    validity::Validities,
 };
 use crate::{
     board::ServiceId,
@@ -162,11 +163,11 @@ pub(super) fn overlaid(conn: &Connection, service: &StoredService, window: Windo
     let first = Walk::over(id).first_at(conn)?;
     let Some(first) = first else { return Ok(()) };
     // Where results have been retired, what was said before the first one is not known any more.
-    let retired = retention::may_have_gone(service, retention::kept(conn, id)?, Some(first));
+    let retired = kept::may_have_gone(service, kept::of(conn, id)?, Some(first));
     let first = if retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
     let judged = results::last_judged(conn, id, UnixMs(i64::MAX), Which::All)?;
     let until = judged.map_or(first, |(at, _)| at.floor(HOUR_MS)).max(first);
-    let Some(around) = maintenance::hours_around(conn, id, window)? else { return Ok(()) };
+    let Some(around) = hours_around(conn, id, window)? else { return Ok(()) };
     let (from, to) = (around.from().max(first).min(settled), around.to().max(settled).min(until));
     let forget = |size: Size, from: UnixMs, to: UnixMs| {
         let sql = format!("DELETE FROM {} WHERE service_id = ?1 AND start >= ?2 AND start < ?3", size.table());
@@ -344,4 +345,15 @@ pub(super) fn replace(conn: &Connection, size: Size, service: ServiceId, start: 
     conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start = ?2"))?
         .execute([service.0, start.0])?;
     write(conn, size, service, start, tally)
+}
+
+/// The hours whose sums a window of maintenance bears on: its own, those before it as far as a result speaks into it or
+/// was in doubt until it, and those that the last result in it speaks into.
+fn hours_around(conn: &Connection, service: ServiceId, window: Window) -> Result<Option<Window>> {
+    let before = results::last_judged(conn, service, window.from(), Which::All)?.map_or(window.from(), |(at, _)| at);
+    let speaks = match Walk::over(service).before(window.to()).last_at(conn)? {
+        Some(at) => at.plus(Validities::of(conn, service)?.at(at)),
+        None => window.to(),
+    };
+    Ok(Window::new(before.min(window.from()).floor(HOUR_MS), speaks.max(window.to()).ceil(HOUR_MS)))
 }

@@ -1,6 +1,6 @@
 //! The file itself: where it may lie, who may have it, and what is in it.
 
-use super::{Result, StoreError, files, rows::tail};
+use super::{Result, StoreError, checksum::fnv1a, files};
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
@@ -96,7 +96,7 @@ fn network(f_type: u32) -> Option<&'static str> {
 /// # Errors
 /// When it cannot be opened, is not ours, comes from a newer version, or a migration fails (the old one is then left
 /// as it was).
-pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+pub(super) fn open(path: &Path) -> Result<Connection> {
     files::refuse_remains(path)?;
     // What SQLite makes beside it has its mode.
     files::make_missing(path).map_err(|e| StoreError::Place(format!("{} cannot be written: {e}", path.display())))?;
@@ -110,7 +110,6 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     conn.pragma_update(None, "journal_size_limit", 16 << 20)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut conn, path)?;
-    tail::settle(&mut conn)?;
     Ok(conn)
 }
 
@@ -215,7 +214,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     for (name, text) in &all[version as usize..] {
         tx.execute(
             "INSERT INTO fact VALUES (?1, ?2)",
-            [format!("migration {name}"), format!("{:016x}", checksum(text.bytes()))],
+            [format!("migration {name}"), format!("{:016x}", fnv1a(text.bytes()))],
         )?;
     }
     tx.commit()?;
@@ -259,16 +258,11 @@ fn verify_checksums(conn: &Connection, ran: &[(String, &str)]) -> Result<()> {
         let stored: Option<String> = conn
             .query_row("SELECT value FROM fact WHERE name = ?1", [format!("migration {name}")], |row| row.get(0))
             .optional()?;
-        if stored.is_some_and(|stored| stored != format!("{:016x}", checksum(text.bytes()))) {
+        if stored.is_some_and(|stored| stored != format!("{:016x}", fnv1a(text.bytes()))) {
             return Err(StoreError::Migration(format!("{name} is not the migration that this history was made with")));
         }
     }
     Ok(())
-}
-
-/// FNV-1a, 64 bit: it guards against mistakes, not against malice.
-pub(super) fn checksum(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -297,7 +291,7 @@ mod tests {
     fn a_copy_is_a_whole_history() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.db");
-        let conn = open_writer(&path).unwrap();
+        let conn = open(&path).unwrap();
         conn.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
         let copy = files::with(&path, ".before-99");
         keep_copy(&conn, &copy).unwrap();

@@ -195,13 +195,14 @@ fn immutable(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::connection;
 
     #[test]
     fn any_path_can_be_read_as_it_lies() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["history.db", "a b%20c?x=1#y.db", "größe&.db"] {
             let path = folder.path().join(name);
-            drop(schema::open_writer(&path).unwrap());
+            drop(connection::open_writer(&path).unwrap());
             let files = (identity_of(&path), None);
             let source = Source { path: path.clone(), files, writable: false, immutable: Stamp::of(&path) };
             let conn = source.open().unwrap();
@@ -209,7 +210,7 @@ mod tests {
             conn.execute("DELETE FROM fact", []).unwrap_err();
             source.unchanged().unwrap();
             // Somebody writes it meanwhile.
-            let writer = schema::open_writer(&path).unwrap();
+            let writer = connection::open_writer(&path).unwrap();
             writer.execute("INSERT INTO fact VALUES ('told', 'once')", []).unwrap();
             assert!(source.unchanged().unwrap_err().to_string().contains("run this again"));
         }

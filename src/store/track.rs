@@ -1,6 +1,6 @@
 //! Where a service stands, and what the next result makes of it: the same whether it is written at once or later.
 
-use super::{maintenance::Which, outbox::Event, services::Resumed};
+use super::{maintenance::Which, outbox::Event, resume::Resumed};
 use crate::{
     board::{ServiceId, ServiceNow},
     calendar::Timetable,
@@ -147,7 +147,7 @@ impl Track {
                 outage.checks_failed += 1;
             }
             if *confirmed == Confirmed::Down && outage.confirmed_at.is_none() {
-                outage.confirmed_at = Some(known_at(result));
+                outage.confirmed_at = Some(result.known_at());
                 step.event = Some(Event::Confirmed);
             }
             if let Some(ended_at) = ended {
@@ -219,9 +219,4 @@ pub(super) struct Step {
     pub(super) event: Option<Event>,
     /// The end of the certificate is another one.
     pub(super) certificate: Option<UnixMs>,
-}
-
-/// When a result was known: its start and what it took.
-pub(super) fn known_at(result: &CheckResult) -> UnixMs {
-    result.known_at()
 }

@@ -2,7 +2,7 @@
 //! smaller.
 
 use super::{
-    Keep, Overdue, Result, StoreError, files, forget, reasons, repair,
+    Keep, Overdue, Result, StoreError, connection, files, forget, kept, reasons, repair,
     retention::{self, Sweep},
     rows::{self, Walk, sealing},
     schema,
@@ -74,7 +74,7 @@ impl Examiner {
             found(difference);
             Ok(())
         };
-        verify::service(&tx, &service, retention::kept(&tx, service.id)?, &mut note).map(Some)
+        verify::service(&tx, &service, kept::of(&tx, service.id)?, &mut note).map(Some)
     }
 
     /// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.
@@ -178,7 +178,7 @@ impl Upkeep {
     pub fn open(path: &Path) -> Result<Upkeep> {
         files::present(path)?;
         let lock = schema::lock(path)?;
-        Ok(Upkeep { conn: schema::open_writer(path)?, _lock: lock })
+        Ok(Upkeep { conn: connection::open_writer(path)?, _lock: lock })
     }
 
     /// Every service ever configured, by name.

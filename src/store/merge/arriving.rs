@@ -1,27 +1,19 @@
 //! Check results that arrive: united by service and time with those that are there, sealed or not.
 
-use super::Merge;
+use super::{Merge, day::Day};
 use crate::{
     board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
-        time::{DAY_MS, UnixMs},
+        time::DAY_MS,
     },
     store::{
         Result,
-        results::{self, Reasons},
+        reason::Reasons,
+        results,
         rows::{self, Row, Walk, sealing},
     },
 };
-
-/// The day that results arrive of.
-#[derive(Default, Debug)]
-pub(super) struct Day {
-    service: Option<ServiceId>,
-    begin: UnixMs,
-    /// Its rows, where it is sealed.
-    sealed: Option<Vec<Row>>,
-}
 
 impl Merge {
     /// Takes one check result in.

@@ -7,13 +7,14 @@
 //! settings, of two incidents with one number the later keeps it and the other gets a new one.
 
 mod arriving;
+mod day;
+mod described;
+mod windows;
 
 use super::{
-    IncidentNote, Interruption, Maintenance, Result, StoreError, departure, maintenance, notes, outages, outbox,
-    rebuild,
-    results::{self},
-    retention::{self, Kept},
-    rollups,
+    IncidentNote, Interruption, Maintenance, Result, StoreError, connection, departure,
+    kept::{self, Kept},
+    maintenance, notes, outages, outbox, reason, rebuild, rollups,
     rows::Walk,
     schema, services,
     transfer::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
@@ -26,7 +27,7 @@ use crate::{
         time::UnixMs,
     },
 };
-use arriving::Day;
+use day::Day;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -115,7 +116,7 @@ impl Merge {
     pub fn open(path: &Path) -> Result<Merge> {
         let made = !path.exists();
         let lock = schema::lock(path)?;
-        let conn = schema::open_writer(path)?;
+        let conn = connection::open_writer(path)?;
         // Outages are taken out and put back with other numbers in between; what points to them is compared at the end.
         conn.pragma_update(None, "foreign_keys", false)?;
         conn.pragma_update(None, "cache_size", -16_384)?;
@@ -145,7 +146,7 @@ impl Merge {
         self.file += 1;
         self.services.clear();
         self.windows.clear();
-        retention::settle_kept(&self.conn)?;
+        kept::settle(&self.conn)?;
         let here: BTreeSet<String> = services::all(&self.conn)?.into_iter().map(|s| s.name).collect();
         if head.services.iter().any(|s| !here.contains(&s.name)) {
             // Those that arrive were not among all services when that was said.
@@ -168,22 +169,18 @@ impl Merge {
         let id = match services::by_name(&self.conn, &new.name)? {
             None => {
                 self.merged.services += 1;
-                services::add_foreign(&self.conn, new)?
+                described::add(&self.conn, new)?
             }
             Some(old) => {
                 self.remember(old.id)?;
-                services::describe(&self.conn, &old, new)?;
+                described::unite(&self.conn, &old, new)?;
                 old.id
             }
         };
         for setting in &new.settings {
             self.setting(id, setting)?;
         }
-        retention::note_kept(
-            &self.conn,
-            id,
-            Kept { rows_from: new.rows_from, hours_from: new.hours_from, days_from: None },
-        )?;
+        kept::note(&self.conn, id, Kept { rows_from: new.rows_from, hours_from: new.hours_from, days_from: None })?;
         Ok(id)
     }
 
@@ -225,7 +222,7 @@ impl Merge {
             )?
             .execute([id.0])?;
         // Sums that the rows tell are made anew, and until then nobody is to take them for more than that.
-        rollups::forget(&self.conn, id, retention::kept(&self.conn, id)?)
+        rollups::forget(&self.conn, id, kept::of(&self.conn, id)?)
     }
 
     fn setting(&self, id: ServiceId, new: &SettingHead) -> Result<()> {
@@ -290,7 +287,7 @@ impl Merge {
         if self.reasons.len() >= REASONS_IN_MIND {
             self.reasons.clear();
         }
-        let id = results::reason_id(&self.conn, reason)?;
+        let id = reason::id(&self.conn, reason)?;
         self.reasons.insert(reason.clone(), id);
         Ok(id)
     }
@@ -396,7 +393,7 @@ impl Merge {
             ids = self.services.values().map(|arriving| arriving.id).collect();
         }
         let everything = one.services.is_none() && all.iter().all(|s| self.services.contains_key(&s.name));
-        for id in maintenance::unite(&self.conn, one, everything, &ids, &mut self.windows)? {
+        for id in windows::unite(&self.conn, one, everything, &ids, &mut self.windows)? {
             let Some(service) = all.iter().find(|s| s.id == id) else { continue };
             if !self.services.contains_key(&service.name) && !self.also.contains_key(&service.name) {
                 self.remember(id)?;

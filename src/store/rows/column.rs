@@ -9,7 +9,7 @@ use crate::{
         leb128::{folded, put, take, unfolded},
         time::UnixMs,
     },
-    store::schema,
+    store::checksum::fnv1a,
 };
 use pco::{ChunkConfig, standalone};
 
@@ -59,7 +59,7 @@ pub(super) fn decode(bytes: &[u8], count: usize, owner: Owner<'_>) -> Option<Vec
 fn checksum(bytes: &[u8], owner: Owner<'_>) -> [u8; 4] {
     let Owner { service, day, name } = owner;
     let owner = [service.0, day.0].into_iter().flat_map(i64::to_le_bytes).chain(name.bytes());
-    (schema::checksum(owner.chain(bytes.iter().copied())) as u32).to_le_bytes()
+    (fnv1a(owner.chain(bytes.iter().copied())) as u32).to_le_bytes()
 }
 
 fn numbers(bytes: &[u8], count: usize) -> Option<Vec<Option<i64>>> {

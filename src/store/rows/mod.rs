@@ -7,130 +7,26 @@
 mod column;
 #[cfg(test)]
 mod naive;
+mod row;
 mod sealed;
 pub(super) mod sealing;
 mod settled;
+mod stock;
 pub(super) mod tail;
+mod walk;
 
 use super::{Result, size};
-use crate::{
-    board::ServiceId,
-    domain::{
-        check::{CheckResult, Outcome, PhaseTimes},
-        time::UnixMs,
-    },
-};
+use crate::{board::ServiceId, domain::time::UnixMs};
 use rusqlite::Connection;
-use sealed::Direction;
 use std::ops::ControlFlow;
+use walk::Direction;
 
+pub(super) use row::Row;
 pub(super) use settled::{insert, replace};
-
-/// A check result as it lies in the history: its reason is a number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Row {
-    pub(super) at: UnixMs,
-    pub(super) outcome: Outcome,
-    pub(super) recheck: bool,
-    pub(super) latency_us: Option<u32>,
-    pub(super) phases: PhaseTimes,
-    pub(super) http_status: Option<u16>,
-    pub(super) certificate_days: Option<i32>,
-    pub(super) reason: Option<i64>,
-}
-
-impl Row {
-    /// The row of a result whose reason has this number.
-    pub(super) fn of(result: &CheckResult, reason: Option<i64>) -> Row {
-        Row {
-            at: result.at,
-            outcome: result.outcome,
-            recheck: result.recheck,
-            latency_us: result.latency_us,
-            phases: result.phases,
-            http_status: result.http_status,
-            certificate_days: result.certificate_days,
-            reason,
-        }
-    }
-}
-
-/// Which columns of the rows are read, each with all before it; the others are empty. To read fewer is faster.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Need {
-    /// Time and outcome.
-    Outcome,
-    /// How long it took.
-    Latency,
-    /// How long each of its phases took.
-    Phases,
-    Everything,
-}
-
-/// Some of the outcomes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Outcomes(u8);
-
-impl Outcomes {
-    pub(super) const ALL: Outcomes = Outcomes(0b1111);
-    pub(super) const UP: Outcomes = Outcomes(0b0001);
-    pub(super) const DEGRADED: Outcomes = Outcomes(0b0010);
-    pub(super) const PASSED: Outcomes = Outcomes(0b0011);
-    pub(super) const FAILED: Outcomes = Outcomes(0b0100);
-    pub(super) const JUDGED: Outcomes = Outcomes(0b0111);
-
-    pub(super) fn only(outcome: Outcome) -> Outcomes {
-        Outcomes(1 << outcome.code())
-    }
-
-    fn has(self, outcome: Outcome) -> bool {
-        self.0 & Outcomes::only(outcome).0 != 0
-    }
-}
-
-/// A walk over the results of one service. It has to see one moment of the database: where it is not all that is asked, it
-/// belongs into a transaction.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Walk {
-    service: ServiceId,
-    /// Both included.
-    from: i64,
-    to: i64,
-    outcomes: Outcomes,
-    need: Need,
-}
+pub(super) use stock::Stock;
+pub(super) use walk::{Need, Outcomes, Walk};
 
 impl Walk {
-    /// Over all there are, with time and outcome.
-    pub(super) fn over(service: ServiceId) -> Walk {
-        Walk { service, from: i64::MIN, to: i64::MAX, outcomes: Outcomes::ALL, need: Need::Outcome }
-    }
-
-    /// Only those from this moment on.
-    pub(super) fn from(self, at: UnixMs) -> Walk {
-        Walk { from: self.from.max(at.0), ..self }
-    }
-
-    /// Only those before this moment.
-    pub(super) fn before(self, at: UnixMs) -> Walk {
-        Walk { to: self.to.min(at.0.saturating_sub(1)), ..self }
-    }
-
-    /// Only those of these outcomes.
-    pub(super) fn only(self, outcomes: Outcomes) -> Walk {
-        Walk { outcomes, ..self }
-    }
-
-    /// With these columns.
-    pub(super) fn with(self, need: Need) -> Walk {
-        Walk { need, ..self }
-    }
-
-    /// Whether it comes by this row.
-    fn has(&self, row: &Row) -> bool {
-        (self.from..=self.to).contains(&row.at.0) && self.outcomes.has(row.outcome)
-    }
-
     /// Hands `each` the rows, oldest first, until it has had enough.
     pub(super) fn forward(self, conn: &Connection, mut each: impl FnMut(Row) -> Result<ControlFlow<()>>) -> Result<()> {
         if sealed::walk(conn, self, Direction::Forward, &mut each)?.is_continue() {
@@ -206,25 +102,6 @@ pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixM
             Ok(day.results)
         }
         _ => Ok(deleted),
-    }
-}
-
-/// Results of a service, without looking at each.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Stock {
-    pub(super) results: u64,
-    pub(super) first_at: Option<UnixMs>,
-    pub(super) last_at: Option<UnixMs>,
-    /// What they take in the file, estimated.
-    pub(super) bytes: u64,
-}
-
-impl Stock {
-    /// From a number and two times.
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stock> {
-        let time = |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
-        let results = row.get::<_, i64>(0)?.unsigned_abs();
-        Ok(Stock { results, first_at: time(1)?, last_at: time(2)?, bytes: 0 })
     }
 }
 

@@ -7,14 +7,14 @@ use crate::{
         check::{Outcome, PhaseTimes},
         time::UnixMs,
     },
-    store::schema,
+    store::connection,
 };
 use rusqlite::Connection;
 use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 
 /// A new history of so many services.
 pub(super) fn open(folder: &Path, services: i64) -> Connection {
-    let conn = schema::open_writer(&folder.join("history.db")).unwrap();
+    let conn = connection::open_writer(&folder.join("history.db")).unwrap();
     conn.pragma_update(None, "synchronous", "OFF").unwrap();
     for id in 1..=services {
         let sql = "INSERT INTO service (id, name, kind, target, added_at) VALUES (?1, ?1, 'tcp', '', 0)";

@@ -4,9 +4,10 @@
 //! service. How days become sealed, and rows again: [`super::sealing`].
 
 use super::{
-    Need, Row, Walk,
     column::{self, Owner},
+    row::Row,
     settled::{self, needed},
+    walk::{Direction, Need, Walk},
 };
 use crate::{
     board::ServiceId,
@@ -18,13 +19,6 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::ControlFlow;
-
-/// Which way a walk goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Direction {
-    Forward,
-    Backward,
-}
 
 /// A sealed day, as far as it is told without its columns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

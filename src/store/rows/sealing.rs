@@ -1,15 +1,17 @@
 //! How days become [`sealed`], and rows again.
 
 use super::{
-    Need, Outcomes, Row, Stock, Walk,
     column::{self, Owner},
-    sealed::{self, Direction, IS_DAY, MOST, PLACE, Place},
-    settled::{self, columns},
+    row::{Row, columns},
+    sealed::{self, IS_DAY, MOST, PLACE, Place},
+    settled,
+    stock::Stock,
+    walk::{Direction, Need, Outcomes, Walk},
 };
 use crate::{
     board::ServiceId,
     domain::time::{DAY_MS, UnixMs},
-    store::{Result, StoreError, schema},
+    store::{Result, StoreError, checksum::fnv1a},
 };
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 use std::{collections::BTreeSet, ops::ControlFlow};
@@ -74,7 +76,7 @@ fn checksum(columns: &[Option<Vec<u8>>]) -> i64 {
         let length = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
         length.to_le_bytes().into_iter().chain(bytes.unwrap_or_default().iter().copied())
     });
-    schema::checksum(bytes).cast_signed()
+    fnv1a(bytes).cast_signed()
 }
 
 /// The checksum of the columns of a sealed day, and the one that is stored.
@@ -314,7 +316,7 @@ mod tests {
     use crate::{
         domain::check::Outcome,
         store::{
-            results,
+            reason,
             rows::{
                 delete_oldest,
                 naive::{compare, open, row},
@@ -363,7 +365,7 @@ mod tests {
             let conn = open(folder.path(), 2);
             let share = |share: i64| FIRST + share * DAYS * DAY_MS / 1000;
             let mut written: BTreeMap<i64, Vec<Row>> = BTreeMap::from([(1, Vec::new()), (2, Vec::new())]);
-            let (mut code, reason) = (codes.iter().cycle(), results::reason_id(&conn, &refused()).unwrap());
+            let (mut code, reason) = (codes.iter().cycle(), reason::id(&conn, &refused()).unwrap());
             let mut make = |at: i64| {
                 let row = row(at, *code.next().unwrap());
                 Row { reason: (row.outcome == Outcome::Down).then_some(reason), ..row }

@@ -1,6 +1,10 @@
 //! The table `check_result`: rows sorted by service and time.
 
-use super::{Need, Outcomes, Row, Stock, Walk, sealed::Direction};
+use super::{
+    row::{Row, columns},
+    stock::Stock,
+    walk::{Direction, Need, Outcomes, Walk},
+};
 use crate::{
     board::ServiceId,
     domain::{
@@ -11,35 +15,6 @@ use crate::{
 };
 use rusqlite::{Connection, params};
 use std::ops::ControlFlow;
-
-/// The columns of a row that every table of rows has, in the order of [`Row::values`].
-macro_rules! columns {
-    () => {
-        "service_id, at, outcome, recheck, latency_us, http_status, dns_us, connect_us, tls_us, ttfb_us, \
-         certificate_days, reason_id"
-    };
-}
-pub(super) use columns;
-
-impl Row {
-    /// What its columns hold: numbers, all of them.
-    pub(super) fn values(&self, service: ServiceId) -> [Option<i64>; 12] {
-        [
-            Some(service.0),
-            Some(self.at.0),
-            Some(self.outcome.code()),
-            Some(self.recheck.into()),
-            self.latency_us.map(i64::from),
-            self.http_status.map(i64::from),
-            self.phases.dns_us.map(i64::from),
-            self.phases.connect_us.map(i64::from),
-            self.phases.tls_us.map(i64::from),
-            self.phases.ttfb_us.map(i64::from),
-            self.certificate_days.map(i64::from),
-            self.reason,
-        ]
-    }
-}
 
 /// The columns that a walk needs, in the order of [`read`].
 pub(super) fn needed(need: Need) -> &'static str {

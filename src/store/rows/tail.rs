@@ -6,8 +6,9 @@
 //! of each service lie there, those of some services at a time move to where they stay, many a page.
 
 use super::{
-    Row, Walk,
-    settled::{self, columns, condition, needed},
+    row::{Row, columns},
+    settled::{self, condition, needed},
+    walk::Walk,
 };
 use crate::{board::ServiceId, store::Result};
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};

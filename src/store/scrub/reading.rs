@@ -424,7 +424,7 @@ mod tests {
     use crate::{
         board::ServiceId,
         domain::time::{DAY_MS, UnixMs},
-        store::schema,
+        store::connection,
     };
     use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::PathBuf};
     use tempfile::TempDir;
@@ -442,7 +442,7 @@ mod tests {
         /// Three services with 1,000 results each, a sealed day of each, and some of all else.
         fn new() -> History {
             let folder = tempfile::tempdir().unwrap();
-            let writer = schema::open_writer(&folder.path().join("history.db")).unwrap();
+            let writer = connection::open_writer(&folder.path().join("history.db")).unwrap();
             let history = History { folder, writer };
             for service in 1..=3 {
                 history.run(&format!(

@@ -8,10 +8,10 @@ mod words;
 
 use super::{
     Result,
+    kept::{self, Kept},
     life::{Cause, Lives},
     maintenance::{self, Which},
     results,
-    retention::{self, Kept},
     rollups::{self, Size},
     rows::{Walk, sealing},
     services::StoredService,
@@ -145,7 +145,7 @@ impl Rows {
     fn of(conn: &Connection, service: &StoredService, kept: Kept) -> Result<Rows> {
         let first = Walk::over(service.id).first_at(conn)?;
         let last_judged = results::last_judged(conn, service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
-        let retired = retention::may_have_gone(service, kept, first);
+        let retired = kept::may_have_gone(service, kept, first);
         Ok(Rows { first, last_judged, retired })
     }
 

@@ -8,7 +8,7 @@ use crate::{
         time::UnixMs,
         timeline::Tally,
     },
-    store::{Result, results},
+    store::{Result, columns},
 };
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -142,7 +142,7 @@ pub(super) fn stored_outages(conn: &Connection, service: ServiceId) -> Result<BT
             checks_failed: row.get(6)?,
             why: Why { reason: row.get(7)?, http_status: row.get(8)? },
             latency_us: row.get(9)?,
-            phases: results::phases(row, 10)?,
+            phases: columns::phases(row, 10)?,
             last_why: Why { reason: row.get(14)?, http_status: row.get(15)? },
             cause_changes: row.get(16)?,
         };

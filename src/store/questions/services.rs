@@ -1,0 +1,75 @@
+//! Services, their settings, gaps and maintenance; and the monitor itself.
+
+use crate::{
+    board::ServiceId,
+    domain::{incident::Gap, maintenance::Overlay, time::UnixMs, window::Window},
+    store::{
+        Reader, Result,
+        changes::{self, Setting},
+        life::{self, Run},
+        maintenance::{self, Maintenance, Which},
+        outbox::{self, DueEvent},
+        services::{self, StoredService},
+    },
+};
+
+/// At this moment the configuration changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SettingChange {
+    pub at: UnixMs,
+    pub before: Setting,
+    pub after: Setting,
+}
+
+impl Reader {
+    /// Every service ever configured, by name.
+    pub fn services(&self) -> Result<Vec<StoredService>> {
+        services::all(&*self.conn()?)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Result<Option<StoredService>> {
+        services::by_name(&*self.conn()?, name)
+    }
+
+    /// The gaps of one service that overlap the window, oldest first, with the one that lasts at `now`. The time before
+    /// its first result is not among them.
+    pub fn gaps(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Vec<Gap>> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        match services::by_id(&tx, service)? {
+            Some(service) => life::gaps(&tx, &service, window, now),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The maintenance of one service that shares time with the window: what figures leave out.
+    pub fn maintenance(&self, service: ServiceId, window: Window) -> Result<Overlay> {
+        maintenance::overlay(&*self.conn()?, service, window, Which::All)
+    }
+
+    /// Every window of maintenance that shares time with `window`, or with `None` every one there is, in the order of
+    /// time; those that were taken back are among them.
+    pub fn maintenance_log(&self, window: Option<Window>) -> Result<Vec<Maintenance>> {
+        maintenance::list(&*self.conn()?, window)
+    }
+
+    /// The latest run of the monitor.
+    pub fn last_run(&self) -> Result<Option<Run>> {
+        life::last_run(&*self.conn()?)
+    }
+
+    /// The oldest event of a channel that is not settled, due or not; `settled` are those that are and whose commit is
+    /// still to come.
+    pub fn next_event(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Result<Option<DueEvent>> {
+        outbox::next(&*self.conn()?, channel, settled)
+    }
+
+    /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
+    pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
+        let all = changes::settings(&*self.conn()?, service)?;
+        let pairs = all.iter().zip(all.iter().skip(1));
+        let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
+        Ok(changes.filter(|change| window.contains(change.at)).collect())
+    }
+}
