@@ -1,5 +1,7 @@
 //! The rooms and floors that `src/lib.rs` promises, held against the code.
 
+mod circles;
+
 use regex::Regex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,6 +105,14 @@ fn a_room_imports_only_rooms_on_lower_floors() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 100, "only {seen} imports were seen: they are written in a way that this test does not read");
+}
+
+#[test]
+fn no_files_of_a_room_form_a_circle() {
+    let sources = sources().into_iter().map(|source| (source.path.to_str().unwrap().to_owned(), source.code));
+    let found = circles::circles(&sources.collect::<Vec<_>>());
+    let text = found.iter().map(|(room, lines)| format!("{room}:\n  {}", lines.join("\n  ")));
+    assert!(found.is_empty(), "files that import each other in a circle:\n{}", text.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(super) async fn page(PageState(app): PageState, mut query: Query, headers: H
     Ok(layout::whole(page))
 }
 
-async fn content(app: &AppState, query: &Query, now: UnixMs) -> Result<Content, super::PageError> {
+async fn content(app: &AppState, query: &Query, now: UnixMs) -> Result<Content, PageError> {
     let zone = query.zone;
     let (truth, mut seen) = request::blocking(app, move |app| overview::truth_now(app, zone, now)).await?;
     seen.sort_by(|a, b| {
