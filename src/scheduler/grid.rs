@@ -294,7 +294,7 @@ async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
     assert_eq!(gaps, [("s0".to_owned(), begin.plus(11_500), Some(until))]);
     assert!((60_000..=110_000).contains(&until.since(begin)), "{until}");
     let said = log.text();
-    let broke: Vec<&str> = said.lines().filter(|line| line.contains("broke")).collect();
+    let broke: Vec<&str> = said.lines().filter(|line| line.contains("is restarted")).collect();
     assert_eq!(broke.len(), 1, "{said}");
     assert!(broke[0].contains("the loop of the service “s0” panicked and is restarted: a seam that gave way"));
     assert!(said.contains("the loop of the service “s0” goes on"), "{said}");
