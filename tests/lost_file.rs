@@ -6,7 +6,7 @@ use crate::support::{
 };
 use healthcheck_dashboard::clock::Clock;
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -101,6 +101,17 @@ fn results(folder: &Path) -> usize {
     document(&output)["services"][0]["results"].as_u64().unwrap() as usize
 }
 
+/// Every check that was made is in the history.
+#[track_caller]
+fn every_check_is_in(folder: &Path, target: &Target) {
+    let (results, asked) = (results(folder), target.count("/web"));
+    let checks = document(&run(folder, &["export"]))["checks"].clone();
+    // On a busy machine a check may come too late to be made, or to send its request before its timeout.
+    let is_late = |check: &&Value| ["timeout", "monitor"].iter().any(|class| check["failure"]["class"] == *class);
+    let late = checks.as_array().unwrap().iter().filter(is_late).count();
+    assert!(results - late <= asked && asked <= results, "{asked} were asked, {results} are here, {late} late");
+}
+
 #[track_caller]
 fn restore(folder: &Path, from: &Path) {
     let output = run(folder, &["restore", from.to_str().unwrap()]);
@@ -127,7 +138,7 @@ async fn a_deleted_history_is_told_of_at_once_and_nothing_of_it_is_lost() {
     let (folder, target) = running.stop();
     // Up to the last one: what waited in memory has been written there.
     restore(folder.path(), &saved);
-    assert_eq!(results(folder.path()), target.count("/web"));
+    every_check_is_in(folder.path(), &target);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +150,7 @@ async fn a_folder_that_is_deleted_is_made_again_for_what_it_held() {
     running.goes_on();
     let (folder, target) = running.stop();
     restore(folder.path(), &saved);
-    assert_eq!(results(folder.path()), target.count("/web"));
+    every_check_is_in(folder.path(), &target);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +174,7 @@ async fn a_file_that_takes_its_place_is_neither_written_nor_read() {
     assert!(places.map(|place| fs::read(place).unwrap()) == before);
     drop(other);
     restore(folder.path(), &saved);
-    assert_eq!(results(folder.path()), target.count("/web"));
+    every_check_is_in(folder.path(), &target);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,9 +197,11 @@ async fn a_history_that_comes_back_takes_in_what_waited() {
     wait_for("readiness", || (running.serving.get("/readyz").0 == 200).then_some(()));
     running.alarmed(&["monitor.failing", "monitor.recovered"]);
     let (folder, target) = running.stop();
-    assert_eq!(results(folder.path()), target.count("/web"));
+    every_check_is_in(folder.path(), &target);
     let gaps = document(&run(folder.path(), &["export"]))["gaps"].clone();
-    assert_eq!(gaps, json!([]));
+    // But for the one that begins after the end.
+    let ended: Vec<&Value> = gaps.as_array().unwrap().iter().filter(|gap| !gap["to"].is_null()).collect();
+    assert_eq!(ended, Vec::<&Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,5 +212,5 @@ async fn a_log_that_is_deleted_takes_nothing_with_it() {
     running.failing("what the log held is in the history");
     running.goes_on();
     let (folder, target) = running.stop();
-    assert_eq!(results(folder.path()), target.count("/web"));
+    every_check_is_in(folder.path(), &target);
 }
