@@ -9,7 +9,7 @@ use crate::{
     domain::time::UnixMs,
     history::cached_stats::{self, StatsCache},
     http::state::AppState,
-    notify::{Channel, Webhook},
+    notify::{Channel, HttpChannel},
     probe,
     render::Templates,
     scheduler::{Scheduler, Task, Witnesses},
@@ -220,10 +220,9 @@ fn warn_of_the_future(endpoints: &[Endpoint], positions: &[Position], now: UnixM
 }
 
 fn channels(config: &Config, shared: &probe::Shared) -> anyhow::Result<Vec<Channel>> {
-    let webhook =
-        config.alerts.webhook.clone().map(|address| {
-            Webhook::new(address, shared.client_config()).map(Channel::Webhook).map_err(anyhow::Error::msg)
-        });
+    let webhook = config.alerts.webhook.clone().map(|address| {
+        HttpChannel::new("webhook", address, shared.client_config()).map(Channel::Http).map_err(anyhow::Error::msg)
+    });
     webhook.into_iter().collect()
 }
 

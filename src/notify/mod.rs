@@ -1,13 +1,16 @@
-//! One file per way to tell somebody. A channel gets a [`Notice`] and says whether it was delivered; when and how often
-//! it is tried is decided elsewhere.
+//! How people are notified. A channel gets a [`Notice`] and says whether it was delivered; when and how often it is tried is
+//! decided elsewhere.
+//!
+//! A transport is a file here; a notification service that takes HTTP is a template with metadata in `services/`.
 
-mod webhook;
+mod http;
+mod template;
 
 use serde::Serialize;
 
-pub use webhook::Webhook;
+pub use http::HttpChannel;
 
-/// What is told: the same at every attempt.
+/// What somebody is notified of: the same at every attempt.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Notice {
     /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
@@ -21,17 +24,17 @@ pub struct Notice {
     pub incident: serde_json::Value,
 }
 
-/// A way to tell somebody.
+/// A way to notify somebody.
 #[derive(Clone, Debug)]
 pub enum Channel {
-    Webhook(Webhook),
+    Http(HttpChannel),
 }
 
 impl Channel {
     /// Its name in the outbox.
     pub fn name(&self) -> &'static str {
         match self {
-            Channel::Webhook(_) => "webhook",
+            Channel::Http(channel) => channel.name(),
         }
     }
 
@@ -41,7 +44,7 @@ impl Channel {
     /// Why it was not delivered, in words that hold no credential.
     pub async fn deliver(&self, notice: &Notice) -> Result<(), String> {
         match self {
-            Channel::Webhook(webhook) => webhook.deliver(notice).await,
+            Channel::Http(channel) => channel.deliver(notice).await,
         }
     }
 }

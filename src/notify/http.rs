@@ -1,11 +1,10 @@
-//! A JSON POST.
+//! The HTTP transport: posts what the template of a service makes of a notice.
 
-use super::Notice;
+use super::{Notice, template::Template};
 use crate::domain::{metadata::is_metadata_address, secret::Secret};
 use reqwest::{
     Client, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header,
     redirect::Policy,
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -13,20 +12,23 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A receiver of JSON.
+/// A receiver that is reached over HTTP.
 #[derive(Clone, Debug)]
-pub struct Webhook {
+pub struct HttpChannel {
+    service: &'static str,
+    template: Template,
     client: Client,
     /// It may hold a credential, so it is treated as one.
     address: Secret,
 }
 
-impl Webhook {
-    /// A receiver at `address`, reached with `tls`.
+impl HttpChannel {
+    /// The receiver of a service at `address`, reached with `tls`.
     ///
     /// # Errors
-    /// When no client can be built.
-    pub fn new(address: Secret, tls: rustls::ClientConfig) -> Result<Webhook, String> {
+    /// When there is no such service, or no client can be built.
+    pub fn new(service: &'static str, address: Secret, tls: rustls::ClientConfig) -> Result<HttpChannel, String> {
+        let template = Template::of(service).ok_or_else(|| format!("{service}: no such notification service"))??;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .timeout(PATIENCE)
@@ -37,29 +39,32 @@ impl Webhook {
             .user_agent(concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| e.without_url().to_string())?;
-        Ok(Webhook { client, address })
+        Ok(HttpChannel { service, template, client, address })
     }
 
-    /// Posts a notice; any status from 200 to 299 is a delivery.
+    /// The name of the service.
+    pub(super) fn name(&self) -> &'static str {
+        self.service
+    }
+
+    /// Posts a notice.
     pub(super) async fn deliver(&self, notice: &Notice) -> Result<(), String> {
+        let message = self.template.render(notice, self.address.expose())?;
         // The client does not ask its resolver for an address.
-        let host = Url::parse(self.address.expose())
+        let host = Url::parse(&message.url)
             .ok()
             .and_then(|url| url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok()));
         if host.is_some_and(is_metadata_address) {
             return Err(METADATA.to_owned());
         }
-        let body = serde_json::to_vec(notice).map_err(|e| e.to_string())?;
-        let request = self
-            .client
-            .post(self.address.expose())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("idempotency-key", &notice.event_id)
-            .body(body);
+        let request = message
+            .headers
+            .iter()
+            .fold(self.client.post(&message.url), |request, (name, value)| request.header(name, value));
         // The address is in every error of the client: it must not get into a log.
-        let answer = request.send().await.map_err(|e| in_words(&e.without_url()))?;
-        let status = answer.status();
-        if status.is_success() { Ok(()) } else { Err(format!("the receiver answered HTTP {}", status.as_u16())) }
+        let answer = request.body(message.body).send().await.map_err(|e| in_words(&e.without_url()))?;
+        let status = answer.status().as_u16();
+        if self.template.accepts(status) { Ok(()) } else { Err(format!("the receiver answered HTTP {status}")) }
     }
 }
 
@@ -108,7 +113,7 @@ mod tests {
             service: Some("web".to_owned()),
             incident: serde_json::Value::Null,
         };
-        Webhook::new(Secret::new(address), tls).unwrap().deliver(&notice).await
+        HttpChannel::new("webhook", Secret::new(address), tls).unwrap().deliver(&notice).await
     }
 
     #[tokio::test]
