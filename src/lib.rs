@@ -27,7 +27,7 @@
 //! | `interchange` | 4 | JSON forms, export, import |
 //! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
 //! | `probe` | 3 | one folder per kind: its section of the configuration, its specification, its run; `kind` is the registry |
-//! | `notify` | 3 | one file per way to notify somebody |
+//! | `notify` | 3 | transports, and one template with metadata per notification service (`services/`) |
 //! | `chart` | 3 | charts as pure geometry |
 //! | `board` | 2 | what is known now, in memory, as of the last commit |
 //! | `format` | 2 | durations, numbers, moments in time zones and Markdown, for people |
@@ -85,6 +85,14 @@
 //! 4. `probe/KIND/run.rs`: `impl Runner`. `connect`, `tls`, `stream`, `fault` and `trace` do what kinds have in common.
 //! 5. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
 //! 6. `tests/probes/KIND.rs`, against a real server; the keys in the README, which a test compares with the descriptor.
+//!
+//! # Where a thing goes: the rest
+//!
+//! - A notification service that takes HTTP: one file in `notify/services`, metadata and the template of the body; a test
+//!   writes every notice with it. A transport: one file in `notify`.
+//! - A page: a file or folder in `dashboard`, its template in `templates/`, a route in `dashboard/mod.rs`. A resource: a
+//!   file in `api`, a route in `api/mod.rs`. What both show of a period: `report`.
+//! - A command: a file in `cli`.
 
 pub mod alerts;
 pub mod api;
