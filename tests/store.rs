@@ -4,7 +4,7 @@ use crate::support::history::{History, KEEP, record, result, service, watched};
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
-        check::Outcome,
+        check::{CheckResult, Outcome, Reason},
         health::{Began, Changes, Confirmed},
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
@@ -317,6 +317,36 @@ async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
     let down = |u: &serde_json::Value| u["down_ms"].as_i64().unwrap();
     let rest = history.get(&uptime(day(5), day(5).plus(2 * HOUR_MS))).await.ok();
     assert_eq!(down(&u), before[1..5].iter().map(down).sum::<i64>() + down(&rest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_texts_of_failures_go_with_the_last_result_that_has_them() {
+    let mut history = History::kept(BEGIN, vec![service("web")], Keep { checks: Some(1), ..Keep::FOREVER });
+    let judged = |at: UnixMs, message: String| {
+        let reason = result('?', at).reason.map(|reason| Reason { message, ..reason });
+        CheckResult { reason, ..result('?', at) }
+    };
+    for n in 0..1_200 {
+        history.check("web", judged(begin().plus(n * 10_000), format!("this was never said before: {n}")));
+    }
+    // One is said again.
+    let later = begin().plus(10 * DAY_MS);
+    history.check("web", judged(later, "this was never said before: 7".to_owned()));
+    history.check("web", result('.', later.plus(10_000)));
+    history.at(later.plus(20_000));
+    history.committed().await;
+    let conn = sql(&history);
+    let count = || conn.query_row("SELECT count(*) FROM reason", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(), 1_200);
+    // The newest one stays, so that its number is not given again.
+    until("the texts to go", || count() == 2).await;
+    let left = "SELECT group_concat(message, ', ') FROM (SELECT message FROM reason ORDER BY id)";
+    let left: String = conn.query_row(left, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, "this was never said before: 7, this was never said before: 1199");
+    assert!(!conn.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
+    history.check("web", judged(later.plus(30_000), "this was never said before: 8".to_owned()));
+    history.committed().await;
+    assert_eq!(count(), 3);
 }
 
 #[tokio::test(start_paused = true)]

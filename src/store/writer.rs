@@ -10,6 +10,7 @@ use super::{
     numbers::Numbers,
     outages,
     outbox::{Attempt, DueEvent, Event},
+    reasons::Pruning,
     retention::{Keep, Sweep},
     seen::Seen,
     track::{Record, Track},
@@ -295,6 +296,7 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
         clock,
         keep,
         sweep: Sweep::default(),
+        pruning: Pruning::default(),
         under_way: Arc::default(),
         records: VecDeque::new(),
         notes: Vec::new(),
@@ -330,6 +332,7 @@ struct Task {
     clock: Clock,
     keep: Keep,
     sweep: Sweep,
+    pruning: Pruning,
     /// What is being committed,
     under_way: Arc<Vec<Record>>,
     /// and what waits for it.
@@ -366,6 +369,7 @@ impl Task {
     async fn run(mut self) {
         let mut retire_at = Instant::now() + Duration::from_secs(60);
         let mut beat_at = Instant::now() + HEARTBEAT;
+        let mut is_pruning = false;
         while !self.stopping {
             let is_idle = self.records.is_empty() && self.notes.is_empty();
             let patience = if self.records.is_empty() { WATCH } else { Duration::ZERO };
@@ -382,8 +386,16 @@ impl Task {
             beat_at = Instant::now() + HEARTBEAT;
             self.flush().await;
             self.tidy().await;
-            if !self.stopping && Instant::now() >= retire_at && !self.retire().await {
-                retire_at = Instant::now() + RETIRE_EVERY;
+            if self.stopping {
+                break;
+            }
+            if Instant::now() >= retire_at {
+                if !self.retire().await {
+                    retire_at = Instant::now() + RETIRE_EVERY;
+                    is_pruning = true;
+                }
+            } else if is_pruning {
+                is_pruning = self.prune().await;
             }
         }
         self.finish().await;
@@ -776,6 +788,21 @@ impl Task {
         self.sweep = sweep;
         more.unwrap_or_else(|error| {
             tracing::warn!("expired results could not be deleted: {error}");
+            false
+        })
+    }
+
+    /// Looks through one small piece for reasons that no result has any more; whether there is more.
+    async fn prune(&mut self) -> bool {
+        if locked(&self.shared.trouble).is_some() {
+            return true;
+        }
+        let (core, now, mut pruning) = (self.core.clone(), self.clock.now(), std::mem::take(&mut self.pruning));
+        let step = move || (pruning.step(&mut locked(&core).conn, now), pruning);
+        let Ok((more, pruning)) = self.blocking(step).await else { return false };
+        self.pruning = pruning;
+        more.unwrap_or_else(|error| {
+            tracing::warn!("the texts of failures that no result has any more could not be deleted: {error}");
             false
         })
     }
