@@ -7,39 +7,23 @@
 //! while they go on, and everybody who was told of it is told of their end.
 
 use super::{
-    Result,
-    checksum::fnv1a,
-    files,
+    Result, files,
     outbox::{self, Attempt, DueEvent, Event},
+    slots::{HEAD, Slots},
+    told_events::{Due, Told},
     track::{Record, Track},
 };
 use crate::{
     board::ServiceId,
-    domain::{
-        check::{Class, Phase, PhaseTimes, Reason},
-        incident::{Cause, Outage},
-        time::UnixMs,
-    },
+    domain::{incident::Outage, time::UnixMs},
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
-    fs::{File, OpenOptions},
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-/// The file has two slots, written in turn: one that is half written leaves the other.
-const SLOTS: u64 = 2;
-const SMALLEST_SLOT: usize = 16 * 1024;
-/// What a service's outage needs in it.
-const EACH: usize = 768;
-/// A message is cut to so many characters in it.
-const MESSAGE: usize = 200;
-/// Before what a slot says: its number, its length and its sum.
-const HEAD: usize = 24;
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,119 +50,6 @@ struct Inner {
     passes: HashMap<i64, (u32, UnixMs)>,
     /// How many events the file notes.
     noted: usize,
-}
-
-#[derive(Debug)]
-struct Due {
-    event_id: String,
-    event: Event,
-    service: ServiceId,
-    outage: Outage,
-    created_at: UnixMs,
-    channels: Vec<&'static str>,
-    /// The end of an outage that never came into the history.
-    owed: bool,
-    /// Confirmed by a result that will never be stored: whether its beginning will be.
-    lost: Option<bool>,
-}
-
-/// An event of which somebody was told, or is being told.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Told {
-    event_id: String,
-    event: String,
-    service: i64,
-    name: String,
-    number: i64,
-    last_ok_at: Option<i64>,
-    started_at: i64,
-    confirmed_at: Option<i64>,
-    class: String,
-    phase: Option<String>,
-    message: String,
-    http_status: Option<u16>,
-    /// Each channel, and whether its answer is known.
-    channels: Vec<(String, bool)>,
-    /// A run before this one told it, and its outage, or that end of it, is not in the history.
-    #[serde(skip)]
-    orphan: bool,
-}
-
-impl Told {
-    fn of(due: &Due) -> Told {
-        let Outage { id, service: name, last_ok_at, started_at, confirmed_at, cause, .. } = &due.outage;
-        Told {
-            event_id: due.event_id.clone(),
-            event: due.event.as_str().to_owned(),
-            service: due.service.0,
-            name: name.clone(),
-            number: *id,
-            last_ok_at: last_ok_at.map(|at| at.0),
-            started_at: started_at.0,
-            confirmed_at: confirmed_at.map(|at| at.0),
-            class: cause.reason.class.as_str().to_owned(),
-            phase: cause.reason.phase.map(|phase| phase.as_str().to_owned()),
-            message: cause.reason.message.chars().take(MESSAGE).collect(),
-            http_status: cause.http_status,
-            channels: Vec::new(),
-            orphan: false,
-        }
-    }
-
-    /// Of an event that is stored no more is to be known than who was told.
-    fn stored(event_id: &str, channel: &str) -> Told {
-        Told {
-            event_id: event_id.to_owned(),
-            event: String::new(),
-            service: 0,
-            name: String::new(),
-            number: 0,
-            last_ok_at: None,
-            started_at: 0,
-            confirmed_at: None,
-            class: String::new(),
-            phase: None,
-            message: String::new(),
-            http_status: None,
-            channels: vec![(channel.to_owned(), true)],
-            orphan: false,
-        }
-    }
-
-    fn is(&self, event: Event) -> bool {
-        self.event == event.as_str()
-    }
-
-    fn was_told(&self, channel: &str) -> bool {
-        self.channels.iter().any(|(name, answered)| name == channel && *answered)
-    }
-
-    /// The outage as it was told, now that it is over.
-    fn outage(&self, ended_at: UnixMs) -> Outage {
-        Outage {
-            id: self.number,
-            service: self.name.clone(),
-            last_ok_at: self.last_ok_at.map(UnixMs),
-            started_at: UnixMs(self.started_at),
-            confirmed_at: self.confirmed_at.map(UnixMs),
-            ended_at: Some(ended_at),
-            down_ms: 0,
-            checks_failed: 0,
-            cause: Cause {
-                reason: Reason {
-                    class: Class::parse(&self.class).unwrap_or(Class::Protocol),
-                    phase: self.phase.as_deref().and_then(Phase::parse),
-                    message: self.message.clone(),
-                },
-                http_status: self.http_status,
-                latency_us: None,
-                phases: PhaseTimes::default(),
-                excerpt: None,
-            },
-            left_open: false,
-            note: None,
-        }
-    }
 }
 
 impl Ahead {
@@ -610,70 +481,4 @@ struct Noted {
 struct NotedRef<'a> {
     history: &'a str,
     told: &'a [Told],
-}
-
-/// The file.
-#[derive(Debug)]
-struct Slots {
-    path: PathBuf,
-    file: File,
-    /// Of one slot, in bytes.
-    size: usize,
-    /// The number of the latest write.
-    turn: u64,
-    /// It has been said that nothing can be noted.
-    warned: bool,
-}
-
-impl Slots {
-    /// Opens or makes the file; what its newest sound slot says.
-    fn open(path: &Path, services: usize) -> std::io::Result<(Slots, Option<Vec<u8>>)> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        let old = length / SLOTS as usize;
-        let newest = (0..SLOTS).filter_map(|slot| read(&file, slot * old as u64, old)).max_by_key(|(turn, _)| *turn);
-        let (turn, said) = newest.map_or((0, None), |(turn, said)| (turn, Some(said)));
-        let size = (services * EACH).next_multiple_of(4096).clamp(SMALLEST_SLOT, 1 << 20).max(old);
-        let mut slots = Slots { path: path.to_owned(), file, size, turn, warned: false };
-        if length < size * SLOTS as usize {
-            // Zeros that are written take their room now, and not when there is none.
-            slots.file.write_all_at(&vec![0; size * SLOTS as usize], 0)?;
-            if let Some(said) = &said {
-                slots.write(said)?;
-            }
-            slots.file.sync_all()?;
-        }
-        Ok((slots, said))
-    }
-
-    fn write(&mut self, said: &[u8]) -> std::io::Result<()> {
-        let turn = self.turn + 1;
-        let mut bytes = Vec::with_capacity(HEAD + said.len());
-        bytes.extend(turn.to_le_bytes());
-        bytes.extend((said.len() as u64).to_le_bytes());
-        bytes.extend(sum(turn, said).to_le_bytes());
-        bytes.extend(said);
-        self.file.write_all_at(&bytes, turn % SLOTS * self.size as u64)?;
-        self.file.sync_data()?;
-        self.turn = turn;
-        Ok(())
-    }
-}
-
-fn sum(turn: u64, said: &[u8]) -> u64 {
-    fnv1a(turn.to_le_bytes().into_iter().chain(said.iter().copied()))
-}
-
-/// A slot's number and what it says, if it is sound.
-fn read(file: &File, at: u64, size: usize) -> Option<(u64, Vec<u8>)> {
-    let mut head = [0; HEAD];
-    file.read_exact_at(&mut head, at).ok()?;
-    let part = |i: usize| u64::from_le_bytes(head[i * 8..(i + 1) * 8].try_into().unwrap_or_default());
-    let (turn, length, expected) = (part(0), usize::try_from(part(1)).ok()?, part(2));
-    if turn == 0 || length > size.checked_sub(HEAD)? {
-        return None;
-    }
-    let mut said = vec![0; length];
-    file.read_exact_at(&mut said, at + HEAD as u64).ok()?;
-    (sum(turn, &said) == expected).then_some((turn, said))
 }

@@ -6,6 +6,7 @@ use super::{
     commit::Core,
     connection,
     enter::{self, Configured},
+    handle::{Stopping, Writer},
     life::{self, Run},
     numbers::Numbers,
     outages,
@@ -14,7 +15,7 @@ use super::{
     rows::tail::Tail,
     schema,
     track::Track,
-    writer::{self, Stopping, Writer},
+    writer,
 };
 use crate::{
     board::{Board, ServiceId},

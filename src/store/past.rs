@@ -10,9 +10,10 @@ use super::{
     maintenance::{self, Which},
     outages,
     reader::Reader,
-    results, resume,
+    results,
     rows::{Need, Walk},
     services::{self, StoredService},
+    standing,
     validity::Validities,
 };
 use crate::{
@@ -138,7 +139,7 @@ fn one(
             "degraded_after_ms": setting.degraded_after_ms,
         })),
         confirmed: health.confirmed,
-        since: resume::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
+        since: standing::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
         certificate_expires_at: certificate_then(conn, id, today, end)?,
         last,
         judged,
@@ -180,7 +181,7 @@ fn health_before(
     settings: &Settings,
     end: UnixMs,
 ) -> Result<Health> {
-    let Some(outage) = outage else { return resume::unfailing_health(conn, id, end) };
+    let Some(outage) = outage else { return standing::unfailing_health(conn, id, end) };
     let down = Health {
         confirmed: Confirmed::Down,
         failing: Some(Failing { started_at: outage.started_at, in_a_row: 1 }),
@@ -189,7 +190,7 @@ fn health_before(
     let failed = results::last_failed(conn, id, end)?;
     let (begin, from) = match (outage.ended_at.filter(|ended| *ended < end), outage.confirmed_at, failed) {
         // It was over, unless it was an incident and the run of passes that ended it was still too short.
-        (Some(_), None, _) => return resume::unfailing_health(conn, id, end),
+        (Some(_), None, _) => return standing::unfailing_health(conn, id, end),
         (Some(ended_at), Some(_), _) => (down, ended_at),
         // A failed check after the confirmation: it was down, and no pass since counts but those that follow.
         (None, Some(confirmed_at), Some(failed)) if failed >= confirmed_at => {

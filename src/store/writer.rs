@@ -1,16 +1,18 @@
 //! The one writer: gathers what comes in a moment, commits it together, and then says so. While it cannot commit, what
-//! waits is shown as it will be, marked as not stored.
+//! waits is shown as it will be, marked as not stored (`pending`).
 
 use super::{
     StoreError,
     ahead::Ahead,
-    alarms::{Alarm, Alarms},
+    alarms::Alarms,
     commit::{Committed, Core, Note, Rescued},
-    life::Interruption,
+    handle::{CAPACITY, Message, Shared, Stopping, Writer, locked},
     numbers::Numbers,
     outages,
-    outbox::{Attempt, DueEvent, Event},
+    outbox::Attempt,
     reasons::Pruning,
+    refused::{Rest, note_lost, one_by_one},
+    rescue::Rescue,
     retention::{Keep, Sweep},
     seen::Seen,
     track::{Record, Track},
@@ -18,19 +20,16 @@ use super::{
 use crate::{
     board::{Board, ServiceId},
     clock::Clock,
-    domain::{
-        incident::{GapReason, StatedNote},
-        time::UnixMs,
-    },
+    domain::incident::StatedNote,
     threads::{Broken, Pool},
 };
 use futures_util::FutureExt;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     io,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -40,22 +39,19 @@ use tokio::{
         mpsc::{self, error::TryRecvError},
         oneshot, watch,
     },
-    task::JoinHandle,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 /// How long the first result of a commit waits for others.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often it is looked in that time whether there are enough, or whether the end has come.
-const LISTEN: Duration = Duration::from_millis(100);
+pub(super) const LISTEN: Duration = Duration::from_millis(100);
 /// Results that are committed together at most.
 const BATCH: usize = 2_000;
-/// Results that may wait while the store fails.
-const CAPACITY: usize = 100_000;
 /// A commit that takes longer is one more way in which the store fails.
 const LATE: Duration = Duration::from_secs(3);
 /// Between two attempts while the store fails.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How often an idle monitor looks whether its file is where it was.
 const WATCH: Duration = Duration::from_secs(2);
 /// Between two attempts to save what a file holds that lost its name.
@@ -66,203 +62,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const RETIRE_EVERY: Duration = Duration::from_secs(3600);
 /// How long the end of the program waits for a store that fails.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
-
-enum Message {
-    Record(Box<Record>),
-    /// One that found no room.
-    Lost(Box<Record>),
-    Note(Note),
-    /// Something that somebody waits for to be written.
-    Awaited(Note, oneshot::Sender<()>),
-    Stop,
-}
-
-/// Takes results in. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Writer {
-    sender: mpsc::UnboundedSender<Message>,
-    shared: Arc<Shared>,
-    ahead: Ahead,
-    /// Writes what is noted beside the history: while the writer's own thread is stuck with the disk, alerts go on.
-    beside: Pool,
-}
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Message::Record(_) => "Record",
-            Message::Lost(_) => "Lost",
-            Message::Note(_) | Message::Awaited(..) => "Note",
-            Message::Stop => "Stop",
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
-    /// Results taken in and not committed.
-    waiting: AtomicUsize,
-    committed: AtomicU64,
-    commits: AtomicU64,
-    dropped: AtomicU64,
-    /// Results that may wait.
-    capacity: AtomicUsize,
-    /// Why the store fails, while it does.
-    trouble: Mutex<Option<String>>,
-    /// Results that found no room since the last commit.
-    lost: Mutex<Option<Interruption>>,
-    alarms: Alarms,
-    /// Rings when somebody is to be told of something. Every channel hears it.
-    events: watch::Sender<()>,
-}
-
-/// Figures about the writer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WriterFigures {
-    /// Results taken in and not committed.
-    pub waiting: usize,
-    pub committed: u64,
-    pub commits: u64,
-    /// Results that were made and could not be kept.
-    pub dropped: u64,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Writer {
-    /// Whether one more result has room. Ask before the state machine sees the result: what is not kept must not move
-    /// it, so that the history and the states never disagree.
-    pub fn has_room(&self) -> bool {
-        self.shared.waiting.load(Relaxed) < self.shared.capacity.load(Relaxed)
-    }
-
-    /// Lets no more than so many results wait while the store fails.
-    pub fn limit_waiting(&self, results: usize) {
-        self.shared.capacity.store(results.min(CAPACITY), Relaxed);
-    }
-
-    /// Takes a result in; it is recorded when its commit has returned.
-    pub fn record(&self, record: Record) {
-        self.shared.waiting.fetch_add(1, Relaxed);
-        // The receiver lives until `Stopping::stop`, after the last sender of results has ended.
-        let _ = self.sender.send(Message::Record(Box::new(record)));
-    }
-
-    /// Takes a result in that found no room: it is shown, and told, and will never be stored. It was seen by a state
-    /// machine of its own, that goes on from the one of the results that are kept.
-    pub fn lose(&self, record: Record) {
-        let at = record.result.at;
-        self.shared.dropped.fetch_add(1, Relaxed);
-        let mut lost = locked(&self.shared.lost);
-        let so_far = lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
-        so_far.to = so_far.to.max(at);
-        so_far.results += 1;
-        drop(lost);
-        let _ = self.sender.send(Message::Lost(Box::new(record)));
-    }
-
-    /// Notes what interrupted the observation.
-    pub fn interrupted(&self, interruption: Interruption) {
-        let _ = self.sender.send(Message::Note(Note::Interruption(interruption)));
-    }
-
-    /// The first event that a channel is to be told of and that the outbox does not have yet, because the history cannot
-    /// be written; `settled` are those that it has been told of. What stands in the outbox happened before it, unless it is
-    /// `owed`: the end of an outage of which the channel was told and that never came into the history.
-    pub fn next_unstored_event(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
-        self.ahead.next(channel, owed, settled)
-    }
-
-    /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
-    /// thread that may block.
-    pub async fn telling(&self, event: &DueEvent, channel: &'static str) {
-        if !event.is_stored {
-            let (ahead, id) = (self.ahead.clone(), event.event_id.clone());
-            self.beside(move || ahead.telling(&id, channel)).await;
-        }
-    }
-
-    /// Notes how an attempt to tell a channel of an event ended.
-    pub async fn attempted(&self, event: &DueEvent, channel: &'static str, attempt: Attempt) {
-        let event_id = event.event_id.clone();
-        if !event.is_stored && !matches!(attempt, Attempt::Later { .. }) {
-            let (ahead, id) = (self.ahead.clone(), event_id.clone());
-            self.beside(move || ahead.told(&id, channel)).await;
-        }
-        let _ = self.sender.send(Message::Note(Note::Attempt { event_id, channel, attempt }));
-    }
-
-    async fn beside(&self, work: impl FnOnce() + Send + 'static) {
-        if let Ok(done) = self.beside.run(|_| work()) {
-            let _ = done.await;
-        }
-    }
-
-    /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
-    /// when it never will be. While the store fails this waits.
-    pub async fn note_incident(&self, outage: i64, text: Option<String>) -> bool {
-        let (done, written) = oneshot::channel();
-        let _ = self.sender.send(Message::Awaited(Note::Incident { outage, text }, done));
-        written.await.is_ok()
-    }
-
-    /// Writes down the notes that the configuration has. Of those that fit no incident the log says so.
-    pub fn state_notes(&self, notes: Vec<StatedNote>) {
-        if !notes.is_empty() {
-            let _ = self.sender.send(Message::Note(Note::Stated(notes)));
-        }
-    }
-
-    /// The first alarm about the monitor itself after the one of this number.
-    pub fn next_alarm(&self, after: u64) -> Option<Alarm> {
-        self.shared.alarms.after(after)
-    }
-
-    /// Tells every channel of something that is wrong with the monitor itself, or is right again.
-    pub(super) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
-        self.shared.alarms.raise(&self.ahead.history(), is_over, text, now);
-        self.shared.events.send_replace(());
-    }
-
-    /// Why the store fails, while it does.
-    pub fn trouble(&self) -> Option<String> {
-        locked(&self.shared.trouble).clone()
-    }
-
-    /// Figures for `/metrics`.
-    pub fn figures(&self) -> WriterFigures {
-        WriterFigures {
-            waiting: self.shared.waiting.load(Relaxed),
-            committed: self.shared.committed.load(Relaxed),
-            commits: self.shared.commits.load(Relaxed),
-            dropped: self.shared.dropped.load(Relaxed),
-        }
-    }
-
-    /// Changes when an event has been written.
-    pub fn bell(&self) -> watch::Receiver<()> {
-        self.shared.events.subscribe()
-    }
-}
-
-/// The running writer, for whoever has to end it.
-#[derive(Debug)]
-pub struct Stopping {
-    sender: mpsc::UnboundedSender<Message>,
-    task: JoinHandle<()>,
-}
-
-impl Stopping {
-    /// Commits what has been taken in, notes a clean end and lets go of the file.
-    pub async fn stop(self) {
-        let _ = self.sender.send(Message::Stop);
-        if let Err(panic) = self.task.await {
-            tracing::error!("the writer panicked: {panic}");
-        }
-    }
-}
 
 /// Starts the writer.
 ///
@@ -316,53 +115,32 @@ pub(super) fn start(core: Core, board: Arc<Board>, clock: Clock, keep: Keep) -> 
     Ok((Writer { sender, shared, ahead, beside }, stopping))
 }
 
-struct Task {
+pub(super) struct Task {
     /// What blocks is done on it, and nothing else is: no reader and no name server can take it.
-    thread: Pool,
-    core: Arc<Mutex<Core>>,
+    pub(super) thread: Pool,
+    pub(super) core: Arc<Mutex<Core>>,
     /// Where every service stands as of the last commit. The core has the same, and may be held by a commit.
-    tracks: HashMap<ServiceId, Track>,
+    pub(super) tracks: HashMap<ServiceId, Track>,
     /// Where they stand with what waits, while the store fails.
-    seen: Option<Seen>,
-    numbers: Numbers,
-    ahead: Ahead,
-    receiver: mpsc::UnboundedReceiver<Message>,
-    shared: Arc<Shared>,
-    board: Arc<Board>,
-    clock: Clock,
-    keep: Keep,
-    sweep: Sweep,
-    pruning: Pruning,
+    pub(super) seen: Option<Seen>,
+    pub(super) numbers: Numbers,
+    pub(super) ahead: Ahead,
+    pub(super) receiver: mpsc::UnboundedReceiver<Message>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) board: Arc<Board>,
+    pub(super) clock: Clock,
+    pub(super) keep: Keep,
+    pub(super) sweep: Sweep,
+    pub(super) pruning: Pruning,
     /// What is being committed,
-    under_way: Arc<Vec<Record>>,
+    pub(super) under_way: Arc<Vec<Record>>,
     /// and what waits for it.
-    records: VecDeque<Record>,
-    notes: Vec<Note>,
+    pub(super) records: VecDeque<Record>,
+    pub(super) notes: Vec<Note>,
     /// Who waits for some of the notes.
-    awaited: Vec<oneshot::Sender<()>>,
-    stopping: bool,
-    rescue: Rescue,
-}
-
-/// What was done about a file that is not found under its name any more.
-#[derive(Default)]
-struct Rescue {
-    /// What it held is safe.
-    done: Option<Rescued>,
-    /// It is tried again then.
-    again: Option<Instant>,
-    /// Somebody was told of it.
-    is_told: bool,
-}
-
-impl Rescue {
-    /// For the reader of the reason.
-    fn said(&self) -> Option<String> {
-        self.done.as_ref().map(|done| match done {
-            Rescued::Copied(path) => format!("what it held is saved as {}", path.display()),
-            Rescued::WrittenBack => "what the log held is in the history".to_owned(),
-        })
-    }
+    pub(super) awaited: Vec<oneshot::Sender<()>>,
+    pub(super) stopping: bool,
+    pub(super) rescue: Rescue,
 }
 
 impl Task {
@@ -432,7 +210,7 @@ impl Task {
     }
 
     /// Takes in what has come.
-    fn take_all(&mut self) {
+    pub(super) fn take_all(&mut self) {
         loop {
             match self.receiver.try_recv() {
                 Ok(message) => self.take(message),
@@ -498,96 +276,6 @@ impl Task {
         }
     }
 
-    /// Sees what one more result that waits changes, and rings where somebody is to be told of it.
-    fn see_one(&mut self, record: &Record) {
-        let now = self.clock.now();
-        let mut rings = false;
-        if let Some(seen) = &mut self.seen
-            && let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers)
-        {
-            rings |= self.ahead.add(event, &outage, record.service, now);
-            if event == Event::Confirmed {
-                self.numbers.carry_on_none(record.service);
-            }
-        }
-        self.watch_lost_ends(record, rings);
-    }
-
-    /// Sees what a result changes that will never be stored.
-    fn see_lost(&mut self, record: &Record) {
-        let now = self.clock.now();
-        let mut rings = false;
-        // Where it can be written again, the next result will be there in a moment.
-        if let Some(seen) = &mut self.seen
-            && let Some((event, outage)) = seen.take_lost(record, &self.tracks, &self.numbers)
-        {
-            let is_known = !seen.began_lost(outage.id);
-            rings |= self.ahead.add_lost(event, &outage, record.service, is_known, now);
-        }
-        self.watch_lost_ends(record, rings);
-    }
-
-    /// Looks for the end of what was told and lost, and rings for it, or because there is something else to be told.
-    fn watch_lost_ends(&self, record: &Record, mut rings: bool) {
-        if let Some(track) = self.tracks.get(&record.service) {
-            let is_over = self.ahead.watch(record, track.now().service.thresholds.success, self.clock.now());
-            if is_over {
-                // Its number is told once more, and then it is nobody's.
-                self.numbers.carry_on_none(record.service);
-            }
-            rings |= is_over;
-        }
-        if rings {
-            self.shared.events.send_replace(());
-        }
-    }
-
-    /// Shows where the services stand after a commit. What has been seen of them beyond it stays shown until it is written,
-    /// so that nothing runs backwards; then the history says the same, and nothing is told again.
-    fn show(&mut self, done: Committed, failed: bool) {
-        let refused = done.refused + done.repeated > 0;
-        let in_part = failed && !done.tracks.is_empty();
-        let committed: HashSet<ServiceId> = done.tracks.iter().map(|track| track.now().id).collect();
-        self.tracks.extend(done.tracks.into_iter().map(|track| (track.now().id, track)));
-        let Some(seen) = self.seen.take() else {
-            return self.post(committed);
-        };
-        if self.records.is_empty() {
-            // What is shown beyond it was lost, and is shown until there is something newer.
-            let is_newer = |id: &ServiceId| self.tracks.get(id).is_some_and(|track| !seen.is_ahead(track));
-            self.post(seen.services().chain(committed).filter(is_newer).collect());
-        } else if refused || in_part {
-            // What was shown is stored now, or never will be: the truth is what is stored, and what waits.
-            self.see();
-            let waits: HashSet<ServiceId> = self.seen.iter().flat_map(Seen::services).collect();
-            self.post(seen.services().filter(|id| !waits.contains(id)).collect());
-        } else {
-            self.seen = Some(seen);
-        }
-    }
-
-    /// Posts services as they stand in the history.
-    fn post(&self, services: HashSet<ServiceId>) {
-        self.board.post(services.iter().filter_map(|id| self.tracks.get(id)).map(|track| track.now().clone()));
-    }
-
-    /// Sees where the services stand with all that waits.
-    fn see(&mut self) {
-        let (mut seen, now, mut rings) = (Seen::default(), self.clock.now(), false);
-        for record in self.under_way.iter().chain(&self.records) {
-            if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
-                rings |= self.ahead.add(event, &outage, record.service, now);
-                if event == Event::Confirmed {
-                    self.numbers.carry_on_none(record.service);
-                }
-            }
-        }
-        self.seen = Some(seen);
-        if rings {
-            self.shared.events.send_replace(());
-        }
-    }
-
     /// Notes beside the history who was told of what, while it cannot be noted in it.
     async fn note_answers(&mut self) {
         let answers = self.notes.iter().filter_map(|note| match note {
@@ -615,32 +303,6 @@ impl Task {
                 }
                 Err(_under_way) => self.show_what_comes(),
             }
-        }
-    }
-
-    /// Takes in what has come and shows it, while the store fails.
-    fn show_what_comes(&mut self) {
-        if self.seen.is_some() {
-            self.take_all();
-        }
-        if let Some(seen) = &mut self.seen {
-            self.board.post(seen.news());
-        }
-    }
-
-    /// Until the next attempt: shows what waits, and what comes.
-    async fn look_ahead(&mut self) {
-        if self.seen.is_none() {
-            self.see();
-        }
-        let until = Instant::now() + RETRY;
-        loop {
-            self.show_what_comes();
-            let now = Instant::now();
-            if self.stopping || now >= until {
-                return;
-            }
-            sleep_until(until.min(now + LISTEN)).await;
         }
     }
 
@@ -841,55 +503,4 @@ impl Task {
             tracing::warn!("the end of this run could not be recorded: {error}");
         }
     }
-}
-
-/// What could not be committed, and why.
-struct Rest {
-    error: StoreError,
-    records: Vec<Record>,
-    notes: Vec<Note>,
-}
-
-/// Adds to the notes that results found no room. A store that fails for hours has lost them in one stretch.
-fn note_lost(notes: &mut Vec<Note>, lost: Interruption) {
-    let before = notes.iter_mut().find_map(|note| match note {
-        Note::Interruption(before) if before.why == lost.why => Some(before),
-        _ => None,
-    });
-    match before {
-        Some(before) => {
-            before.from = before.from.min(lost.from);
-            before.to = before.to.max(lost.to);
-            before.results += lost.results;
-        }
-        None => notes.push(Note::Interruption(lost)),
-    }
-}
-
-/// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which. What has
-/// been committed when the store fails in the middle stays so.
-fn one_by_one(core: &mut Core, records: Vec<Record>, notes: Vec<Note>, now: UnixMs) -> (Committed, Option<Rest>) {
-    let mut all = match core.commit(&[], &notes, now) {
-        Ok(done) => done,
-        Err(error) => return (Committed::default(), Some(Rest { error, records, notes })),
-    };
-    let mut records = records.into_iter();
-    while let Some(record) = records.next() {
-        match core.commit(std::slice::from_ref(&record), &[], now) {
-            Ok(done) => {
-                all.tracks.extend(done.tracks);
-                all.events |= done.events;
-                all.repeated += done.repeated;
-            }
-            Err(error) if error.is_of_data() => {
-                tracing::error!(service = record.service.0, at = %record.result.at, "a result was rejected: {error}");
-                all.refused += 1;
-            }
-            Err(error) => {
-                let records = std::iter::once(record).chain(records).collect();
-                return (all, Some(Rest { error, records, notes: Vec::new() }));
-            }
-        }
-    }
-    (all, None)
 }
