@@ -1,6 +1,6 @@
 //! The writing connection to a history.
 
-use super::{Result, rows::tail, schema};
+use super::{Result, disk::schema, rows::tail};
 use rusqlite::Connection;
 use std::path::Path;
 

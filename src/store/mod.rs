@@ -1,94 +1,62 @@
-//! The history: one SQLite file, one writer, a read-only pool.
+//! The history: one SQLite file, one writer, a read-only pool. All SQL is here, and no signature shows it.
 //!
-//! The seam to another engine is the handful of functions of [`Writer`] and [`Reader`]: their signatures hold no SQL.
+//! | floor | what is in it |
+//! | --- | --- |
+//! | `scrub` | reads the whole file over and over, beside the running service |
+//! | `writer` | services enter and resume; results are taken in, gathered and committed |
+//! | `procedures` | what is done to a whole history: verify, repair, import, retain, forget, mark, back up |
+//! | `questions` | what is asked of a history, each in one transaction: functions of [`Reader`] |
+//! | `reader` | the read-only pool of connections |
+//! | `tables` | a file for each table: named functions, their SQL beside them |
+//! | `connection` | the writing connection |
+//! | `rows` | check results: where they lie, and the one way to walk over them |
+//! | `disk` | the file: where it lies, who may have it, what is beside it, how it is opened |
+//! | `error` | what can go wrong |
 
-mod ahead;
-mod alarms;
-mod backfill;
-mod backup;
-mod changes;
-mod checksum;
-mod columns;
-mod commit;
 mod connection;
-mod departure;
-mod enter;
+mod disk;
 mod error;
-mod files;
-mod forget;
-mod glance;
-mod handle;
-mod kept;
-mod life;
-mod maintenance;
-mod marking;
-mod merge;
-mod notes;
-mod numbers;
-mod open;
-mod outages;
-mod outbox;
-mod past;
-mod pending;
-mod place;
-mod plan;
+mod procedures;
 mod questions;
-mod reach;
 mod reader;
-mod reason;
-mod reasons;
-mod rebuild;
-mod refused;
-mod repair;
-mod replay;
-mod rescue;
-mod results;
-mod resume;
-mod retention;
-mod rollups;
 mod rows;
-mod schema;
 mod scrub;
-mod seen;
-mod services;
-mod size;
-mod slots;
-mod source;
-mod standing;
-mod told;
-mod told_events;
-mod track;
-mod transfer;
-mod upkeep;
-mod validity;
-mod verify;
+mod tables;
 mod writer;
 
-pub use alarms::Alarm;
-pub use backfill::Backfill;
-pub use backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify};
-pub use changes::Setting;
-pub use enter::Configured;
+pub use disk::files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
 pub use error::{Result, StoreError};
-pub use files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
-pub use glance::Glance;
-pub use handle::{Stopping, Writer, WriterFigures};
-pub use life::{Interruption, Run};
-pub use maintenance::{Maintenance, Source};
-pub use marking::{Mark, Marking};
-pub use merge::{Merge, Merged};
-pub use notes::IncidentNote;
-pub use open::{Position, Store, Watched};
-pub use outages::{Cursor, Lasted, OutageFilter, OutageKind};
-pub use outbox::{Attempt, DueEvent, Event};
-pub use past::Then;
-pub use questions::SettingChange;
+pub use procedures::{
+    backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify},
+    maintenance_tasks::{Examiner, Retiring, Space, Stock, Unsealed, Upkeep},
+    marking::{Mark, Marking},
+    merge::{Merge, Merged},
+    retention::{Keep, Overdue},
+    verify::{Compared, Difference},
+};
+pub use questions::{
+    as_of::Then,
+    export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
+    overview::Glance,
+    replay::{Replayed, Rules, Telling},
+    services::SettingChange,
+};
 pub use reader::Reader;
-pub use replay::{Replayed, Rules, Telling};
-pub use retention::{Keep, Overdue};
 pub use scrub::{Scrub, ScrubState};
-pub use services::StoredService;
-pub use track::Record;
-pub use transfer::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize};
-pub use upkeep::{Examiner, Retiring, Space, Stock, Unsealed, Upkeep};
-pub use verify::{Compared, Difference};
+pub use tables::{
+    maintenance::{Maintenance, Source},
+    notes::IncidentNote,
+    outages::{Cursor, Lasted, OutageFilter, OutageKind},
+    outbox::{Attempt, DueEvent, Event},
+    runs::{Interruption, Run},
+    services::StoredService,
+    settings::Setting,
+};
+pub use writer::{
+    alarms::Alarm,
+    backfill::Backfill,
+    enter::Configured,
+    handle::{Stopping, Writer, WriterFigures},
+    open::{Position, Store, Watched},
+    track::Record,
+};

@@ -1,6 +1,9 @@
 //! The read-only side of the history: a pool of connections. What is asked of it: [`super::questions`].
 
-use super::{Result, StoreError, schema, source::Source};
+use super::{
+    Result, StoreError,
+    disk::{schema, source::Source},
+};
 use crate::threads::Cancellation;
 use r2d2::{Pool, PooledConnection};
 use r2d2_sqlite::SqliteConnectionManager;

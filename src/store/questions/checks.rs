@@ -8,8 +8,9 @@ use crate::{
         window::Window,
     },
     store::{
-        Reader, Result, results,
+        Reader, Result,
         rows::{Need, Outcomes, Walk},
+        tables::results,
     },
 };
 use std::ops::ControlFlow;

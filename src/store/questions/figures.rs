@@ -11,12 +11,15 @@ use crate::{
         window::Window,
     },
     store::{
-        Reader, Result, kept,
-        maintenance::{self, Which},
-        outages::{self, OutageFilter, OutageKind},
-        results,
-        rollups::{self, Latency, Size},
-        services,
+        Reader, Result,
+        tables::{
+            kept,
+            maintenance::{self, Which},
+            outages::{self, OutageFilter, OutageKind},
+            results,
+            rollups::{self, Latency, Size},
+            services,
+        },
     },
 };
 use rusqlite::Connection;

@@ -9,7 +9,7 @@ use crate::{
     },
     store::{
         IncidentNote, Reader, Result, Source,
-        outages::{self, Cursor, OutageFilter},
+        tables::outages::{self, Cursor, OutageFilter},
     },
 };
 use rusqlite::{OptionalExtension, params};

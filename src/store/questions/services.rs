@@ -5,11 +5,13 @@ use crate::{
     domain::{incident::Gap, maintenance::Overlay, time::UnixMs, window::Window},
     store::{
         Reader, Result,
-        changes::{self, Setting},
-        life::{self, Run},
-        maintenance::{self, Maintenance, Which},
-        outbox::{self, DueEvent},
-        services::{self, StoredService},
+        tables::{
+            maintenance::{self, Maintenance, Which},
+            outbox::{self, DueEvent},
+            runs::{self, Run},
+            services::{self, StoredService},
+            settings::{self, Setting},
+        },
     },
 };
 
@@ -38,7 +40,7 @@ impl Reader {
         let mut conn = self.conn()?;
         let tx = conn.transaction()?;
         match services::by_id(&tx, service)? {
-            Some(service) => life::gaps(&tx, &service, window, now),
+            Some(service) => runs::gaps(&tx, &service, window, now),
             None => Ok(Vec::new()),
         }
     }
@@ -56,7 +58,7 @@ impl Reader {
 
     /// The latest run of the monitor.
     pub fn last_run(&self) -> Result<Option<Run>> {
-        life::last_run(&*self.conn()?)
+        runs::last_run(&*self.conn()?)
     }
 
     /// The oldest event of a channel that is not settled, due or not; `settled` are those that are and whose commit is
@@ -67,7 +69,7 @@ impl Reader {
 
     /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
     pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
-        let all = changes::settings(&*self.conn()?, service)?;
+        let all = settings::settings(&*self.conn()?, service)?;
         let pairs = all.iter().zip(all.iter().skip(1));
         let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
         Ok(changes.filter(|change| window.contains(change.at)).collect())

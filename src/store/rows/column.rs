@@ -9,7 +9,7 @@ use crate::{
         leb128::{folded, put, take, unfolded},
         time::UnixMs,
     },
-    store::checksum::fnv1a,
+    store::disk::checksum::fnv1a,
 };
 use pco::{ChunkConfig, standalone};
 

@@ -15,11 +15,11 @@ mod stock;
 pub(super) mod tail;
 mod walk;
 
-use super::{Result, size};
+use self::walk::Direction;
+use super::{Result, disk::size};
 use crate::{board::ServiceId, domain::time::UnixMs};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
-use walk::Direction;
 
 pub(super) use row::Row;
 pub(super) use settled::{insert, replace};

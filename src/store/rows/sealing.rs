@@ -11,7 +11,7 @@ use super::{
 use crate::{
     board::ServiceId,
     domain::time::{DAY_MS, UnixMs},
-    store::{Result, StoreError, checksum::fnv1a},
+    store::{Result, StoreError, disk::checksum::fnv1a},
 };
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 use std::{collections::BTreeSet, ops::ControlFlow};
@@ -316,11 +316,11 @@ mod tests {
     use crate::{
         domain::check::Outcome,
         store::{
-            reason,
             rows::{
                 delete_oldest,
                 naive::{compare, open, row},
             },
+            tables::reasons,
         },
     };
     use proptest::prelude::*;
@@ -365,7 +365,7 @@ mod tests {
             let conn = open(folder.path(), 2);
             let share = |share: i64| FIRST + share * DAYS * DAY_MS / 1000;
             let mut written: BTreeMap<i64, Vec<Row>> = BTreeMap::from([(1, Vec::new()), (2, Vec::new())]);
-            let (mut code, reason) = (codes.iter().cycle(), reason::id(&conn, &refused()).unwrap());
+            let (mut code, reason) = (codes.iter().cycle(), reasons::id(&conn, &refused()).unwrap());
             let mut make = |at: i64| {
                 let row = row(at, *code.next().unwrap());
                 Row { reason: (row.outcome == Outcome::Down).then_some(reason), ..row }

@@ -5,7 +5,11 @@
 //! Every table and index is entered at a place of chance and read round to it: however often a run is cut short, no part of
 //! a large file is left out for ever.
 
-use crate::store::{Result, StoreError, place::Place, rows::sealing, size::value_bytes, source::Source};
+use crate::store::{
+    Result, StoreError,
+    disk::{place::Place, size::value_bytes, source::Source},
+    rows::sealing,
+};
 use rusqlite::{
     Connection, OptionalExtension, ffi, params_from_iter,
     types::{Value, ValueRef},

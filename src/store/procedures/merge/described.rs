@@ -1,0 +1,61 @@
+//! Services that arrive: what two histories say of one is united.
+
+use crate::{
+    board::ServiceId,
+    domain::time::UnixMs,
+    store::{Result, questions::export_records::ServiceHead, tables::services::StoredService},
+};
+use rusqlite::{Connection, params};
+
+/// Adds a service that arrives from another history; its number.
+pub(in crate::store) fn add(conn: &Connection, new: &ServiceHead) -> Result<ServiceId> {
+    let id = conn
+        .prepare_cached(
+            "INSERT INTO service (name, kind, target, group_name, added_at, removed_at, certificate_expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        )?
+        .query_row(
+            params![
+                new.name,
+                new.kind.as_str(),
+                new.target.whole(),
+                new.group,
+                new.added_at.0,
+                new.removed_at.map(|t| t.0),
+                new.certificate_expires_at.map(|t| t.0)
+            ],
+            |row| row.get(0),
+        )?;
+    Ok(ServiceId(id))
+}
+
+/// Unites what two histories say of a service: it is described as by the one with the later settings. Of one time, the
+/// longer target: the other may have come from an export that shows of a command its program only.
+pub(in crate::store) fn unite(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
+    let (latest, certificate): (Option<i64>, Option<i64>) = conn
+        .prepare_cached(
+            "SELECT (SELECT max(since) FROM setting WHERE service_id = ?1), certificate_expires_at
+             FROM service WHERE id = ?1",
+        )?
+        .query_row([old.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let certificate = certificate.map(UnixMs).max(new.certificate_expires_at);
+    let ours =
+        (latest.map(UnixMs), old.removed_at, old.kind.as_str(), old.target.whole().len(), &old.target, &old.group);
+    let latest = new.settings.iter().map(|s| s.since).max();
+    let theirs = (latest, new.removed_at, new.kind.as_str(), new.target.whole().len(), &new.target, &new.group);
+    let (_, removed_at, kind, _, target, group) = ours.max(theirs);
+    conn.prepare_cached(
+        "UPDATE service SET kind = ?2, target = ?3, group_name = ?4, added_at = ?5, removed_at = ?6,
+           certificate_expires_at = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        old.id.0,
+        kind,
+        target.whole(),
+        group,
+        old.added_at.min(new.added_at).0,
+        removed_at.map(|t| t.0),
+        certificate.map(|t| t.0)
+    ])?;
+    Ok(())
+}

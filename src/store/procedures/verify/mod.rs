@@ -1,0 +1,479 @@
+//! Proves what is derived: computes every rollup, outage and gap of a service again, from the rows, and compares.
+//!
+//! The writer keeps rows and what follows from them in one transaction, so within one moment of the database they agree,
+//! also while the service runs.
+
+mod integrity;
+mod words;
+
+use self::words::{StoredOutage, fields, in_fields, retold_fields, stored_outages};
+use crate::{
+    board::ServiceId,
+    domain::{
+        incident::GapReason,
+        retell::{Retelling, Retold},
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        timeline::Tally,
+        window::Window,
+    },
+    store::{
+        Result,
+        rows::{Walk, sealing},
+        tables::{
+            kept::{self, Kept},
+            maintenance::{self, Which},
+            replay_input::{self, Settings},
+            results,
+            rollups::{self, Size},
+            runs::{Cause, Lives},
+            services::StoredService,
+        },
+    },
+};
+use rusqlite::Connection;
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+pub(in crate::store) use integrity::integrity;
+
+/// Something that is stored and does not follow from the rows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// `None`: it is the file that is damaged.
+    pub service: Option<String>,
+    /// In words, with its time.
+    pub what: String,
+    pub stored: String,
+    pub recomputed: String,
+}
+
+/// What was compared of one service.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Compared {
+    pub results: u64,
+    pub hours: u64,
+    pub days: u64,
+    pub outages: u64,
+    pub gaps: u64,
+    /// The first result that is kept; `None` where there is none.
+    pub rows_from: Option<UnixMs>,
+    /// Whether results before it have been retired, so that only what followed them could be computed again.
+    pub retired: bool,
+    /// Where results have been retired: outages that began after this moment were compared; `None`: none could be.
+    pub outages_from: Option<UnixMs>,
+    /// Day sums of before the rows, compared with the hour sums that are kept.
+    pub days_by_hours: u64,
+}
+
+/// What makes a difference go away.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::store) enum Fix {
+    /// Nothing does: it is the rows that are damaged.
+    Nothing,
+    /// What is said of the sealed day that begins then.
+    Seal(UnixMs),
+    RolledUntil(Option<UnixMs>),
+    Sum {
+        size: Size,
+        start: UnixMs,
+        tally: Box<Tally>,
+    },
+    DropOutage(i64),
+    /// In the place of the one with this number, or as a new one.
+    WriteOutage {
+        id: Option<i64>,
+        outage: Box<Retold>,
+    },
+    EndOutage {
+        id: i64,
+        ended_at: UnixMs,
+    },
+    /// The gap that begins at this moment: its end and reason, or that there is none.
+    Gap {
+        from: UnixMs,
+        to: Option<(UnixMs, GapReason)>,
+    },
+}
+
+/// Hears of each difference and of what makes it go away.
+pub(in crate::store) type Found<'a> = dyn FnMut(Difference, Fix) -> Result<()> + 'a;
+
+/// Computes all that follows from the rows of a service and compares it with what is stored. The connection is in a
+/// transaction: what is compared is one moment of the history.
+pub(in crate::store) fn service(
+    conn: &Connection,
+    service: &StoredService,
+    kept: Kept,
+    found: &mut Found<'_>,
+) -> Result<Compared> {
+    if sealed_days(conn, service, found)? {
+        // A walk over what is not where it is said to be would tell another story.
+        return Ok(Compared::default());
+    }
+    let rows = Rows::of(conn, service, kept)?;
+    let mut examination = Examination { conn, service, kept, rows, compared: Compared::default(), found };
+    examination.compared.rows_from = rows.first;
+    examination.compared.retired = rows.retired;
+    examination.sums()?;
+    examination.story()?;
+    Ok(examination.compared)
+}
+
+/// Compares what is said of sealed days with what is in them; whether something differs.
+fn sealed_days(conn: &Connection, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
+    let faults = sealing::faults(conn, service.id)?;
+    let any = !faults.is_empty();
+    for sealing::Fault { day, what, stored, recomputed, readable } in faults {
+        let name = readable.then(|| service.name.clone());
+        let what = match readable {
+            true => format!("{what} of the sealed day {day}"),
+            false => format!("{what} of the sealed day {day} of {}", service.name),
+        };
+        let fix = if readable { Fix::Seal(day) } else { Fix::Nothing };
+        found(Difference { service: name, what, stored, recomputed }, fix)?;
+    }
+    Ok(any)
+}
+
+/// Which rows there are.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    first: Option<UnixMs>,
+    last_judged: Option<UnixMs>,
+    /// Whether there may have been others before the first.
+    retired: bool,
+}
+
+impl Rows {
+    fn of(conn: &Connection, service: &StoredService, kept: Kept) -> Result<Rows> {
+        let first = Walk::over(service.id).first_at(conn)?;
+        let last_judged = results::last_judged(conn, service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
+        let retired = kept::may_have_gone(service, kept, first);
+        Ok(Rows { first, last_judged, retired })
+    }
+
+    /// Up to where hours should be settled.
+    fn rolled_until(&self) -> Option<UnixMs> {
+        let first = self.first?.floor(HOUR_MS);
+        Some(self.last_judged.map_or(first, |last| first.max(last.floor(HOUR_MS))))
+    }
+}
+
+struct Examination<'a, 'f> {
+    conn: &'a Connection,
+    service: &'a StoredService,
+    kept: Kept,
+    rows: Rows,
+    compared: Compared,
+    found: &'a mut Found<'f>,
+}
+
+/// Before everything.
+const EVER: UnixMs = UnixMs(i64::MIN);
+
+impl Examination<'_, '_> {
+    fn differs(&mut self, what: String, stored: String, recomputed: String, fix: Fix) -> Result<()> {
+        let service = Some(self.service.name.clone());
+        (self.found)(Difference { service, what, stored, recomputed }, fix)
+    }
+
+    fn id(&self) -> ServiceId {
+        self.service.id
+    }
+
+    /// The rollups that are stored in this time; `None` where one cannot be read.
+    fn stored_sums(&self, size: Size, from: UnixMs, to: UnixMs) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
+        match Window::new(from, to) {
+            Some(window) => rollups::stored(self.conn, size, self.id(), window),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Compares the rollups of a stretch of time; where something has been retired, what is missing may be.
+    fn compare_sums(
+        &mut self,
+        size: Size,
+        (from, to): (UnixMs, UnixMs),
+        recomputed: &BTreeMap<UnixMs, Tally>,
+        may_be_missing: Option<UnixMs>,
+    ) -> Result<u64> {
+        let stored = self.stored_sums(size, from, to)?;
+        let nothing = Tally::default();
+        let mut count = 0;
+        for (&start, tally) in recomputed.iter().filter(|(_, tally)| **tally != nothing) {
+            count += 1;
+            match stored.get(&start) {
+                Some(Some(stored)) if stored == tally => {}
+                None if may_be_missing.is_some_and(|before| start < before) => {}
+                other => self.sum_differs(size, start, other.map(Option::as_ref), tally)?,
+            }
+        }
+        for (&start, tally) in stored.iter().filter(|(start, _)| recomputed.get(start).is_none_or(|t| *t == nothing)) {
+            self.sum_differs(size, start, Some(tally.as_ref()), &nothing)?;
+        }
+        Ok(count)
+    }
+
+    fn sum_differs(&mut self, size: Size, start: UnixMs, stored: Option<Option<&Tally>>, tally: &Tally) -> Result<()> {
+        let name = match size {
+            Size::Hour => "hour",
+            Size::Day => "day",
+        };
+        let nothing = Tally::default();
+        let (mut stored, recomputed) = match stored {
+            None => in_fields(&fields(&nothing), &fields(tally)),
+            Some(None) => ("something that cannot be read".to_owned(), "sums that can".to_owned()),
+            Some(Some(stored)) => in_fields(&fields(stored), &fields(tally)),
+        };
+        if stored.is_empty() {
+            stored = "no such row".to_owned();
+        }
+        let fix = Fix::Sum { size, start, tally: Box::new(tally.clone()) };
+        self.differs(format!("{name} {start}"), stored, recomputed, fix)
+    }
+
+    /// Hours and days.
+    fn sums(&mut self) -> Result<()> {
+        let until = self.rows.rolled_until();
+        if until != self.service.rolled_until {
+            let word = |until: Option<UnixMs>| until.map_or("nothing".to_owned(), |until| until.to_string());
+            let (stored, recomputed) = (word(self.service.rolled_until), word(until));
+            self.differs("hours settled up to".to_owned(), stored, recomputed, Fix::RolledUntil(until))?;
+        }
+        let (Some(first), Some(until)) = (self.rows.first, until) else {
+            // Without rows nothing can be summed up, unless it was before they were retired.
+            if !self.rows.retired {
+                self.compare_sums(Size::Hour, (EVER, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+                self.compare_sums(Size::Day, (EVER, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+            }
+            return Ok(());
+        };
+        // Where rows have been retired, what was said before the first one is not known.
+        let begin = if self.rows.retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
+        let whole_days = if self.rows.retired { begin.ceil(DAY_MS) } else { begin.floor(DAY_MS) };
+        let hours_kept = self.kept.hours_from.map(|from| from.min(until.floor(DAY_MS)));
+        if !self.rows.retired {
+            self.compare_sums(Size::Hour, (EVER, begin), &BTreeMap::new(), None)?;
+            self.compare_sums(Size::Day, (EVER, whole_days), &BTreeMap::new(), None)?;
+        }
+        let mut day = begin.floor(DAY_MS);
+        while day < until {
+            let end = day.plus(DAY_MS);
+            let (from, to) = (day.max(begin), end.min(until));
+            if let Some(window) = Window::new(from, to) {
+                let hours: BTreeMap<UnixMs, Tally> = rollups::recompute(self.conn, self.id(), window)?
+                    .iter()
+                    .map(|(hour, tally)| (hour.from(), tally.clone()))
+                    .collect();
+                self.compared.hours += self.compare_sums(Size::Hour, (from, to), &hours, hours_kept)?;
+                if day >= whole_days && end <= until {
+                    let mut sum = Tally::default();
+                    hours.values().for_each(|tally| sum.merge(tally));
+                    let days = BTreeMap::from([(day, sum)]);
+                    self.compared.days += self.compare_sums(Size::Day, (day, end), &days, self.kept.days_from)?;
+                }
+            }
+            day = self.next_day_with_rows(end)?;
+        }
+        // Nothing is settled that cannot be yet.
+        self.compare_sums(Size::Hour, (until, UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+        self.compare_sums(Size::Day, (until.floor(DAY_MS), UnixMs(i64::MAX)), &BTreeMap::new(), None)?;
+        if self.rows.retired {
+            self.days_by_hours(whole_days.min(until.floor(DAY_MS)), hours_kept)?;
+        }
+        Ok(())
+    }
+
+    /// Where nothing was checked for years there is nothing to add up: the next day in which a result lies, or that one
+    /// may speak in, or that something is stored of.
+    fn next_day_with_rows(&self, day: UnixMs) -> Result<UnixMs> {
+        let results = Walk::over(self.id());
+        if results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day).last_at(self.conn)?.is_some() {
+            return Ok(day);
+        }
+        let summed: Option<i64> = self
+            .conn
+            .prepare_cached(
+                "SELECT min(start) FROM (
+                   SELECT min(start) AS start FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
+                   UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2)",
+            )?
+            .query_row([self.id().0, day.0], |row| row.get(0))?;
+        let next = results.from(day).first_at(self.conn)?.into_iter().chain(summed.map(UnixMs)).min();
+        Ok(next.unwrap_or(UnixMs(i64::MAX)).floor(DAY_MS).max(day))
+    }
+
+    /// Days of before the rows are sums of the hours that are still kept.
+    fn days_by_hours(&mut self, to: UnixMs, hours_kept: Option<UnixMs>) -> Result<()> {
+        let first = |size: Size| -> Result<Option<UnixMs>> {
+            let sql = format!("SELECT min(start) FROM {} WHERE service_id = ?1", size.table());
+            let first: Option<i64> = self.conn.prepare_cached(&sql)?.query_row([self.id().0], |row| row.get(0))?;
+            Ok(first.map(UnixMs))
+        };
+        let stored = [first(Size::Hour)?, first(Size::Day)?].into_iter().flatten().min();
+        let Some(from) = hours_kept.or(stored).max(stored).map(|from| from.ceil(DAY_MS)) else { return Ok(()) };
+        let mut days: BTreeMap<UnixMs, Tally> = BTreeMap::new();
+        for (hour, tally) in self.stored_sums(Size::Hour, from, to)? {
+            if let Some(tally) = tally {
+                days.entry(hour.floor(DAY_MS)).or_default().merge(&tally);
+            }
+        }
+        self.compared.days_by_hours += self.compare_sums(Size::Day, (from, to), &days, self.kept.days_from)?;
+        Ok(())
+    }
+
+    /// Outages and gaps.
+    fn story(&mut self) -> Result<()> {
+        let settings = Settings::of(self.conn, self.id())?;
+        let lives = Lives::of(self.conn)?;
+        let mut outages = stored_outages(self.conn, self.id())?;
+        let mut gaps = stored_gaps(self.conn, self.id())?;
+        let mut telling =
+            if self.rows.retired { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+        if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {
+            let overlay = |which| maintenance::overlay(self.conn, self.id(), ever, which);
+            telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
+        }
+        let mut missing: Vec<Retold> = Vec::new();
+        let mut last_validity_ms = 0;
+        if let Some(first) = self.rows.first {
+            if self.rows.retired {
+                // What ended before the first row, or reaches into it, cannot be computed again.
+                gaps.retain(|&from, _| from >= first);
+            }
+            let (conn, id) = (self.conn, self.id());
+            replay_input::each(conn, id, &settings, first, |told, _| {
+                let heard = telling.observe(told);
+                if let Some((from, to)) = heard.gap {
+                    let whole = lives.reasons(from, to, &settings, last_validity_ms);
+                    let old =
+                        gaps.get(&from).is_some_and(|(end, why)| *end == to && whole.iter().any(|w| w.as_str() == why));
+                    let mut causes = lives.causes(from, to, &settings, last_validity_ms);
+                    if old && causes.len() > 1 {
+                        // As versions before wrote it: in one piece, with one reason.
+                        causes = vec![Cause { from, to, reasons: whole }];
+                    }
+                    for cause in causes {
+                        let stored = gaps.remove(&cause.from);
+                        self.compare_gap(&cause, stored)?;
+                    }
+                }
+                if let Some(outage) = &heard.ended {
+                    self.compare_outage(outage, &mut outages, &mut missing)?;
+                }
+                last_validity_ms = told.validity_ms;
+                self.compared.results += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            if let Some(outage) = telling.open() {
+                self.compare_outage(outage, &mut outages, &mut missing)?;
+            }
+        } else if self.rows.retired {
+            return Ok(());
+        }
+        self.compared.outages_from = telling.known_from();
+        for (from, (to, why)) in gaps {
+            let fix = Fix::Gap { from, to: None };
+            self.differs(format!("gap {from}"), format!("to {to}, {why}"), "no gap".to_owned(), fix)?;
+        }
+        self.left_over(outages, missing, telling.known_from())
+    }
+
+    fn compare_gap(
+        &mut self,
+        Cause { from, to, reasons: why }: &Cause,
+        stored: Option<(UnixMs, String)>,
+    ) -> Result<()> {
+        let (from, to) = (*from, *to);
+        let fix = Fix::Gap { from, to: Some((to, why[0])) };
+        let recomputed = |to: UnixMs| format!("to {to}, {}", why[0].as_str());
+        match stored {
+            Some((stored_to, stored_why)) => {
+                self.compared.gaps += 1;
+                if stored_to != to || !why.iter().any(|why| why.as_str() == stored_why) {
+                    let stored = format!("to {stored_to}, {stored_why}");
+                    self.differs(format!("gap {from}"), stored, recomputed(to), fix)?;
+                }
+            }
+            None if self.kept.days_from.is_some_and(|kept| to < kept) => {}
+            None => self.differs(format!("gap {from}"), "no gap".to_owned(), recomputed(to), fix)?,
+        }
+        Ok(())
+    }
+
+    fn compare_outage(
+        &mut self,
+        outage: &Retold,
+        stored: &mut BTreeMap<UnixMs, Vec<StoredOutage>>,
+        missing: &mut Vec<Retold>,
+    ) -> Result<()> {
+        let started_at = outage.first.at;
+        let same = stored.get_mut(&started_at).and_then(|all| (!all.is_empty()).then(|| all.remove(0)));
+        let Some(same) = same else {
+            let may_be_missing = outage.ended_at.zip(self.kept.days_from).is_some_and(|(ended, kept)| ended < kept);
+            if !may_be_missing {
+                missing.push(outage.clone());
+            }
+            return Ok(());
+        };
+        self.compared.outages += 1;
+        let (stored, recomputed) = in_fields(&same.fields(self.conn)?, &retold_fields(outage));
+        if stored != recomputed {
+            let fix = Fix::WriteOutage { id: Some(same.id), outage: Box::new(outage.clone()) };
+            self.differs(format!("outage {} of {started_at}", same.id), stored, recomputed, fix)?;
+        }
+        Ok(())
+    }
+
+    /// Outages that are stored and do not follow from the rows, and those that follow and are not stored. One in the
+    /// place of the other keeps its number: it is in links and alerts.
+    fn left_over(
+        &mut self,
+        stored: BTreeMap<UnixMs, Vec<StoredOutage>>,
+        mut missing: Vec<Retold>,
+        known_from: Option<UnixMs>,
+    ) -> Result<()> {
+        let mut extra: Vec<(UnixMs, StoredOutage)> =
+            stored.into_iter().flat_map(|(at, all)| all.into_iter().map(move |outage| (at, outage))).collect();
+        if self.rows.retired {
+            let Some(known_from) = known_from else { return Ok(()) };
+            for (at, outage) in extra.iter().filter(|(at, o)| *at <= known_from && o.ended_at.is_none()) {
+                let fix = Fix::EndOutage { id: outage.id, ended_at: known_from };
+                let what = format!("outage {} of {at}", outage.id);
+                self.differs(what, "it lasts".to_owned(), format!("ended by {known_from}"), fix)?;
+            }
+            extra.retain(|(at, _)| *at > known_from);
+        }
+        for (at, outage) in extra {
+            let end = |ended: Option<UnixMs>| ended.unwrap_or(UnixMs(i64::MAX));
+            let overlaps = |m: &Retold| m.first.at <= end(outage.ended_at) && at <= end(m.ended_at);
+            let what = format!("outage {} of {at}", outage.id);
+            match missing.iter().position(overlaps).map(|i| missing.remove(i)) {
+                Some(instead) => {
+                    let (stored, recomputed) = in_fields(&outage.fields(self.conn)?, &retold_fields(&instead));
+                    let fix = Fix::WriteOutage { id: Some(outage.id), outage: Box::new(instead) };
+                    self.differs(what, stored, recomputed, fix)?;
+                }
+                None => {
+                    let (stored, _) = in_fields(&outage.fields(self.conn)?, &[]);
+                    self.differs(what, stored, "no outage".to_owned(), Fix::DropOutage(outage.id))?;
+                }
+            }
+        }
+        for outage in missing {
+            let (_, recomputed) = in_fields(&[], &retold_fields(&outage));
+            let what = format!("outage of {}", outage.first.at);
+            let fix = Fix::WriteOutage { id: None, outage: Box::new(outage) };
+            self.differs(what, "no outage".to_owned(), recomputed, fix)?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest time that a result speaks for: two intervals of a week, and the timeout.
+const LONGEST_VALIDITY_MS: i64 = 3 * 7 * DAY_MS;
+
+fn stored_gaps(conn: &Connection, service: ServiceId) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
+    let mut statement = conn.prepare_cached("SELECT from_at, to_at, why FROM gap WHERE service_id = ?1")?;
+    let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), (UnixMs(row.get(1)?), row.get(2)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

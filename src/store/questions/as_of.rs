@@ -1,0 +1,262 @@
+//! How services stood at a moment of the past, as it was known then: rebuilt from the results.
+//!
+//! A result is known when its check ends. What was known is replayed through the state machine, with the thresholds and
+//! the maintenance of the time, from the latest moment at which the state is plain from what is stored.
+
+use crate::{
+    board::{ServiceId, ServiceNow},
+    calendar::Timetable,
+    domain::{
+        check::Outcome,
+        health::{self, Confirmed, Failing, Health},
+        incident::Outage,
+        maintenance::Overlay,
+        service::{Cadence, Service, Thresholds},
+        time::{DAY_MS, UnixMs},
+        timeline,
+        window::Window,
+    },
+    store::{
+        Result,
+        reader::Reader,
+        rows::{Need, Walk},
+        tables::{
+            kept,
+            maintenance::{self, Which},
+            outages, results,
+            services::{self, StoredService},
+            settings::{self, Setting},
+            standing,
+            validity::Validities,
+        },
+    },
+};
+use rusqlite::Connection;
+use serde_json::json;
+use std::{ops::ControlFlow, sync::Arc};
+
+/// What a question about a moment of the past gives.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// The services that were watched, those of today first and in their order.
+    Known(Vec<Arc<ServiceNow>>),
+    /// Single results are kept from this moment on, and the one asked for lies before it.
+    Retired(UnixMs),
+    /// It lies before anything was watched, which began at this moment; `None`: nothing ever was.
+    Before(Option<UnixMs>),
+}
+
+/// The settings of one service over time.
+struct Settings(Vec<(UnixMs, Setting)>);
+
+impl Settings {
+    fn of(conn: &Connection, service: ServiceId) -> Result<Settings> {
+        Ok(Settings(settings::settings(conn, service)?))
+    }
+
+    /// Those in force at `at`. Before the first ones the first hold.
+    fn at(&self, at: UnixMs) -> Option<Setting> {
+        let later = self.0.partition_point(|&(since, _)| since <= at);
+        self.0.get(later.saturating_sub(1)).map(|&(_, setting)| setting)
+    }
+}
+
+impl Reader {
+    /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
+    /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+    pub fn then(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+        let mut conn = self.conn()?;
+        then(&*conn.transaction()?, at, today)
+    }
+}
+
+/// How the services that were watched at `at` stood then. `today` are those that are watched now.
+fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+    let mut watched: Vec<StoredService> = services::all(conn)?;
+    let first = watched.iter().map(|s| s.added_at).min();
+    if first.is_none_or(|first| at < first) {
+        return Ok(Then::Before(first));
+    }
+    watched.retain(|s| s.added_at <= at && s.removed_at.is_none_or(|removed| at < removed));
+    let mut retired = None;
+    for service in &watched {
+        retired = retired.max(kept::of(conn, service.id)?.rows_from.filter(|from| at < *from));
+    }
+    if let Some(from) = retired {
+        return Ok(Then::Retired(from));
+    }
+    let place = |s: &StoredService| today.iter().position(|t| t.id == s.id).unwrap_or(today.len());
+    // Sorting is stable: those that have left since follow by name.
+    watched.sort_by_key(place);
+    let mut known = Vec::with_capacity(watched.len());
+    for stored in watched {
+        let today = today.iter().find(|t| t.id == stored.id);
+        known.extend(one(conn, &stored, today.map(|t| &**t), at)?.map(Arc::new));
+    }
+    Ok(Then::Known(known))
+}
+
+fn one(
+    conn: &Connection,
+    stored: &StoredService,
+    today: Option<&ServiceNow>,
+    at: UnixMs,
+) -> Result<Option<ServiceNow>> {
+    let id = stored.id;
+    let settings = Settings::of(conn, id)?;
+    let Some(setting) = settings.at(at) else { return Ok(None) };
+    // Checks of one service never overlap: of those that had begun, only the last can still have been under way.
+    let mut last = results::newest(conn, id, at.plus(1))?;
+    if let Some(under_way) = last.as_ref().filter(|last| last.known_at() > at) {
+        last = results::newest(conn, id, under_way.at)?;
+    }
+    let end = last.as_ref().map_or(UnixMs(i64::MIN), |last| last.at.plus(1));
+    let judged = results::last_judged(conn, id, end, Which::Announced)?;
+    let outage = outages::last_before(conn, id, end)?;
+    let health = health_before(conn, id, outage.as_ref(), &settings, end)?;
+    let outage = match outage.filter(|_| health.failing.is_some()) {
+        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, (health, setting.enabled), end)?)),
+        None => None,
+    };
+    let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
+    // A window of this run that began a moment ago may be noted in a moment.
+    let judged_validity_ms = match judged {
+        Some((at, _)) => Validities::of(conn, id)?.at(at),
+        None => 0,
+    };
+    let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
+    let ruled = today.and_then(|t| t.timetable.at(at));
+    let announced = Overlay::new(noted.windows().iter().copied().chain(ruled));
+    Ok(Some(ServiceNow {
+        id,
+        pending_store: 0,
+        service: Arc::new(service_then(stored, setting, today)),
+        settings: Arc::new(json!({
+            "enabled": setting.enabled,
+            "interval_ms": setting.interval_ms,
+            "timeout_ms": setting.timeout_ms,
+            "failure_threshold": setting.thresholds.failure,
+            "success_threshold": setting.thresholds.success,
+            "degraded_after_ms": setting.degraded_after_ms,
+        })),
+        confirmed: health.confirmed,
+        since: standing::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
+        certificate_expires_at: certificate_then(conn, id, today, end)?,
+        last,
+        judged,
+        judged_validity_ms,
+        outage,
+        timetable: Arc::new(Timetable::new(announced, Overlay::NONE, UnixMs::MAX, Vec::new())),
+    }))
+}
+
+/// What the history does not record over time is told as it is today: the group, the kind, the target.
+fn service_then(stored: &StoredService, setting: Setting, today: Option<&ServiceNow>) -> Service {
+    let today = today.map(|t| &t.service);
+    Service {
+        name: stored.name.clone(),
+        group: stored.group.clone(),
+        description: today.and_then(|t| t.description.clone()),
+        kind: stored.kind,
+        target: stored.target.clone(),
+        critical: setting.critical.unwrap_or(today.is_none_or(|t| t.critical)),
+        enabled: setting.enabled,
+        cadence: Cadence {
+            interval_ms: setting.interval_ms,
+            timeout_ms: setting.timeout_ms,
+            retry_interval_ms: today
+                .map_or(setting.interval_ms, |t| t.cadence.retry_interval_ms)
+                .min(setting.interval_ms),
+        },
+        thresholds: setting.thresholds,
+        degraded_after_ms: setting.degraded_after_ms,
+        objective: today.and_then(|t| t.objective),
+    }
+}
+
+/// The state of the machine after the results before `end`; `outage` is the last one that had begun by then.
+fn health_before(
+    conn: &Connection,
+    id: ServiceId,
+    outage: Option<&Outage>,
+    settings: &Settings,
+    end: UnixMs,
+) -> Result<Health> {
+    let Some(outage) = outage else { return standing::unfailing_health(conn, id, end) };
+    let down = Health {
+        confirmed: Confirmed::Down,
+        failing: Some(Failing { started_at: outage.started_at, in_a_row: 1 }),
+        ..Health::NEW
+    };
+    let failed = results::last_failed(conn, id, end)?;
+    let (begin, from) = match (outage.ended_at.filter(|ended| *ended < end), outage.confirmed_at, failed) {
+        // It was over, unless it was an incident and the run of passes that ended it was still too short.
+        (Some(_), None, _) => return standing::unfailing_health(conn, id, end),
+        (Some(ended_at), Some(_), _) => (down, ended_at),
+        // A failed check after the confirmation: it was down, and no pass since counts but those that follow.
+        (None, Some(confirmed_at), Some(failed)) if failed >= confirmed_at => {
+            (Health { last_at: Some(failed), ..down }, failed.plus(1))
+        }
+        (None, ..) => {
+            let confirmed = if outage.last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending };
+            (Health { confirmed, last_ok_at: outage.last_ok_at, ..Health::NEW }, outage.started_at)
+        }
+    };
+    let mut rows: Vec<(UnixMs, Outcome)> = Vec::new();
+    Walk::over(id).from(from).before(end).forward(conn, |row| {
+        rows.push((row.at, row.outcome));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let maintenance = match Window::new(begin.last_at.unwrap_or(from), end) {
+        Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
+        None => Overlay::NONE,
+    };
+    let thresholds = |at| settings.at(at).map_or(Thresholds { failure: 1, success: 1 }, |s| s.thresholds);
+    let health = health::replay(begin, rows, thresholds, &maintenance);
+    Ok(Health { last_ok_at: results::last_passed(conn, id, end)?.or(outage.last_ok_at), ..health })
+}
+
+/// An outage as it stood after the results before `end`.
+fn outage_then(
+    conn: &Connection,
+    id: ServiceId,
+    outage: Outage,
+    (health, enabled): (Health, bool),
+    end: UnixMs,
+) -> Result<Outage> {
+    let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
+    let mut rows = Vec::new();
+    let validities = Validities::of(conn, id)?;
+    results::observe(conn, &validities, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
+    let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
+    let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();
+    let all = maintenance::overlay(conn, id, lasted, Which::All)?;
+    Ok(Outage {
+        confirmed_at: outage.confirmed_at.filter(|_| health.confirmed == Confirmed::Down),
+        ended_at: None,
+        checks_failed: failed as u64,
+        down_ms: timeline::downtime(rows, &all).map(|(_, ms)| ms).sum(),
+        left_open: !enabled,
+        // When it was written, and what stood there before, is not kept.
+        note: None,
+        ..outage
+    })
+}
+
+/// When the certificate ended that was seen last; to the day, where it is not the one that is still in use.
+fn certificate_then(
+    conn: &Connection,
+    id: ServiceId,
+    today: Option<&ServiceNow>,
+    end: UnixMs,
+) -> Result<Option<UnixMs>> {
+    let (mut seen, mut looked) = (None, 0);
+    Walk::over(id).before(end).with(Need::Everything).backward(conn, |row| {
+        seen = row.certificate_days.map(|days| (row.at, i64::from(days)));
+        looked += 1;
+        Ok(if seen.is_none() && looked < 500 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    let Some((at, days)) = seen else { return Ok(None) };
+    let still = today.and_then(|t| t.certificate_expires_at).filter(|e| e.since(at).div_euclid(DAY_MS) == days);
+    Ok(still.or(Some(at.plus(days * DAY_MS + DAY_MS / 2))))
+}

@@ -1,0 +1,307 @@
+//! The questions of an export. Each is answered in a short transaction of its own, however slowly the answer is taken.
+
+use super::export_records::{
+    Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize,
+};
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::Outcome,
+        incident::{GapReason, Outage},
+        maintenance::Overlay,
+        time::UnixMs,
+        timeline::failed_until,
+        window::Window,
+    },
+    store::{
+        Result,
+        reader::Reader,
+        rows::{Need, Walk},
+        tables::{
+            kept,
+            maintenance::{self, Which},
+            outages,
+            reasons::Reasons,
+            rollups::{self, Size},
+            runs::Interruption,
+            services::StoredService,
+            validity::Validities,
+        },
+    },
+};
+use rusqlite::{Connection, OptionalExtension};
+use std::ops::ControlFlow;
+
+impl Reader {
+    /// What an export of these services begins with that ends before a moment. Settings of later say nothing of what is in
+    /// it.
+    pub fn head(&self, services: &[StoredService], before: UnixMs) -> Result<Head> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        let mut services: Vec<ServiceHead> =
+            services.iter().map(|service| service_head(&tx, service)).collect::<Result<_>>()?;
+        for service in &mut services {
+            let known = service.settings.partition_point(|setting| setting.since < before);
+            // It is never without any.
+            service.settings.truncate(known.max(1));
+        }
+        Ok(Head { services, runs: runs(&tx)?, interruptions: interruptions(&tx)? })
+    }
+
+    /// Hands `each` the check results of the window, oldest first, at most `limit`. `excerpts` are the times of those
+    /// that have one, as [`Reader::excerpt_times`] says. Gives the time of the last one where there may be more.
+    pub fn each_check(
+        &self,
+        service: ServiceId,
+        window: Window,
+        limit: usize,
+        excerpts: &[UnixMs],
+        mut each: impl FnMut(&CheckRow<'_>),
+    ) -> Result<Option<UnixMs>> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        let mut excerpts = &excerpts[excerpts.partition_point(|at| *at < window.from())..];
+        let (mut reasons, mut count, mut last) = (Reasons::default(), 0, None);
+        let walk = Walk::over(service).from(window.from()).before(window.to()).with(Need::Everything);
+        walk.forward(&tx, |row| {
+            // There may be some whose row has been retired.
+            while excerpts.first().is_some_and(|next| *next < row.at) {
+                excerpts = &excerpts[1..];
+            }
+            let excerpt = match excerpts.first() {
+                Some(next) if *next == row.at => excerpt(&tx, service, row.at)?,
+                _ => None,
+            };
+            let reason = row.reason.map(|id| reasons.of(&tx, id)).transpose()?.flatten();
+            each(&CheckRow {
+                at: row.at,
+                outcome: row.outcome,
+                recheck: row.recheck,
+                latency_us: row.latency_us,
+                phases: row.phases,
+                http_status: row.http_status,
+                certificate_days: row.certificate_days,
+                reason: reason.map(|reason| (reason.class, reason.phase, reason.message.as_str())),
+                excerpt: excerpt.as_deref(),
+            });
+            (count, last) = (count + 1, Some(row.at));
+            Ok(if count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(last.filter(|_| count == limit))
+    }
+
+    /// About how many check results there are in a window, by their interval: for somebody who waits.
+    pub fn estimated_checks(&self, services: &[StoredService], window: Window) -> Result<u64> {
+        let mut conn = self.conn()?;
+        let tx = conn.transaction()?;
+        let mut total = 0;
+        for service in services {
+            let walk = Walk::over(service.id).from(window.from()).before(window.to());
+            if let (Some(first), Some(last)) = (walk.first_at(&tx)?, walk.last_at(&tx)?) {
+                total += (last.since(first) / service.interval_ms.max(1)).unsigned_abs() + 1;
+            }
+        }
+        Ok(total)
+    }
+
+    /// When the checks started whose answer is kept, in order.
+    pub fn excerpt_times(&self, service: ServiceId, window: Window) -> Result<Vec<UnixMs>> {
+        let conn = self.conn()?;
+        let mut statement = conn.prepare_cached(
+            "SELECT started_at AS at FROM outage WHERE service_id = ?1 AND excerpt IS NOT NULL
+               AND started_at >= ?2 AND started_at < ?3
+             UNION SELECT c.at FROM outage o JOIN cause_change c ON c.outage_id = o.id
+               WHERE o.service_id = ?1 AND c.excerpt IS NOT NULL AND c.at >= ?2 AND c.at < ?3
+             ORDER BY at",
+        )?;
+        let rows = statement.query_map([service.0, window.from().0, window.to().0], |row| row.get(0).map(UnixMs))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The first check result of the window.
+    pub fn first_check_in(&self, service: ServiceId, window: Window) -> Result<Option<UnixMs>> {
+        let mut conn = self.conn()?;
+        Walk::over(service).from(window.from()).before(window.to()).first_at(&*conn.transaction()?)
+    }
+
+    /// An outage with what of it cannot be told from the rows from `first` on.
+    pub fn outage_record(&self, service: ServiceId, outage: &Outage, first: Option<UnixMs>) -> Result<OutageRecord> {
+        let beyond = match first {
+            Some(first) if first <= outage.started_at => None,
+            first => Some(beyond(&*self.conn()?.transaction()?, service, outage, first)?),
+        };
+        Ok(OutageRecord { outage: outage.clone(), beyond })
+    }
+
+    /// The oldest sum that is kept of a service.
+    pub fn first_sum_at(&self, service: ServiceId) -> Result<UnixMs> {
+        let conn = self.conn()?;
+        let mut first = UnixMs::MAX;
+        for size in [Size::Hour, Size::Day] {
+            let table = size.table();
+            let oldest: Option<i64> = conn
+                .prepare_cached(&format!("SELECT min(start) FROM {table} WHERE service_id = ?1"))?
+                .query_row([service.0], |row| row.get(0))?;
+            first = oldest.map_or(first, |oldest| first.min(UnixMs(oldest)));
+        }
+        Ok(first)
+    }
+
+    /// Hands `each` the sums of the window whose rows may be gone; whether there may be more behind it.
+    pub fn each_sum(
+        &self,
+        service: ServiceId,
+        window: Window,
+        size: SumSize,
+        mut each: impl FnMut(SumRecord),
+    ) -> Result<bool> {
+        let conn = self.conn()?;
+        let kept = kept::of(&conn, service)?;
+        let Some(rows_from) = kept.rows_from else { return Ok(false) };
+        let (table, from) = match size {
+            SumSize::Hour => (Size::Hour, kept.hours_from.map_or(window.from(), |from| from.max(window.from()))),
+            SumSize::Day => (Size::Day, window.from()),
+        };
+        if let Some(gone) = Window::new(from, window.to().min(rows_from)) {
+            rollups::each(&conn, table, service, gone, rollups::Latency::Read, |start, tally| {
+                each(SumRecord { start, size, tally })
+            })?;
+        }
+        Ok(window.to() < rows_from)
+    }
+}
+
+fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHead> {
+    let certificate: Option<i64> = conn
+        .prepare_cached("SELECT certificate_expires_at FROM service WHERE id = ?1")?
+        .query_row([service.id.0], |row| row.get(0))?;
+    let kept = kept::of(conn, service.id)?;
+    Ok(ServiceHead {
+        name: service.name.clone(),
+        kind: service.kind,
+        target: service.target.clone(),
+        group: service.group.clone(),
+        added_at: service.added_at,
+        removed_at: service.removed_at,
+        certificate_expires_at: certificate.map(UnixMs),
+        rows_from: kept.rows_from,
+        hours_from: kept.hours_from,
+        settings: settings(conn, service.id)?,
+    })
+}
+
+/// The settings of a service, by time.
+pub(in crate::store) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<SettingHead>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
+           critical
+         FROM setting WHERE service_id = ?1 ORDER BY since",
+    )?;
+    let rows = statement.query_map([service.0], |row| {
+        Ok(SettingHead {
+            since: UnixMs(row.get(0)?),
+            enabled: row.get(1)?,
+            interval_ms: row.get(2)?,
+            timeout_ms: row.get(3)?,
+            failure_threshold: row.get(4)?,
+            success_threshold: row.get(5)?,
+            degraded_after_ms: row.get(6)?,
+            critical: row.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The runs of the monitor, by their start.
+pub(in crate::store) fn runs(conn: &Connection) -> Result<Vec<RunHead>> {
+    let mut statement = conn.prepare_cached("SELECT started_at, alive_at, stopped_at, version FROM run")?;
+    let rows = statement.query_map([], |row| {
+        Ok(RunHead {
+            started_at: UnixMs(row.get(0)?),
+            alive_at: UnixMs(row.get(1)?),
+            stopped_at: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+            version: row.get(3)?,
+        })
+    })?;
+    Ok(once(rows.collect::<rusqlite::Result<_>>()?))
+}
+
+/// Each run once, by its start. One run, as it was known at two moments, is one: what was known later holds.
+pub(in crate::store) fn once(mut runs: Vec<RunHead>) -> Vec<RunHead> {
+    runs.sort();
+    runs.dedup_by(|later, kept| {
+        let same = later.started_at == kept.started_at && later.version == kept.version;
+        if same {
+            kept.alive_at = kept.alive_at.max(later.alive_at);
+            kept.stopped_at = kept.stopped_at.max(later.stopped_at);
+        }
+        same
+    });
+    runs
+}
+
+/// What interrupted the observation, by time, each once.
+pub(in crate::store) fn interruptions(conn: &Connection) -> Result<Vec<Interruption>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT from_at, to_at, why, results FROM interruption ORDER BY from_at, to_at, why, results",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Interruption {
+            from: UnixMs(row.get(0)?),
+            to: UnixMs(row.get(1)?),
+            why: GapReason::parse(row.get_ref(2)?.as_str()?).unwrap_or(GapReason::Stalled),
+            results: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The beginning of the answer that a check got, where it is kept.
+fn excerpt(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<String>> {
+    let text = conn
+        .prepare_cached(
+            "SELECT excerpt FROM outage WHERE service_id = ?1 AND started_at = ?2 AND excerpt IS NOT NULL
+             UNION ALL SELECT c.excerpt FROM outage o JOIN cause_change c ON c.outage_id = o.id
+               WHERE o.service_id = ?1 AND c.at = ?2 AND c.excerpt IS NOT NULL AND o.started_at <= ?2
+             LIMIT 1",
+        )?
+        .query_row([service.0, at.0], |row| row.get(0))
+        .optional()?;
+    Ok(text)
+}
+
+/// What of an outage the rows from `first` on do not tell.
+pub(in crate::store) fn beyond(
+    conn: &Connection,
+    service: ServiceId,
+    outage: &Outage,
+    first: Option<UnixMs>,
+) -> Result<Beyond> {
+    let mut changes = outages::cause_changes(conn, outage.id)?;
+    let (mut failed, mut down_ms) = (0, 0);
+    if let Some(first) = first {
+        changes.retain(|change| change.at < first);
+        let validities = Validities::of(conn, service)?;
+        let ever = Window::new(first, UnixMs::MAX);
+        let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
+        let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
+        let end = outage.ended_at.map_or(UnixMs(i64::MAX), |end| end.plus(1));
+        let mut last: Option<UnixMs> = None;
+        Walk::over(service).from(first).before(end).forward(conn, |row| {
+            if let Some(last) = last.take() {
+                let spoken_until = row.at.min(last.plus(validities.at(last)));
+                down_ms += failed_until(last, spoken_until, &all).since(last);
+            }
+            if row.outcome == Outcome::Down {
+                failed += u64::from(!announced.contains(row.at));
+                last = Some(row.at);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(Beyond {
+        checks_failed: outage.checks_failed.saturating_sub(failed),
+        down_ms: (outage.down_ms - down_ms).max(0),
+        changes,
+    })
+}

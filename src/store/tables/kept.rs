@@ -1,0 +1,96 @@
+//! From when on rows and sums of a service are kept.
+
+use super::services::{self, StoredService};
+use crate::{
+    board::ServiceId,
+    domain::{
+        time::{DAY_MS, HOUR_MS, UnixMs},
+        window::Window,
+    },
+    store::Result,
+};
+use rusqlite::Connection;
+
+/// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(in crate::store) struct Kept {
+    pub(in crate::store) rows_from: Option<UnixMs>,
+    pub(in crate::store) hours_from: Option<UnixMs>,
+    /// Day rollups, incidents and gaps.
+    pub(in crate::store) days_from: Option<UnixMs>,
+}
+
+impl Kept {
+    /// The resolution at which this moment can still be told: a day, an hour, or a millisecond.
+    pub(in crate::store) fn resolution_ms(&self, at: UnixMs) -> i64 {
+        match at {
+            at if self.hours_from.is_some_and(|from| at < from) => DAY_MS,
+            at if self.rows_from.is_some_and(|from| at < from) => HOUR_MS,
+            _ => 1,
+        }
+    }
+
+    /// Moves the ends of a window out to what can still be told.
+    pub(in crate::store) fn widen(&self, window: Window, now: UnixMs) -> Window {
+        let from = window.from().floor(self.resolution_ms(window.from()));
+        let to = window.to().ceil(self.resolution_ms(window.to())).min(now.max(window.to()));
+        Window::new(from, to).unwrap_or(window)
+    }
+}
+
+/// Whether there may have been results of a service before the first one that is kept.
+pub(in crate::store) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<UnixMs>) -> bool {
+    let Some(rows_from) = kept.rows_from else { return false };
+    // Everything from a day before this moment on is still there.
+    let untouched = rows_from.min(service.rolled_until.unwrap_or(rows_from)).plus(-DAY_MS);
+    first.is_none_or(|first| service.added_at < untouched || first < service.added_at)
+}
+
+/// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
+/// arrived here.
+pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<Kept> {
+    // One question for the three: it is asked with every figure.
+    let sql = "SELECT (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('rows_from', 'rows_from of service ' || ?1)),
+        (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('hours_from', 'hours_from of service ' || ?1)),
+        (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('days_from', 'days_from of service ' || ?1))";
+    let [rows_from, hours_from, days_from] = conn.prepare_cached(sql)?.query_row([service.0], |row| {
+        let from = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
+        Ok([from(0)?, from(1)?, from(2)?])
+    })?;
+    Ok(Kept { rows_from, hours_from, days_from })
+}
+
+fn of_service(name: &str, service: ServiceId) -> String {
+    format!("{name} of service {}", service.0)
+}
+
+/// Notes what was retired of one service before it arrived here. Only ever moves on.
+pub(in crate::store) fn note(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+    for (name, from) in [("rows_from", kept.rows_from), ("hours_from", kept.hours_from), ("days_from", kept.days_from)]
+    {
+        if let Some(from) = from {
+            advance(conn, &of_service(name, service), from)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was retired of all services so far is noted of each, so that nothing of it is said of those that arrive.
+pub(in crate::store) fn settle(conn: &Connection) -> Result<()> {
+    for service in services::all(conn)? {
+        let kept = of(conn, service.id)?;
+        note(conn, service.id, kept)?;
+    }
+    conn.execute("DELETE FROM fact WHERE name IN ('rows_from', 'hours_from', 'days_from')", [])?;
+    Ok(())
+}
+
+/// Notes from when on something can be relied on. It never moves back.
+pub(in crate::store) fn advance(conn: &Connection, name: &str, to: UnixMs) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO fact VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2
+         WHERE CAST(value AS INTEGER) < CAST(?2 AS INTEGER)",
+    )?
+    .execute([name, &to.0.to_string()])?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! What is stored, a file for each table: named functions with their SQL beside them.
+//!
+//! Check results are read by [`super::rows`]; what is made of several tables is asked in [`super::questions`].
+
+pub(super) mod columns;
+pub(super) mod kept;
+pub(super) mod maintenance;
+pub(super) mod notes;
+pub(super) mod outages;
+pub(super) mod outbox;
+pub(super) mod reasons;
+pub(super) mod replay_input;
+pub(super) mod results;
+pub(super) mod rollups;
+pub(super) mod runs;
+pub(super) mod services;
+pub(super) mod settings;
+pub(super) mod standing;
+pub(super) mod validity;

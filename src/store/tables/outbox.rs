@@ -1,0 +1,134 @@
+//! What is to be told to whom: written with the change that it tells of, settled once it was told.
+
+use super::outages;
+use crate::{
+    domain::{incident::Outage, time::UnixMs},
+    store::Result,
+};
+use rusqlite::{Connection, params};
+
+/// What happened to an incident.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    Confirmed,
+    Resolved,
+}
+
+impl Event {
+    /// Its word in payloads and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Event::Confirmed => "confirmed",
+            Event::Resolved => "resolved",
+        }
+    }
+}
+
+/// An event that a channel has not been told of yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DueEvent {
+    /// The same at every attempt, and in no other history.
+    pub event_id: String,
+    pub event: Event,
+    pub outage: Outage,
+    pub created_at: UnixMs,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it is to be tried.
+    pub next_at: UnixMs,
+    /// It stands in the outbox.
+    pub is_stored: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Attempt {
+    Delivered,
+    /// Try again at this time.
+    Later {
+        at: UnixMs,
+        error: String,
+    },
+    GivenUp {
+        error: String,
+    },
+}
+
+/// Writes an event for each channel. A channel that was told of it before it could be written is settled.
+pub(in crate::store) fn add(
+    conn: &Connection,
+    channels: &[&'static str],
+    outage: i64,
+    event: Event,
+    now: UnixMs,
+    is_told: impl Fn(&str) -> bool,
+) -> Result<()> {
+    for channel in channels {
+        let settled_at = is_told(channel).then_some(now.0);
+        conn.prepare_cached(
+            "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at, settled_at, attempts)
+             SELECT value || '-' || ?1 || '-' || ?2, ?3, ?2, ?1, ?4, ?4, ?5, ?5 IS NOT NULL FROM fact WHERE name = 'id'
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![outage, event.as_str(), channel, now.0, settled_at])?;
+    }
+    Ok(())
+}
+
+/// Whoever was told of an incident that was open (`told_open`) is to be told of the end that an import brought.
+pub(in crate::store) fn owe_ends(conn: &Connection) -> Result<()> {
+    conn.execute(
+        "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at)
+         SELECT f.value || '-' || o.id || '-resolved', e.channel, 'resolved', o.id, o.ended_at, o.ended_at
+         FROM told_open t JOIN outbox e ON e.id = t.event JOIN outage o ON o.id = e.outage_id
+         JOIN fact f ON f.name = 'id'
+         WHERE o.ended_at IS NOT NULL ORDER BY o.ended_at, e.id
+         ON CONFLICT DO NOTHING",
+        [],
+    )?;
+    Ok(())
+}
+
+/// The oldest event of a channel that is not settled, due or not: the order of events is kept. `settled` are those that
+/// are, and whose commit is still to come.
+pub(in crate::store) fn next(
+    conn: &Connection,
+    channel: &str,
+    settled: &dyn Fn(&str) -> bool,
+) -> Result<Option<DueEvent>> {
+    type Row = (String, String, i64, i64, u32, i64);
+    let mut statement = conn.prepare_cached(
+        "SELECT event_id, event, outage_id, created_at, attempts, next_at FROM outbox
+         WHERE channel = ?1 AND settled_at IS NULL ORDER BY id",
+    )?;
+    let mut rows = statement
+        .query_map([channel], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))?
+        .filter(|row: &rusqlite::Result<Row>| !row.as_ref().is_ok_and(|row| settled(&row.0)));
+    let first: Option<Row> = rows.next().transpose()?;
+    let Some((event_id, event, outage, created_at, attempts, next_at)) = first else { return Ok(None) };
+    let Some(outage) = outages::get(conn, outage)? else { return Ok(None) };
+    let event = if event == "resolved" { Event::Resolved } else { Event::Confirmed };
+    let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
+    Ok(Some(DueEvent { event_id, event, outage, created_at, attempts, next_at, is_stored: true }))
+}
+
+/// Notes how an attempt ended. One that is not written yet is settled when it is.
+pub(in crate::store) fn note(
+    conn: &Connection,
+    event_id: &str,
+    channel: &str,
+    attempt: &Attempt,
+    now: UnixMs,
+) -> Result<()> {
+    let (settled, next, error) = match attempt {
+        Attempt::Delivered => (Some(now.0), now.0, None),
+        Attempt::Later { at, error } => (None, at.0, Some(error)),
+        Attempt::GivenUp { error } => (Some(now.0), now.0, Some(error)),
+    };
+    conn.prepare_cached(
+        "UPDATE outbox SET attempts = attempts + 1, settled_at = ?3, next_at = ?4, last_error = ?5
+         WHERE event_id = ?1 AND channel = ?2 AND settled_at IS NULL",
+    )?
+    .execute(params![event_id, channel, settled, next, error])?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The services that the history knows.
+
+use crate::{
+    board::ServiceId,
+    domain::{
+        service::{Kind, Target},
+        time::UnixMs,
+    },
+    store::Result,
+};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// A service as the history knows it, whether or not the configuration still has it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StoredService {
+    pub id: ServiceId,
+    pub name: String,
+    pub kind: Kind,
+    pub target: Target,
+    pub group: Option<String>,
+    /// When it was first configured.
+    pub added_at: UnixMs,
+    /// When it was found to have left the configuration.
+    pub removed_at: Option<UnixMs>,
+    /// From its latest settings, in milliseconds.
+    pub interval_ms: i64,
+    pub timeout_ms: i64,
+    /// Hours before it are settled; `None` before the first result.
+    pub(in crate::store) rolled_until: Option<UnixMs>,
+}
+
+const SELECT: &str = "SELECT s.id, s.name, s.kind, s.target, s.group_name, s.added_at, s.removed_at, s.rolled_until,
+       l.interval_ms, l.timeout_ms
+     FROM service s JOIN setting l ON l.service_id = s.id
+       AND l.since = (SELECT max(since) FROM setting WHERE service_id = s.id)";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredService> {
+    let kind: String = row.get(2)?;
+    Ok(StoredService {
+        id: ServiceId(row.get(0)?),
+        name: row.get(1)?,
+        // A kind that this version does not know is shown as a command: its history is what matters.
+        kind: Kind::parse(&kind).unwrap_or(Kind::Command),
+        target: row.get::<_, String>(3)?.into(),
+        group: row.get(4)?,
+        added_at: UnixMs(row.get(5)?),
+        removed_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
+        rolled_until: row.get::<_, Option<i64>>(7)?.map(UnixMs),
+        interval_ms: row.get(8)?,
+        timeout_ms: row.get(9)?,
+    })
+}
+
+/// Every service ever configured, by name.
+pub(in crate::store) fn all(conn: &Connection) -> Result<Vec<StoredService>> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} ORDER BY s.name"))?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The service of this name.
+pub(in crate::store) fn by_name(conn: &Connection, name: &str) -> Result<Option<StoredService>> {
+    Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.name = ?1"))?.query_row([name], read).optional()?)
+}
+
+/// The service with this number.
+pub(in crate::store) fn by_id(conn: &Connection, id: ServiceId) -> Result<Option<StoredService>> {
+    Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.id = ?1"))?.query_row([id.0], read).optional()?)
+}

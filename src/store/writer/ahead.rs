@@ -1,0 +1,487 @@
+//! Alerts ahead of their commit: while the history cannot be written, whoever is to be told of what is confirmed is told all
+//! the same, under the id that the event has once it is written.
+//!
+//! Who was told must outlive the process, and the history cannot take it. So it is noted in a small file beside it, which
+//! got its whole length while there was room and is only ever overwritten: before somebody is told, and after. After a
+//! restart it knows what was told of outages that never came into the history: nobody is told of their beginning again
+//! while they go on, and everybody who was told of it is told of their end.
+
+use super::{
+    slots::{HEAD, Slots},
+    told_events::{Due, Told},
+    track::{Record, Track},
+};
+use crate::{
+    board::ServiceId,
+    domain::{incident::Outage, time::UnixMs},
+    store::{
+        Result,
+        disk::files,
+        tables::outbox::{self, Attempt, DueEvent, Event},
+    },
+};
+use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Ahead(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Locked for moments only: the writer asks.
+    inner: Mutex<Inner>,
+    /// Locked while the disk is waited for, and before `inner` where both are.
+    slots: Mutex<Option<Slots>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The history's id, with which the ids of its events begin.
+    history: String,
+    channels: Vec<&'static str>,
+    /// Events that are to be told and are in no outbox, in their order.
+    due: Vec<Due>,
+    /// What was told of them, and to whom.
+    told: Vec<Told>,
+    /// The run of passed checks of services whose outage never came into the history: how many, and the first.
+    passes: HashMap<i64, (u32, UnixMs)>,
+    /// How many events the file notes.
+    noted: usize,
+}
+
+impl Ahead {
+    /// Remembers nothing and notes nothing: for histories that are not made live.
+    pub(in crate::store) fn none() -> Ahead {
+        Ahead::with(String::new(), Vec::new(), None, Vec::new(), 0)
+    }
+
+    fn with(
+        history: String,
+        channels: Vec<&'static str>,
+        slots: Option<Slots>,
+        told: Vec<Told>,
+        noted: usize,
+    ) -> Ahead {
+        let (due, passes) = (Vec::new(), HashMap::new());
+        let inner = Mutex::new(Inner { history, channels, due, told, passes, noted });
+        Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
+    }
+
+    /// Reads what the run before this one noted beside the history at `path`, and brings what it knows into the history.
+    /// Also gives what numbers it used.
+    pub(in crate::store) fn open(
+        path: &Path,
+        conn: &Connection,
+        channels: Vec<&'static str>,
+        services: usize,
+        now: UnixMs,
+    ) -> Result<(Ahead, Used)> {
+        let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
+        let place = files::with(path, files::TOLD);
+        // Where nobody is told of anything there is nothing to note, but what was told is still known.
+        if channels.is_empty() && !place.exists() {
+            return Ok((Ahead::with(history, channels, None, Vec::new(), 0), Used::default()));
+        }
+        let (slots, noted) = match Slots::open(&place, services) {
+            Ok((slots, noted)) => (Some(slots), noted),
+            Err(error) => {
+                tracing::warn!(
+                    "{}: notifications sent while the history cannot be written cannot be recorded here: {error}",
+                    place.display()
+                );
+                (None, None)
+            }
+        };
+        let noted = noted.and_then(|bytes| serde_json::from_slice::<Noted>(&bytes).ok());
+        let noted = noted.filter(|noted| noted.history == history).map_or(Vec::new(), |noted| noted.told);
+        let events = noted.len();
+        let mut used = Used { last: noted.iter().map(|told| told.number).max(), free: Vec::new() };
+        let told = orphans(conn, noted, now)?;
+        for one in told.iter().filter(|told| told.is(Event::Confirmed)) {
+            let stored = conn.query_row("SELECT 1 FROM outage WHERE id = ?1", [one.number], |_| Ok(())).optional()?;
+            if stored.is_none() {
+                used.free.push((ServiceId(one.service), one.number));
+            }
+        }
+        Ok((Ahead::with(history, channels, slots, told, events), used))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was confirmed that is not in the outbox yet. Whether somebody is to be told.
+    pub(in crate::store) fn add(&self, event: Event, outage: &Outage, service: ServiceId, now: UnixMs) -> bool {
+        let mut inner = self.locked();
+        let event_id = format!("{}-{}-{}", inner.history, outage.id, event.as_str());
+        if inner.due.iter().any(|due| due.event_id == event_id) {
+            return false;
+        }
+        let channels: Vec<_> = inner
+            .channels
+            .iter()
+            .copied()
+            .filter(|channel| !inner.is_told(service.0, outage.id, event, channel))
+            .collect();
+        let due = Due {
+            event_id,
+            event,
+            service,
+            outage: outage.clone(),
+            created_at: now,
+            channels,
+            owed: false,
+            lost: None,
+        };
+        if event == Event::Confirmed {
+            inner.carry_on(&due);
+        }
+        if due.channels.is_empty() {
+            return false;
+        }
+        inner.due.push(due);
+        true
+    }
+
+    /// The same for what was confirmed by a result that found no room; `is_known` says whether the beginning of the outage
+    /// will be stored. Only that it began is told: its end is told when the history knows of it, or knows that it cannot
+    /// know. And only one of a service: what comes after it is, as far as anybody was told, the same.
+    pub(in crate::store) fn add_lost(
+        &self,
+        event: Event,
+        outage: &Outage,
+        service: ServiceId,
+        is_known: bool,
+        now: UnixMs,
+    ) -> bool {
+        let is_told = {
+            let inner = self.locked();
+            let other = |due: &Due| due.service == service && due.lost.is_some();
+            inner.due.iter().any(other) || inner.told.iter().any(|told| told.orphan && told.service == service.0)
+        };
+        if event == Event::Resolved || is_told || !self.add(event, outage, service, now) {
+            return false;
+        }
+        if let Some(due) = self.locked().due.last_mut() {
+            due.lost = Some(is_known);
+        }
+        true
+    }
+
+    /// All that was taken in is written: what was told of outages that were confirmed by results that were lost is what a
+    /// run before this one might have told. Gives the numbers of those that no outage has.
+    pub(in crate::store) fn lose_unstored(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<(ServiceId, i64)> {
+        let mut inner = self.locked();
+        let Inner { due, told, .. } = &mut *inner;
+        let mut free = Vec::new();
+        for due in due.extract_if(.., |due| due.lost.is_some()) {
+            let open = tracks.get(&due.service).and_then(|track| track.now().outage.clone());
+            if open.as_ref().is_some_and(|open| open.id == due.outage.id && open.is_incident()) {
+                // Confirmed after all.
+                continue;
+            }
+            let Some(told) = told.iter_mut().find(|told| told.event_id == due.event_id) else { continue };
+            told.orphan = true;
+            if due.lost == Some(false) && open.is_none() {
+                free.push((due.service, due.outage.id));
+            }
+        }
+        free
+    }
+
+    /// The first event that is to be told to a channel, but for those that it has been told of; `owed`: of the ends of
+    /// outages that never came into the history.
+    pub(in crate::store) fn next(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+        let inner = self.locked();
+        let is_due = |due: &&Due| due.channels.contains(&channel) && (due.owed || !owed) && !settled(&due.event_id);
+        inner.due.iter().find(is_due).map(|due| DueEvent {
+            event_id: due.event_id.clone(),
+            event: due.event,
+            outage: due.outage.clone(),
+            created_at: due.created_at,
+            attempts: 0,
+            next_at: due.created_at,
+            is_stored: false,
+        })
+    }
+
+    /// A channel is about to be told of an event that is not stored. It blocks.
+    pub(in crate::store) fn telling(&self, event_id: &str, channel: &str) {
+        let mut inner = self.locked();
+        let Some(due) = inner.due.iter().find(|due| due.event_id == event_id) else { return };
+        let new = Told::of(due);
+        let place = match inner.told.iter().position(|told| told.event_id == event_id) {
+            Some(place) => place,
+            None => {
+                inner.told.push(new);
+                inner.told.len() - 1
+            }
+        };
+        let channels = &mut inner.told[place].channels;
+        if !channels.iter().any(|(name, _)| name == channel) {
+            channels.push((channel.to_owned(), false));
+            drop(inner);
+            self.save();
+        }
+    }
+
+    /// Channels were told of events that are stored, and the history does not take that in. Whether this is new, and has
+    /// to be noted with [`Ahead::save`].
+    pub(in crate::store) fn answered<'a>(&self, answers: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+        let mut inner = self.locked();
+        let before = inner.told.len();
+        for (event_id, channel) in answers {
+            let knows =
+                |told: &Told| told.event_id == event_id && told.channels.iter().any(|(name, _)| name == channel);
+            if !inner.told.iter().any(knows) {
+                inner.told.push(Told::stored(event_id, channel));
+            }
+        }
+        inner.told.len() != before
+    }
+
+    /// A channel has been told of an event, or is told no more of it. It blocks.
+    pub(in crate::store) fn told(&self, event_id: &str, channel: &str) {
+        let mut inner = self.locked();
+        let Some(place) = inner.due.iter().position(|due| due.event_id == event_id) else { return };
+        if let Some(told) = inner.told.iter_mut().find(|told| told.event_id == event_id) {
+            told.channels.iter_mut().filter(|(name, _)| name == channel).for_each(|(_, answered)| *answered = true);
+        }
+        let due = &mut inner.due[place];
+        due.channels.retain(|name| *name != channel);
+        if due.owed && due.channels.is_empty() {
+            // The last word on an outage that the history never had.
+            let number = due.outage.id;
+            inner.due.remove(place);
+            inner.told.retain(|told| !(told.orphan && told.number == number) && told.event_id != event_id);
+        }
+        drop(inner);
+        self.save();
+    }
+
+    /// Whether a channel was told of an event before it was written.
+    pub(in crate::store) fn is_told(&self, service: ServiceId, number: i64, event: Event, channel: &str) -> bool {
+        let inner = self.locked();
+        !inner.told.is_empty() && inner.is_told(service.0, number, event, channel)
+    }
+
+    /// Looks at a result for the end of an outage that was told and never came into the history. Whether somebody is to
+    /// be told of it.
+    pub(in crate::store) fn watch(&self, record: &Record, success_threshold: u32, now: UnixMs) -> bool {
+        let mut inner = self.locked();
+        if inner.told.is_empty() {
+            return false;
+        }
+        let (service, at) = (record.service.0, record.result.at);
+        let lasts = |told: &&Told| told.orphan && told.service == service && told.is(Event::Confirmed);
+        let Some(told) = inner.told.iter().find(lasts).cloned() else { return false };
+        let (run, since) = match record.result.outcome.passed() {
+            Some(true) => {
+                let run = inner.passes.entry(service).or_insert((0, at));
+                run.0 += 1;
+                *run
+            }
+            Some(false) => {
+                inner.passes.remove(&service);
+                return false;
+            }
+            None => return false,
+        };
+        let event_id = format!("{}-{}-{}", inner.history, told.number, Event::Resolved.as_str());
+        if run < success_threshold || inner.due.iter().any(|due| due.event_id == event_id) {
+            return false;
+        }
+        let knows = |channel: &&str| told.channels.iter().any(|(name, _)| name == channel);
+        // Nor is anybody told of it again who was told before the restart.
+        let is_over = |channel: &&str| inner.is_told(service, told.number, Event::Resolved, channel);
+        let channels: Vec<_> =
+            inner.channels.iter().copied().filter(|channel| knows(channel) && !is_over(channel)).collect();
+        if channels.is_empty() {
+            inner.told.retain(|one| one.event_id != told.event_id);
+            return false;
+        }
+        let (event, service, outage) = (Event::Resolved, record.service, told.outage(since));
+        inner.due.push(Due { event_id, event, service, outage, created_at: now, channels, owed: true, lost: None });
+        true
+    }
+
+    /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now. Gives
+    /// the services of those: the number that was told is no other outage's.
+    pub(in crate::store) fn committed(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<ServiceId> {
+        let mut inner = self.locked();
+        if inner.told.iter().all(|told| !told.orphan) {
+            return Vec::new();
+        }
+        let is_over: Vec<i64> =
+            inner.told.iter().filter(|told| told.is(Event::Resolved)).map(|told| told.number).collect();
+        let settled = |told: &Told| {
+            let Some(track) = tracks.get(&ServiceId(told.service)) else { return false };
+            let outage = track.now().outage.as_ref();
+            match told.is(Event::Confirmed) {
+                // Its end is told with the end of the one that goes on, unless that has been told as well.
+                true => {
+                    !inner.owes(told.number)
+                        && outage.is_some_and(|outage| outage.is_incident() && !is_over.contains(&outage.id))
+                }
+                false => outage.is_none_or(|outage| outage.id != told.number),
+            }
+        };
+        let gone: Vec<String> =
+            inner.told.iter().filter(|told| told.orphan && settled(told)).map(|told| told.event_id.clone()).collect();
+        let mut settled = Vec::new();
+        for event_id in gone {
+            let one = inner.told.iter().find(|told| told.event_id == event_id).cloned();
+            let number = one.as_ref().map(|told| told.number);
+            settled.extend(one.as_ref().map(|told| ServiceId(told.service)));
+            inner.told.retain(|told| told.event_id != event_id);
+            if let Some(over) = one.filter(|told| told.is(Event::Resolved)) {
+                // Whoever was told of the end has heard of it all.
+                let begun = inner.told.iter_mut().filter(|told| told.orphan && told.number == over.number);
+                begun.for_each(|begun| begun.channels.retain(|(channel, _)| !over.was_told(channel)));
+                inner.told.retain(|told| !told.channels.is_empty());
+            }
+            inner.due.retain(|due| !(due.owed && Some(due.outage.id) == number));
+        }
+        settled
+    }
+
+    /// The id of the history, with which those of its events begin.
+    pub(in crate::store) fn history(&self) -> String {
+        self.locked().history.clone()
+    }
+
+    /// All that was taken in is written, and with it its events: from here on the outbox knows them. It blocks.
+    pub(in crate::store) fn all_written(&self) {
+        let mut inner = self.locked();
+        inner.due.retain(|due| due.owed);
+        let owed: Vec<String> = inner.due.iter().map(|due| due.event_id.clone()).collect();
+        inner.told.retain(|told| told.orphan || owed.contains(&told.event_id));
+        drop(inner);
+        self.save();
+    }
+
+    /// Whether [`Ahead::all_written`] has something to do.
+    pub(in crate::store) fn has_written(&self) -> bool {
+        let inner = self.locked();
+        inner.due.iter().any(|due| !due.owed) || inner.noted != inner.told.len()
+    }
+}
+
+impl Ahead {
+    /// Notes who was told. It blocks.
+    pub(in crate::store) fn save(&self) {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slots) = slots.as_mut() else {
+            let mut inner = self.locked();
+            inner.noted = inner.told.len();
+            return;
+        };
+        let bytes = {
+            let mut inner = self.locked();
+            inner.noted = inner.told.len();
+            let mut told = inner.told.as_slice();
+            loop {
+                let bytes = serde_json::to_vec(&NotedRef { history: &inner.history, told }).unwrap_or_default();
+                if bytes.len() + HEAD <= slots.size || told.is_empty() {
+                    break bytes;
+                }
+                // There is no room for all: the oldest are left out.
+                told = &told[1..];
+            }
+        };
+        match slots.write(&bytes) {
+            Ok(()) => slots.warned = false,
+            Err(error) if !slots.warned => {
+                slots.warned = true;
+                tracing::warn!(
+                    "{}: who is told while the history cannot be written cannot be noted: {error}. After a crash \
+                     somebody may be told of the same again",
+                    slots.path.display()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Inner {
+    /// What was told of an outage that was lost and goes on was told of this one: its end is the end of both.
+    fn carry_on(&mut self, due: &Due) {
+        let goes_on = |told: &Told| told.orphan && told.service == due.service.0 && told.is(Event::Confirmed);
+        let Some(place) = self.told.iter().position(|told| goes_on(told) && !self.owes(told.number)) else { return };
+        let channels = std::mem::take(&mut self.told[place].channels);
+        self.told[place] = Told { channels, ..Told::of(due) };
+        self.passes.remove(&due.service.0);
+    }
+
+    /// Whether an outage that never came into the history is over, and somebody still to be told.
+    fn owes(&self, number: i64) -> bool {
+        self.due.iter().any(|due| due.owed && due.outage.id == number)
+    }
+
+    fn is_told(&self, service: i64, number: i64, event: Event, channel: &str) -> bool {
+        self.told.iter().any(|told| {
+            let same = told.number == number && told.service == service;
+            // Until it is known to be over, what is confirmed next is the same.
+            let goes_on =
+                told.orphan && told.service == service && event == Event::Confirmed && !self.owes(told.number);
+            told.is(event) && (same || goes_on) && told.was_told(channel)
+        })
+    }
+}
+
+/// Of what was told, that which the history does not know. What it knows as still to be told is settled in it.
+fn orphans(conn: &Connection, noted: Vec<Told>, now: UnixMs) -> Result<Vec<Told>> {
+    let mut orphans: Vec<Told> = Vec::new();
+    for told in noted {
+        let outage: Option<Option<i64>> =
+            conn.query_row("SELECT ended_at FROM outage WHERE id = ?1", [told.number], |row| row.get(0)).optional()?;
+        let written = conn
+            .query_row("SELECT 1 FROM outbox WHERE event_id = ?1 LIMIT 1", [&told.event_id], |_| Ok(()))
+            .optional()?
+            .is_some();
+        if told.event.is_empty() && !written {
+            continue;
+        }
+        let is_over = matches!(outage, Some(Some(_)));
+        if written || is_over {
+            for (channel, _) in told.channels.iter().filter(|(_, answered)| *answered) {
+                outbox::note(conn, &told.event_id, channel, &Attempt::Delivered, now)?;
+            }
+        } else if told.is(Event::Confirmed) || outage.is_some() {
+            orphans.push(Told { orphan: true, ..told });
+        } else if let Some(begun) = orphans.iter_mut().find(|begun| begun.number == told.number) {
+            // Its end was told as well, to these.
+            begun.channels.retain(|(channel, _)| !told.was_told(channel));
+        }
+    }
+    orphans.retain(|told| !told.channels.is_empty());
+    Ok(orphans)
+}
+
+/// The numbers of outages that were told before they were stored.
+#[derive(Default, Debug)]
+pub(in crate::store) struct Used {
+    /// The highest. None is given to another outage.
+    pub(in crate::store) last: Option<i64>,
+    /// Those that no outage has, each with the service whose next one carries it on.
+    pub(in crate::store) free: Vec<(ServiceId, i64)>,
+}
+
+#[derive(Deserialize)]
+struct Noted {
+    history: String,
+    told: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct NotedRef<'a> {
+    history: &'a str,
+    told: &'a [Told],
+}

@@ -1,0 +1,131 @@
+//! The configured services enter the history, with their settings from now on.
+
+use super::resume::{Resumed, resume};
+use crate::{
+    board::ServiceId,
+    domain::{service::Service, time::UnixMs},
+    store::{
+        Result,
+        rows::Walk,
+        tables::services::{all, by_name},
+    },
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashSet;
+
+/// A configured service on its way into the history.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    pub service: Service,
+    /// The name whose history it carries on.
+    pub renamed_from: Option<String>,
+}
+
+/// Makes the history know the configured services and their settings from `now` on; gives where each stands, in order.
+pub(in crate::store) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -> Result<Vec<Resumed>> {
+    let mut resumed = Vec::with_capacity(configured.len());
+    let mut present = HashSet::new();
+    for Configured { service, renamed_from } in configured {
+        if let Some(old) = renamed_from {
+            carry_on(conn, old, &service.name)?;
+        }
+        let (id, absent) = upsert(conn, service, now)?;
+        present.insert(id);
+        let before = note_settings(conn, id, service, now)?;
+        resumed.push(resume(conn, id, service, absent || before == Some(false))?);
+    }
+    for stored in all(conn)? {
+        if !present.contains(&stored.id) && stored.removed_at.is_none() {
+            conn.execute("UPDATE service SET removed_at = ?2 WHERE id = ?1", [stored.id.0, now.0])?;
+            pause(conn, stored.id, now)?;
+        }
+    }
+    Ok(resumed)
+}
+
+/// Gives the history of a name to another one that has none yet: a rename that stays in the file is done once.
+fn carry_on(conn: &Connection, old: &str, new: &str) -> Result<()> {
+    match (by_name(conn, old)?, by_name(conn, new)?) {
+        (Some(_), None) => {
+            conn.execute("UPDATE service SET name = ?2 WHERE name = ?1", [old, new])?;
+        }
+        (Some(_), Some(_)) => tracing::warn!(
+            "“{old}” and “{new}” have a history each, so renamed_from = “{old}” changed nothing. To keep them apart, \
+             remove it. To make them one: stop, `export --service` what “{new}” has, set enabled = false there, \
+             `history forget` it, set it enabled again, start and stop, and `import` what was exported"
+        ),
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// The service's number, and whether it had left the configuration before.
+fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceId, bool)> {
+    let absent = by_name(conn, &service.name)?.is_some_and(|s| s.removed_at.is_some());
+    let id = conn
+        .prepare_cached(
+            "INSERT INTO service (name, kind, target, group_name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET kind = ?2, target = ?3, group_name = ?4, removed_at = NULL RETURNING id",
+        )?
+        .query_row(
+            params![service.name, service.kind.as_str(), service.target.whole(), service.group, now.0],
+            |row| row.get(0),
+        )?;
+    Ok((ServiceId(id), absent))
+}
+
+/// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.
+fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixMs) -> Result<Option<bool>> {
+    type Settings = (bool, i64, i64, u32, u32, Option<i64>, Option<bool>);
+    let current: Settings = (
+        service.enabled,
+        service.cadence.interval_ms,
+        service.cadence.timeout_ms,
+        service.thresholds.failure,
+        service.thresholds.success,
+        service.degraded_after_ms,
+        Some(service.critical),
+    );
+    let last: Option<Settings> = conn
+        .prepare_cached(
+            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
+             FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1",
+        )?
+        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
+        .optional()?;
+    if last != Some(current) {
+        let now = after_all(conn, id, now)?;
+        let (enabled, interval, timeout, failure, success, degraded, critical) = current;
+        conn.prepare_cached(
+            "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold,
+               success_threshold, degraded_after_ms, critical) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded, critical])?;
+    }
+    Ok(last.map(|l| l.0))
+}
+
+/// The moment from which on new settings hold: after everything that was made under the old ones, also when the clock
+/// was set back meanwhile.
+fn after_all(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<UnixMs> {
+    let since: Option<i64> = conn
+        .prepare_cached("SELECT max(since) FROM setting WHERE service_id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let known = since.map(UnixMs).max(Walk::over(id).last_at(conn)?);
+    Ok(known.map_or(now, |known| now.max(known.plus(1))))
+}
+
+/// Notes that a service that left the configuration is not watched any more, as one that is not enabled: why there is
+/// a gap must follow from what is stored, also when it has come back.
+fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
+    let since = after_all(conn, id, now)?;
+    conn.prepare_cached(
+        "INSERT INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold,
+           degraded_after_ms, critical)
+         SELECT service_id, ?2, 0, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
+           critical
+         FROM setting WHERE service_id = ?1 AND enabled AND since = (SELECT max(since) FROM setting WHERE service_id = ?1)",
+    )?
+    .execute([id.0, since.0])?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! What takes results in: the side of the writer that everybody else has.
+
+use super::{
+    ahead::Ahead,
+    alarms::{Alarm, Alarms},
+    commit::Note,
+    track::Record,
+};
+use crate::{
+    domain::{
+        incident::{GapReason, StatedNote},
+        time::UnixMs,
+    },
+    store::tables::{
+        outbox::{Attempt, DueEvent},
+        runs::Interruption,
+    },
+    threads::Pool,
+};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+/// Results that may wait while the store fails.
+pub(in crate::store) const CAPACITY: usize = 100_000;
+
+pub(in crate::store) enum Message {
+    Record(Box<Record>),
+    /// One that found no room.
+    Lost(Box<Record>),
+    Note(Note),
+    /// Something that somebody waits for to be written.
+    Awaited(Note, oneshot::Sender<()>),
+    Stop,
+}
+
+/// Takes results in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    pub(in crate::store) sender: mpsc::UnboundedSender<Message>,
+    pub(in crate::store) shared: Arc<Shared>,
+    pub(in crate::store) ahead: Ahead,
+    /// Writes what is noted beside the history: while the writer's own thread is stuck with the disk, alerts go on.
+    pub(in crate::store) beside: Pool,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Record(_) => "Record",
+            Message::Lost(_) => "Lost",
+            Message::Note(_) | Message::Awaited(..) => "Note",
+            Message::Stop => "Stop",
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::store) struct Shared {
+    /// Results taken in and not committed.
+    pub(in crate::store) waiting: AtomicUsize,
+    pub(in crate::store) committed: AtomicU64,
+    pub(in crate::store) commits: AtomicU64,
+    pub(in crate::store) dropped: AtomicU64,
+    /// Results that may wait.
+    pub(in crate::store) capacity: AtomicUsize,
+    /// Why the store fails, while it does.
+    pub(in crate::store) trouble: Mutex<Option<String>>,
+    /// Results that found no room since the last commit.
+    pub(in crate::store) lost: Mutex<Option<Interruption>>,
+    pub(in crate::store) alarms: Alarms,
+    /// Rings when somebody is to be told of something. Every channel hears it.
+    pub(in crate::store) events: watch::Sender<()>,
+}
+
+/// Figures about the writer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WriterFigures {
+    /// Results taken in and not committed.
+    pub waiting: usize,
+    pub committed: u64,
+    pub commits: u64,
+    /// Results that were made and could not be kept.
+    pub dropped: u64,
+}
+
+pub(in crate::store) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    /// Whether one more result has room. Ask before the state machine sees the result: what is not kept must not move
+    /// it, so that the history and the states never disagree.
+    pub fn has_room(&self) -> bool {
+        self.shared.waiting.load(Relaxed) < self.shared.capacity.load(Relaxed)
+    }
+
+    /// Lets no more than so many results wait while the store fails.
+    pub fn limit_waiting(&self, results: usize) {
+        self.shared.capacity.store(results.min(CAPACITY), Relaxed);
+    }
+
+    /// Takes a result in; it is recorded when its commit has returned.
+    pub fn record(&self, record: Record) {
+        self.shared.waiting.fetch_add(1, Relaxed);
+        // The receiver lives until `Stopping::stop`, after the last sender of results has ended.
+        let _ = self.sender.send(Message::Record(Box::new(record)));
+    }
+
+    /// Takes a result in that found no room: it is shown, and told, and will never be stored. It was seen by a state
+    /// machine of its own, that goes on from the one of the results that are kept.
+    pub fn lose(&self, record: Record) {
+        let at = record.result.at;
+        self.shared.dropped.fetch_add(1, Relaxed);
+        let mut lost = locked(&self.shared.lost);
+        let so_far = lost.get_or_insert(Interruption { from: at, to: at, why: GapReason::NotStored, results: 0 });
+        so_far.to = so_far.to.max(at);
+        so_far.results += 1;
+        drop(lost);
+        let _ = self.sender.send(Message::Lost(Box::new(record)));
+    }
+
+    /// Notes what interrupted the observation.
+    pub fn interrupted(&self, interruption: Interruption) {
+        let _ = self.sender.send(Message::Note(Note::Interruption(interruption)));
+    }
+
+    /// The first event that a channel is to be told of and that the outbox does not have yet, because the history cannot
+    /// be written; `settled` are those that it has been told of. What stands in the outbox happened before it, unless it is
+    /// `owed`: the end of an outage of which the channel was told and that never came into the history.
+    pub fn next_unstored_event(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+        self.ahead.next(channel, owed, settled)
+    }
+
+    /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
+    /// thread that may block.
+    pub async fn telling(&self, event: &DueEvent, channel: &'static str) {
+        if !event.is_stored {
+            let (ahead, id) = (self.ahead.clone(), event.event_id.clone());
+            self.beside(move || ahead.telling(&id, channel)).await;
+        }
+    }
+
+    /// Notes how an attempt to tell a channel of an event ended.
+    pub async fn attempted(&self, event: &DueEvent, channel: &'static str, attempt: Attempt) {
+        let event_id = event.event_id.clone();
+        if !event.is_stored && !matches!(attempt, Attempt::Later { .. }) {
+            let (ahead, id) = (self.ahead.clone(), event_id.clone());
+            self.beside(move || ahead.told(&id, channel)).await;
+        }
+        let _ = self.sender.send(Message::Note(Note::Attempt { event_id, channel, attempt }));
+    }
+
+    async fn beside(&self, work: impl FnOnce() + Send + 'static) {
+        if let Ok(done) = self.beside.run(|_| work()) {
+            let _ = done.await;
+        }
+    }
+
+    /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
+    /// when it never will be. While the store fails this waits.
+    pub async fn note_incident(&self, outage: i64, text: Option<String>) -> bool {
+        let (done, written) = oneshot::channel();
+        let _ = self.sender.send(Message::Awaited(Note::Incident { outage, text }, done));
+        written.await.is_ok()
+    }
+
+    /// Writes down the notes that the configuration has. Of those that fit no incident the log says so.
+    pub fn state_notes(&self, notes: Vec<StatedNote>) {
+        if !notes.is_empty() {
+            let _ = self.sender.send(Message::Note(Note::Stated(notes)));
+        }
+    }
+
+    /// The first alarm about the monitor itself after the one of this number.
+    pub fn next_alarm(&self, after: u64) -> Option<Alarm> {
+        self.shared.alarms.after(after)
+    }
+
+    /// Tells every channel of something that is wrong with the monitor itself, or is right again.
+    pub(in crate::store) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
+        self.shared.alarms.raise(&self.ahead.history(), is_over, text, now);
+        self.shared.events.send_replace(());
+    }
+
+    /// Why the store fails, while it does.
+    pub fn trouble(&self) -> Option<String> {
+        locked(&self.shared.trouble).clone()
+    }
+
+    /// Figures for `/metrics`.
+    pub fn figures(&self) -> WriterFigures {
+        WriterFigures {
+            waiting: self.shared.waiting.load(Relaxed),
+            committed: self.shared.committed.load(Relaxed),
+            commits: self.shared.commits.load(Relaxed),
+            dropped: self.shared.dropped.load(Relaxed),
+        }
+    }
+
+    /// Changes when an event has been written.
+    pub fn bell(&self) -> watch::Receiver<()> {
+        self.shared.events.subscribe()
+    }
+}
+
+/// The running writer, for whoever has to end it.
+#[derive(Debug)]
+pub struct Stopping {
+    pub(in crate::store) sender: mpsc::UnboundedSender<Message>,
+    pub(in crate::store) task: JoinHandle<()>,
+}
+
+impl Stopping {
+    /// Commits what has been taken in, notes a clean end and lets go of the file.
+    pub async fn stop(self) {
+        let _ = self.sender.send(Message::Stop);
+        if let Err(panic) = self.task.await {
+            tracing::error!("the writer panicked: {panic}");
+        }
+    }
+}

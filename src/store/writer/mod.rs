@@ -1,0 +1,22 @@
+//! The one writer of a running service: services enter and resume, results are taken in, gathered and committed.
+//!
+//! While it cannot commit, what waits is shown and told ahead (`pending`, `seen`, `ahead`).
+
+pub(super) mod ahead;
+pub(super) mod alarms;
+pub(super) mod backfill;
+pub(super) mod commit;
+pub(super) mod enter;
+pub(super) mod handle;
+pub(super) mod numbers;
+pub(super) mod open;
+pub(super) mod pending;
+pub(super) mod plan;
+pub(super) mod refused;
+pub(super) mod rescue;
+pub(super) mod resume;
+pub(super) mod seen;
+pub(super) mod slots;
+pub(super) mod task;
+pub(super) mod told_events;
+pub(super) mod track;

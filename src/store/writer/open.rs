@@ -1,0 +1,149 @@
+//! Opening a history: it is brought up to date, the services enter it, and the writer starts.
+
+use super::{
+    ahead::Ahead,
+    commit::Core,
+    enter::{self, Configured},
+    handle::{Stopping, Writer},
+    numbers::Numbers,
+    plan::Plan,
+    task,
+    track::Track,
+};
+use crate::{
+    board::{Board, ServiceId},
+    calendar::{Planned, Timetable},
+    clock::Clock,
+    domain::{health::Health, time::UnixMs},
+    store::{
+        Keep, Reader, Result, StoreError, connection,
+        disk::{place::Place, schema},
+        rows::tail::Tail,
+        tables::{
+            outages,
+            runs::{self, Run},
+        },
+    },
+};
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+/// A service to be watched: what is configured, and its settings as the API shows them.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub configured: Configured,
+    pub settings: Arc<serde_json::Value>,
+}
+
+/// Where the loop of one service goes on.
+#[derive(Clone, Debug)]
+pub struct Position {
+    pub id: ServiceId,
+    pub health: Health,
+    /// The next result must be later than this: than the last one, and not before the settings that it is made with.
+    pub last_at: Option<UnixMs>,
+    /// When it is in maintenance.
+    pub timetable: Arc<Timetable>,
+}
+
+/// An open history.
+#[derive(Debug)]
+pub struct Store {
+    pub writer: Writer,
+    pub reader: Reader,
+    pub board: Arc<Board>,
+    /// In the order of the services given.
+    pub positions: Vec<Position>,
+    /// The run before this one.
+    pub last_run: Option<Run>,
+    pub stopping: Stopping,
+    lock: schema::Lock,
+}
+
+impl Store {
+    /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `planned` is the
+    /// maintenance that is announced; `channels` are told of incidents.
+    ///
+    /// # Errors
+    /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
+    pub fn open(
+        path: &Path,
+        services: Vec<Watched>,
+        planned: Vec<Planned>,
+        channels: Vec<&'static str>,
+        keep: Keep,
+        clock: Clock,
+    ) -> Result<Store> {
+        Store::begin(path, services, planned, channels, keep, clock).map_err(|error| match error {
+            StoreError::Sqlite(error) => StoreError::open(path, error),
+            other => other,
+        })
+    }
+
+    fn begin(
+        path: &Path,
+        services: Vec<Watched>,
+        planned: Vec<Planned>,
+        channels: Vec<&'static str>,
+        keep: Keep,
+        clock: Clock,
+    ) -> Result<Store> {
+        let lock = schema::lock(path)?;
+        let mut conn = connection::open_writer(path)?;
+        schema::size_for(&conn, services.len())?;
+        let now = clock.now();
+        let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let last_run = runs::last_run(&tx)?;
+        let run = runs::begin_run(&tx, now)?;
+        let configured: Vec<Configured> = services.iter().map(|s| s.configured.clone()).collect();
+        let resumed = enter::enter(&tx, &configured, now)?;
+        let ids = configured.iter().zip(&resumed).map(|(c, r)| (c.service.name.clone(), r.id)).collect();
+        let judged_until = resumed.iter().filter_map(|r| r.health.last_at).max().map(|at| at.plus(1));
+        let plan = Plan::begin(&tx, planned, &ids, last_run.map(|run| run.alive_at).max(judged_until), now)?;
+        let timetables = resumed
+            .iter()
+            .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
+            .collect::<Result<Vec<_>>>()?;
+        let (ahead, used) = Ahead::open(path, &tx, channels.clone(), services.len(), now)?;
+        if let Some(last) = used.last {
+            outages::take_id(&tx, last)?;
+        }
+        let numbers = Numbers::from(outages::next_id(&tx)?, used.free);
+        tx.commit()?;
+        let reader = Reader::open(path)?;
+        let mut positions = Vec::new();
+        let mut tracks = HashMap::new();
+        let mut on_board = Vec::new();
+        for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
+            let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
+            positions.push(Position { id: resumed.id, health: resumed.health, last_at, timetable: timetable.clone() });
+            let service = Arc::new(watched.configured.service);
+            let track = Track::new(resumed, service, watched.settings, timetable);
+            on_board.push(track.now().clone());
+            tracks.insert(track.now().id, track);
+        }
+        let board = Arc::new(Board::new(on_board, clock.clone()));
+        let tail = Tail::over(tracks.keys().copied());
+        let core = Core {
+            conn,
+            run,
+            run_started_at: now,
+            tracks,
+            channels,
+            numbers,
+            ahead,
+            interruptions: Vec::new(),
+            plan,
+            tail,
+            place: Place::of(path),
+        };
+        let (writer, stopping) = task::start(core, board.clone(), clock, keep)
+            .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;
+        Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
+    }
+
+    /// Commits what has been taken in, notes a clean end and lets go of the file.
+    pub async fn stop(self) {
+        self.stopping.stop().await;
+        drop(self.lock);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the checks see while it cannot be written: where the services stand once all that waits is in the history.
+
+use super::{
+    numbers::Numbers,
+    track::{Record, Track},
+};
+use crate::{
+    board::{ServiceId, ServiceNow},
+    domain::{incident::Outage, time::UnixMs},
+    store::tables::outbox::Event,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// The services of which results wait, ahead of the history.
+#[derive(Default, Debug)]
+pub(in crate::store) struct Seen {
+    tracks: HashMap<ServiceId, Track>,
+    /// Those that have changed since they were last shown.
+    changed: HashSet<ServiceId>,
+    /// Outages that began with a result that will never be stored.
+    began_lost: HashSet<i64>,
+    /// The latest result of a service that will never be stored.
+    lost_until: HashMap<ServiceId, UnixMs>,
+}
+
+impl Seen {
+    /// Takes one more result in that waits. `stored` is where the services stand in the history. Gives what somebody is to
+    /// be told.
+    pub(in crate::store) fn take(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+    ) -> Option<(Event, Arc<Outage>)> {
+        let (event, outage, _) = self.step(record, stored, numbers, |pending| pending + 1)?;
+        Some((event?, outage?))
+    }
+
+    /// The same for one that found no room.
+    pub(in crate::store) fn take_lost(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+    ) -> Option<(Event, Arc<Outage>)> {
+        // It does not wait; but what is shown of the service is not stored.
+        let (event, outage, began) = self.step(record, stored, numbers, |pending| pending.max(1))?;
+        self.lost_until.insert(record.service, record.result.at);
+        if began {
+            self.began_lost.extend(outage.iter().map(|outage| outage.id));
+        }
+        Some((event?, outage?))
+    }
+
+    fn step(
+        &mut self,
+        record: &Record,
+        stored: &HashMap<ServiceId, Track>,
+        numbers: &Numbers,
+        pending: impl Fn(u64) -> u64,
+    ) -> Option<(Option<Event>, Option<Arc<Outage>>, bool)> {
+        let id = record.service;
+        let stored = stored.get(&id)?;
+        let track = self.tracks.entry(id).or_insert_with(|| stored.clone());
+        // One that comes late may stand in the history already, and says nothing of now.
+        if track.now().last.as_ref().is_some_and(|last| last.at >= record.result.at) {
+            return None;
+        }
+        let step = track.step(record, || numbers.of(id, record.result.at));
+        let now = Arc::make_mut(&mut track.now);
+        now.pending_store = pending(now.pending_store);
+        self.changed.insert(id);
+        Some((step.event, step.outage, step.began))
+    }
+
+    /// Whether an outage began with a result that will never be stored.
+    pub(in crate::store) fn began_lost(&self, outage: i64) -> bool {
+        self.began_lost.contains(&outage)
+    }
+
+    /// Whether it shows a later result of a service than this, that will never be stored.
+    pub(in crate::store) fn is_ahead(&self, stored: &Track) -> bool {
+        let last = stored.now().last.as_ref().map(|last| last.at);
+        self.lost_until.get(&stored.now().id).copied() > last
+    }
+
+    /// What has changed since this was asked last.
+    pub(in crate::store) fn news(&mut self) -> Vec<Arc<ServiceNow>> {
+        self.changed.drain().filter_map(|id| self.tracks.get(&id)).map(|track| track.now().clone()).collect()
+    }
+
+    /// The services that it speaks of.
+    pub(in crate::store) fn services(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        self.tracks.keys().copied()
+    }
+}

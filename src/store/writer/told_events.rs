@@ -1,0 +1,128 @@
+//! Events that are to be told ahead of their commit, and those of which somebody was told.
+
+use crate::{
+    board::ServiceId,
+    domain::{
+        check::{Class, Phase, PhaseTimes, Reason},
+        incident::{Cause, Outage},
+        time::UnixMs,
+    },
+    store::tables::outbox::Event,
+};
+use serde::{Deserialize, Serialize};
+
+/// A message is cut to so many characters in it.
+const MESSAGE: usize = 200;
+
+#[derive(Debug)]
+pub(in crate::store) struct Due {
+    pub(in crate::store) event_id: String,
+    pub(in crate::store) event: Event,
+    pub(in crate::store) service: ServiceId,
+    pub(in crate::store) outage: Outage,
+    pub(in crate::store) created_at: UnixMs,
+    pub(in crate::store) channels: Vec<&'static str>,
+    /// The end of an outage that never came into the history.
+    pub(in crate::store) owed: bool,
+    /// Confirmed by a result that will never be stored: whether its beginning will be.
+    pub(in crate::store) lost: Option<bool>,
+}
+
+/// An event of which somebody was told, or is being told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::store) struct Told {
+    pub(in crate::store) event_id: String,
+    pub(in crate::store) event: String,
+    pub(in crate::store) service: i64,
+    pub(in crate::store) name: String,
+    pub(in crate::store) number: i64,
+    pub(in crate::store) last_ok_at: Option<i64>,
+    pub(in crate::store) started_at: i64,
+    pub(in crate::store) confirmed_at: Option<i64>,
+    pub(in crate::store) class: String,
+    pub(in crate::store) phase: Option<String>,
+    pub(in crate::store) message: String,
+    pub(in crate::store) http_status: Option<u16>,
+    /// Each channel, and whether its answer is known.
+    pub(in crate::store) channels: Vec<(String, bool)>,
+    /// A run before this one told it, and its outage, or that end of it, is not in the history.
+    #[serde(skip)]
+    pub(in crate::store) orphan: bool,
+}
+
+impl Told {
+    pub(in crate::store) fn of(due: &Due) -> Told {
+        let Outage { id, service: name, last_ok_at, started_at, confirmed_at, cause, .. } = &due.outage;
+        Told {
+            event_id: due.event_id.clone(),
+            event: due.event.as_str().to_owned(),
+            service: due.service.0,
+            name: name.clone(),
+            number: *id,
+            last_ok_at: last_ok_at.map(|at| at.0),
+            started_at: started_at.0,
+            confirmed_at: confirmed_at.map(|at| at.0),
+            class: cause.reason.class.as_str().to_owned(),
+            phase: cause.reason.phase.map(|phase| phase.as_str().to_owned()),
+            message: cause.reason.message.chars().take(MESSAGE).collect(),
+            http_status: cause.http_status,
+            channels: Vec::new(),
+            orphan: false,
+        }
+    }
+
+    /// Of an event that is stored no more is to be known than who was told.
+    pub(in crate::store) fn stored(event_id: &str, channel: &str) -> Told {
+        Told {
+            event_id: event_id.to_owned(),
+            event: String::new(),
+            service: 0,
+            name: String::new(),
+            number: 0,
+            last_ok_at: None,
+            started_at: 0,
+            confirmed_at: None,
+            class: String::new(),
+            phase: None,
+            message: String::new(),
+            http_status: None,
+            channels: vec![(channel.to_owned(), true)],
+            orphan: false,
+        }
+    }
+
+    pub(in crate::store) fn is(&self, event: Event) -> bool {
+        self.event == event.as_str()
+    }
+
+    pub(in crate::store) fn was_told(&self, channel: &str) -> bool {
+        self.channels.iter().any(|(name, answered)| name == channel && *answered)
+    }
+
+    /// The outage as it was told, now that it is over.
+    pub(in crate::store) fn outage(&self, ended_at: UnixMs) -> Outage {
+        Outage {
+            id: self.number,
+            service: self.name.clone(),
+            last_ok_at: self.last_ok_at.map(UnixMs),
+            started_at: UnixMs(self.started_at),
+            confirmed_at: self.confirmed_at.map(UnixMs),
+            ended_at: Some(ended_at),
+            down_ms: 0,
+            checks_failed: 0,
+            cause: Cause {
+                reason: Reason {
+                    class: Class::parse(&self.class).unwrap_or(Class::Protocol),
+                    phase: self.phase.as_deref().and_then(Phase::parse),
+                    message: self.message.clone(),
+                },
+                http_status: self.http_status,
+                latency_us: None,
+                phases: PhaseTimes::default(),
+                excerpt: None,
+            },
+            left_open: false,
+            note: None,
+        }
+    }
+}

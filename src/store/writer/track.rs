@@ -1,0 +1,223 @@
+//! Where a service stands, and what the next result makes of it: the same whether it is written at once or later.
+
+use super::resume::Resumed;
+use crate::{
+    board::{ServiceId, ServiceNow},
+    calendar::Timetable,
+    domain::{
+        check::{CheckResult, Outcome},
+        health::{Began, Changes, Confirmed},
+        incident::{Cause, Outage},
+        service::Service,
+        status::Since,
+        time::UnixMs,
+        timeline::failed_until,
+        window::Window,
+    },
+    store::tables::{maintenance::Which, outbox::Event},
+};
+use std::sync::Arc;
+
+/// A check result on its way into the history, with what it changed.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub service: ServiceId,
+    pub result: CheckResult,
+    /// The beginning of the failing answer.
+    pub excerpt: Option<String>,
+    pub certificate_expires_at: Option<UnixMs>,
+    /// What the state machine made of it,
+    pub changes: Changes,
+    /// and what it says after it.
+    pub confirmed: Confirmed,
+}
+
+/// What the writer keeps in mind of one service.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Track {
+    /// The board has the same.
+    pub(in crate::store) now: Arc<ServiceNow>,
+    since: Since,
+    /// Hours before it are settled.
+    pub(in crate::store) rolled_until: Option<UnixMs>,
+    /// The validity of the last result, in milliseconds.
+    pub(in crate::store) last_validity_ms: i64,
+    /// Not watched until this run, by intent.
+    pub(in crate::store) was_paused: bool,
+}
+
+impl Track {
+    /// Where a service stands at the beginning of a run.
+    pub(in crate::store) fn new(
+        resumed: Resumed,
+        service: Arc<Service>,
+        settings: Arc<serde_json::Value>,
+        timetable: Arc<Timetable>,
+    ) -> Track {
+        let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
+        Track {
+            now: Arc::new(ServiceNow {
+                id: resumed.id,
+                service,
+                settings,
+                confirmed: resumed.health.confirmed,
+                since: resumed.since.answer(resumed.health.confirmed, down_since),
+                last: resumed.last,
+                judged: resumed.judged,
+                judged_validity_ms: resumed.judged_validity_ms,
+                outage: resumed.outage.map(Arc::new),
+                certificate_expires_at: resumed.certificate_expires_at,
+                timetable,
+                pending_store: 0,
+            }),
+            since: resumed.since,
+            rolled_until: resumed.rolled_until,
+            last_validity_ms: resumed.last_validity_ms,
+            was_paused: resumed.was_paused,
+        }
+    }
+
+    pub(in crate::store) fn now(&self) -> &Arc<ServiceNow> {
+        &self.now
+    }
+
+    /// What a result counts as once maintenance is considered: for the state of the service, or for figures.
+    pub(in crate::store) fn judged(&self, result: &CheckResult, which: Which) -> Outcome {
+        if result.outcome != Outcome::Down {
+            return result.outcome;
+        }
+        let Some(moment) = Window::new(result.at, result.at.plus(1)) else { return result.outcome };
+        let overlay = match which {
+            Which::Announced => self.now.timetable.announced(moment),
+            Which::All => self.now.timetable.all(moment),
+        };
+        overlay.judged(result.at, result.outcome)
+    }
+
+    /// The time before a result at `next_at` for which no result speaks.
+    pub(in crate::store) fn silence_before(&self, next_at: UnixMs) -> Option<(UnixMs, UnixMs)> {
+        let from = self.now.last.as_ref()?.at.plus(self.last_validity_ms);
+        (from < next_at).then_some((from, next_at))
+    }
+
+    /// Takes the next result in and says what it changed. `number` gives an outage that begins with it its number.
+    pub(in crate::store) fn step(&mut self, record: &Record, number: impl FnOnce() -> i64) -> Step {
+        let Record { result, changes, confirmed, certificate_expires_at, .. } = record;
+        self.end_speech(result.at);
+        let judged = self.judged(result, Which::Announced);
+        let mut step = Step { failed: judged == Outcome::Down, ..Step::default() };
+        let now = Arc::make_mut(&mut self.now);
+        if let Some(at) = changes.broken_off {
+            // It was not confirmed when maintenance began: what comes after that is another one.
+            let over = now.outage.take_if(|outage| !outage.is_incident());
+            step.broken_off = over.map(|outage| Outage { ended_at: Some(at), ..Arc::unwrap_or_clone(outage) });
+        }
+        // Should the record of a change ever have been lost (refused, or in a commit that broke), the next one makes up
+        // for it: no outage stays unknown, and none stays open. In maintenance none begins and none ends.
+        let began = changes.began.or_else(|| {
+            let last_ok_at = now.judged.filter(|(_, o)| o.passed() == Some(true)).map(|(at, _)| at);
+            (step.failed && now.outage.is_none()).then_some(Began { last_ok_at })
+        });
+        let passed = judged.passed() == Some(true) && *confirmed == Confirmed::Up;
+        let up_again = passed && !now.timetable.contains(result.at);
+        let ended = changes.ended.or(up_again.then_some(result.at));
+        if let (Some(began), Some(why)) = (began, &result.reason) {
+            step.began = true;
+            now.outage = Some(Arc::new(Outage {
+                id: number(),
+                service: now.service.name.clone(),
+                last_ok_at: began.last_ok_at,
+                started_at: result.at,
+                confirmed_at: None,
+                ended_at: None,
+                down_ms: 0,
+                checks_failed: 0,
+                cause: Cause {
+                    reason: why.clone(),
+                    http_status: result.http_status,
+                    latency_us: result.latency_us,
+                    phases: result.phases,
+                    excerpt: record.excerpt.clone(),
+                },
+                left_open: false,
+                note: None,
+            }));
+        }
+        if let Some(outage) = now.outage.as_mut().map(Arc::make_mut) {
+            if step.failed {
+                outage.checks_failed += 1;
+            }
+            if *confirmed == Confirmed::Down && outage.confirmed_at.is_none() {
+                outage.confirmed_at = Some(result.known_at());
+                step.event = Some(Event::Confirmed);
+            }
+            if let Some(ended_at) = ended {
+                outage.ended_at = Some(ended_at);
+                step.event = outage.is_incident().then_some(Event::Resolved);
+            }
+        }
+        step.outage.clone_from(&now.outage);
+        if ended.is_some() {
+            now.outage = None;
+        }
+        if certificate_expires_at.is_some() && *certificate_expires_at != now.certificate_expires_at {
+            now.certificate_expires_at = *certificate_expires_at;
+            step.certificate = *certificate_expires_at;
+        }
+        self.note_state(record, judged);
+        step
+    }
+
+    /// The next result is there: now it is known how long the last one spoke.
+    fn end_speech(&mut self, next_at: UnixMs) {
+        let Some((last_at, outcome)) = self.now.last.as_ref().map(|last| (last.at, last.outcome)) else { return };
+        let spoken_until = next_at.min(last_at.plus(self.last_validity_ms));
+        if outcome == Outcome::Down
+            && self.now.outage.is_some()
+            && let Some(spoken) = Window::new(last_at, spoken_until)
+        {
+            let failed_until = failed_until(last_at, spoken_until, &self.now.timetable.all(spoken));
+            if let Some(outage) = &mut Arc::make_mut(&mut self.now).outage {
+                Arc::make_mut(outage).down_ms += failed_until.since(last_at);
+            }
+        }
+    }
+
+    fn note_state(&mut self, record: &Record, judged: Outcome) {
+        let Record { result, changes, confirmed, .. } = record;
+        let now = Arc::make_mut(&mut self.now);
+        // One that comes late says nothing of now.
+        let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
+        if newest && judged.passed().is_some() {
+            now.judged = Some((result.at, judged));
+            now.judged_validity_ms = now.service.cadence.validity_ms();
+            self.since.judge(result.at, judged);
+        }
+        if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {
+            self.since.recovered = changes.ended.or(Some(result.at));
+        }
+        now.confirmed = *confirmed;
+        now.since = self.since.answer(*confirmed, now.outage.as_ref().map(|o| o.started_at));
+        if newest {
+            now.last = Some(result.clone());
+            self.last_validity_ms = now.service.cadence.validity_ms();
+        }
+    }
+}
+
+/// What a result changed of its service, beside where that stands now.
+#[derive(Default, Debug)]
+pub(in crate::store) struct Step {
+    /// Maintenance ended an outage before it was confirmed: as it stands.
+    pub(in crate::store) broken_off: Option<Outage>,
+    /// The outage under way, or ended by this result, as it stands.
+    pub(in crate::store) outage: Option<Arc<Outage>>,
+    /// It began with this result.
+    pub(in crate::store) began: bool,
+    /// The result is one of its failed checks.
+    pub(in crate::store) failed: bool,
+    /// Somebody is to be told.
+    pub(in crate::store) event: Option<Event>,
+    /// The end of the certificate is another one.
+    pub(in crate::store) certificate: Option<UnixMs>,
+}
