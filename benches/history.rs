@@ -17,7 +17,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
     },
-    store::{Configured, Keep, Record, Store, Watched},
+    store::{Configured, Record, RetentionPolicy, Store, WatchedService},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,17 +32,17 @@ async fn main() -> anyhow::Result<()> {
     let services: usize = arguments.next().map_or(Ok(100), |n| n.parse())?;
     let checks: i64 = arguments.next().map_or(Ok(10_000), |n| n.parse())?;
 
-    let watched = (0..services).map(|n| Watched {
+    let watched = (0..services).map(|n| WatchedService {
         configured: Configured { service: service(n), renamed_from: None },
         settings: Arc::default(),
     });
-    let forever = Keep::FOREVER;
+    let forever = RetentionPolicy::FOREVER;
     let clock = Clock::system();
     let store = Store::open(&path, watched.collect(), Vec::new(), Vec::new(), forever, clock.clone())?;
     let empty = size(&path)?;
     let begun = tokio::time::Instant::now();
     let start = clock.now().plus(-checks * INTERVAL_MS);
-    let mut health: Vec<_> = store.positions.iter().map(|position| (position.id, position.health)).collect();
+    let mut health: Vec<_> = store.resume_points.iter().map(|position| (position.id, position.health)).collect();
     for round in 0..checks {
         for (n, (id, health)) in health.iter_mut().enumerate() {
             let at = start.plus(round * INTERVAL_MS + n as i64 * INTERVAL_MS / services as i64);

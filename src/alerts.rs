@@ -97,7 +97,7 @@ async fn serve(
     settled: Settled,
     mut shutdown: Shutdown,
 ) {
-    let mut bell = writer.bell();
+    let mut bell = writer.outbox_notify();
     let mut tried: Option<Tried> = None;
     let mut own = Own::default();
     // A thread of its own: whoever reads pages does not make an alert wait.

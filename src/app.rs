@@ -15,7 +15,7 @@ use crate::{
     scheduler::{Scheduler, Task, Witnesses},
     server,
     shutdown::{self, Trigger, restarting},
-    store::{Configured, Keep, Position, Scrub, Store, Watched},
+    store::{Configured, ResumePoint, RetentionPolicy, Scrub, Store, WatchedService},
     threads,
 };
 use anyhow::Context;
@@ -55,7 +55,7 @@ impl App {
         let channels = channels(&config, &shared)?;
         let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
         let keep = keep(&config);
-        let watched = config.checks.endpoints.iter().map(|endpoint| Watched {
+        let watched = config.checks.endpoints.iter().map(|endpoint| WatchedService {
             configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },
             settings: Arc::new(endpoint.shown.clone()),
         });
@@ -71,7 +71,7 @@ impl App {
         if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }
-        warn_of_the_future(&config.checks.endpoints, &store.positions, clock.now());
+        warn_of_the_future(&config.checks.endpoints, &store.resume_points, clock.now());
         if config.checks.endpoints.iter().all(|endpoint| !endpoint.service.enabled) {
             let why = if config.checks.endpoints.is_empty() {
                 "the configuration names no service below [checks]"
@@ -83,7 +83,7 @@ impl App {
         store.writer.state_notes(config.notes);
         let (trigger, token) = shutdown::channel();
         let services = config.checks.endpoints.len();
-        let tasks = config.checks.endpoints.into_iter().zip(&store.positions).map(|(endpoint, position)| Task {
+        let tasks = config.checks.endpoints.into_iter().zip(&store.resume_points).map(|(endpoint, position)| Task {
             service: endpoint.service,
             probe: endpoint.probe,
             secrets: endpoint.secrets,
@@ -205,7 +205,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Results follow one another: until the time of the latest has come, each new one is kept right after it.
-fn warn_of_the_future(endpoints: &[Endpoint], positions: &[Position], now: UnixMs) {
+fn warn_of_the_future(endpoints: &[Endpoint], positions: &[ResumePoint], now: UnixMs) {
     let latest = endpoints.iter().zip(positions).map(|(endpoint, position)| (position.last_at, &endpoint.service.name));
     let ahead: Vec<_> = latest.filter(|(at, _)| at.is_some_and(|at| at > now)).collect();
     if let Some((Some(newest), service)) = ahead.iter().max() {
@@ -237,8 +237,8 @@ fn descriptor_share() -> usize {
 }
 
 /// How long the history is kept, as the file says.
-pub(crate) fn keep(config: &Config) -> Keep {
-    Keep {
+pub(crate) fn keep(config: &Config) -> RetentionPolicy {
+    RetentionPolicy {
         checks: config.storage.keep_checks_days,
         hours: config.storage.keep_hours_days,
         days: config.storage.keep_days_days,

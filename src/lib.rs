@@ -45,7 +45,7 @@
 //! both in. The writer gathers what comes within a moment and commits it in one transaction: the row, the outage, the
 //! gap before it, hours that are settled by it, the alert in the outbox. After the commit it posts to the
 //! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
-//! the same step in memory (`store::seen`), and the board shows that, marked.
+//! the same step in memory (`store::writer::pending_state`), and the board shows that, marked.
 //!
 //! Reading: a handler asks ([`http::state::AppState::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
 //! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
@@ -55,12 +55,12 @@
 //!
 //! - What is counted is what is stored. What is shown as now is ahead of the store only while the store fails, and is
 //!   marked (`pending_store`); once it is written the board says the same, and no event comes twice.
-//! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::ahead`), so that a
+//! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::writer::ahead`), so that a
 //!   crash makes nobody be told twice.
 //! - A result moves the state of its service only if there is room to store it, so states and rows never disagree. What
 //!   finds no room moves a state of its own, that is shown and told until something newer is stored.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
-//!   (`store::verify`, [`domain::retell`]), and tests compare them with a naive walk.
+//!   (`store::procedures::verify`, [`domain::replay`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
 //!   are connections that SQLite itself keeps from writing.
 //! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own

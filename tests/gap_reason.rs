@@ -18,7 +18,7 @@ use healthcheck_dashboard::{
         self,
         export::{Format, Order},
     },
-    store::{Interruption, Reader, Store, Upkeep, Watched},
+    store::{Interruption, MaintenanceTasks, Reader, Store, WatchedService},
 };
 use std::path::Path;
 
@@ -33,16 +33,16 @@ async fn pause(path: &Path, start: i64) {
 }
 
 /// A run with these services, of which the first one has the checks.
-async fn run_with(path: &Path, start: i64, services: Vec<Watched>, checks: &[i64]) {
+async fn run_with(path: &Path, start: i64, services: Vec<WatchedService>, checks: &[i64]) {
     let thresholds = history::service("web").thresholds;
     let clock = Clock::pinned(second(start));
     let store = Store::open(path, services, Vec::new(), Vec::new(), KEEP, clock.clone()).unwrap();
-    let mut health = store.positions[0].health;
+    let mut health = store.resume_points[0].health;
     for &check in checks {
         clock.step(second(check).since(clock.now()));
         let result = bare_result(second(check), Outcome::Up, 1_000);
         let changes = health.observe(thresholds, result.at, result.outcome, &Overlay::NONE);
-        store.writer.record(record(store.positions[0].id, result, changes, health.confirmed));
+        store.writer.record(record(store.resume_points[0].id, result, changes, health.confirmed));
     }
     store.stop().await;
 }
@@ -143,11 +143,11 @@ async fn a_machine_that_slept_before_a_pause_is_said_to_have_slept() {
     let services = || vec![watched(history::service("web")), watched(history::service("api"))];
     let clock = Clock::pinned(second(0));
     let store = Store::open(&path, services(), Vec::new(), Vec::new(), KEEP, clock.clone()).unwrap();
-    let mut health = store.positions[0].health;
+    let mut health = store.resume_points[0].health;
     let result = bare_result(second(0), Outcome::Up, 1_000);
     let thresholds = history::service("web").thresholds;
     let changes = health.observe(thresholds, result.at, result.outcome, &Overlay::NONE);
-    store.writer.record(record(store.positions[0].id, result, changes, health.confirmed));
+    store.writer.record(record(store.resume_points[0].id, result, changes, health.confirmed));
     clock.step(900_000);
     let slept = Interruption { from: second(10), to: second(900), why: GapReason::Suspended, results: 0 };
     store.writer.interrupted(slept);
@@ -206,7 +206,7 @@ async fn a_history_that_arrives_in_the_middle_of_a_pause_leaves_a_gap_that_has_i
     let mut web = Vec::new();
     interchange::export::write(&reader, &order, &mut web, |_| ()).unwrap();
     drop(reader);
-    let mut upkeep = Upkeep::open(&path).unwrap();
+    let mut upkeep = MaintenanceTasks::open(&path).unwrap();
     upkeep.forget("web").unwrap();
     while upkeep.forget_some().unwrap() > 0 {}
     drop(upkeep);

@@ -12,7 +12,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service},
         time::UnixMs,
     },
-    store::{Keep, Store},
+    store::{RetentionPolicy, Store},
 };
 use std::{
     path::{Path, PathBuf},
@@ -234,14 +234,14 @@ async fn writes_and_retires_until_it_is_killed() {
     let cadence = Cadence { interval_ms: 3_000, timeout_ms: 1_000, retry_interval_ms: 1_000 };
     let services: Vec<Service> =
         ["a", "b", "c", "d"].map(|name| Service { cadence, ..service(name) }).into_iter().collect();
-    let keep = Keep { checks: Some(20), hours: Some(21), days: Some(22), rows: Some(2) };
+    let keep = RetentionPolicy { checks: Some(20), hours: Some(21), days: Some(22), rows: Some(2) };
     let path = folder.join("history.db");
     // Time goes faster here than outside: it goes on where the run before this one had come to.
     let known = std::fs::read_to_string(folder.join("time")).ok().and_then(|text| text.parse().ok());
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
     let store = Store::open(&path, all, Vec::new(), vec!["webhook"], keep, clock.clone()).unwrap();
-    let mut positions = store.positions.clone();
+    let mut positions = store.resume_points.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());
     let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
     loop {
@@ -313,9 +313,9 @@ async fn writes_of_many_until_it_is_killed() {
     let known = std::fs::read_to_string(folder.join("acknowledged time")).ok().and_then(|text| text.parse().ok());
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
-    let keep = Keep::FOREVER;
+    let keep = RetentionPolicy::FOREVER;
     let store = Store::open(&folder.join("history.db"), all, Vec::new(), Vec::new(), keep, clock.clone()).unwrap();
-    let mut positions = store.positions.clone();
+    let mut positions = store.resume_points.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());
     let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
     let tell = |name: &str, at: UnixMs| {

@@ -14,8 +14,8 @@ use healthcheck_dashboard::{
         window::Window,
     },
     store::{
-        Compared, Configured, Examiner, Interruption, Keep, OutageFilter, OutageKind, Reader, Retiring, Rules, Store,
-        StoredService, Upkeep, Watched,
+        Compared, Configured, Examiner, Interruption, MaintenanceTasks, OutageFilter, OutageKind, Reader,
+        RetentionPolicy, Retiring, Rules, Store, StoredService, WatchedService,
     },
 };
 use proptest::prelude::*;
@@ -125,12 +125,12 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
     for run in runs {
         now = now.plus(run.pause_ms);
         let service = service(run);
-        let watched = Watched {
+        let watched = WatchedService {
             configured: Configured { service: service.clone(), renamed_from: None },
             settings: Arc::new(serde_json::Value::Null),
         };
         // Something else is watched all the time.
-        let other = Watched {
+        let other = WatchedService {
             configured: Configured {
                 service: Service { name: "other".into(), ..self::service(&runs[0]) },
                 renamed_from: None,
@@ -140,7 +140,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
         let all = if run.watched == Watch::Gone { vec![other] } else { vec![watched, other] };
         let clock = Clock::pinned(now);
         let store = Store::open(path, all, Vec::new(), vec!["webhook"], KEEP, clock.clone()).unwrap();
-        let position = store.positions[0].clone();
+        let position = store.resume_points[0].clone();
         let (mut health, mut last_at) = (position.health, position.last_at);
         for &(step_ms, outcome, latency_us) in &run.checks {
             clock.step(step_ms);
@@ -326,7 +326,7 @@ proptest! {
         let Some(_) = rows.first() else { return Ok(()) };
         let reader = Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
-        let mut upkeep = Upkeep::open(&path).unwrap();
+        let mut upkeep = MaintenanceTasks::open(&path).unwrap();
         upkeep.repair(stored.id).unwrap();
         drop(upkeep);
         let stored = reader.service("web").unwrap().unwrap();
@@ -356,12 +356,12 @@ proptest! {
         let Some(first) = rows.first().copied() else { return Ok(()) };
         let reader = Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
-        let keep = Keep { checks: Some(checks), hours: Some(checks + hours), ..Keep::FOREVER };
+        let keep = RetentionPolicy { checks: Some(checks), hours: Some(checks + hours), ..RetentionPolicy::FOREVER };
         if sealed {
             seal(&path);
         }
         let first_kept = |days: u32| now.plus(-i64::from(days) * DAY_MS).floor(DAY_MS);
-        let mut upkeep = Upkeep::open(&path).unwrap();
+        let mut upkeep = MaintenanceTasks::open(&path).unwrap();
         let mut retiring = Retiring::default();
         while upkeep.retire(&mut retiring, keep, now).unwrap() {}
         drop(upkeep);
@@ -551,7 +551,7 @@ fn stories_agree(
 /// What an overview is told of several windows at once is what each of them is told alone.
 fn glances_agree(reader: &Reader, stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
     let lengths = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS, 30 * MINUTE_MS, 3 * HOUR_MS + 1];
-    let glance = reader.glance(stored.id, &lengths, 90, now).unwrap();
+    let glance = reader.overview(stored.id, &lengths, 90, now).unwrap();
     for (length, (window, sums)) in lengths.into_iter().zip(&glance.windows) {
         let alone = reader.uptime(stored.id, Window::ending(now, length), now).unwrap();
         prop_assert_eq!(*window, alone.window);

@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
     },
     interchange::export::Format,
-    store::{Keep, OutageFilter, OutageKind, Record, Store},
+    store::{OutageFilter, OutageKind, Record, RetentionPolicy, Store},
 };
 use proptest::prelude::*;
 use rusqlite::{Connection, types::Value};
@@ -100,17 +100,17 @@ fn service(run: &Run, n: usize) -> Service {
 
 /// Lives on from `now`; gives the end.
 async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
-    let forever = Keep::FOREVER;
+    let forever = RetentionPolicy::FOREVER;
     for run in &life.runs {
         now = now.plus(run.pause_ms);
         let present: Vec<usize> = (0..2).filter(|n| run.services[*n]).collect();
         let services = present.iter().map(|n| watched(service(run, *n))).collect();
         let store = Store::open(path, services, Vec::new(), vec!["webhook"], forever, Clock::pinned(now)).unwrap();
-        let mut health: Vec<Health> = store.positions.iter().map(|p| p.health).collect();
+        let mut health: Vec<Health> = store.resume_points.iter().map(|p| p.health).collect();
         for &(n, step_ms, outcome, latency_us) in &run.checks {
             now = now.plus(step_ms);
             let Some(place) = present.iter().position(|p| *p == n) else { continue };
-            let position = store.positions[place].clone();
+            let position = store.resume_points[place].clone();
             let at = now.max(position.last_at.map_or(now, |last| last.plus(1)));
             let thresholds = Thresholds { failure: run.failure, success: run.success };
             let changes = health[place].observe(thresholds, at, outcome, &Overlay::NONE);
@@ -146,7 +146,7 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
         store.stop().await;
     }
     if life.retires {
-        let keep = Keep { checks: Some(1), hours: Some(2), ..Keep::FOREVER };
+        let keep = RetentionPolicy { checks: Some(1), hours: Some(2), ..RetentionPolicy::FOREVER };
         let store = Store::open(path, Vec::new(), Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(1200)).await;
         store.stop().await;
@@ -269,14 +269,14 @@ proptest! {
             let now = live(&a, &Life { runs: [&common.runs[..], &[]].concat(), retires: false }, begin()).await;
             // One goes on as a copy of the other.
             match common.runs.is_empty() {
-                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(now)).unwrap()),
+                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, Clock::pinned(now)).unwrap()),
                 false => drop(std::fs::copy(&a, &b).unwrap()),
             }
             live(&a, &one, now).await;
             live(&b, &other, now.plus(apart_ms / 1000 * 1000)).await;
         });
         if !a.exists() {
-            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), Keep::FOREVER, Clock::pinned(begin())).unwrap() }));
+            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, Clock::pinned(begin())).unwrap() }));
         }
         let (of_a, of_b) = (export(&a, Format::Ndjson, end()), export(&b, Format::Ndjson, end()));
         if sealed {

@@ -7,7 +7,7 @@ use healthcheck_dashboard::{
     domain::{incident::StatedNote, secret::Secret, time::UnixMs, window::Window},
     http::state::AppState,
     interchange::{export::Format, import},
-    store::{IncidentNote, Merge, Reader, Source, Upkeep},
+    store::{IncidentNote, MaintenanceTasks, Merge, Reader, Source},
 };
 use serde_json::json;
 use std::{path::Path, sync::Arc};
@@ -446,7 +446,7 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
     let (history, ()) = history
         .meanwhile(services, |path| {
             rusqlite::Connection::open(path).unwrap().execute("DELETE FROM outage WHERE id = 1", []).unwrap();
-            let mut upkeep = Upkeep::open(path).unwrap();
+            let mut upkeep = MaintenanceTasks::open(path).unwrap();
             for service in upkeep.services().unwrap() {
                 upkeep.repair(service.id).unwrap();
             }
@@ -456,7 +456,7 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
     assert_eq!(items["items"][0]["note"], "kept", "{items}");
     let (history, left) = history
         .meanwhile(vec![service("api")], |path| {
-            let mut upkeep = Upkeep::open(path).unwrap();
+            let mut upkeep = MaintenanceTasks::open(path).unwrap();
             upkeep.forget("web").unwrap();
             drop(upkeep);
             rusqlite::Connection::open(path)
@@ -471,11 +471,11 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_note_goes_with_its_incident_when_that_is_too_old() {
-    let keep = healthcheck_dashboard::store::Keep {
+    let keep = healthcheck_dashboard::store::RetentionPolicy {
         checks: Some(1),
         hours: Some(1),
         days: Some(1),
-        ..healthcheck_dashboard::store::Keep::FOREVER
+        ..healthcheck_dashboard::store::RetentionPolicy::FOREVER
     };
     let mut history = History::kept(BEGIN, vec![service("web")], keep);
     history.checks("web", s(0), "..xxx..");

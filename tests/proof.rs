@@ -13,7 +13,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMs},
     },
-    store::{Keep, Store, Upkeep},
+    store::{MaintenanceTasks, RetentionPolicy, Store},
 };
 use serde_json::{Value, json};
 
@@ -318,7 +318,7 @@ fn what_a_broken_off_forgetting_left_is_seen_by_nobody_and_goes_with_the_next_re
     let folder = folder("keep_checks_days = \"forever\"");
     let path = folder.path().join("history.db");
     troubled(&path);
-    let mut upkeep = Upkeep::open(&path).unwrap();
+    let mut upkeep = MaintenanceTasks::open(&path).unwrap();
     upkeep.forget("web").unwrap();
     assert!(upkeep.forget_some().unwrap() > 0);
     drop(upkeep);
@@ -413,7 +413,7 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
     let later = begin().plus(2 * HOUR_MS);
     open(later).stop().await;
     let store = open(later.plus(-HOUR_MS));
-    let position = store.positions[0].clone();
+    let position = store.resume_points[0].clone();
     let (mut health, mut last) = (position.health, position.last_at.unwrap());
     for letter in ['x', '.', 'x'] {
         // As the scheduler does.
@@ -458,8 +458,8 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     let seldom = past(begin(), 20 * DAY_MS, "...");
     write(&path, &[(weekly, weeks), (patient.clone(), recovering), (service("seldom"), seldom)], begin());
     let now = begin().plus(41 * DAY_MS);
-    let keep = Keep { checks: Some(10), hours: Some(10), days: Some(10), ..Keep::FOREVER };
-    let mut upkeep = Upkeep::open(&path).unwrap();
+    let keep = RetentionPolicy { checks: Some(10), hours: Some(10), days: Some(10), ..RetentionPolicy::FOREVER };
+    let mut upkeep = MaintenanceTasks::open(&path).unwrap();
     let mut retiring = Default::default();
     while upkeep.retire(&mut retiring, keep, now).unwrap() {}
     drop(upkeep);
@@ -475,7 +475,7 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     assert_eq!(gaps.first().map(|gap| gap.from), Some(begin().plus(20 * DAY_MS + 25_000)));
     // Four passed checks have been counted, and a restart does not forget them.
     let store = Store::open(&path, vec![watched(patient)], Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
-    assert_eq!(store.positions[0].health.recovering.map(|run| run.in_a_row), Some(4));
+    assert_eq!(store.resume_points[0].health.recovering.map(|run| run.in_a_row), Some(4));
     store.stop().await;
     assert_eq!(differences(&path), []);
 }

@@ -56,7 +56,7 @@ proptest! {
                     history = history.restart(vec![web.clone()]).await;
                     let after = history.store.board.get("web").unwrap();
                     prop_assert_eq!(before, known(&after), "after check {} ({})", i, letter);
-                    let mut resumed = history.store.positions[0].health;
+                    let mut resumed = history.store.resume_points[0].health;
                     // How far beyond the threshold a confirmed run is makes no difference any more.
                     if let (Some(a), Some(b)) = (&mut resumed.failing, &health.failing)
                         && a.in_a_row >= failure && b.in_a_row >= failure

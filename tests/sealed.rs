@@ -12,7 +12,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service},
         time::{DAY_MS, HOUR_MS},
     },
-    store::{Keep, Store, Upkeep},
+    store::{MaintenanceTasks, RetentionPolicy, Store},
 };
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn every_answer_is_the_same_from_sealed_days() {
 
 #[tokio::test(start_paused = true)]
 async fn the_running_service_seals_what_is_old_enough_and_goes_on() {
-    let keep = Keep { rows: Some(2), ..Keep::FOREVER };
+    let keep = RetentionPolicy { rows: Some(2), ..RetentionPolicy::FOREVER };
     let mut history = History::kept(BEGIN, vec![service("web")], keep);
     for day in 0..5 {
         history.checks("web", begin().plus(day * DAY_MS), &"....xx~?....".repeat(3));
@@ -97,7 +97,7 @@ async fn a_result_of_a_sealed_day_that_comes_late_makes_rows_of_that_day_only() 
     let (results, sealed) = (number(&path, RESULTS), sealed_days(&path));
     // One that is there already, one that is not, and another one of a later day that is sealed, too.
     for at in [begin().plus(3_000 + 182 * 20_000), begin().plus(HOUR_MS + 1), begin().plus(DAY_MS + HOUR_MS + 1)] {
-        let position = history.store.positions[1].clone();
+        let position = history.store.resume_points[1].clone();
         let late = record(position.id, result('.', at), Changes::default(), position.health.confirmed);
         history.store.writer.record(late);
         history.committed().await;
@@ -291,8 +291,8 @@ async fn a_damaged_day_keeps_nobody_from_being_checked() {
     assert_eq!(history.get("/health").await.ok()["status"], "healthy");
     // Sealing and retiring go on with the others.
     let retired = |path: &std::path::Path| {
-        let keep = Keep { checks: Some(1), rows: Some(1), ..Keep::FOREVER };
-        let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Default::default());
+        let keep = RetentionPolicy { checks: Some(1), rows: Some(1), ..RetentionPolicy::FOREVER };
+        let (mut upkeep, mut retiring) = (MaintenanceTasks::open(path).unwrap(), Default::default());
         while upkeep.retire(&mut retiring, keep, begin().plus(90 * DAY_MS)).unwrap() {}
         number(path, "SELECT count(*) FROM sealed_day WHERE service_id = 2")
     };
@@ -330,7 +330,7 @@ fn whatever_is_damaged_of_a_sealed_day_is_found_and_can_be_deleted_and_the_servi
         store.block_on(async {
             let services = ["web", "api"].map(|name| watched(service(name))).into();
             let clock = Clock::pinned(begin().plus(3 * DAY_MS));
-            Store::open(&path, services, Vec::new(), Vec::new(), Keep::FOREVER, clock).unwrap().stop().await;
+            Store::open(&path, services, Vec::new(), Vec::new(), RetentionPolicy::FOREVER, clock).unwrap().stop().await;
         });
         assert_eq!(code(&["history", "unseal"]), Some(1), "{damage}");
         assert_eq!(sealed_days(&path), 1, "{damage}");
@@ -354,7 +354,7 @@ async fn results_go_on_being_written_after_a_day_that_cannot_be_read() {
             sql(path, "UPDATE sealed_day SET outcome = x'ff' WHERE service_id IN (1, 3)");
         })
         .await;
-    let ids: Vec<_> = history.store.positions.iter().map(|position| position.id).collect();
+    let ids: Vec<_> = history.store.resume_points.iter().map(|position| position.id).collect();
     let at = begin().plus(5 * DAY_MS);
     history.at(at);
     for name in ["web", "api", "down"] {
@@ -404,9 +404,9 @@ fn a_service_that_is_checked_every_few_hours_stays_rows() {
     write(&path, &[(Service { cadence, ..service("seldom") }, past(begin(), 3 * HOUR_MS, &".".repeat(800)))], begin());
     assert_eq!(seal(&path), 0);
     // And that is found out soon, however long its history is.
-    let mut upkeep = Upkeep::open(&path).unwrap();
+    let mut upkeep = MaintenanceTasks::open(&path).unwrap();
     let mut retiring = Default::default();
-    let keep = Keep { rows: Some(1), ..Keep::FOREVER };
+    let keep = RetentionPolicy { rows: Some(1), ..RetentionPolicy::FOREVER };
     let steps = (0..).take_while(|_| upkeep.retire(&mut retiring, keep, begin().plus(200 * DAY_MS)).unwrap()).count();
     assert!(steps < 8, "{steps}");
 }

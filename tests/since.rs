@@ -26,13 +26,13 @@ async fn known(slow: &[i64], late_ms: i64) -> (UnixMs, UnixMs) {
     let path = folder.path().join("history.db");
     let begin = UnixMs::parse("2026-11-16").unwrap();
     let store = open(&path, begin);
-    let mut health = store.positions[0].health;
+    let mut health = store.resume_points[0].health;
     for hour in 0..4 * 24 {
         let at = begin.plus(hour * HOUR_MS + late_ms);
         let outcome = if slow.contains(&hour) { Outcome::Degraded } else { Outcome::Up };
         let changes = health.observe(service("web").thresholds, at, outcome, &Overlay::NONE);
         let result = bare_result(at, outcome, 900_000);
-        store.writer.record(record(store.positions[0].id, result, changes, health.confirmed));
+        store.writer.record(record(store.resume_points[0].id, result, changes, health.confirmed));
     }
     let board = store.board.clone();
     store.stop().await;

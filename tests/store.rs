@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
     },
-    store::{Keep, Store, StoreError},
+    store::{RetentionPolicy, Store, StoreError},
 };
 use rusqlite::Connection;
 use serde_json::json;
@@ -110,7 +110,7 @@ async fn what_found_no_room_is_counted_and_becomes_a_gap_with_its_reason() {
     history.check("web", result('.', last));
     // An hour goes by, and none of its results finds room.
     for i in 1..=360 {
-        history.lose("web", result('.', last.plus(i * 10_000)));
+        history.record_dropped("web", result('.', last.plus(i * 10_000)));
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
     heal_store(&history);
@@ -135,8 +135,8 @@ async fn a_short_gap_of_lost_results_knows_its_reason_too() {
     let mut history = History::new(BEGIN, vec![service("web")]);
     let last = begin();
     history.check("web", result('.', last));
-    history.lose("web", result('.', last.plus(10_000)));
-    history.lose("web", result('.', last.plus(20_000)));
+    history.record_dropped("web", result('.', last.plus(10_000)));
+    history.record_dropped("web", result('.', last.plus(20_000)));
     history.check("web", result('.', last.plus(30_000)));
     history.at(last.plus(31_000));
     history.committed().await;
@@ -242,7 +242,7 @@ async fn a_change_whose_record_was_lost_is_made_up_for_by_the_next() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_contradicts_the_history_is_refused_alone() {
     let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
-    let id = history.store.positions[0].id;
+    let id = history.store.resume_points[0].id;
     history.checks("api", begin(), "...");
     // Two outages that begin one after the other: the second cannot be.
     for i in 0..2 {
@@ -262,7 +262,7 @@ async fn a_record_that_contradicts_the_history_is_refused_alone() {
 async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
     let cadence = Cadence { interval_ms: 10 * MINUTE_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let web = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
-    let keep = Keep { checks: Some(2), hours: Some(4), ..Keep::FOREVER };
+    let keep = RetentionPolicy { checks: Some(2), hours: Some(4), ..RetentionPolicy::FOREVER };
     let mut history = History::kept(BEGIN, vec![web], keep);
     // Eight days, a result in every ten minutes; each seventh failed.
     for i in 0..8 * 144 {
@@ -321,7 +321,8 @@ async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn the_texts_of_failures_go_with_the_last_result_that_has_them() {
-    let mut history = History::kept(BEGIN, vec![service("web")], Keep { checks: Some(1), ..Keep::FOREVER });
+    let mut history =
+        History::kept(BEGIN, vec![service("web")], RetentionPolicy { checks: Some(1), ..RetentionPolicy::FOREVER });
     let judged = |at: UnixMs, message: String| {
         let reason = result('?', at).reason.map(|reason| Reason { message, ..reason });
         CheckResult { reason, ..result('?', at) }
@@ -352,8 +353,11 @@ async fn the_texts_of_failures_go_with_the_last_result_that_has_them() {
 #[tokio::test(start_paused = true)]
 async fn the_number_of_an_incident_is_never_given_twice() {
     let flappy = Service { thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
-    let mut history =
-        History::kept(BEGIN, vec![flappy], Keep { checks: Some(1), hours: Some(1), days: Some(1), ..Keep::FOREVER });
+    let mut history = History::kept(
+        BEGIN,
+        vec![flappy],
+        RetentionPolicy { checks: Some(1), hours: Some(1), days: Some(1), ..RetentionPolicy::FOREVER },
+    );
     history.checks("web", begin(), ".x.x.x.");
     history.committed().await;
     assert_eq!(history.get("/api/v1/incidents/3").await.status, 200);

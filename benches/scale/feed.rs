@@ -3,7 +3,7 @@
 use crate::made::{self, INTERVAL_MS, Phases, Walker};
 use healthcheck_dashboard::{
     domain::time::UnixMs,
-    store::{Position, Writer},
+    store::{ResumePoint, Writer},
 };
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -13,7 +13,7 @@ pub(crate) const NAME: &str = "load";
 const TICK: Duration = Duration::from_millis(10);
 
 /// In the order in which they are checked.
-pub(crate) fn walkers(positions: impl Iterator<Item = Position>) -> Vec<Walker> {
+pub(crate) fn walkers(positions: impl Iterator<Item = ResumePoint>) -> Vec<Walker> {
     let mut walkers: Vec<_> = positions.enumerate().map(|(n, p)| Walker::new(p.id, n, Phases::Loopback)).collect();
     walkers.sort_by_key(Walker::offset_ms);
     walkers
@@ -50,6 +50,6 @@ pub(crate) async fn run(
 }
 
 /// The services, to be watched.
-pub(crate) fn watched() -> Vec<healthcheck_dashboard::store::Watched> {
+pub(crate) fn watched() -> Vec<healthcheck_dashboard::store::WatchedService> {
     (0..SERVICES).map(|n| made::watched(NAME, n)).collect()
 }

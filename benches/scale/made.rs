@@ -9,7 +9,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
     },
-    store::{Backfill, Configured, Record, Watched},
+    store::{Backfill, Configured, Record, WatchedService},
 };
 use std::{path::Path, sync::Arc};
 
@@ -33,7 +33,7 @@ pub(crate) enum Phases {
     Far,
 }
 
-pub(crate) fn watched(name: &str, n: usize) -> Watched {
+pub(crate) fn watched(name: &str, n: usize) -> WatchedService {
     let service = Service {
         name: format!("{name} {n:05}"),
         group: Some(format!("group {}", n % 7)),
@@ -47,7 +47,7 @@ pub(crate) fn watched(name: &str, n: usize) -> Watched {
         degraded_after_ms: None,
         objective: None,
     };
-    Watched { configured: Configured { service, renamed_from: None }, settings: Arc::default() }
+    WatchedService { configured: Configured { service, renamed_from: None }, settings: Arc::default() }
 }
 
 /// Numbers that look like chance (SplitMix64).

@@ -13,7 +13,7 @@ use healthcheck_dashboard::{
         window::Window,
     },
     history::cached_stats::{StatsCache, WINDOWS_MS},
-    store::{Keep, OutageFilter, Reader, Store},
+    store::{OutageFilter, Reader, RetentionPolicy, Store},
 };
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -48,10 +48,10 @@ pub(crate) async fn measure(path: &Path, end: UnixMs, table: &mut Table) -> anyh
     let clock = Clock::system();
     let mut all: Vec<_> = (0..SERVICES).map(|n| made::watched("service", n)).collect();
     all.extend(feed::watched());
-    let keep = Keep::FOREVER;
+    let keep = RetentionPolicy::FOREVER;
     let store = Store::open(path, all, Vec::new(), Vec::new(), keep, clock.clone())?;
     let (writer, start) = (store.writer.clone(), clock.now());
-    let mut walkers = feed::walkers(store.positions.iter().skip(SERVICES).cloned());
+    let mut walkers = feed::walkers(store.resume_points.iter().skip(SERVICES).cloned());
     // Longer than the questions take; it ends with them.
     let feeding = tokio::spawn(async move { feed::run(&mut walkers, Some(&writer), start, 0, 600).await });
     let before = (store.writer.figures().committed, Instant::now());
@@ -89,7 +89,7 @@ fn ask(reader: &Reader, now: UnixMs, when: &str, factor: f64, table: &mut Table)
         })?;
     }
     times("100 services × 4 windows, from the database", 30.0, 1, 50, &mut |_| {
-        ids.iter().try_for_each(|&id| reader.glance(id, &WINDOWS_MS, 90, now).map(drop))?;
+        ids.iter().try_for_each(|&id| reader.overview(id, &WINDOWS_MS, 90, now).map(drop))?;
         Ok(())
     })?;
     let cache = Arc::new(StatsCache::default());

@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
-    store::{Keep, Reader, Retiring, Upkeep},
+    store::{MaintenanceTasks, Reader, RetentionPolicy, Retiring},
 };
 use rustix::time::ClockId;
 use std::path::Path;
@@ -31,9 +31,13 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<()> {
         let made = made::make(&path, "service", SERVICES, days * DAY_MS / INTERVAL_MS, phases, now)?;
         let before = std::fs::metadata(&path)?.len();
         let begun = cpu_ms(ClockId::ProcessCPUTime);
-        let mut upkeep = Upkeep::open(&path)?;
+        let mut upkeep = MaintenanceTasks::open(&path)?;
         let mut retiring = Retiring::default();
-        while upkeep.retire(&mut retiring, Keep { rows: Some(1), ..Keep::FOREVER }, now.plus(2 * DAY_MS))? {}
+        while upkeep.retire(
+            &mut retiring,
+            RetentionPolicy { rows: Some(1), ..RetentionPolicy::FOREVER },
+            now.plus(2 * DAY_MS),
+        )? {}
         let cost = (cpu_ms(ClockId::ProcessCPUTime) - begun) * 1e3 / made as f64;
         while upkeep.compact_some()? {}
         drop(upkeep);

@@ -9,7 +9,7 @@ use crate::{
 use healthcheck_dashboard::{
     clock::Clock,
     domain::time::{HOUR_MS, MINUTE_MS},
-    store::{Keep, Store},
+    store::{RetentionPolicy, Store},
 };
 use rustix::time::ClockId;
 use std::path::Path;
@@ -30,13 +30,13 @@ pub(crate) async fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<
     let start = Clock::system().now().plus(-2 * HOUR_MS).floor(HOUR_MS).plus(5 * MINUTE_MS);
     let end = start.plus(ROUNDS_BEFORE * INTERVAL_MS);
     made::make(&path, feed::NAME, feed::SERVICES, ROUNDS_BEFORE, Phases::Loopback, end)?;
-    let keep = Keep::FOREVER;
+    let keep = RetentionPolicy::FOREVER;
     let store = Store::open(&path, feed::watched(), Vec::new(), Vec::new(), keep, Clock::system())?;
-    let mut walkers = feed::walkers(store.positions.iter().cloned());
+    let mut walkers = feed::walkers(store.resume_points.iter().cloned());
     let cpu = cpu_ms(ClockId::ProcessCPUTime);
     let fed = feed::run(&mut walkers, None, start, ROUNDS_BEFORE, SECONDS_OF_FEEDING).await as f64;
     let feeding_us = (cpu_ms(ClockId::ProcessCPUTime) - cpu) * 1e3 / fed;
-    let mut walkers = feed::walkers(store.positions.iter().cloned());
+    let mut walkers = feed::walkers(store.resume_points.iter().cloned());
     for round in ROUNDS_BEFORE..ROUNDS_BEFORE + ROUNDS_TO_FILL {
         walkers.iter_mut().for_each(|walker| store.writer.record(walker.check(start, round)));
         while store.writer.figures().waiting > 0 {

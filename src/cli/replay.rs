@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::{incident::Outage, time::UnixMs, window::Window},
     format,
-    store::{Reader, Replayed, Rules, StoredService, Telling},
+    store::{Reader, ReplayOutcome, Replayed, Rules, StoredService},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of<'a>(tellings: impl Iterator<Item = &'a Telling>) -> Sums {
+    fn of<'a>(tellings: impl Iterator<Item = &'a ReplayOutcome>) -> Sums {
         let mut sums = Sums::default();
         for telling in tellings {
             sums.degraded_ms += telling.degraded_ms;
@@ -221,7 +221,7 @@ fn document(all: &[(StoredService, Replayed)], window: Window, rules: Rules) -> 
             "blips_down_ms": sums.blips_ms, "mttd_ms": sums.mttd_ms(), "degraded_ms": sums.degraded_ms,
         })
     };
-    let side = |telling: &Telling| {
+    let side = |telling: &ReplayOutcome| {
         let mut side = sums(Sums::of(std::iter::once(telling)));
         side["outages"] = telling.outages.iter().map(item).collect();
         side

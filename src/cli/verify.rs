@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::Config,
     format,
-    store::{Compared, Difference, Examiner, StoreError, StoredService, Upkeep},
+    store::{Compared, Difference, Examiner, MaintenanceTasks, StoreError, StoredService},
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ struct Findings {
 pub(super) async fn run(config: &Config, args: Args) -> anyhow::Result<ExitCode> {
     let path = config.storage.path.clone();
     let found = tokio::task::spawn_blocking(move || {
-        let mended = if args.repair { Some(mend(&mut Upkeep::open(&path)?, &args)?) } else { None };
+        let mended = if args.repair { Some(mend(&mut MaintenanceTasks::open(&path)?, &args)?) } else { None };
         let mut examiner = Examiner::open(&path)?;
         let found = examine(&mut examiner, &args)?;
         examiner.finish()?;
@@ -71,7 +71,7 @@ fn chosen(mut services: Vec<StoredService>, args: &Args) -> anyhow::Result<Vec<S
     Ok(services)
 }
 
-fn mend(upkeep: &mut Upkeep, args: &Args) -> anyhow::Result<Vec<Difference>> {
+fn mend(upkeep: &mut MaintenanceTasks, args: &Args) -> anyhow::Result<Vec<Difference>> {
     let services = chosen(upkeep.services()?, args)?;
     let bar = progress::bar(Some(services.len() as u64), "repairing {wide_bar} {pos}/{len} {msg}");
     let mut mended = Vec::new();

@@ -5,7 +5,7 @@ use crate::{
     domain::time::UnixMs,
     history::as_of::Snapshot,
     http::state::{AppState, ReadError},
-    store::{StoreError, Then},
+    store::{AsOf, StoreError},
 };
 use axum::{
     extract::{FromRequestParts, Path},
@@ -37,30 +37,30 @@ pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, 
         return Ok(Snapshot::now(app.board.all(), now).linking(app.base_path.clone(), query.carried(None)));
     };
     let (reach, then) = blocking(app, move |app| {
-        let reach = app.reader.reach()?;
-        Ok((reach, app.reader.then(at, &app.board.all())?))
+        let reach = app.reader.retention_bounds()?;
+        Ok((reach, app.reader.as_of(at, &app.board.all())?))
     })
     .await?;
     let day = |at| query.zone.dated(at, now).text;
     let show = |at: UnixMs| (format!("Show {}", day(at)), query.with(&[("at", Some(&at.to_string()))]));
     let told = reach.map(|(_, told)| told);
     match then {
-        Then::Before(Some(first)) => Err(PageError::unprocessable(
+        AsOf::Before(Some(first)) => Err(PageError::unprocessable(
             "This moment lies before the history",
             format!("It begins with {}; nothing was watched before.", day(first)),
             Some(show(told.unwrap_or(first))),
         )),
-        Then::Before(None) => Err(PageError::unprocessable(
+        AsOf::Before(None) => Err(PageError::unprocessable(
             "This moment lies before the history",
             "Nothing has been watched yet.",
             Some(("Back to now".to_owned(), query.with(&[("at", None)]))),
         )),
-        Then::Retired(from) => Err(PageError::unprocessable(
+        AsOf::Retired(from) => Err(PageError::unprocessable(
             "What was known then can no longer be told",
             format!("This is about {}, and single checks are kept from {} on.", day(at), day(from)),
             Some(show(from)),
         )),
-        Then::Known(services) => {
+        AsOf::Known(services) => {
             Ok(Snapshot::then(services, at).linking(app.base_path.clone(), query.carried(Some(at))))
         }
     }

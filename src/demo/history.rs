@@ -13,7 +13,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
         window::Window,
     },
-    store::{Backfill, Configured, Mark, Marking, Record, Watched},
+    store::{Backfill, Configured, Mark, Marking, Record, WatchedService},
 };
 use std::sync::Arc;
 
@@ -106,14 +106,17 @@ fn write(backfill: &mut Backfill, walkers: &mut [Walker], to: UnixMs, now: UnixM
 }
 
 /// An endpoint as it was checked then: less often than the demonstration checks it now.
-fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> Watched {
+fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> WatchedService {
     let mut service = endpoint.service.clone();
     let past = past::of(&service.name, now);
     let settings = past.settings(endpoint, at, now);
     service.cadence =
         Cadence { interval_ms: settings.interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
     (service.thresholds, service.degraded_after_ms) = (settings.thresholds, settings.degraded_after_ms);
-    Watched { configured: Configured { service, renamed_from: None }, settings: Arc::new(endpoint.shown.clone()) }
+    WatchedService {
+        configured: Configured { service, renamed_from: None },
+        settings: Arc::new(endpoint.shown.clone()),
+    }
 }
 
 impl Walker {

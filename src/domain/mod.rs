@@ -13,7 +13,7 @@ pub mod maintenance;
 pub mod metadata;
 pub mod network;
 pub mod plain;
-pub mod retell;
+pub mod replay;
 pub mod secret;
 pub mod service;
 pub mod status;

@@ -98,14 +98,14 @@ impl Known {
 
 /// Since when a service stands as it stands: a function of its results.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Since {
+pub struct StatusSince {
     /// The latest judged results that were all degraded, or all not: whether they are, and when the first was made.
     pub run: Option<(bool, UnixMs)>,
     /// When the last incident that is over ended.
     pub recovered: Option<UnixMs>,
 }
 
-impl Since {
+impl StatusSince {
     /// Takes the next judged result in.
     pub fn judge(&mut self, at: UnixMs, outcome: Outcome) {
         let degraded = outcome == Outcome::Degraded;
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_service_is_up_since_it_was_last_degraded_or_down() {
-        let mut since = Since::default();
+        let mut since = StatusSince::default();
         for (at, outcome) in [(1, Outcome::Up), (2, Outcome::Up), (3, Outcome::Degraded), (4, Outcome::Degraded)] {
             since.judge(UnixMs(at), outcome);
         }

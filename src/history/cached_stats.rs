@@ -9,7 +9,7 @@ use crate::{
         uptime::percent,
     },
     shutdown::Shutdown,
-    store::{Glance, Reader, StoreError},
+    store::{OverviewRow, Reader, StoreError},
     threads::{self, Pool},
 };
 use std::{
@@ -71,7 +71,7 @@ pub struct CachedStats {
 impl CachedStats {
     /// Asks the history. It blocks.
     pub fn read(reader: &Reader, service: ServiceId, now: UnixMs) -> Result<CachedStats, StoreError> {
-        let Glance { windows, days, hours } = reader.glance(service, &WINDOWS_MS, 90, now)?;
+        let OverviewRow { windows, days, hours } = reader.overview(service, &WINDOWS_MS, 90, now)?;
         let mut shares = [Share::default(); 4];
         for (share, (window, sums)) in shares.iter_mut().zip(&windows) {
             let good = sums.up_ms + sums.degraded_ms;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     board::ServiceNow,
     domain::time::UnixMs,
-    store::{StoreError, Then},
+    store::{AsOf, StoreError},
 };
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 
 /// How the services stood at a moment of the past.
 pub(crate) async fn then(app: &AppState, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
-    match ask(app, move |app| app.reader.then(at, &app.board.all())).await? {
-        Then::Known(services) => Ok(services),
-        Then::Retired(from) => Err(ApiError::window(format!(
+    match ask(app, move |app| app.reader.as_of(at, &app.board.all())).await? {
+        AsOf::Known(services) => Ok(services),
+        AsOf::Retired(from) => Err(ApiError::window(format!(
             "single checks are kept from {from} on, so what was known at {at} can no longer be told"
         ))),
         // Nobody said anything of it then: neither that it was well nor that it was not.
-        Then::Before(Some(first)) => Err(ApiError::window(format!(
+        AsOf::Before(Some(first)) => Err(ApiError::window(format!(
             "{at} lies before the history, which begins with {first}: nothing was watched before"
         ))),
-        Then::Before(None) => {
+        AsOf::Before(None) => {
             Err(ApiError::window("nothing has been watched yet, so there is no history to tell from"))
         }
     }

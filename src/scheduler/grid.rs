@@ -15,7 +15,7 @@ use crate::{
     },
     probe::{Probe, script::Act},
     shutdown::{self, Trigger},
-    store::{Configured, Keep, Store, Watched},
+    store::{Configured, RetentionPolicy, Store, WatchedService},
 };
 use proptest::prelude::*;
 use std::{
@@ -72,13 +72,14 @@ impl Running {
         let clock = Clock::pinned(UnixMs::parse("2026-11-16").unwrap());
         let services: Vec<Service> =
             points.iter().enumerate().map(|(i, point)| service(&format!("s{i}"), point)).collect();
-        let watched = services.iter().cloned().map(|service| Watched {
+        let watched = services.iter().cloned().map(|service| WatchedService {
             configured: Configured { service, renamed_from: None },
             settings: Arc::default(),
         });
         let path = folder.path().join("history.db");
         let store =
-            Store::open(&path, watched.collect(), Vec::new(), Vec::new(), Keep::FOREVER, clock.clone()).unwrap();
+            Store::open(&path, watched.collect(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, clock.clone())
+                .unwrap();
         let events = store.board.listen(None).coming.unwrap();
         let (trigger, token) = shutdown::channel();
         let health = Arc::new(SchedulerHealth::default());
@@ -93,7 +94,7 @@ impl Running {
         let mut loops = JoinSet::new();
         let begin = Instant::now();
         for (index, (service, point)) in services.into_iter().zip(points).enumerate() {
-            let (probe, position) = (Probe::scripted(point.acts.clone()), store.positions[index].clone());
+            let (probe, position) = (Probe::scripted(point.acts.clone()), store.resume_points[index].clone());
             let mut one = ServiceLoop::new(service, probe, position, common.clone());
             prepare(index, &mut one);
             loops.spawn(one.run(begin, begin, token.clone()));

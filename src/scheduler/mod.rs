@@ -15,7 +15,7 @@ use crate::{
     domain::{secret::Secret, service::Service},
     probe::{Probe, Shared, Spec},
     shutdown::{Shutdown, restarting},
-    store::{Position, Writer},
+    store::{ResumePoint, Writer},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
@@ -40,7 +40,7 @@ pub struct Task {
     pub service: Service,
     pub probe: Spec,
     pub secrets: Vec<Secret>,
-    pub position: Position,
+    pub position: ResumePoint,
 }
 
 /// The running loops.

@@ -13,7 +13,7 @@ use crate::{
     },
     probe::Probe,
     shutdown::{Restarts, Shutdown},
-    store::{Position, Record},
+    store::{Record, ResumePoint},
 };
 use futures_util::FutureExt;
 use std::{
@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 pub(super) struct ServiceLoop {
     service: Service,
     probe: Probe,
-    position: Position,
+    position: ResumePoint,
     health: Health,
     /// What it would be with the results that found no room. Only while they find none.
     unstored: Option<Health>,
@@ -41,7 +41,7 @@ fn ms(ms: i64) -> Duration {
 }
 
 impl ServiceLoop {
-    pub(super) fn new(service: Service, probe: Probe, position: Position, common: Arc<Common>) -> ServiceLoop {
+    pub(super) fn new(service: Service, probe: Probe, position: ResumePoint, common: Arc<Common>) -> ServiceLoop {
         ServiceLoop {
             service,
             probe,
@@ -153,7 +153,7 @@ impl ServiceLoop {
             self.common.writer.record(record);
             (self.health, self.unstored) = (health, None);
         } else {
-            self.common.writer.lose(record);
+            self.common.writer.record_dropped(record);
             self.unstored = Some(health);
         }
     }

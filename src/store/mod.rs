@@ -24,26 +24,26 @@ mod scrub;
 mod tables;
 mod writer;
 
-pub use disk::files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
-pub use error::{Result, StoreError};
-pub use procedures::{
+pub use self::disk::files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
+pub use self::error::{Result, StoreError};
+pub use self::procedures::{
     backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify},
-    maintenance_tasks::{Examiner, Retiring, Space, Stock, Unsealed, Upkeep},
-    marking::{Mark, Marking},
+    maintenance_marks::{Mark, Marking},
+    maintenance_tasks::{Examiner, MaintenanceTasks, Retiring, ServiceUsage, Space, Unsealed},
     merge::{Merge, Merged},
-    retention::{Keep, Overdue},
+    retention::{Expired, RetentionPolicy},
     verify::{Compared, Difference},
 };
-pub use questions::{
-    as_of::Then,
+pub use self::questions::{
+    as_of::AsOf,
     export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
-    overview::Glance,
-    replay::{Replayed, Rules, Telling},
+    overview::OverviewRow,
+    replay::{ReplayOutcome, Replayed, Rules},
     services::SettingChange,
 };
-pub use reader::Reader;
-pub use scrub::{Scrub, ScrubState};
-pub use tables::{
+pub use self::reader::Reader;
+pub use self::scrub::{Scrub, ScrubState};
+pub use self::tables::{
     maintenance::{Maintenance, Source},
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
@@ -52,11 +52,11 @@ pub use tables::{
     services::StoredService,
     settings::Setting,
 };
-pub use writer::{
+pub use self::writer::{
     alarms::Alarm,
     backfill::Backfill,
     enter::Configured,
     handle::{Stopping, Writer, WriterFigures},
-    open::{Position, Store, Watched},
+    open::{ResumePoint, Store, WatchedService},
     track::Record,
 };

@@ -14,7 +14,7 @@ use healthcheck_dashboard::{
     },
     interchange::export::{self, Format, Order},
     shutdown,
-    store::{self, Keep, Store},
+    store::{self, RetentionPolicy, Store},
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -567,7 +567,7 @@ fn the_lock_is_free_after_an_import_that_failed() {
     let folder = lived(0);
     fs::write(folder.path().join("bad"), "no").unwrap();
     refused(&run(folder.path(), &["import", "bad"]));
-    let keep = Keep::FOREVER;
+    let keep = RetentionPolicy::FOREVER;
     super::block(async {
         let services = vec![watched(service("web"))];
         Store::open(&database(&folder), services, Vec::new(), Vec::new(), keep, Clock::system()).unwrap().stop().await;

@@ -18,7 +18,7 @@ use healthcheck_dashboard::{
     interchange::export::Format,
     store::{
         Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Reader, Rules, Source, Store,
-        StoredService, Watched,
+        StoredService, WatchedService,
     },
 };
 use proptest::prelude::*;
@@ -145,13 +145,13 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
             life.doomed.extend(doomed.then_some(id));
         }
         let service = service(run);
-        let watched = Watched {
+        let watched = WatchedService {
             configured: Configured { service: service.clone(), renamed_from: None },
             settings: Arc::new(serde_json::Value::Null),
         };
         let planned = laying.planned(runs);
         let store = Store::open(path, vec![watched], planned, vec!["webhook"], KEEP, Clock::pinned(now)).unwrap();
-        let position = store.positions[0].clone();
+        let position = store.resume_points[0].clone();
         let mut health = position.health;
         if let Some(before) = before {
             // A restart is no transition.
@@ -365,7 +365,7 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
         }
     }
     let lengths = [5 * HOUR_MS, DAY_MS, 4 * DAY_MS];
-    let glance = reader.glance(stored.id, &lengths, 6, now).unwrap();
+    let glance = reader.overview(stored.id, &lengths, 6, now).unwrap();
     for (window, sums) in &glance.windows {
         let u = reader.uptime(stored.id, *window, now).unwrap();
         prop_assert_eq!(

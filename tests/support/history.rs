@@ -24,7 +24,10 @@ use healthcheck_dashboard::{
     },
     scheduler::SchedulerHealth,
     server,
-    store::{Configured, Keep, Merge, Position, Reader, Record, Retiring, Store, Upkeep, Watched},
+    store::{
+        Configured, MaintenanceTasks, Merge, Reader, Record, ResumePoint, RetentionPolicy, Retiring, Store,
+        WatchedService,
+    },
 };
 use rusqlite::Connection;
 use serde_json::Value;
@@ -37,7 +40,7 @@ use std::{
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-pub(crate) const KEEP: Keep = Keep::FOREVER;
+pub(crate) const KEEP: RetentionPolicy = RetentionPolicy::FOREVER;
 
 /// Checked every 10 s with a timeout of 5 s: a result speaks for 25 s at most. Down at 3 failures, up at 2 passes.
 pub(crate) fn service(name: &str) -> Service {
@@ -56,8 +59,8 @@ pub(crate) fn service(name: &str) -> Service {
     }
 }
 
-pub(crate) fn watched(service: Service) -> Watched {
-    Watched {
+pub(crate) fn watched(service: Service) -> WatchedService {
+    WatchedService {
         configured: Configured { service, renamed_from: None },
         settings: Arc::new(serde_json::json!({"interval_ms": 10_000})),
     }
@@ -132,8 +135,8 @@ pub(crate) fn import(path: &Path, documents: &[&str]) {
 
 /// Seals every day of a history that can be; how many are sealed then.
 pub(crate) fn seal(path: &Path) -> i64 {
-    let keep = Keep { rows: Some(1), ..KEEP };
-    let (mut upkeep, mut retiring) = (Upkeep::open(path).unwrap(), Retiring::default());
+    let keep = RetentionPolicy { rows: Some(1), ..KEEP };
+    let (mut upkeep, mut retiring) = (MaintenanceTasks::open(path).unwrap(), Retiring::default());
     while upkeep.retire(&mut retiring, keep, UnixMs::MAX).unwrap() {}
     drop(upkeep);
     sealed_days(path)
@@ -141,7 +144,7 @@ pub(crate) fn seal(path: &Path) -> i64 {
 
 /// Makes rows again of every sealed day.
 pub(crate) fn unseal(path: &Path) {
-    let mut upkeep = Upkeep::open(path).unwrap();
+    let mut upkeep = MaintenanceTasks::open(path).unwrap();
     for service in upkeep.services().unwrap() {
         while let Some(day) = upkeep.unseal_next(service.id, UnixMs(i64::MAX)).unwrap() {
             day.results.unwrap();
@@ -158,9 +161,9 @@ pub(crate) struct History {
     pub(crate) store: Store,
     /// Moved by [`History::at`] and by nothing else.
     pub(crate) clock: Clock,
-    positions: HashMap<String, (Service, Position)>,
+    positions: HashMap<String, (Service, ResumePoint)>,
     folder: TempDir,
-    keep: Keep,
+    keep: RetentionPolicy,
     planned: Vec<Planned>,
 }
 
@@ -171,18 +174,24 @@ impl History {
     }
 
     /// A new one that does not keep everything.
-    pub(crate) fn kept(begin: &str, services: Vec<Service>, keep: Keep) -> History {
+    pub(crate) fn kept(begin: &str, services: Vec<Service>, keep: RetentionPolicy) -> History {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::pinned(UnixMs::parse(begin).unwrap());
         History::open(folder, clock, services.into_iter().map(watched).collect(), keep, Vec::new())
     }
 
-    fn open(folder: TempDir, clock: Clock, all: Vec<Watched>, keep: Keep, planned: Vec<Planned>) -> History {
+    fn open(
+        folder: TempDir,
+        clock: Clock,
+        all: Vec<WatchedService>,
+        keep: RetentionPolicy,
+        planned: Vec<Planned>,
+    ) -> History {
         let services: Vec<Service> = all.iter().map(|watched| watched.configured.service.clone()).collect();
         let path = folder.path().join("history.db");
         let store = Store::open(&path, all, planned.clone(), vec!["webhook"], keep, clock.clone()).unwrap();
         let positions =
-            services.iter().zip(&store.positions).map(|(s, p)| (s.name.clone(), (s.clone(), p.clone()))).collect();
+            services.iter().zip(&store.resume_points).map(|(s, p)| (s.name.clone(), (s.clone(), p.clone()))).collect();
         History { store, clock, positions, folder, keep, planned }
     }
 
@@ -201,7 +210,7 @@ impl History {
     /// A new one of `web` that keeps single checks for a day: of three at its begin only the sums are left, three are of
     /// the moment that is given too, and it is an hour later.
     pub(crate) async fn with_a_retired_past(begin: &str) -> (History, UnixMs) {
-        let keep = Keep { checks: Some(1), ..Keep::FOREVER };
+        let keep = RetentionPolicy { checks: Some(1), ..RetentionPolicy::FOREVER };
         let mut history = History::kept(begin, vec![service("web")], keep);
         let begin = UnixMs::parse(begin).unwrap();
         let late = begin.plus(5 * DAY_MS);
@@ -219,7 +228,7 @@ impl History {
     }
 
     /// The same, with whatever goes with the services.
-    pub(crate) async fn restart_as(self, services: Vec<Watched>) -> History {
+    pub(crate) async fn restart_as(self, services: Vec<WatchedService>) -> History {
         let planned = self.planned.clone();
         let (folder, clock, keep) = self.stop().await;
         History::open(folder, clock, services, keep, planned)
@@ -233,7 +242,7 @@ impl History {
         (History::open(folder, clock, services.into_iter().map(watched).collect(), keep, planned), done)
     }
 
-    async fn stop(self) -> (TempDir, Clock, Keep) {
+    async fn stop(self) -> (TempDir, Clock, RetentionPolicy) {
         let History { store, clock, folder, keep, .. } = self;
         let now = clock.now();
         store.stop().await;
@@ -266,11 +275,11 @@ impl History {
     }
 
     /// One result that finds no room.
-    pub(crate) fn lose(&self, name: &str, result: CheckResult) {
+    pub(crate) fn record_dropped(&self, name: &str, result: CheckResult) {
         let (service, position) = &self.positions[name];
         let mut health = position.health;
         let changes = health.observe(service.thresholds, result.at, result.outcome, &Overlay::NONE);
-        self.store.writer.lose(record(position.id, result, changes, health.confirmed));
+        self.store.writer.record_dropped(record(position.id, result, changes, health.confirmed));
     }
 
     /// A result every 10 s from `from` on, one for each letter; a space is a check that did not happen.

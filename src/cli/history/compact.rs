@@ -2,11 +2,11 @@
 
 use crate::cli::terminal::out;
 use crate::format::bytes;
-use crate::{cli::progress, config::Config, store::Upkeep};
+use crate::{cli::progress, config::Config, store::MaintenanceTasks};
 use std::process::ExitCode;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let mut upkeep = Upkeep::open(&config.storage.path)?;
+    let mut upkeep = MaintenanceTasks::open(&config.storage.path)?;
     let before = upkeep.space()?;
     let bar = progress::bar(None, "reading all check results");
     bar.tick();

@@ -8,7 +8,7 @@ use crate::{
     },
     config::Config,
     format,
-    store::{Examiner, Upkeep},
+    store::{Examiner, MaintenanceTasks},
 };
 use std::{
     io::{IsTerminal, Write},
@@ -36,10 +36,10 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             config.path.display()
         )));
     }
-    let stock = examiner.stock(service)?;
+    let stock = examiner.usage(service)?;
     drop(examiner);
     // Before anything is asked: a running service has to be stopped first.
-    let mut upkeep = Upkeep::open(&config.storage.path)?;
+    let mut upkeep = MaintenanceTasks::open(&config.storage.path)?;
     let span = match (stock.first_at, stock.last_at) {
         (Some(first), Some(last)) => format!(" from {first} to {last}"),
         _ => String::new(),

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     domain::time::UnixMs,
     format,
-    store::{Examiner, Overdue, Retiring, Upkeep},
+    store::{Examiner, Expired, MaintenanceTasks, Retiring},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::json;
@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     examiner.finish()?;
     drop(examiner);
     if !args.dry_run {
-        let mut upkeep = Upkeep::open(&config.storage.path)?;
+        let mut upkeep = MaintenanceTasks::open(&config.storage.path)?;
         let bar = progress::bar(None, "{spinner} at work, {elapsed}");
         let mut retiring = Retiring::default();
         while upkeep.retire(&mut retiring, keep, now)? {
@@ -46,7 +46,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
-        let one = |o: &Overdue| {
+        let one = |o: &Expired| {
             json!({
                 "kind": o.kind, "rows": o.rows, "from": time(o.from), "to": time(o.to),
                 "bytes_estimated": o.bytes,

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     domain::time::UnixMs,
     format,
-    store::{Examiner, Stock},
+    store::{Examiner, ServiceUsage},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::json;
@@ -22,12 +22,12 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let mut examiner = Examiner::open(&config.storage.path)?;
     let services = examiner.services()?;
-    let all = services.into_iter().map(|service| examiner.stock(service)).collect::<Result<Vec<Stock>, _>>()?;
+    let all = services.into_iter().map(|service| examiner.usage(service)).collect::<Result<Vec<ServiceUsage>, _>>()?;
     let space = examiner.space()?;
     examiner.finish()?;
     let time = |at: Option<UnixMs>| at.map(|at| at.to_string());
     if args.json {
-        let one = |s: &Stock| {
+        let one = |s: &ServiceUsage| {
             json!({
                 "service": s.service.name, "first_at": time(s.first_at), "last_at": time(s.last_at),
                 "results": s.results, "sealed_results": s.sealed, "results_bytes_estimated": s.bytes, "incidents": s.incidents, "blips": s.blips,
@@ -74,7 +74,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn remarks(stock: &Stock) -> Vec<String> {
+fn remarks(stock: &ServiceUsage) -> Vec<String> {
     let sealed = (stock.sealed > 0).then(|| format!("{} sealed", format::count(stock.sealed)));
     let removed = stock.service.removed_at.map(|_| "not in the configuration".to_owned());
     sealed.into_iter().chain(removed).collect()

@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::time::UnixMs,
     format,
-    store::{Examiner, StoreError, Unsealed, Upkeep},
+    store::{Examiner, MaintenanceTasks, StoreError, Unsealed},
 };
 use std::process::ExitCode;
 
@@ -40,10 +40,10 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut sealed = 0;
     for service in &services {
-        sealed += examiner.stock(service.clone())?.sealed;
+        sealed += examiner.usage(service.clone())?.sealed;
     }
     drop(examiner);
-    let mut upkeep = Upkeep::open(&config.storage.path)?;
+    let mut upkeep = MaintenanceTasks::open(&config.storage.path)?;
     let before = upkeep.space()?;
     let bar = progress::bar(Some(sealed), "unsealing {wide_bar} {pos}/{len}");
     let (mut days, mut results, mut damaged) = (0, 0, Vec::new());

@@ -10,7 +10,7 @@ use crate::{
     board::ServiceId,
     domain::time::{HOUR_MS, UnixMs},
     store::{
-        Keep, Overdue, Result, StoreError, connection,
+        Expired, Result, RetentionPolicy, StoreError, connection,
         disk::{files, schema, source::Source},
         rows::{self, Walk, sealing},
         tables::{
@@ -31,7 +31,7 @@ pub struct Examiner {
 
 /// What the history has of one service.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Stock {
+pub struct ServiceUsage {
     pub service: StoredService,
     /// Of the check results that are kept.
     pub first_at: Option<UnixMs>,
@@ -88,7 +88,7 @@ impl Examiner {
     }
 
     /// What the history has of a service.
-    pub fn stock(&mut self, service: StoredService) -> Result<Stock> {
+    pub fn usage(&mut self, service: StoredService) -> Result<ServiceUsage> {
         let tx = self.conn.transaction()?;
         let every = Walk::over(service.id);
         let (first, last) = (every.first_at(&tx)?, every.last_at(&tx)?);
@@ -114,7 +114,7 @@ impl Examiner {
             )?
             .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let sealed = sealing::before(&tx, service.id, UnixMs(i64::MAX))?;
-        Ok(Stock {
+        Ok(ServiceUsage {
             bytes: results.saturating_sub(sealed.results) * rows::row_bytes(&tx, service.id)? + sealed.bytes,
             sealed: sealed.results,
             first_at: first,
@@ -127,13 +127,13 @@ impl Examiner {
     }
 
     /// What is older than it has to be kept, for each kind of data.
-    pub fn overdue(&mut self, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
+    pub fn overdue(&mut self, keep: RetentionPolicy, now: UnixMs) -> Result<Vec<Expired>> {
         let tx = self.conn.transaction()?;
         retention::overdue(&tx, keep, now)
     }
 
     /// The check results that are old enough to be sealed, and lie in rows; their bytes are not estimated.
-    pub fn unsealed(&mut self, keep: Keep, now: UnixMs) -> Result<Overdue> {
+    pub fn unsealed(&mut self, keep: RetentionPolicy, now: UnixMs) -> Result<Expired> {
         let tx = self.conn.transaction()?;
         retention::unsealed(&tx, keep, now)
     }
@@ -165,7 +165,7 @@ impl Space {
 
 /// The right to write a history, for a command instead of the service.
 #[derive(Debug)]
-pub struct Upkeep {
+pub struct MaintenanceTasks {
     conn: Connection,
     _lock: schema::Lock,
 }
@@ -175,15 +175,15 @@ const PAGES_AT_ONCE: u32 = 1024;
 /// Rows of a forgotten service that are deleted in one step.
 const FORGOTTEN_AT_ONCE: usize = 5_000;
 
-impl Upkeep {
+impl MaintenanceTasks {
     /// Opens a history that exists, when nobody else writes it.
     ///
     /// # Errors
     /// When there is none, it cannot be used, or a running service (or another command) holds it.
-    pub fn open(path: &Path) -> Result<Upkeep> {
+    pub fn open(path: &Path) -> Result<MaintenanceTasks> {
         files::present(path)?;
         let lock = schema::lock(path)?;
-        Ok(Upkeep { conn: connection::open_writer(path)?, _lock: lock })
+        Ok(MaintenanceTasks { conn: connection::open_writer(path)?, _lock: lock })
     }
 
     /// Every service ever configured, by name.
@@ -203,11 +203,11 @@ impl Upkeep {
     ///
     /// # Errors
     /// When the file cannot be written; nothing was deleted by this call then.
-    pub fn retire(&mut self, sweep: &mut Retiring, keep: Keep, now: UnixMs) -> Result<bool> {
+    pub fn retire(&mut self, sweep: &mut Retiring, keep: RetentionPolicy, now: UnixMs) -> Result<bool> {
         sweep.0.step(&mut self.conn, keep, now)
     }
 
-    /// Takes a service out of every answer; its rows go with [`Upkeep::forget_some`].
+    /// Takes a service out of every answer; its rows go with [`MaintenanceTasks::forget_some`].
     ///
     /// # Errors
     /// When there is no such service, or the file cannot be written.

@@ -4,8 +4,8 @@
 
 pub(super) mod backup;
 pub(super) mod forget;
+pub(super) mod maintenance_marks;
 pub(super) mod maintenance_tasks;
-pub(super) mod marking;
 pub(super) mod merge;
 pub(super) mod prune_reasons;
 pub(super) mod repair;

@@ -3,7 +3,7 @@
 use super::verify::{self, Difference, Fix};
 use crate::{
     board::ServiceId,
-    domain::{retell::Retold, time::UnixMs},
+    domain::{replay::ReplayedOutage, time::UnixMs},
     store::{
         Result,
         rows::sealing,
@@ -95,7 +95,7 @@ fn apply(conn: &Connection, service: &StoredService, fix: &Fix) -> Result<()> {
 }
 
 /// The beginnings of answers are in no row: where one is kept with an outage it stays.
-fn write_outage(conn: &Connection, service: ServiceId, id: Option<i64>, outage: &Retold) -> Result<()> {
+fn write_outage(conn: &Connection, service: ServiceId, id: Option<i64>, outage: &ReplayedOutage) -> Result<()> {
     let id = match id {
         Some(id) => id,
         None => outages::next_id(conn)?,

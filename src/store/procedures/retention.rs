@@ -6,7 +6,7 @@ use crate::{
     domain::time::{DAY_MS, UnixMs},
     store::{
         Result,
-        rows::{self, Stock, Walk, sealing},
+        rows::{self, Usage, Walk, sealing},
         tables::{kept, notes, outages, rollups::Size},
     },
 };
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 /// How long what is kept, in days; `None`: for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Keep {
+pub struct RetentionPolicy {
     pub checks: Option<u32>,
     pub hours: Option<u32>,
     /// Day rollups, incidents and gaps.
@@ -24,9 +24,9 @@ pub struct Keep {
     pub rows: Option<u32>,
 }
 
-impl Keep {
+impl RetentionPolicy {
     /// Everything, as it was written.
-    pub const FOREVER: Keep = Keep { checks: None, hours: None, days: None, rows: None };
+    pub const FOREVER: RetentionPolicy = RetentionPolicy { checks: None, hours: None, days: None, rows: None };
 }
 
 /// Rows deleted in one transaction.
@@ -58,7 +58,7 @@ impl Limits {
         conn: &Connection,
         service: ServiceId,
         rolled_until: Option<UnixMs>,
-        keep: Keep,
+        keep: RetentionPolicy,
         now: UnixMs,
     ) -> Result<Limits> {
         // What is not settled into a rollup yet must stay.
@@ -119,7 +119,7 @@ pub(in crate::store) struct Sweep {
 impl Sweep {
     /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing is
     /// left to do. What is damaged of a service is said in the log, and does not keep it from the next one.
-    pub(in crate::store) fn step(&mut self, conn: &mut Connection, keep: Keep, now: UnixMs) -> Result<bool> {
+    pub(in crate::store) fn step(&mut self, conn: &mut Connection, keep: RetentionPolicy, now: UnixMs) -> Result<bool> {
         if self.sealed >= SEALED_AT_ONCE {
             self.begin(false);
         }
@@ -172,7 +172,7 @@ impl Sweep {
         service: ServiceId,
         rolled_until: Option<UnixMs>,
         forgotten: bool,
-        keep: Keep,
+        keep: RetentionPolicy,
         now: UnixMs,
     ) -> Result<Did> {
         if !self.sealing {
@@ -189,7 +189,7 @@ impl Sweep {
     }
 
     /// Every service was looked at: whether to go on, from the first one.
-    fn next_round(&mut self, keep: Keep, alerts: bool) -> bool {
+    fn next_round(&mut self, keep: RetentionPolicy, alerts: bool) -> bool {
         let again = self.deleted || alerts;
         let sealing = !self.sealing && !again && keep.rows.is_some();
         self.begin(sealing);
@@ -202,7 +202,7 @@ impl Sweep {
 }
 
 /// Up to when days of a service are sealed.
-fn seal_until(rolled_until: Option<UnixMs>, keep: Keep, now: UnixMs) -> Option<UnixMs> {
+fn seal_until(rolled_until: Option<UnixMs>, keep: RetentionPolicy, now: UnixMs) -> Option<UnixMs> {
     Some(first_kept(keep.rows, now)?.min(rolled_until?.floor(DAY_MS)))
 }
 
@@ -250,11 +250,11 @@ impl Aged {
     }
 
     /// What there is of it.
-    fn stock(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
+    fn usage(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Usage> {
         let Aged { table, key, condition, .. } = self;
         let key = if *table == "outage" { "started_at" } else { key };
         let sql = format!("SELECT count(*), min({key}), max({key}) FROM {table} WHERE service_id = ?1 AND {condition}");
-        let mut stock = conn.prepare_cached(&sql)?.query_row([service.0, before.0], Stock::read)?;
+        let mut stock = conn.prepare_cached(&sql)?.query_row([service.0, before.0], Usage::read)?;
         if stock.results > 0 {
             stock.bytes = stock.results * crate::store::disk::size::row_bytes(conn, table, service)?;
         }
@@ -294,7 +294,7 @@ fn tables(limits: &Limits) -> [(&'static Aged, Option<UnixMs>); 4] {
 
 /// What retention would delete of one kind of data.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Overdue {
+pub struct Expired {
     /// In words: `check results`, `hour sums`, …
     pub kind: &'static str,
     pub rows: u64,
@@ -318,12 +318,12 @@ fn each_service(conn: &Connection, mut each: impl FnMut(ServiceId, Option<UnixMs
     }
 }
 
-impl Overdue {
-    fn nothing(kind: &'static str) -> Overdue {
-        Overdue { kind, rows: 0, from: None, to: None, bytes: 0 }
+impl Expired {
+    fn nothing(kind: &'static str) -> Expired {
+        Expired { kind, rows: 0, from: None, to: None, bytes: 0 }
     }
 
-    fn add(&mut self, stock: Stock) {
+    fn add(&mut self, stock: Usage) {
         self.from = [self.from, stock.first_at].into_iter().flatten().min();
         self.to = self.to.max(stock.last_at);
         self.rows += stock.results;
@@ -332,13 +332,13 @@ impl Overdue {
 }
 
 /// What is too old by now, for each kind of data.
-pub(in crate::store) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Vec<Overdue>> {
+pub(in crate::store) fn overdue(conn: &Connection, keep: RetentionPolicy, now: UnixMs) -> Result<Vec<Expired>> {
     let mut all =
-        ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(Overdue::nothing).to_vec();
+        ["check results", "hour sums", "day sums", "gaps", "incidents and blips"].map(Expired::nothing).to_vec();
     each_service(conn, |service, rolled_until| {
         let limits = Limits::of(conn, service, rolled_until, keep, now)?;
         let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
-        let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.stock(conn, service, before)));
+        let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.usage(conn, service, before)));
         for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
             kind.add(stock.transpose()?.unwrap_or_default());
         }
@@ -350,13 +350,13 @@ pub(in crate::store) fn overdue(conn: &Connection, keep: Keep, now: UnixMs) -> R
         |row| row.get(0),
     )?;
     let alerts = alerts.unsigned_abs();
-    all.push(Overdue { rows: alerts, bytes: alerts * 150, ..Overdue::nothing("told alerts") });
+    all.push(Expired { rows: alerts, bytes: alerts * 150, ..Expired::nothing("told alerts") });
     Ok(all)
 }
 
 /// The check results that are old enough to be sealed, and lie in rows.
-pub(in crate::store) fn unsealed(conn: &Connection, keep: Keep, now: UnixMs) -> Result<Overdue> {
-    let mut all = Overdue::nothing("check results to seal");
+pub(in crate::store) fn unsealed(conn: &Connection, keep: RetentionPolicy, now: UnixMs) -> Result<Expired> {
+    let mut all = Expired::nothing("check results to seal");
     each_service(conn, |service, rolled_until| {
         if let Some(until) = seal_until(rolled_until, keep, now) {
             let kept = Limits::of(conn, service, rolled_until, keep, now)?.checks;

@@ -19,7 +19,7 @@ use crate::{
     store::{
         Result,
         reader::Reader,
-        rows::{Need, Walk},
+        rows::{Columns, Walk},
         tables::{
             kept,
             maintenance::{self, Which},
@@ -27,7 +27,7 @@ use crate::{
             services::{self, StoredService},
             settings::{self, Setting},
             standing,
-            validity::Validities,
+            validity::ValidityPeriods,
         },
     },
 };
@@ -37,7 +37,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 /// What a question about a moment of the past gives.
 #[derive(Clone, Debug)]
-pub enum Then {
+pub enum AsOf {
     /// The services that were watched, those of today first and in their order.
     Known(Vec<Arc<ServiceNow>>),
     /// Single results are kept from this moment on, and the one asked for lies before it.
@@ -64,18 +64,18 @@ impl Settings {
 impl Reader {
     /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
     /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
-    pub fn then(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+    pub fn as_of(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
         let mut conn = self.conn()?;
-        then(&*conn.transaction()?, at, today)
+        as_of(&*conn.transaction()?, at, today)
     }
 }
 
 /// How the services that were watched at `at` stood then. `today` are those that are watched now.
-fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then> {
+fn as_of(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
     let mut watched: Vec<StoredService> = services::all(conn)?;
     let first = watched.iter().map(|s| s.added_at).min();
     if first.is_none_or(|first| at < first) {
-        return Ok(Then::Before(first));
+        return Ok(AsOf::Before(first));
     }
     watched.retain(|s| s.added_at <= at && s.removed_at.is_none_or(|removed| at < removed));
     let mut retired = None;
@@ -83,7 +83,7 @@ fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then
         retired = retired.max(kept::of(conn, service.id)?.rows_from.filter(|from| at < *from));
     }
     if let Some(from) = retired {
-        return Ok(Then::Retired(from));
+        return Ok(AsOf::Retired(from));
     }
     let place = |s: &StoredService| today.iter().position(|t| t.id == s.id).unwrap_or(today.len());
     // Sorting is stable: those that have left since follow by name.
@@ -93,7 +93,7 @@ fn then(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<Then
         let today = today.iter().find(|t| t.id == stored.id);
         known.extend(one(conn, &stored, today.map(|t| &**t), at)?.map(Arc::new));
     }
-    Ok(Then::Known(known))
+    Ok(AsOf::Known(known))
 }
 
 fn one(
@@ -121,7 +121,7 @@ fn one(
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
     // A window of this run that began a moment ago may be noted in a moment.
     let judged_validity_ms = match judged {
-        Some((at, _)) => Validities::of(conn, id)?.at(at),
+        Some((at, _)) => ValidityPeriods::of(conn, id)?.at(at),
         None => 0,
     };
     let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
@@ -226,7 +226,7 @@ fn outage_then(
 ) -> Result<Outage> {
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
-    let validities = Validities::of(conn, id)?;
+    let validities = ValidityPeriods::of(conn, id)?;
     results::observe(conn, &validities, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
     let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
     let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();
@@ -251,7 +251,7 @@ fn certificate_then(
     end: UnixMs,
 ) -> Result<Option<UnixMs>> {
     let (mut seen, mut looked) = (None, 0);
-    Walk::over(id).before(end).with(Need::Everything).backward(conn, |row| {
+    Walk::over(id).before(end).with(Columns::Everything).backward(conn, |row| {
         seen = row.certificate_days.map(|days| (row.at, i64::from(days)));
         looked += 1;
         Ok(if seen.is_none() && looked < 500 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })

@@ -9,7 +9,7 @@ use crate::{
     },
     store::{
         Reader, Result,
-        rows::{Need, Outcomes, Walk},
+        rows::{Columns, Outcomes, Walk},
         tables::results,
     },
 };
@@ -94,5 +94,5 @@ const USUAL_OF: usize = 10_000;
 
 /// The passed checks of a window with the times of their phases.
 fn timed(service: ServiceId, window: Window) -> Walk {
-    Walk::over(service).from(window.from()).before(window.to()).only(Outcomes::PASSED).with(Need::Phases)
+    Walk::over(service).from(window.from()).before(window.to()).only(Outcomes::PASSED).with(Columns::Phases)
 }

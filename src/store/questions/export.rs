@@ -16,7 +16,7 @@ use crate::{
     store::{
         Result,
         reader::Reader,
-        rows::{Need, Walk},
+        rows::{Columns, Walk},
         tables::{
             kept,
             maintenance::{self, Which},
@@ -25,7 +25,7 @@ use crate::{
             rollups::{self, Size},
             runs::Interruption,
             services::StoredService,
-            validity::Validities,
+            validity::ValidityPeriods,
         },
     },
 };
@@ -62,7 +62,7 @@ impl Reader {
         let tx = conn.transaction()?;
         let mut excerpts = &excerpts[excerpts.partition_point(|at| *at < window.from())..];
         let (mut reasons, mut count, mut last) = (Reasons::default(), 0, None);
-        let walk = Walk::over(service).from(window.from()).before(window.to()).with(Need::Everything);
+        let walk = Walk::over(service).from(window.from()).before(window.to()).with(Columns::Everything);
         walk.forward(&tx, |row| {
             // There may be some whose row has been retired.
             while excerpts.first().is_some_and(|next| *next < row.at) {
@@ -281,7 +281,7 @@ pub(in crate::store) fn beyond(
     let (mut failed, mut down_ms) = (0, 0);
     if let Some(first) = first {
         changes.retain(|change| change.at < first);
-        let validities = Validities::of(conn, service)?;
+        let validities = ValidityPeriods::of(conn, service)?;
         let ever = Window::new(first, UnixMs::MAX);
         let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
         let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);

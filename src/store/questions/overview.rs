@@ -12,14 +12,14 @@ use crate::{
     store::{
         Result,
         reader::Reader,
-        rows::Need,
+        rows::Columns,
         tables::{
             kept,
             maintenance::{self, Which},
             results,
             rollups::{self, Latency, Size},
             services,
-            validity::Validities,
+            validity::ValidityPeriods,
         },
     },
 };
@@ -27,7 +27,7 @@ use rusqlite::Connection;
 
 /// The sums of some windows that end together, the last days and the last hours.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Glance {
+pub struct OverviewRow {
     /// Without response times. Where rows have been retired, a window is larger than it was asked for.
     pub windows: Vec<(Window, Tally)>,
     /// Days (UTC), the one under way included and cut off; without response times.
@@ -39,14 +39,14 @@ pub struct Glance {
 impl Reader {
     /// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days,
     /// the last 24 hours.
-    pub fn glance(&self, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<Glance> {
+    pub fn overview(&self, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
         let mut conn = self.conn()?;
-        glance(&*conn.transaction()?, service, lengths_ms, days, now)
+        overview(&*conn.transaction()?, service, lengths_ms, days, now)
     }
 }
 
 /// The windows of these lengths that end at `now`, the last `days` days and the last 24 hours.
-fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<Glance> {
+fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
     let since = |size_ms: i64, count: i64| {
         let from = now.floor(size_ms).plus(-(count - 1) * size_ms);
         // The bucket under way is cut off at `now`, so that time to come is not counted as a gap.
@@ -55,7 +55,7 @@ fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, 
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
     let kept = kept::of(conn, service)?;
     let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
-    let rows = Rows { conn, service, validities: Validities::of(conn, service)?, now };
+    let rows = Rows { conn, service, validities: ValidityPeriods::of(conn, service)?, now };
     // What is maintenance is not among the sums: it is laid over them at the end.
     let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
     let oldest = oldest.min(by_hour.window().from());
@@ -69,11 +69,11 @@ fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, 
         services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
-        let (seen, overlay) = rows.observations(whole, Need::Latency)?;
+        let (seen, overlay) = rows.observations(whole, Columns::Latency)?;
         by_day = by_day.fill(whole, seen.iter().map(untimed), &overlay, now).lay(&maintenance);
         by_hour = by_hour.fill(whole, seen, &overlay, now).lay(&maintenance);
         let windows = windows.into_iter().map(|w| Ok((w, laid(rows.tally(w)?, w)))).collect::<Result<Vec<_>>>()?;
-        return Ok(Glance { windows, days: by_day, hours: by_hour });
+        return Ok(OverviewRow { windows, days: by_day, hours: by_hour });
     };
     let today = settled.floor(DAY_MS);
 
@@ -81,7 +81,7 @@ fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, 
     let mut tail = Tally::default();
     let unsettled = Window::new(settled, now);
     if let Some(part) = unsettled {
-        let (seen, overlay) = rows.observations(part, Need::Latency)?;
+        let (seen, overlay) = rows.observations(part, Columns::Latency)?;
         tail = Buckets::new(part, part.length_ms()).fill(part, seen.iter().map(untimed), &overlay, now).total();
         by_day = by_day.fill(part, seen.iter().map(untimed), &overlay, now);
         by_hour = by_hour.fill(part, seen, &overlay, now);
@@ -152,20 +152,20 @@ fn glance(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, 
         all.merge(&tail);
         sums.push((window, laid(all, window)));
     }
-    Ok(Glance { windows: sums, days: by_day.lay(&maintenance), hours: by_hour.lay(&maintenance) })
+    Ok(OverviewRow { windows: sums, days: by_day.lay(&maintenance), hours: by_hour.lay(&maintenance) })
 }
 
 /// The check results of one service.
 struct Rows<'a> {
     conn: &'a Connection,
     service: ServiceId,
-    validities: Validities,
+    validities: ValidityPeriods,
     now: UnixMs,
 }
 
 impl Rows<'_> {
     /// What bears on a window, with the maintenance as far as it reaches.
-    fn observations(&self, window: Window, need: Need) -> Result<(Vec<Observation>, Overlay)> {
+    fn observations(&self, window: Window, need: Columns) -> Result<(Vec<Observation>, Overlay)> {
         let mut seen = Vec::with_capacity(256);
         let each = |row| seen.push(row);
         let overlay = results::walk_with(self.conn, &self.validities, self.service, window, need, each)?;
@@ -174,7 +174,7 @@ impl Rows<'_> {
 
     /// Without response times, and without what is maintenance.
     fn tally(&self, window: Window) -> Result<Tally> {
-        let (seen, overlay) = self.observations(window, Need::Outcome)?;
+        let (seen, overlay) = self.observations(window, Columns::Outcome)?;
         let whole = Buckets::new(window, window.length_ms());
         Ok(whole.fill(window, seen, &overlay, self.now).total())
     }

@@ -6,7 +6,7 @@ use crate::{
         check::{Class, Outcome, Reason},
         incident::{Cause, Outage},
         maintenance::Overlay,
-        retell::{Retelling, Retold, Told},
+        replay::{Input, Replay, ReplayedOutage},
         time::UnixMs,
         timeline::{Piece, Says},
         window::Window,
@@ -43,19 +43,19 @@ pub struct Replayed {
     pub from: Option<UnixMs>,
     /// The results that were run through, those before the window that its beginning depends on among them.
     pub results: u64,
-    pub had: Telling,
-    pub would: Telling,
+    pub had: ReplayOutcome,
+    pub would: ReplayOutcome,
 }
 
 /// The outages that overlap the window, by start, and for how long the service was degraded inside it.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub struct Telling {
+pub struct ReplayOutcome {
     /// Those that would have been have the number 0.
     pub outages: Vec<Outage>,
     pub degraded_ms: i64,
 }
 
-impl Telling {
+impl ReplayOutcome {
     fn add(&mut self, window: Window, piece: Piece) {
         if let (Says::Spoken(Outcome::Degraded), Some(part)) = (piece.says, window.clip(piece.from, piece.to)) {
             self.degraded_ms += part.length_ms();
@@ -64,7 +64,7 @@ impl Telling {
 }
 
 impl Rules {
-    fn apply(&self, mut told: Told, setting: &Setting, slow: &HashSet<i64>) -> Told {
+    fn apply(&self, mut told: Input, setting: &Setting, slow: &HashSet<i64>) -> Input {
         told.thresholds.failure = self.failure_threshold.unwrap_or(told.thresholds.failure);
         told.thresholds.success = self.success_threshold.unwrap_or(told.thresholds.success);
         // What is degraded for another reason stays so.
@@ -99,7 +99,8 @@ impl Reader {
 fn service(conn: &Connection, service: &StoredService, window: Window, rules: Rules, now: UnixMs) -> Result<Replayed> {
     let settings = Settings::of(conn, service.id)?;
     let first = Walk::over(service.id).first_at(conn)?;
-    let mut replayed = Replayed { from: None, results: 0, had: Telling::default(), would: Telling::default() };
+    let mut replayed =
+        Replayed { from: None, results: 0, had: ReplayOutcome::default(), would: ReplayOutcome::default() };
     let Some(first) = first else { return Ok(replayed) };
     let kept = kept::of(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
@@ -109,12 +110,11 @@ fn service(conn: &Connection, service: &StoredService, window: Window, rules: Ru
     let all = maintenance::overlay(conn, service.id, ever, Which::All)?;
     let calm = replay_input::calm_before(conn, service.id, window.from(), success, &announced)?;
     let retired = kept::may_have_gone(service, kept, Some(first));
-    let mut telling =
-        if retired && calm.is_none() { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+    let mut telling = if retired && calm.is_none() { Replay::from_the_middle() } else { Replay::from_the_beginning() };
     telling = telling.with_maintenance(announced, all.clone());
     let slow = replay_input::slow_reasons(conn)?;
-    let mut retold: Vec<Retold> = Vec::new();
-    let mut last: Option<Told> = None;
+    let mut retold: Vec<ReplayedOutage> = Vec::new();
+    let mut last: Option<Input> = None;
     replay_input::each(conn, service.id, &settings, calm.unwrap_or(first), |told, setting| {
         // One that lasts beyond the window is told to its end.
         if told.at >= window.to() && last.is_some_and(|last| last.at >= window.to()) && telling.open().is_none() {
@@ -163,7 +163,7 @@ fn service(conn: &Connection, service: &StoredService, window: Window, rules: Ru
 
 impl Replayed {
     /// Adds what a result spoke for: by the rules, and as it was.
-    fn add(&mut self, window: Window, piece: Piece, stored: Told, maintenance: &Overlay) {
+    fn add(&mut self, window: Window, piece: Piece, stored: Input, maintenance: &Overlay) {
         for piece in piece.outside(maintenance) {
             self.would.add(window, piece);
         }
@@ -173,7 +173,7 @@ impl Replayed {
     }
 }
 
-fn outage(conn: &Connection, id: i64, service: &StoredService, one: Retold) -> Result<Outage> {
+fn outage(conn: &Connection, id: i64, service: &StoredService, one: ReplayedOutage) -> Result<Outage> {
     let reason = conn
         .prepare_cached("SELECT class, phase, message FROM reason WHERE id = ?1")?
         .query_row([one.why.reason], |row| columns::reason(row, 0))

@@ -8,7 +8,7 @@ use crate::{
 impl Reader {
     /// When the first service began to be watched, and from when on what was known can be told of all of them: as far
     /// as their single results are kept. `None` in a history without services.
-    pub fn reach(&self) -> Result<Option<(UnixMs, UnixMs)>> {
+    pub fn retention_bounds(&self) -> Result<Option<(UnixMs, UnixMs)>> {
         let conn = self.conn()?;
         let mut statement = conn.prepare_cached(
             "SELECT (SELECT min(added_at) FROM service),

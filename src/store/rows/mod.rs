@@ -5,14 +5,14 @@
 //! configuration asks for it, days of long ago are [`sealed`]: a day of a service lies there or here.
 
 mod column;
+mod main_table;
 #[cfg(test)]
 mod naive;
 mod row;
 mod sealed;
 pub(super) mod sealing;
-mod settled;
-mod stock;
 pub(super) mod tail;
+mod usage;
 mod walk;
 
 use self::walk::Direction;
@@ -21,10 +21,10 @@ use crate::{board::ServiceId, domain::time::UnixMs};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 
-pub(super) use row::Row;
-pub(super) use settled::{insert, replace};
-pub(super) use stock::Stock;
-pub(super) use walk::{Need, Outcomes, Walk};
+pub(super) use self::main_table::{insert, replace};
+pub(super) use self::row::Row;
+pub(super) use self::usage::Usage;
+pub(super) use self::walk::{Columns, Outcomes, Walk};
 
 impl Walk {
     /// Hands `each` the rows, oldest first, until it has had enough.
@@ -72,7 +72,7 @@ impl Walk {
         if self.from == i64::MIN && self.outcomes == Outcomes::ALL {
             // What is said of the oldest sealed day tells it without reading the day.
             if let Some(place) = sealing::oldest(conn, self.service)?.filter(|place| place.last_at.0 <= self.to) {
-                let before = settled::first_at(conn, self.before(place.first_at), Direction::Forward)?;
+                let before = main_table::first_at(conn, self.before(place.first_at), Direction::Forward)?;
                 return Ok(Some(before.unwrap_or(place.first_at)));
             }
         }
@@ -86,7 +86,7 @@ impl Walk {
 
     /// How many there are.
     pub(super) fn count(self, conn: &Connection) -> Result<u64> {
-        Ok(sealed::count(conn, self)? + settled::count(conn, self)? + tail::count(conn, self)?)
+        Ok(sealed::count(conn, self)? + main_table::count(conn, self)? + tail::count(conn, self)?)
     }
 }
 
@@ -95,7 +95,7 @@ impl Walk {
 pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixMs, at_once: usize) -> Result<usize> {
     let sealed = sealing::oldest(conn, service)?;
     let rows_before = sealed.map_or(before, |day| before.min(day.day));
-    let deleted = settled::delete_oldest(conn, service, rows_before, at_once)?;
+    let deleted = main_table::delete_oldest(conn, service, rows_before, at_once)?;
     match sealed {
         Some(day) if deleted == 0 && day.last_at < before => {
             sealing::delete(conn, day)?;
@@ -106,9 +106,9 @@ pub(super) fn delete_oldest(conn: &Connection, service: ServiceId, before: UnixM
 }
 
 /// The results that [`delete_oldest`] would delete, sooner or later.
-pub(super) fn overdue(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
-    let (rows, sealed) = (settled::before(conn, service, before)?, sealing::before(conn, service, before)?);
-    Ok(Stock {
+pub(super) fn overdue(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Usage> {
+    let (rows, sealed) = (main_table::before(conn, service, before)?, sealing::before(conn, service, before)?);
+    Ok(Usage {
         results: rows.results + sealed.results,
         first_at: [rows.first_at, sealed.first_at].into_iter().flatten().min(),
         last_at: rows.last_at.max(sealed.last_at),

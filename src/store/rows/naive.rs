@@ -1,6 +1,6 @@
 //! For tests: what every walk should find, told in the simplest way.
 
-use super::{Need, Outcomes, Row, Walk, count_all};
+use super::{Columns, Outcomes, Row, Walk, count_all};
 use crate::{
     board::ServiceId,
     domain::{
@@ -41,7 +41,7 @@ pub(super) fn row(at: i64, code: u8) -> Row {
 /// What every walk should find, of the rows that were written.
 pub(super) fn compare(conn: &Connection, written: &BTreeMap<i64, Vec<Row>>, around: i64) {
     for (&service, rows) in written {
-        let every = Walk::over(ServiceId(service)).with(Need::Everything);
+        let every = Walk::over(ServiceId(service)).with(Columns::Everything);
         let walks = [
             (every, rows.clone()),
             (every.from(UnixMs(around)), rows.iter().filter(|r| r.at.0 >= around).copied().collect()),

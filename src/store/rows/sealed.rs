@@ -5,9 +5,9 @@
 
 use super::{
     column::{self, Owner},
+    main_table::{self, needed},
     row::Row,
-    settled::{self, needed},
-    walk::{Direction, Need, Walk},
+    walk::{Columns, Direction, Walk},
 };
 use crate::{
     board::ServiceId,
@@ -138,7 +138,7 @@ pub(super) fn walk(
             seen = true;
             each(row)
         };
-        if settled::walk(conn, day, direction, &mut take)?.is_break() {
+        if main_table::walk(conn, day, direction, &mut take)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         if seen {
@@ -146,9 +146,9 @@ pub(super) fn walk(
         }
     }
     while !rest.is_empty() {
-        let Some(place) = next(conn, rest, direction)? else { return settled::walk(conn, rest, direction, each) };
+        let Some(place) = next(conn, rest, direction)? else { return main_table::walk(conn, rest, direction, each) };
         let (before, after) = rest.around(place, direction);
-        if !before.is_empty() && settled::walk(conn, before, direction, each)?.is_break() {
+        if !before.is_empty() && main_table::walk(conn, before, direction, each)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         let mut rows = read(conn, place, walk.need)?;
@@ -174,7 +174,7 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
             walk.from <= place.first_at.0 && place.last_at.0 <= walk.to && place.outcomes & !walk.outcomes.0 == 0;
         count += match whole {
             true => place.results,
-            false => read(conn, place, Need::Outcome)?.iter().filter(|row| walk.has(row)).count(),
+            false => read(conn, place, Columns::Outcome)?.iter().filter(|row| walk.has(row)).count(),
         };
         rest.from = place.end().0;
     }
@@ -182,7 +182,7 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 }
 
 /// The rows of a sealed day, with the columns that are needed.
-pub(super) fn read(conn: &Connection, place: Place, need: Need) -> Result<Vec<Row>> {
+pub(super) fn read(conn: &Connection, place: Place, need: Columns) -> Result<Vec<Row>> {
     let names = needed(need);
     let mut statement = conn.prepare_cached(&format!("SELECT {names} FROM sealed_day WHERE id = ?1"))?;
     let mut found = statement.query([place.id])?;

@@ -2,11 +2,11 @@
 
 use super::{
     column::{self, Owner},
+    main_table,
     row::{Row, columns},
     sealed::{self, IS_DAY, MOST, PLACE, Place},
-    settled,
-    stock::Stock,
-    walk::{Direction, Need, Outcomes, Walk},
+    usage::Usage,
+    walk::{Columns, Direction, Outcomes, Walk},
 };
 use crate::{
     board::ServiceId,
@@ -23,9 +23,9 @@ const WORTH_SEALING: usize = 16;
 /// rows.
 pub(in crate::store) fn seal(conn: &Connection, service: ServiceId, day: UnixMs) -> Result<usize> {
     unseal(conn, service, day)?;
-    let walk = Walk::over(service).from(day).before(day.plus(DAY_MS)).with(Need::Everything);
+    let walk = Walk::over(service).from(day).before(day.plus(DAY_MS)).with(Columns::Everything);
     let mut rows = Vec::new();
-    let _all = settled::walk(conn, walk, Direction::Forward, &mut |row| {
+    let _all = main_table::walk(conn, walk, Direction::Forward, &mut |row| {
         rows.push(row);
         Ok(ControlFlow::Continue(()))
     })?;
@@ -47,7 +47,7 @@ pub(in crate::store) fn seal(conn: &Connection, service: ServiceId, day: UnixMs)
     if rows_of_day(conn, service, day)?.as_ref() != Some(&rows) {
         return Err(StoreError::Content(format!("a day that does not read as it was written ({day})")));
     }
-    settled::delete_between(conn, service, first.at, last.at)?;
+    main_table::delete_between(conn, service, first.at, last.at)?;
     Ok(rows.len())
 }
 
@@ -94,7 +94,7 @@ fn checksums(conn: &Connection, place: Place) -> Result<(i64, i64)> {
 /// Reads a sealed day that is as it was sealed, to the last bit.
 fn read_whole(conn: &Connection, place: Place) -> Result<Vec<Row>> {
     make_sure_of(conn, place)?;
-    sealed::read(conn, place, Need::Everything)
+    sealed::read(conn, place, Columns::Everything)
 }
 
 fn make_sure_of(conn: &Connection, place: Place) -> Result<()> {
@@ -118,10 +118,10 @@ pub(in crate::store) fn make_sure(conn: &Connection, id: i64) -> Result<()> {
 pub(in crate::store) fn unseal(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<usize> {
     let Some(place) = of_day(conn, service, at)? else { return Ok(0) };
     for row in read_whole(conn, place)? {
-        if !settled::insert(conn, service, &row)? {
-            let there = Walk::over(service).from(row.at).before(row.at.plus(1)).with(Need::Everything);
+        if !main_table::insert(conn, service, &row)? {
+            let there = Walk::over(service).from(row.at).before(row.at.plus(1)).with(Columns::Everything);
             let mut same = false;
-            let _one = settled::walk(conn, there, Direction::Forward, &mut |there| {
+            let _one = main_table::walk(conn, there, Direction::Forward, &mut |there| {
                 same = there == row;
                 Ok(ControlFlow::Break(()))
             })?;
@@ -205,22 +205,22 @@ pub(in crate::store) fn seal_next(
 
 /// The day of the first row of `check_result` that a walk comes by.
 fn day_at(conn: &Connection, walk: Walk, direction: Direction) -> Result<Option<UnixMs>> {
-    Ok(settled::first_at(conn, walk, direction)?.map(|at| at.floor(DAY_MS)))
+    Ok(main_table::first_at(conn, walk, direction)?.map(|at| at.floor(DAY_MS)))
 }
 
 /// The rows from a moment on that [`seal_next`] would seal, sooner or later.
-pub(in crate::store) fn unsealed(conn: &Connection, service: ServiceId, from: UnixMs, until: UnixMs) -> Result<Stock> {
+pub(in crate::store) fn unsealed(conn: &Connection, service: ServiceId, from: UnixMs, until: UnixMs) -> Result<Usage> {
     let newest = day_at(conn, Walk::over(service), Direction::Backward)?;
     let until = newest.map_or(until, |newest| until.min(newest)).floor(DAY_MS);
     let sql = "SELECT coalesce(sum(n), 0), min(first), max(last) FROM (
                  SELECT count(*) AS n, min(at) AS first, max(at) AS last FROM check_result
                  WHERE service_id = ?1 AND at >= ?2 AND at < ?3 GROUP BY at / ?4 HAVING n BETWEEN ?5 AND ?6)";
     let arguments = params![service.0, from.0, until.0, DAY_MS, WORTH_SEALING as i64, MOST as i64];
-    Ok(conn.prepare_cached(sql)?.query_row(arguments, Stock::read)?)
+    Ok(conn.prepare_cached(sql)?.query_row(arguments, Usage::read)?)
 }
 
 /// What is sealed of a service in days whose results are all older than a moment.
-pub(in crate::store) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
+pub(in crate::store) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Usage> {
     let length = |column: &str| format!("coalesce(length({column}), 0)");
     let bytes: Vec<String> = columns!().split(", ").skip(1).map(length).collect();
     let sql = format!(
@@ -228,7 +228,7 @@ pub(in crate::store) fn before(conn: &Connection, service: ServiceId, before: Un
          FROM sealed_day WHERE service_id = ?1 AND last_at < ?2",
         bytes.join(" + ")
     );
-    let read = |row: &rusqlite::Row<'_>| Ok(Stock { bytes: row.get::<_, i64>(3)?.unsigned_abs(), ..Stock::read(row)? });
+    let read = |row: &rusqlite::Row<'_>| Ok(Usage { bytes: row.get::<_, i64>(3)?.unsigned_abs(), ..Usage::read(row)? });
     Ok(conn.prepare_cached(&sql)?.query_row([service.0, before.0], read)?)
 }
 
@@ -273,7 +273,7 @@ pub(in crate::store) fn faults(conn: &Connection, service: ServiceId) -> Result<
 
 fn fault(conn: &Connection, place: Place) -> Result<Option<Fault>> {
     let (columns, stored) = checksums(conn, place)?;
-    let rows = match sealed::read(conn, place, Need::Everything) {
+    let rows = match sealed::read(conn, place, Columns::Everything) {
         Ok(rows) => Some(rows),
         Err(StoreError::Content(_)) => None,
         Err(error) => return Err(error),
@@ -282,7 +282,7 @@ fn fault(conn: &Connection, place: Place) -> Result<Option<Fault>> {
     let ascending = rows.windows(2).all(|pair| pair[0].at < pair[1].at);
     let inside = rows.iter().all(|row| (place.day..place.end()).contains(&row.at));
     let edge = |row: Option<&Row>| row.map_or("none".to_owned(), |row| row.at.to_string());
-    let beside = settled::count(conn, Walk::over(place.service).from(place.day).before(place.end()))?;
+    let beside = main_table::count(conn, Walk::over(place.service).from(place.day).before(place.end()))?;
     let compared = [
         ("checksum", format!("{stored:016x}"), format!("{columns:016x}"), false),
         ("results", place.results.to_string(), rows.len().to_string(), false),
@@ -374,7 +374,7 @@ mod tests {
                 for n in 0..*count as i64 {
                     let row = make(FIRST + day * DAY_MS + n * (DAY_MS / 40) + n % 7);
                     for service in [1, 2] {
-                        prop_assert!(settled::insert(&conn, ServiceId(service), &row).unwrap());
+                        prop_assert!(main_table::insert(&conn, ServiceId(service), &row).unwrap());
                         written.get_mut(&service).unwrap().push(row);
                     }
                 }
@@ -395,7 +395,7 @@ mod tests {
                     Step::Write(at) => {
                         let row = make(share(at) + 1);
                         unseal(&conn, service, row.at).unwrap();
-                        if settled::insert(&conn, service, &row).unwrap() {
+                        if main_table::insert(&conn, service, &row).unwrap() {
                             rows.insert(rows.partition_point(|other| other.at < row.at), row);
                         }
                     }
@@ -442,7 +442,7 @@ mod tests {
     fn one_day(folder: &std::path::Path) -> Connection {
         let conn = open(folder, 1);
         for n in 0..50 {
-            settled::insert(&conn, ServiceId(1), &row(n * 60_000, (n % 3 == 0).into())).unwrap();
+            main_table::insert(&conn, ServiceId(1), &row(n * 60_000, (n % 3 == 0).into())).unwrap();
         }
         assert_eq!(seal(&conn, ServiceId(1), UnixMs(0)).unwrap(), 50);
         conn
@@ -485,7 +485,7 @@ mod tests {
         let walk = Walk::over(ServiceId(1));
         assert_eq!(walk.count(&conn).unwrap(), 50);
         assert!(walk.last(&conn).unwrap().is_some(), "what is not damaged can be read");
-        let error = walk.with(Need::Latency).last(&conn).unwrap_err().to_string();
+        let error = walk.with(Columns::Latency).last(&conn).unwrap_err().to_string();
         assert!(error.contains("1970-01-01") && error.contains("cannot be read"), "{error}");
     }
 }

@@ -6,8 +6,8 @@
 //! of each service lie there, those of some services at a time move to where they stay, many a page.
 
 use super::{
+    main_table::{self, condition, needed},
     row::{Row, columns},
-    settled::{self, condition, needed},
     walk::Walk,
 };
 use crate::{board::ServiceId, store::Result};
@@ -88,14 +88,14 @@ impl Tail {
         Ok(())
     }
 
-    /// Whether it is time for [`Tail::tidy`].
-    pub(in crate::store) fn is_untidy(&self) -> bool {
+    /// Whether it is time for [`Tail::compact`].
+    pub(in crate::store) fn needs_compaction(&self) -> bool {
         self.full >= self.sizes.joined || self.rows >= self.sizes.rows_a_service * self.services.len()
     }
 
     /// Joins small parts, or moves the rows of some services to where they stay, where it is time for it: one short
     /// transaction. On failure nothing is changed, neither in the file nor in mind.
-    pub(in crate::store) fn tidy(&mut self, conn: &mut Connection) -> Result<()> {
+    pub(in crate::store) fn compact(&mut self, conn: &mut Connection) -> Result<()> {
         if self.full >= self.sizes.joined {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let last = self.part - 2;
@@ -198,7 +198,7 @@ pub(super) fn forward(
     walk: Walk,
     each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
-    settled::run(conn, &sql(walk, "ASC"), walk, each)
+    main_table::run(conn, &sql(walk, "ASC"), walk, each)
 }
 
 pub(super) fn backward(
@@ -206,7 +206,7 @@ pub(super) fn backward(
     walk: Walk,
     each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
-    settled::run(conn, &sql(walk, "DESC"), walk, each)
+    main_table::run(conn, &sql(walk, "DESC"), walk, each)
 }
 
 pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
@@ -266,7 +266,7 @@ mod tests {
                 if n == settled {
                     tail.settle_one(&conn, ServiceId(3)).unwrap();
                 }
-                tail.tidy(&mut conn).unwrap();
+                tail.compact(&mut conn).unwrap();
                 if n % 7 == 0 {
                     compare(&conn, &written, n as i64 * 5);
                 }
@@ -303,13 +303,13 @@ mod tests {
             // There is no page left to write to.
             let joins_now = tail.full >= sizes.joined;
             room(&conn, 1);
-            if let Err(error) = tail.tidy(&mut conn) {
+            if let Err(error) = tail.compact(&mut conn) {
                 assert!(error.to_string().contains("the disk is full"), "{error}");
                 *(if joins_now { &mut joins } else { &mut moves }) += 1;
                 compare(&conn, &written, n * 5);
             }
             room(&conn, 1 << 30);
-            tail.tidy(&mut conn).unwrap();
+            tail.compact(&mut conn).unwrap();
             if n % 100 == 0 {
                 compare(&conn, &written, n * 5);
             }

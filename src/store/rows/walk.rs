@@ -8,7 +8,7 @@ use crate::{
 
 /// Which columns of the rows are read, each with all before it; the others are empty. To read fewer is faster.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(in crate::store) enum Need {
+pub(in crate::store) enum Columns {
     /// Time and outcome.
     Outcome,
     /// How long it took.
@@ -55,13 +55,13 @@ pub(in crate::store) struct Walk {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) outcomes: Outcomes,
-    pub(super) need: Need,
+    pub(super) need: Columns,
 }
 
 impl Walk {
     /// Over all there are, with time and outcome.
     pub(in crate::store) fn over(service: ServiceId) -> Walk {
-        Walk { service, from: i64::MIN, to: i64::MAX, outcomes: Outcomes::ALL, need: Need::Outcome }
+        Walk { service, from: i64::MIN, to: i64::MAX, outcomes: Outcomes::ALL, need: Columns::Outcome }
     }
 
     /// Only those from this moment on.
@@ -80,7 +80,7 @@ impl Walk {
     }
 
     /// With these columns.
-    pub(in crate::store) fn with(self, need: Need) -> Walk {
+    pub(in crate::store) fn with(self, need: Columns) -> Walk {
         Walk { need, ..self }
     }
 

@@ -5,13 +5,13 @@ use crate::{
     domain::{
         check::Class,
         maintenance::Overlay,
-        retell::{Told, Why},
+        replay::{Input, Why},
         service::Thresholds,
         time::UnixMs,
     },
     store::{
         Result,
-        rows::{Need, Outcomes, Walk},
+        rows::{Columns, Outcomes, Walk},
     },
 };
 use rusqlite::Connection;
@@ -93,11 +93,11 @@ pub(in crate::store) fn each(
     service: ServiceId,
     settings: &Settings,
     from: UnixMs,
-    mut each: impl FnMut(Told, &Setting) -> Result<ControlFlow<()>>,
+    mut each: impl FnMut(Input, &Setting) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    Walk::over(service).from(from).with(Need::Everything).forward(conn, |row| {
+    Walk::over(service).from(from).with(Columns::Everything).forward(conn, |row| {
         let Some(setting) = settings.at(row.at) else { return Ok(ControlFlow::Continue(())) };
-        let told = Told {
+        let told = Input {
             at: row.at,
             outcome: row.outcome,
             latency_us: row.latency_us,

@@ -3,7 +3,7 @@
 use super::{
     maintenance::{self, Which},
     reasons::Reasons,
-    validity::Validities,
+    validity::ValidityPeriods,
 };
 use crate::{
     board::ServiceId,
@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         Result,
-        rows::{self, Need, Outcomes, Walk},
+        rows::{self, Columns, Outcomes, Walk},
     },
 };
 use rusqlite::Connection;
@@ -37,7 +37,7 @@ pub(in crate::store) fn list(
         found.push(reasons.told(conn, &row)?);
         Ok(if found.len() < limit as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     };
-    let walk = walk.with(Need::Everything);
+    let walk = walk.with(Columns::Everything);
     if newest_first {
         walk.backward(conn, each)?
     } else {
@@ -72,7 +72,7 @@ pub(in crate::store) fn last_judged(
 
 /// The last result before a moment.
 pub(in crate::store) fn newest(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<CheckResult>> {
-    match Walk::over(service).before(before).with(Need::Everything).last(conn)? {
+    match Walk::over(service).before(before).with(Columns::Everything).last(conn)? {
         Some(row) => Reasons::default().told(conn, &row).map(Some),
         None => Ok(None),
     }
@@ -150,7 +150,7 @@ pub(in crate::store) fn neighbours(conn: &Connection, service: ServiceId, window
     let last = Walk::over(service).from(window.to()).first_at(conn)?;
     let mut seen = Vec::new();
     let walk = Walk::over(service).from(first.unwrap_or(window.from())).before(last.map_or(END, |at| at.plus(1)));
-    observe(conn, &Validities::of(conn, service)?, walk, |row| seen.push(row))?;
+    observe(conn, &ValidityPeriods::of(conn, service)?, walk, |row| seen.push(row))?;
     Ok(seen)
 }
 
@@ -165,16 +165,16 @@ pub(in crate::store) fn walk(
     window: Window,
     each: impl FnMut(Observation),
 ) -> Result<Overlay> {
-    walk_with(conn, &Validities::of(conn, service)?, service, window, Need::Latency, each)
+    walk_with(conn, &ValidityPeriods::of(conn, service)?, service, window, Columns::Latency, each)
 }
 
 /// [`walk`] for who knows already how long the results speak, and what is needed of them.
 pub(in crate::store) fn walk_with(
     conn: &Connection,
-    validities: &Validities,
+    validities: &ValidityPeriods,
     service: ServiceId,
     window: Window,
-    need: Need,
+    need: Columns,
     mut each: impl FnMut(Observation),
 ) -> Result<Overlay> {
     let first = Walk::over(service).before(window.from()).last_at(conn)?.unwrap_or(window.from());
@@ -205,17 +205,17 @@ pub(in crate::store) fn walk_with(
 /// Hands `each` the results of a walk.
 pub(in crate::store) fn observe(
     conn: &Connection,
-    validities: &Validities,
+    validities: &ValidityPeriods,
     walk: Walk,
     mut each: impl FnMut(Observation),
 ) -> Result<()> {
-    walk.with(Need::Latency).forward(conn, |row| {
+    walk.with(Columns::Latency).forward(conn, |row| {
         each(observation(&row, validities));
         Ok(ControlFlow::Continue(()))
     })
 }
 
-fn observation(row: &rows::Row, validities: &Validities) -> Observation {
+fn observation(row: &rows::Row, validities: &ValidityPeriods) -> Observation {
     Observation {
         at: row.at,
         outcome: row.outcome,

@@ -4,7 +4,7 @@ use super::{
     maintenance::{self, Which},
     replay_input::{Piece, Settings},
     services::StoredService,
-    validity::Validities,
+    validity::ValidityPeriods,
 };
 use crate::{
     board::ServiceId,
@@ -141,7 +141,7 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
 /// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
 fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
     let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
-    let validity_ms = Validities::of(conn, service.id)?.at(last);
+    let validity_ms = ValidityPeriods::of(conn, service.id)?.at(last);
     let from = last.plus(validity_ms);
     if from >= now {
         return Ok(Vec::new());
@@ -151,7 +151,7 @@ fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<V
     let pieces = settings.cut(from, now);
     let mut gaps = Vec::new();
     if pieces.len() > 1 {
-        let mut causes = Lives::of(conn)?.causes(from, now, &settings, validity_ms);
+        let mut causes = Runs::of(conn)?.causes(from, now, &settings, validity_ms);
         causes.pop();
         gaps.extend(causes.iter().map(|cause| gap(cause.from, Some(cause.to), cause.reasons[0])));
     }
@@ -171,7 +171,7 @@ fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<V
 
 /// When the monitor ran and what interrupted it, ever.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Lives {
+pub(in crate::store) struct Runs {
     /// The starts of its runs, in the order of time,
     starts: Vec<UnixMs>,
     /// and until when each of them was alive.
@@ -190,8 +190,8 @@ pub(in crate::store) struct Cause {
     pub(in crate::store) reasons: Vec<GapReason>,
 }
 
-impl Lives {
-    pub(in crate::store) fn of(conn: &Connection) -> Result<Lives> {
+impl Runs {
+    pub(in crate::store) fn of(conn: &Connection) -> Result<Runs> {
         let mut statement = conn.prepare_cached("SELECT started_at, alive_at FROM run ORDER BY id")?;
         let runs = statement.query_map([], |row| Ok((UnixMs(row.get(0)?), UnixMs(row.get(1)?))))?;
         let runs = runs.collect::<rusqlite::Result<Vec<(UnixMs, UnixMs)>>>()?;
@@ -207,7 +207,7 @@ impl Lives {
                 results: row.get::<_, i64>(3)?.unsigned_abs(),
             })
         })?;
-        Ok(Lives { starts, runs, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, in_order })
+        Ok(Runs { starts, runs, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, in_order })
     }
 
     /// Whether what happened can be told from the order of time. Settings begin with the run that has them, unless they

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         check::Outcome,
         health::{Confirmed, Health},
-        status::Since,
+        status::StatusSince,
         time::{HOUR_MS, UnixMs},
         window::Window,
     },
@@ -23,7 +23,7 @@ pub(in crate::store) fn since(
     id: ServiceId,
     judged: Option<(UnixMs, Outcome)>,
     end: UnixMs,
-) -> Result<Since> {
+) -> Result<StatusSince> {
     let run = match judged {
         None => None,
         Some((at, outcome)) => {
@@ -36,7 +36,7 @@ pub(in crate::store) fn since(
             Some((degraded, first.unwrap_or(at)))
         }
     };
-    Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
+    Ok(StatusSince { run, recovered: outages::last_end(conn, id, end)? })
 }
 
 /// The health of a service without an outage, as the results before `end` say.

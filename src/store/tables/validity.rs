@@ -5,15 +5,15 @@ use rusqlite::Connection;
 
 /// How long results speak, by the settings of their time.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Validities(Vec<(UnixMs, i64)>);
+pub(in crate::store) struct ValidityPeriods(Vec<(UnixMs, i64)>);
 
-impl Validities {
-    pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<Validities> {
+impl ValidityPeriods {
+    pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<ValidityPeriods> {
         let mut statement = conn.prepare_cached(
             "SELECT since, 2 * interval_ms + timeout_ms FROM setting WHERE service_id = ?1 ORDER BY since",
         )?;
         let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), row.get(1)?)))?;
-        Ok(Validities(rows.collect::<rusqlite::Result<_>>()?))
+        Ok(ValidityPeriods(rows.collect::<rusqlite::Result<_>>()?))
     }
 
     /// The validity in force at `at`, in milliseconds. Before the first setting the first holds.

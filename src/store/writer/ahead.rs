@@ -7,9 +7,9 @@
 //! while they go on, and everybody who was told of it is told of their end.
 
 use super::{
+    notified::{Due, Notified},
     slots::{HEAD, Slots},
-    told_events::{Due, Told},
-    track::{Record, Track},
+    track::{Record, ServiceTrack},
 };
 use crate::{
     board::ServiceId,
@@ -48,7 +48,7 @@ struct Inner {
     /// Events that are to be told and are in no outbox, in their order.
     due: Vec<Due>,
     /// What was told of them, and to whom.
-    told: Vec<Told>,
+    told: Vec<Notified>,
     /// The run of passed checks of services whose outage never came into the history: how many, and the first.
     passes: HashMap<i64, (u32, UnixMs)>,
     /// How many events the file notes.
@@ -65,7 +65,7 @@ impl Ahead {
         history: String,
         channels: Vec<&'static str>,
         slots: Option<Slots>,
-        told: Vec<Told>,
+        told: Vec<Notified>,
         noted: usize,
     ) -> Ahead {
         let (due, passes) = (Vec::new(), HashMap::new());
@@ -176,7 +176,7 @@ impl Ahead {
 
     /// All that was taken in is written: what was told of outages that were confirmed by results that were lost is what a
     /// run before this one might have told. Gives the numbers of those that no outage has.
-    pub(in crate::store) fn lose_unstored(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<(ServiceId, i64)> {
+    pub(in crate::store) fn lose_unstored(&self, tracks: &HashMap<ServiceId, ServiceTrack>) -> Vec<(ServiceId, i64)> {
         let mut inner = self.locked();
         let Inner { due, told, .. } = &mut *inner;
         let mut free = Vec::new();
@@ -215,7 +215,7 @@ impl Ahead {
     pub(in crate::store) fn telling(&self, event_id: &str, channel: &str) {
         let mut inner = self.locked();
         let Some(due) = inner.due.iter().find(|due| due.event_id == event_id) else { return };
-        let new = Told::of(due);
+        let new = Notified::of(due);
         let place = match inner.told.iter().position(|told| told.event_id == event_id) {
             Some(place) => place,
             None => {
@@ -238,9 +238,9 @@ impl Ahead {
         let before = inner.told.len();
         for (event_id, channel) in answers {
             let knows =
-                |told: &Told| told.event_id == event_id && told.channels.iter().any(|(name, _)| name == channel);
+                |told: &Notified| told.event_id == event_id && told.channels.iter().any(|(name, _)| name == channel);
             if !inner.told.iter().any(knows) {
-                inner.told.push(Told::stored(event_id, channel));
+                inner.told.push(Notified::stored(event_id, channel));
             }
         }
         inner.told.len() != before
@@ -279,7 +279,7 @@ impl Ahead {
             return false;
         }
         let (service, at) = (record.service.0, record.result.at);
-        let lasts = |told: &&Told| told.orphan && told.service == service && told.is(Event::Confirmed);
+        let lasts = |told: &&Notified| told.orphan && told.service == service && told.is(Event::Confirmed);
         let Some(told) = inner.told.iter().find(lasts).cloned() else { return false };
         let (run, since) = match record.result.outcome.passed() {
             Some(true) => {
@@ -313,14 +313,14 @@ impl Ahead {
 
     /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now. Gives
     /// the services of those: the number that was told is no other outage's.
-    pub(in crate::store) fn committed(&self, tracks: &HashMap<ServiceId, Track>) -> Vec<ServiceId> {
+    pub(in crate::store) fn committed(&self, tracks: &HashMap<ServiceId, ServiceTrack>) -> Vec<ServiceId> {
         let mut inner = self.locked();
         if inner.told.iter().all(|told| !told.orphan) {
             return Vec::new();
         }
         let is_over: Vec<i64> =
             inner.told.iter().filter(|told| told.is(Event::Resolved)).map(|told| told.number).collect();
-        let settled = |told: &Told| {
+        let settled = |told: &Notified| {
             let Some(track) = tracks.get(&ServiceId(told.service)) else { return false };
             let outage = track.now().outage.as_ref();
             match told.is(Event::Confirmed) {
@@ -413,10 +413,10 @@ impl Ahead {
 impl Inner {
     /// What was told of an outage that was lost and goes on was told of this one: its end is the end of both.
     fn carry_on(&mut self, due: &Due) {
-        let goes_on = |told: &Told| told.orphan && told.service == due.service.0 && told.is(Event::Confirmed);
+        let goes_on = |told: &Notified| told.orphan && told.service == due.service.0 && told.is(Event::Confirmed);
         let Some(place) = self.told.iter().position(|told| goes_on(told) && !self.owes(told.number)) else { return };
         let channels = std::mem::take(&mut self.told[place].channels);
-        self.told[place] = Told { channels, ..Told::of(due) };
+        self.told[place] = Notified { channels, ..Notified::of(due) };
         self.passes.remove(&due.service.0);
     }
 
@@ -437,8 +437,8 @@ impl Inner {
 }
 
 /// Of what was told, that which the history does not know. What it knows as still to be told is settled in it.
-fn orphans(conn: &Connection, noted: Vec<Told>, now: UnixMs) -> Result<Vec<Told>> {
-    let mut orphans: Vec<Told> = Vec::new();
+fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<Notified>> {
+    let mut orphans: Vec<Notified> = Vec::new();
     for told in noted {
         let outage: Option<Option<i64>> =
             conn.query_row("SELECT ended_at FROM outage WHERE id = ?1", [told.number], |row| row.get(0)).optional()?;
@@ -455,7 +455,7 @@ fn orphans(conn: &Connection, noted: Vec<Told>, now: UnixMs) -> Result<Vec<Told>
                 outbox::note(conn, &told.event_id, channel, &Attempt::Delivered, now)?;
             }
         } else if told.is(Event::Confirmed) || outage.is_some() {
-            orphans.push(Told { orphan: true, ..told });
+            orphans.push(Notified { orphan: true, ..told });
         } else if let Some(begun) = orphans.iter_mut().find(|begun| begun.number == told.number) {
             // Its end was told as well, to these.
             begun.channels.retain(|(channel, _)| !told.was_told(channel));
@@ -477,11 +477,11 @@ pub(in crate::store) struct Used {
 #[derive(Deserialize)]
 struct Noted {
     history: String,
-    told: Vec<Told>,
+    told: Vec<Notified>,
 }
 
 #[derive(Serialize)]
 struct NotedRef<'a> {
     history: &'a str,
-    told: &'a [Told],
+    told: &'a [Notified],
 }

@@ -2,17 +2,17 @@
 
 use super::{
     ahead::Ahead,
-    commit::Core,
+    commit::WriteState,
     enter,
     numbers::Numbers,
     plan::Plan,
-    track::{Record, Track},
+    track::{Record, ServiceTrack},
 };
 use crate::{
     board::ServiceId,
     domain::time::UnixMs,
     store::{
-        Result, Watched, connection,
+        Result, WatchedService, connection,
         disk::schema,
         tables::{outages, runs},
     },
@@ -22,7 +22,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 /// A history in the making. Nobody else can write it meanwhile.
 #[derive(Debug)]
 pub struct Backfill {
-    core: Core,
+    core: WriteState,
     /// The numbers of the services, in the order given.
     pub ids: Vec<ServiceId>,
     _lock: schema::Lock,
@@ -33,7 +33,7 @@ impl Backfill {
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub fn open(path: &Path, watched: Vec<Watched>, began_at: UnixMs) -> Result<Backfill> {
+    pub fn open(path: &Path, watched: Vec<WatchedService>, began_at: UnixMs) -> Result<Backfill> {
         let lock = schema::lock(path)?;
         let mut conn = connection::open_writer(path)?;
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -47,11 +47,11 @@ impl Backfill {
             .into_iter()
             .zip(watched)
             .map(|(resumed, w)| {
-                (resumed.id, Track::new(resumed, Arc::new(w.configured.service), w.settings, Arc::default()))
+                (resumed.id, ServiceTrack::new(resumed, Arc::new(w.configured.service), w.settings, Arc::default()))
             })
             .collect();
         let (channels, interruptions) = (Vec::new(), Vec::new());
-        let core = Core {
+        let core = WriteState {
             conn,
             run,
             run_started_at: began_at,

@@ -4,7 +4,7 @@ use super::{
     ahead::Ahead,
     numbers::Numbers,
     plan::Plan,
-    track::{Record, Step, Track},
+    track::{Record, ServiceTrack, Step},
 };
 use crate::{
     board::ServiceId,
@@ -24,7 +24,7 @@ use crate::{
             reasons,
             replay_input::Settings,
             rollups,
-            runs::{self, Interruption, Lives},
+            runs::{self, Interruption, Runs},
         },
     },
 };
@@ -55,11 +55,11 @@ const INTERRUPTIONS_IN_MIND: usize = 100;
 
 /// The writing side: the connection, and where every service stands as of the last commit.
 #[derive(Debug)]
-pub(in crate::store) struct Core {
+pub(in crate::store) struct WriteState {
     pub(in crate::store) conn: Connection,
     pub(in crate::store) run: i64,
     pub(in crate::store) run_started_at: UnixMs,
-    pub(in crate::store) tracks: HashMap<ServiceId, Track>,
+    pub(in crate::store) tracks: HashMap<ServiceId, ServiceTrack>,
     /// Who is told of incidents.
     pub(in crate::store) channels: Vec<&'static str>,
     /// What numbers its outages.
@@ -89,7 +89,7 @@ pub(in crate::store) enum Rescued {
 #[derive(Default, Debug)]
 pub(in crate::store) struct Committed {
     /// The services that changed, as they stand.
-    pub(in crate::store) tracks: Vec<Track>,
+    pub(in crate::store) tracks: Vec<ServiceTrack>,
     /// Whether somebody is to be told.
     pub(in crate::store) events: bool,
     /// Records that stood in the history already.
@@ -102,11 +102,11 @@ pub(in crate::store) struct Committed {
     pub(in crate::store) unfit: Vec<(StatedNote, Option<i64>)>,
 }
 
-impl Core {
+impl WriteState {
     /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in mind.
     pub(in crate::store) fn commit(&mut self, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed> {
         self.look()?;
-        let mut touched: Vec<Track> = Vec::with_capacity(records.len());
+        let mut touched: Vec<ServiceTrack> = Vec::with_capacity(records.len());
         let mut done = Committed::default();
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut interruptions = self.interruptions.clone();
@@ -170,7 +170,7 @@ impl Core {
             touched.push(track);
         }
         for noted in &done.noted {
-            let has_it = |track: &Track| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
+            let has_it = |track: &ServiceTrack| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
             let place = touched.iter().position(has_it).or_else(|| {
                 let track = self.tracks.values().find(|track| has_it(track))?;
                 // An outage that this very commit ended is nobody's any more.
@@ -246,15 +246,15 @@ impl Core {
         }
     }
 
-    /// Whether it is time for [`Core::tidy`].
-    pub(in crate::store) fn is_untidy(&self) -> bool {
-        self.tail.as_ref().is_some_and(Tail::is_untidy)
+    /// Whether it is time for [`WriteState::compact`].
+    pub(in crate::store) fn needs_compaction(&self) -> bool {
+        self.tail.as_ref().is_some_and(Tail::needs_compaction)
     }
 
     /// Does what keeps the tail in order, where it is time for it: one short transaction.
-    pub(in crate::store) fn tidy(&mut self) -> Result<()> {
+    pub(in crate::store) fn compact(&mut self) -> Result<()> {
         match &mut self.tail {
-            Some(tail) => tail.tidy(&mut self.conn),
+            Some(tail) => tail.compact(&mut self.conn),
             None => Ok(()),
         }
     }
@@ -283,11 +283,11 @@ struct Context<'a> {
     run_started_at: UnixMs,
     now: UnixMs,
     /// When the monitor ran, once somebody asks.
-    lives: OnceCell<Lives>,
+    lives: OnceCell<Runs>,
 }
 
 impl Context<'_> {
-    fn apply(&self, track: &mut Track, tail: Option<&mut Tail>, record: &Record) -> Result<Applied> {
+    fn apply(&self, track: &mut ServiceTrack, tail: Option<&mut Tail>, record: &Record) -> Result<Applied> {
         let Record { service: id, result, .. } = record;
         let reason = result.reason.as_ref().map(|r| reasons::id(self.conn, r)).transpose()?;
         if !self.write(track, tail, *id, &Row::of(result, reason))? {
@@ -325,7 +325,7 @@ impl Context<'_> {
     }
 
     /// Writes a row. `false` when there is one of that time already.
-    fn write(&self, track: &Track, tail: Option<&mut Tail>, id: ServiceId, row: &Row) -> Result<bool> {
+    fn write(&self, track: &ServiceTrack, tail: Option<&mut Tail>, id: ServiceId, row: &Row) -> Result<bool> {
         if track.now.last.as_ref().is_none_or(|last| last.at < row.at) {
             // It is later than all that is known, and so than all that is sealed.
             return match tail {
@@ -345,13 +345,13 @@ impl Context<'_> {
     }
 
     /// Writes that nothing was observed between two results; in pieces, where the service was paused in it.
-    fn gap(&self, track: &Track, id: ServiceId, from: UnixMs, to: UnixMs) -> Result<()> {
+    fn gap(&self, track: &ServiceTrack, id: ServiceId, from: UnixMs, to: UnixMs) -> Result<()> {
         let settings = Settings::of(self.conn, id)?;
         if let [_] = settings.cut(from, to)[..] {
             return runs::note_gap(self.conn, id, from, to, self.why(track, from, to));
         }
         if self.lives.get().is_none() {
-            let _ = self.lives.set(Lives::of(self.conn)?);
+            let _ = self.lives.set(Runs::of(self.conn)?);
         }
         for cause in self.lives.get().iter().flat_map(|l| l.causes(from, to, &settings, track.last_validity_ms)) {
             runs::note_gap(self.conn, id, cause.from, cause.to, cause.reasons[0])?;
@@ -360,7 +360,7 @@ impl Context<'_> {
     }
 
     /// Why nothing was observed between two results, where no pause began or ended.
-    fn why(&self, track: &Track, from: UnixMs, to: UnixMs) -> GapReason {
+    fn why(&self, track: &ServiceTrack, from: UnixMs, to: UnixMs) -> GapReason {
         let off = if track.was_paused { GapReason::Paused } else { GapReason::Off };
         if from < self.run_started_at && self.run_started_at <= to {
             return off;

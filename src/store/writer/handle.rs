@@ -114,7 +114,7 @@ impl Writer {
 
     /// Takes a result in that found no room: it is shown, and told, and will never be stored. It was seen by a state
     /// machine of its own, that goes on from the one of the results that are kept.
-    pub fn lose(&self, record: Record) {
+    pub fn record_dropped(&self, record: Record) {
         let at = record.result.at;
         self.shared.dropped.fetch_add(1, Relaxed);
         let mut lost = locked(&self.shared.lost);
@@ -204,7 +204,7 @@ impl Writer {
     }
 
     /// Changes when an event has been written.
-    pub fn bell(&self) -> watch::Receiver<()> {
+    pub fn outbox_notify(&self) -> watch::Receiver<()> {
         self.shared.events.subscribe()
     }
 }

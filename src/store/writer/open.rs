@@ -2,13 +2,13 @@
 
 use super::{
     ahead::Ahead,
-    commit::Core,
+    commit::WriteState,
     enter::{self, Configured},
     handle::{Stopping, Writer},
     numbers::Numbers,
     plan::Plan,
     task,
-    track::Track,
+    track::ServiceTrack,
 };
 use crate::{
     board::{Board, ServiceId},
@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     domain::{health::Health, time::UnixMs},
     store::{
-        Keep, Reader, Result, StoreError, connection,
+        Reader, Result, RetentionPolicy, StoreError, connection,
         disk::{place::Place, schema},
         rows::tail::Tail,
         tables::{
@@ -29,14 +29,14 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// A service to be watched: what is configured, and its settings as the API shows them.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct WatchedService {
     pub configured: Configured,
     pub settings: Arc<serde_json::Value>,
 }
 
 /// Where the loop of one service goes on.
 #[derive(Clone, Debug)]
-pub struct Position {
+pub struct ResumePoint {
     pub id: ServiceId,
     pub health: Health,
     /// The next result must be later than this: than the last one, and not before the settings that it is made with.
@@ -52,7 +52,7 @@ pub struct Store {
     pub reader: Reader,
     pub board: Arc<Board>,
     /// In the order of the services given.
-    pub positions: Vec<Position>,
+    pub resume_points: Vec<ResumePoint>,
     /// The run before this one.
     pub last_run: Option<Run>,
     pub stopping: Stopping,
@@ -67,10 +67,10 @@ impl Store {
     /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
     pub fn open(
         path: &Path,
-        services: Vec<Watched>,
+        services: Vec<WatchedService>,
         planned: Vec<Planned>,
         channels: Vec<&'static str>,
-        keep: Keep,
+        keep: RetentionPolicy,
         clock: Clock,
     ) -> Result<Store> {
         Store::begin(path, services, planned, channels, keep, clock).map_err(|error| match error {
@@ -81,10 +81,10 @@ impl Store {
 
     fn begin(
         path: &Path,
-        services: Vec<Watched>,
+        services: Vec<WatchedService>,
         planned: Vec<Planned>,
         channels: Vec<&'static str>,
-        keep: Keep,
+        keep: RetentionPolicy,
         clock: Clock,
     ) -> Result<Store> {
         let lock = schema::lock(path)?;
@@ -110,20 +110,25 @@ impl Store {
         let numbers = Numbers::from(outages::next_id(&tx)?, used.free);
         tx.commit()?;
         let reader = Reader::open(path)?;
-        let mut positions = Vec::new();
+        let mut resume_points = Vec::new();
         let mut tracks = HashMap::new();
         let mut on_board = Vec::new();
         for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
             let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
-            positions.push(Position { id: resumed.id, health: resumed.health, last_at, timetable: timetable.clone() });
+            resume_points.push(ResumePoint {
+                id: resumed.id,
+                health: resumed.health,
+                last_at,
+                timetable: timetable.clone(),
+            });
             let service = Arc::new(watched.configured.service);
-            let track = Track::new(resumed, service, watched.settings, timetable);
+            let track = ServiceTrack::new(resumed, service, watched.settings, timetable);
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }
         let board = Arc::new(Board::new(on_board, clock.clone()));
         let tail = Tail::over(tracks.keys().copied());
-        let core = Core {
+        let core = WriteState {
             conn,
             run,
             run_started_at: now,
@@ -138,7 +143,7 @@ impl Store {
         };
         let (writer, stopping) = task::start(core, board.clone(), clock, keep)
             .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;
-        Ok(Store { writer, reader, board, positions, last_run, stopping, lock })
+        Ok(Store { writer, reader, board, resume_points, last_run, stopping, lock })
     }
 
     /// Commits what has been taken in, notes a clean end and lets go of the file.

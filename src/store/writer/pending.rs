@@ -2,7 +2,7 @@
 
 use super::{
     commit::Committed,
-    seen::Seen,
+    pending_state::PendingState,
     task::{LISTEN, RETRY, Task},
     track::Record,
 };
@@ -77,7 +77,7 @@ impl Task {
         } else if refused || in_part {
             // What was shown is stored now, or never will be: the truth is what is stored, and what waits.
             self.see();
-            let waits: HashSet<ServiceId> = self.seen.iter().flat_map(Seen::services).collect();
+            let waits: HashSet<ServiceId> = self.seen.iter().flat_map(PendingState::services).collect();
             self.post(seen.services().filter(|id| !waits.contains(id)).collect());
         } else {
             self.seen = Some(seen);
@@ -91,7 +91,7 @@ impl Task {
 
     /// Sees where the services stand with all that waits.
     pub(in crate::store) fn see(&mut self) {
-        let (mut seen, mut rings) = (Seen::default(), false);
+        let (mut seen, mut rings) = (PendingState::default(), false);
         for record in self.under_way.iter().chain(&self.records) {
             if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
                 rings |= self.notify_ahead(event, &outage, record.service);

@@ -1,7 +1,7 @@
 //! What could not be committed, and results that were lost.
 
 use super::{
-    commit::{Committed, Core, Note},
+    commit::{Committed, Note, WriteState},
     track::Record,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(in crate::store) fn note_lost(notes: &mut Vec<Note>, lost: Interruption) {
 /// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which. What has
 /// been committed when the store fails in the middle stays so.
 pub(in crate::store) fn one_by_one(
-    core: &mut Core,
+    core: &mut WriteState,
     records: Vec<Record>,
     notes: Vec<Note>,
     now: UnixMs,

@@ -8,7 +8,7 @@ use crate::{
         incident::Outage,
         maintenance::Overlay,
         service::{Service, Thresholds},
-        status::Since,
+        status::StatusSince,
         time::UnixMs,
         window::Window,
     },
@@ -19,7 +19,7 @@ use crate::{
             maintenance::{self, Which},
             outages, results,
             standing::{since, unfailing_health},
-            validity::Validities,
+            validity::ValidityPeriods,
         },
     },
 };
@@ -32,7 +32,7 @@ pub(in crate::store) struct Resumed {
     pub(in crate::store) health: Health,
     pub(in crate::store) last: Option<CheckResult>,
     pub(in crate::store) judged: Option<(UnixMs, Outcome)>,
-    pub(in crate::store) since: Since,
+    pub(in crate::store) since: StatusSince,
     pub(in crate::store) outage: Option<Outage>,
     pub(in crate::store) certificate_expires_at: Option<UnixMs>,
     pub(in crate::store) rolled_until: Option<UnixMs>,
@@ -59,7 +59,7 @@ pub(in crate::store) fn resume(
         known => known?,
     };
     let outage = outages::open(conn, id)?;
-    let validities = Validities::of(conn, id)?;
+    let validities = ValidityPeriods::of(conn, id)?;
     let last_validity_ms = last.as_ref().map_or(0, |last| validities.at(last.at));
     let (rolled_until, certificate): (Option<i64>, Option<i64>) =
         conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
@@ -96,12 +96,17 @@ pub(in crate::store) fn resume(
 }
 
 /// [`since`], and where a damaged day keeps from knowing it, since the last result: nobody is to be without checks for that.
-fn since_or_last(conn: &Connection, id: ServiceId, judged: Option<(UnixMs, Outcome)>, end: UnixMs) -> Result<Since> {
+fn since_or_last(
+    conn: &Connection,
+    id: ServiceId,
+    judged: Option<(UnixMs, Outcome)>,
+    end: UnixMs,
+) -> Result<StatusSince> {
     match since(conn, id, judged, end) {
         Err(StoreError::Content(what)) => {
             tracing::error!("since when a service has its status is not known: {what}");
             let run = judged.map(|(at, outcome)| (outcome == Outcome::Degraded, at));
-            Ok(Since { run, recovered: outages::last_end(conn, id, end)? })
+            Ok(StatusSince { run, recovered: outages::last_end(conn, id, end)? })
         }
         known => known,
     }

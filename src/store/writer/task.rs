@@ -4,13 +4,13 @@
 use super::{
     ahead::Ahead,
     alarms::Alarms,
-    commit::{Committed, Core, Note, Rescued},
+    commit::{Committed, Note, Rescued, WriteState},
     handle::{CAPACITY, Message, Shared, Stopping, Writer, locked},
     numbers::Numbers,
+    pending_state::PendingState,
     refused::{Rest, note_lost, one_by_one},
     rescue::Rescue,
-    seen::Seen,
-    track::{Record, Track},
+    track::{Record, ServiceTrack},
 };
 use crate::{
     board::{Board, ServiceId},
@@ -20,7 +20,7 @@ use crate::{
         StoreError,
         procedures::{
             prune_reasons::Pruning,
-            retention::{Keep, Sweep},
+            retention::{RetentionPolicy, Sweep},
         },
         tables::{outages, outbox::Attempt},
     },
@@ -71,10 +71,10 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the system has no threads for it.
 pub(in crate::store) fn start(
-    core: Core,
+    core: WriteState,
     board: Arc<Board>,
     clock: Clock,
-    keep: Keep,
+    keep: RetentionPolicy,
 ) -> io::Result<(Writer, Stopping)> {
     let (thread, beside) = (Pool::single("write")?, Pool::single("write-beside")?);
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -126,18 +126,18 @@ pub(in crate::store) fn start(
 pub(in crate::store) struct Task {
     /// What blocks is done on it, and nothing else is: no reader and no name server can take it.
     pub(in crate::store) thread: Pool,
-    pub(in crate::store) core: Arc<Mutex<Core>>,
+    pub(in crate::store) core: Arc<Mutex<WriteState>>,
     /// Where every service stands as of the last commit. The core has the same, and may be held by a commit.
-    pub(in crate::store) tracks: HashMap<ServiceId, Track>,
+    pub(in crate::store) tracks: HashMap<ServiceId, ServiceTrack>,
     /// Where they stand with what waits, while the store fails.
-    pub(in crate::store) seen: Option<Seen>,
+    pub(in crate::store) seen: Option<PendingState>,
     pub(in crate::store) numbers: Numbers,
     pub(in crate::store) ahead: Ahead,
     pub(in crate::store) receiver: mpsc::UnboundedReceiver<Message>,
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) board: Arc<Board>,
     pub(in crate::store) clock: Clock,
-    pub(in crate::store) keep: Keep,
+    pub(in crate::store) keep: RetentionPolicy,
     pub(in crate::store) sweep: Sweep,
     pub(in crate::store) pruning: Pruning,
     /// What is being committed,
@@ -171,7 +171,7 @@ impl Task {
             }
             beat_at = Instant::now() + HEARTBEAT;
             self.flush().await;
-            self.tidy().await;
+            self.compact().await;
             if self.stopping {
                 break;
             }
@@ -433,13 +433,13 @@ impl Task {
     }
 
     /// Does a small piece of what keeps the newest rows in order.
-    async fn tidy(&mut self) {
+    async fn compact(&mut self) {
         // To ask costs less than to wake a thread for nothing. Nobody else holds the core now.
-        if locked(&self.shared.trouble).is_some() || !locked(&self.core).is_untidy() {
+        if locked(&self.shared.trouble).is_some() || !locked(&self.core).needs_compaction() {
             return;
         }
         let core = self.core.clone();
-        if let Ok(Err(error)) = self.blocking(move || locked(&core).tidy()).await {
+        if let Ok(Err(error)) = self.blocking(move || locked(&core).compact()).await {
             tracing::warn!(
                 "the newest results could not be moved out of the write buffer, they stay readable: {error}"
             );

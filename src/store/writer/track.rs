@@ -9,7 +9,7 @@ use crate::{
         health::{Began, Changes, Confirmed},
         incident::{Cause, Outage},
         service::Service,
-        status::Since,
+        status::StatusSince,
         time::UnixMs,
         timeline::failed_until,
         window::Window,
@@ -34,10 +34,10 @@ pub struct Record {
 
 /// What the writer keeps in mind of one service.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Track {
+pub(in crate::store) struct ServiceTrack {
     /// The board has the same.
     pub(in crate::store) now: Arc<ServiceNow>,
-    since: Since,
+    since: StatusSince,
     /// Hours before it are settled.
     pub(in crate::store) rolled_until: Option<UnixMs>,
     /// The validity of the last result, in milliseconds.
@@ -46,16 +46,16 @@ pub(in crate::store) struct Track {
     pub(in crate::store) was_paused: bool,
 }
 
-impl Track {
+impl ServiceTrack {
     /// Where a service stands at the beginning of a run.
     pub(in crate::store) fn new(
         resumed: Resumed,
         service: Arc<Service>,
         settings: Arc<serde_json::Value>,
         timetable: Arc<Timetable>,
-    ) -> Track {
+    ) -> ServiceTrack {
         let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
-        Track {
+        ServiceTrack {
             now: Arc::new(ServiceNow {
                 id: resumed.id,
                 service,

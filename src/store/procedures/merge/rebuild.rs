@@ -7,7 +7,7 @@ use crate::{
         check::{Outcome, PhaseTimes},
         incident::GapReason,
         maintenance::Overlay,
-        retell::{Retelling, Retold, Told, Why},
+        replay::{Input, Replay, ReplayedOutage, Why},
         service::Thresholds,
         time::UnixMs,
         window::Window,
@@ -20,7 +20,7 @@ use crate::{
             maintenance::{self, Which},
             replay_input::{self, Settings},
             rollups,
-            runs::{self, Cause, Lives},
+            runs::{self, Cause, Runs},
         },
     },
 };
@@ -184,12 +184,12 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     let telling = match (under_way(conn, service, first)?, settings.at(first)) {
         (Some(outage), Some(setting)) => {
             earlier_changes.clone_from(&outage.changes);
-            Retelling::from_within(retold(outage), first, setting.thresholds)
+            Replay::from_within(retold(outage), first, setting.thresholds)
         }
-        _ => Retelling::from_the_beginning(),
+        _ => Replay::from_the_beginning(),
     };
     let mut telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
-    let (lives, mut last_validity_ms) = (Lives::of(conn)?, 0);
+    let (lives, mut last_validity_ms) = (Runs::of(conn)?, 0);
     replay_input::each(conn, service, &settings, first, |told, _| {
         let heard = telling.observe(told);
         if let Some((from, to)) = heard.gap {
@@ -215,13 +215,13 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     Ok(())
 }
 
-/// What was said of an outage, as the retelling goes on with it.
-fn retold(outage: Written) -> Retold {
+/// What was said of an outage, as the replay goes on with it.
+fn retold(outage: Written) -> ReplayedOutage {
     let why = |reason, http_status| Why { reason, http_status };
     let first_why = why(outage.reason, outage.http_status);
-    Retold {
+    ReplayedOutage {
         last_ok_at: outage.last_ok_at,
-        first: Told {
+        first: Input {
             at: outage.started_at,
             outcome: Outcome::Down,
             latency_us: outage.latency_us,
@@ -248,7 +248,7 @@ fn written(
     conn: &Connection,
     service: ServiceId,
     first: UnixMs,
-    outage: Retold,
+    outage: ReplayedOutage,
     earlier_changes: &[Change],
 ) -> Result<Written> {
     let started_at = outage.first.at;
@@ -414,7 +414,7 @@ pub(in crate::store) fn number(conn: &Connection) -> Result<u64> {
         renumber(conn, far + step as i64, *id)?;
     }
     let numbers: HashMap<i64, i64> = moves.into_iter().collect();
-    retell(conn, &numbers)
+    replay(conn, &numbers)
 }
 
 fn renumber(conn: &Connection, from: i64, to: i64) -> Result<()> {
@@ -428,7 +428,7 @@ fn renumber(conn: &Connection, from: i64, to: i64) -> Result<()> {
 
 /// Moves the events that are or were to be told to the outages that they tell of; how many incidents have another
 /// number than they had here.
-fn retell(conn: &Connection, numbers: &HashMap<i64, i64>) -> Result<u64> {
+fn replay(conn: &Connection, numbers: &HashMap<i64, i64>) -> Result<u64> {
     // Where the outages of this history's own went.
     let mut went: HashMap<i64, i64> = HashMap::new();
     let mut statement = conn.prepare("SELECT outage_id, claimed FROM claim WHERE file = 0")?;

@@ -11,7 +11,7 @@ use crate::{
     board::ServiceId,
     domain::{
         incident::GapReason,
-        retell::{Retelling, Retold},
+        replay::{Replay, ReplayedOutage},
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Tally,
         window::Window,
@@ -25,7 +25,7 @@ use crate::{
             replay_input::{self, Settings},
             results,
             rollups::{self, Size},
-            runs::{Cause, Lives},
+            runs::{Cause, Runs},
             services::StoredService,
         },
     },
@@ -81,7 +81,7 @@ pub(in crate::store) enum Fix {
     /// In the place of the one with this number, or as a new one.
     WriteOutage {
         id: Option<i64>,
-        outage: Box<Retold>,
+        outage: Box<ReplayedOutage>,
     },
     EndOutage {
         id: i64,
@@ -324,16 +324,15 @@ impl Examination<'_, '_> {
     /// Outages and gaps.
     fn story(&mut self) -> Result<()> {
         let settings = Settings::of(self.conn, self.id())?;
-        let lives = Lives::of(self.conn)?;
+        let lives = Runs::of(self.conn)?;
         let mut outages = stored_outages(self.conn, self.id())?;
         let mut gaps = stored_gaps(self.conn, self.id())?;
-        let mut telling =
-            if self.rows.retired { Retelling::from_the_middle() } else { Retelling::from_the_beginning() };
+        let mut telling = if self.rows.retired { Replay::from_the_middle() } else { Replay::from_the_beginning() };
         if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {
             let overlay = |which| maintenance::overlay(self.conn, self.id(), ever, which);
             telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
         }
-        let mut missing: Vec<Retold> = Vec::new();
+        let mut missing: Vec<ReplayedOutage> = Vec::new();
         let mut last_validity_ms = 0;
         if let Some(first) = self.rows.first {
             if self.rows.retired {
@@ -402,9 +401,9 @@ impl Examination<'_, '_> {
 
     fn compare_outage(
         &mut self,
-        outage: &Retold,
+        outage: &ReplayedOutage,
         stored: &mut BTreeMap<UnixMs, Vec<StoredOutage>>,
-        missing: &mut Vec<Retold>,
+        missing: &mut Vec<ReplayedOutage>,
     ) -> Result<()> {
         let started_at = outage.first.at;
         let same = stored.get_mut(&started_at).and_then(|all| (!all.is_empty()).then(|| all.remove(0)));
@@ -429,7 +428,7 @@ impl Examination<'_, '_> {
     fn left_over(
         &mut self,
         stored: BTreeMap<UnixMs, Vec<StoredOutage>>,
-        mut missing: Vec<Retold>,
+        mut missing: Vec<ReplayedOutage>,
         known_from: Option<UnixMs>,
     ) -> Result<()> {
         let mut extra: Vec<(UnixMs, StoredOutage)> =
@@ -445,7 +444,7 @@ impl Examination<'_, '_> {
         }
         for (at, outage) in extra {
             let end = |ended: Option<UnixMs>| ended.unwrap_or(UnixMs(i64::MAX));
-            let overlaps = |m: &Retold| m.first.at <= end(outage.ended_at) && at <= end(m.ended_at);
+            let overlaps = |m: &ReplayedOutage| m.first.at <= end(outage.ended_at) && at <= end(m.ended_at);
             let what = format!("outage {} of {at}", outage.id);
             match missing.iter().position(overlaps).map(|i| missing.remove(i)) {
                 Some(instead) => {

@@ -4,7 +4,7 @@ use crate::{
     board::ServiceId,
     domain::{
         check::PhaseTimes,
-        retell::{Retold, Why},
+        replay::{ReplayedOutage, Why},
         time::UnixMs,
         timeline::Tally,
     },
@@ -80,7 +80,7 @@ impl StoredOutage {
     }
 }
 
-pub(in crate::store) fn retold_fields(outage: &Retold) -> Vec<Field> {
+pub(in crate::store) fn retold_fields(outage: &ReplayedOutage) -> Vec<Field> {
     outage_fields(
         [Some(outage.first.at), outage.last_ok_at, outage.confirmed_at, outage.ended_at],
         [outage.down_ms, outage.checks_failed as i64, outage.cause_changes as i64],

@@ -1,4 +1,4 @@
-//! Tells a history again: runs stored results through the state machine and says which outages and gaps come of it.
+//! Replays a history: runs stored results through the state machine and says which outages and gaps come of it.
 //!
 //! Maintenance lies over the results as it lay over them live: what was announced holds the state machine, and no time in
 //! any of it is downtime.
@@ -18,7 +18,7 @@ use super::{
 
 /// A stored result, as far as outages and gaps follow from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Told {
+pub struct Input {
     pub at: UnixMs,
     pub outcome: Outcome,
     pub latency_us: Option<u32>,
@@ -39,7 +39,7 @@ pub struct Why {
     pub http_status: Option<u16>,
 }
 
-impl Told {
+impl Input {
     /// When it was known: its start and what it took.
     pub fn known_at(&self) -> UnixMs {
         self.at.plus(i64::from(self.latency_us.unwrap_or(0)).div_euclid(1000))
@@ -48,10 +48,10 @@ impl Told {
 
 /// An outage that follows from stored results. The fields are those of [`super::incident::Outage`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Retold {
+pub struct ReplayedOutage {
     pub last_ok_at: Option<UnixMs>,
     /// The first failed check.
-    pub first: Told,
+    pub first: Input,
     pub why: Why,
     pub confirmed_at: Option<UnixMs>,
     pub ended_at: Option<UnixMs>,
@@ -68,21 +68,21 @@ pub struct Retold {
 
 /// What the next result settles.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Heard {
+pub struct Effects {
     /// What the result before it spoke for.
     pub spoken: Option<Piece>,
     /// The time between them that nothing speaks for.
     pub gap: Option<(UnixMs, UnixMs)>,
     /// The outage that this result ends.
-    pub ended: Option<Retold>,
+    pub ended: Option<ReplayedOutage>,
 }
 
-/// Where the retelling stands.
+/// Where the replay stands.
 #[derive(Clone, Debug)]
-pub struct Retelling {
+pub struct Replay {
     health: Health,
-    last: Option<Told>,
-    open: Option<Retold>,
+    last: Option<Input>,
+    open: Option<ReplayedOutage>,
     start: Start,
     /// The maintenance that was announced,
     announced: Overlay,
@@ -100,10 +100,10 @@ enum Start {
     Unknown(u32, UnixMs),
 }
 
-impl Retelling {
+impl Replay {
     /// Begins with the first result that ever was.
-    pub fn from_the_beginning() -> Retelling {
-        Retelling {
+    pub fn from_the_beginning() -> Replay {
+        Replay {
             health: Health::NEW,
             last: None,
             open: None,
@@ -114,13 +114,13 @@ impl Retelling {
     }
 
     /// Begins in the middle: nothing is told of outages until as many checks in a row have passed as end any outage.
-    pub fn from_the_middle() -> Retelling {
-        Retelling { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Retelling::from_the_beginning() }
+    pub fn from_the_middle() -> Replay {
+        Replay { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Replay::from_the_beginning() }
     }
 
     /// Begins while an outage lasts that was told of before: `outage` as it stood before the first result, which is at
     /// `first` and has these thresholds.
-    pub fn from_within(mut outage: Retold, first: UnixMs, thresholds: Thresholds) -> Retelling {
+    pub fn from_within(mut outage: ReplayedOutage, first: UnixMs, thresholds: Thresholds) -> Replay {
         let in_a_row = u32::try_from(outage.checks_failed).unwrap_or(u32::MAX);
         let failing = Some(Failing { started_at: outage.first.at, in_a_row });
         // What a result that will be told confirmed is confirmed by it again.
@@ -131,12 +131,12 @@ impl Retelling {
             (None, None) => Confirmed::Pending,
         };
         let health = Health { confirmed, last_ok_at: outage.last_ok_at, failing, ..Health::NEW };
-        Retelling { health, open: Some(outage), ..Retelling::from_the_beginning() }
+        Replay { health, open: Some(outage), ..Replay::from_the_beginning() }
     }
 
     /// With the maintenance of the service: what was announced, and all of it.
-    pub fn with_maintenance(self, announced: Overlay, all: Overlay) -> Retelling {
-        Retelling { announced, maintenance: all, ..self }
+    pub fn with_maintenance(self, announced: Overlay, all: Overlay) -> Replay {
+        Replay { announced, maintenance: all, ..self }
     }
 
     /// From when on outages are told: every one that began after this moment. `None` while it is not known whether the
@@ -149,7 +149,7 @@ impl Retelling {
     }
 
     /// Takes the next result, which is later than the one before.
-    pub fn observe(&mut self, check: Told) -> Heard {
+    pub fn observe(&mut self, check: Input) -> Effects {
         let (spoken, gap) = self.end_speech(check.at);
         let ended = match self.start {
             Start::Known(_) => self.outage(&check),
@@ -159,11 +159,11 @@ impl Retelling {
             }
         };
         self.last = Some(check);
-        Heard { spoken, gap, ended }
+        Effects { spoken, gap, ended }
     }
 
     /// The outage that lasts after the latest result.
-    pub fn open(&self) -> Option<&Retold> {
+    pub fn open(&self) -> Option<&ReplayedOutage> {
         self.open.as_ref()
     }
 
@@ -186,7 +186,7 @@ impl Retelling {
         (Some(spoken), (silent_from < next_at).then_some((silent_from, next_at)))
     }
 
-    fn orient(&mut self, check: &Told, in_a_row: u32, first: UnixMs) {
+    fn orient(&mut self, check: &Input, in_a_row: u32, first: UnixMs) {
         // A run of passes does not carry over the beginning of maintenance, and stands still in it.
         let last_at = self.last.map(|last| last.at);
         let begins = last_at.is_some_and(|last| self.announced.first_start(last, check.at).is_some());
@@ -215,15 +215,15 @@ impl Retelling {
         }
     }
 
-    fn outage(&mut self, check: &Told) -> Option<Retold> {
+    fn outage(&mut self, check: &Input) -> Option<ReplayedOutage> {
         let changes = self.health.observe(check.thresholds, check.at, check.outcome, &self.announced);
         // It was not confirmed when maintenance began: what comes after that is another one.
         let broken_off = changes.broken_off.and_then(|at| {
             let outage = self.open.take_if(|outage| outage.confirmed_at.is_none())?;
-            Some(Retold { ended_at: Some(at), ..outage })
+            Some(ReplayedOutage { ended_at: Some(at), ..outage })
         });
         if let (Some(began), Some(why)) = (changes.began, check.why) {
-            self.open = Some(Retold {
+            self.open = Some(ReplayedOutage {
                 last_ok_at: began.last_ok_at,
                 first: *check,
                 why,
@@ -262,11 +262,11 @@ mod tests {
     const T: Thresholds = Thresholds { failure: 2, success: 2 };
 
     /// One result a second ('.' up, 'x' and 'y' down for different reasons, ' ' none); each speaks for 3 s.
-    fn tell(mut retelling: Retelling, results: &str) -> (Retelling, Vec<Heard>) {
+    fn tell(mut replay: Replay, results: &str) -> (Replay, Vec<Effects>) {
         let mut heard = Vec::new();
         for (i, c) in results.chars().enumerate().filter(|(_, c)| *c != ' ') {
             let outcome = if c == '.' { Outcome::Up } else { Outcome::Down };
-            heard.push(retelling.observe(Told {
+            heard.push(replay.observe(Input {
                 at: UnixMs(i as i64 * 1000),
                 outcome,
                 latency_us: Some(7_000),
@@ -276,38 +276,38 @@ mod tests {
                 thresholds: T,
             }));
         }
-        (retelling, heard)
+        (replay, heard)
     }
 
     #[test]
     fn an_outage_is_told_with_its_causes_and_what_its_failures_speak_for() {
-        let (retelling, heard) = tell(Retelling::from_the_beginning(), ".xxy.x..");
-        let ended: Vec<&Retold> = heard.iter().filter_map(|h| h.ended.as_ref()).collect();
+        let (replay, heard) = tell(Replay::from_the_beginning(), ".xxy.x..");
+        let ended: Vec<&ReplayedOutage> = heard.iter().filter_map(|h| h.ended.as_ref()).collect();
         let [outage] = ended[..] else { panic!("{ended:?}") };
         assert_eq!((outage.last_ok_at, outage.first.at), (Some(UnixMs(0)), UnixMs(1000)));
         assert_eq!((outage.confirmed_at, outage.ended_at), (Some(UnixMs(2007)), Some(UnixMs(6000))));
         assert_eq!((outage.down_ms, outage.checks_failed, outage.cause_changes), (4000, 4, 2));
         let changes: Vec<(i64, i64)> = outage.changes.iter().map(|(at, why)| (at.0, why.reason)).collect();
         assert_eq!(changes, [(3000, 'y' as i64), (5000, 'x' as i64)]);
-        assert_eq!(retelling.open(), None);
+        assert_eq!(replay.open(), None);
     }
 
     #[test]
     fn what_nothing_speaks_for_is_a_gap_and_no_downtime() {
-        let (retelling, heard) = tell(Retelling::from_the_beginning(), "x      x");
+        let (replay, heard) = tell(Replay::from_the_beginning(), "x      x");
         assert_eq!(heard[1].gap, Some((UnixMs(3000), UnixMs(7000))));
-        assert_eq!(retelling.open().map(|o| o.down_ms), Some(3000));
-        assert_eq!(retelling.last_speech(UnixMs(8000)).map(|p| p.to), Some(UnixMs(8000)));
-        assert_eq!(retelling.last_speech(UnixMs(80_000)).map(|p| p.to), Some(UnixMs(10_000)));
+        assert_eq!(replay.open().map(|o| o.down_ms), Some(3000));
+        assert_eq!(replay.last_speech(UnixMs(8000)).map(|p| p.to), Some(UnixMs(8000)));
+        assert_eq!(replay.last_speech(UnixMs(80_000)).map(|p| p.to), Some(UnixMs(10_000)));
     }
 
     #[test]
     fn told_from_the_middle_nothing_is_said_before_the_service_is_known_to_be_up() {
-        let (retelling, heard) = tell(Retelling::from_the_middle(), "xx.xx.");
+        let (replay, heard) = tell(Replay::from_the_middle(), "xx.xx.");
         assert!(heard.iter().all(|h| h.ended.is_none()));
-        assert_eq!((retelling.known_from(), retelling.open()), (None, None));
-        let (retelling, heard) = tell(Retelling::from_the_middle(), "xx..x.");
-        assert_eq!(retelling.known_from(), Some(UnixMs(2000)));
+        assert_eq!((replay.known_from(), replay.open()), (None, None));
+        let (replay, heard) = tell(Replay::from_the_middle(), "xx..x.");
+        assert_eq!(replay.known_from(), Some(UnixMs(2000)));
         assert_eq!(heard[5].ended.as_ref().map(|o| o.first.at), Some(UnixMs(4000)));
     }
 
@@ -316,9 +316,9 @@ mod tests {
         let mut within = 0;
         for (number, first) in (0..1_u32 << 8).flat_map(|number| (1..8).map(move |first| (number, first))) {
             let results: String = (0..8).map(|i| if number >> i & 1 == 1 { 'x' } else { '.' }).collect();
-            let (whole, heard) = tell(Retelling::from_the_beginning(), &results);
-            let ended = |heard: &[Heard]| heard.iter().filter_map(|h| h.ended.clone()).collect::<Vec<_>>();
-            let (before, _) = tell(Retelling::from_the_beginning(), &results[..first]);
+            let (whole, heard) = tell(Replay::from_the_beginning(), &results);
+            let ended = |heard: &[Effects]| heard.iter().filter_map(|h| h.ended.clone()).collect::<Vec<_>>();
+            let (before, _) = tell(Replay::from_the_beginning(), &results[..first]);
             let start = UnixMs(first as i64 * 1000);
             let of_all = ended(&heard).into_iter().chain(whole.open().cloned()).collect::<Vec<_>>();
             let Some(open) = before.open() else { continue };
@@ -328,9 +328,9 @@ mod tests {
             }
             let spoken = before.last_speech(start).filter(|piece| piece.says == Says::Spoken(Outcome::Down));
             let down_ms = open.down_ms + spoken.map_or(0, |piece| piece.to.since(piece.from));
-            let so_far = Retold { confirmed_at: said.confirmed_at, down_ms, ..open.clone() };
+            let so_far = ReplayedOutage { confirmed_at: said.confirmed_at, down_ms, ..open.clone() };
             let rest = format!("{}{}", " ".repeat(first), &results[first..]);
-            let (after, heard) = tell(Retelling::from_within(so_far, start, T), &rest);
+            let (after, heard) = tell(Replay::from_within(so_far, start, T), &rest);
             let goes_on = ended(&heard).into_iter().chain(after.open().cloned()).collect::<Vec<_>>();
             assert_eq!(goes_on, of_all[of_all.len() - goes_on.len()..], "{results} from {first} on");
             assert_eq!(goes_on[0].first, open.first, "{results} from {first} on");

@@ -2,8 +2,8 @@
 
 use super::{
     row::{Row, columns},
-    stock::Stock,
-    walk::{Direction, Need, Outcomes, Walk},
+    usage::Usage,
+    walk::{Columns, Direction, Outcomes, Walk},
 };
 use crate::{
     board::ServiceId,
@@ -17,12 +17,12 @@ use rusqlite::{Connection, params};
 use std::ops::ControlFlow;
 
 /// The columns that a walk needs, in the order of [`read`].
-pub(super) fn needed(need: Need) -> &'static str {
+pub(super) fn needed(need: Columns) -> &'static str {
     match need {
-        Need::Outcome => "at, outcome",
-        Need::Latency => "at, outcome, latency_us",
-        Need::Phases => "at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us",
-        Need::Everything => {
+        Columns::Outcome => "at, outcome",
+        Columns::Latency => "at, outcome, latency_us",
+        Columns::Phases => "at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us",
+        Columns::Everything => {
             "at, outcome, latency_us, dns_us, connect_us, tls_us, ttfb_us, recheck, http_status, certificate_days, reason_id"
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn run(
     Ok(ControlFlow::Continue(()))
 }
 
-fn read(row: &rusqlite::Row<'_>, need: Need) -> rusqlite::Result<Row> {
+fn read(row: &rusqlite::Row<'_>, need: Columns) -> rusqlite::Result<Row> {
     let outcome = row.get(1)?;
     let mut found = Row {
         at: UnixMs(row.get(0)?),
@@ -62,14 +62,14 @@ fn read(row: &rusqlite::Row<'_>, need: Need) -> rusqlite::Result<Row> {
         certificate_days: None,
         reason: None,
     };
-    if need >= Need::Latency {
+    if need >= Columns::Latency {
         found.latency_us = row.get(2)?;
     }
-    if need >= Need::Phases {
+    if need >= Columns::Phases {
         found.phases =
             PhaseTimes { dns_us: row.get(3)?, connect_us: row.get(4)?, tls_us: row.get(5)?, ttfb_us: row.get(6)? };
     }
-    if need >= Need::Everything {
+    if need >= Columns::Everything {
         found.recheck = row.get(7)?;
         found.http_status = row.get(8)?;
         found.certificate_days = row.get(9)?;
@@ -118,7 +118,7 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 }
 
 /// Writes one row into a day that is not sealed. `false` when there is one of that time already.
-pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
+pub(crate) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
     let sql = concat!(
         "INSERT INTO check_result (",
         columns!(),
@@ -129,7 +129,7 @@ pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row)
 }
 
 /// Writes one row in the place of the one of that time, of a day that is not sealed.
-pub(in crate::store) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
+pub(crate) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
     conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
         .execute([service.0, row.at.0])?;
     insert(conn, service, row)?;
@@ -144,9 +144,9 @@ pub(super) fn delete_between(conn: &Connection, service: ServiceId, first: UnixM
 }
 
 /// The rows of before a moment, without what they take.
-pub(super) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Stock> {
+pub(super) fn before(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Usage> {
     let sql = "SELECT count(*), min(at), max(at) FROM check_result WHERE service_id = ?1 AND at < ?2";
-    Ok(conn.prepare_cached(sql)?.query_row([service.0, before.0], Stock::read)?)
+    Ok(conn.prepare_cached(sql)?.query_row([service.0, before.0], Usage::read)?)
 }
 
 /// Deletes the oldest rows of a service that began before a moment, at most `at_once`; how many.

@@ -15,45 +15,45 @@ use serde::{Deserialize, Serialize};
 const MESSAGE: usize = 200;
 
 #[derive(Debug)]
-pub(in crate::store) struct Due {
-    pub(in crate::store) event_id: String,
-    pub(in crate::store) event: Event,
-    pub(in crate::store) service: ServiceId,
-    pub(in crate::store) outage: Outage,
-    pub(in crate::store) created_at: UnixMs,
-    pub(in crate::store) channels: Vec<&'static str>,
+pub(crate) struct Due {
+    pub(crate) event_id: String,
+    pub(crate) event: Event,
+    pub(crate) service: ServiceId,
+    pub(crate) outage: Outage,
+    pub(crate) created_at: UnixMs,
+    pub(crate) channels: Vec<&'static str>,
     /// The end of an outage that never came into the history.
-    pub(in crate::store) owed: bool,
+    pub(crate) owed: bool,
     /// Confirmed by a result that will never be stored: whether its beginning will be.
-    pub(in crate::store) lost: Option<bool>,
+    pub(crate) lost: Option<bool>,
 }
 
 /// An event of which somebody was told, or is being told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::store) struct Told {
-    pub(in crate::store) event_id: String,
-    pub(in crate::store) event: String,
-    pub(in crate::store) service: i64,
-    pub(in crate::store) name: String,
-    pub(in crate::store) number: i64,
-    pub(in crate::store) last_ok_at: Option<i64>,
-    pub(in crate::store) started_at: i64,
-    pub(in crate::store) confirmed_at: Option<i64>,
-    pub(in crate::store) class: String,
-    pub(in crate::store) phase: Option<String>,
-    pub(in crate::store) message: String,
-    pub(in crate::store) http_status: Option<u16>,
+pub(crate) struct Notified {
+    pub(crate) event_id: String,
+    pub(crate) event: String,
+    pub(crate) service: i64,
+    pub(crate) name: String,
+    pub(crate) number: i64,
+    pub(crate) last_ok_at: Option<i64>,
+    pub(crate) started_at: i64,
+    pub(crate) confirmed_at: Option<i64>,
+    pub(crate) class: String,
+    pub(crate) phase: Option<String>,
+    pub(crate) message: String,
+    pub(crate) http_status: Option<u16>,
     /// Each channel, and whether its answer is known.
-    pub(in crate::store) channels: Vec<(String, bool)>,
+    pub(crate) channels: Vec<(String, bool)>,
     /// A run before this one told it, and its outage, or that end of it, is not in the history.
     #[serde(skip)]
-    pub(in crate::store) orphan: bool,
+    pub(crate) orphan: bool,
 }
 
-impl Told {
-    pub(in crate::store) fn of(due: &Due) -> Told {
+impl Notified {
+    pub(crate) fn of(due: &Due) -> Notified {
         let Outage { id, service: name, last_ok_at, started_at, confirmed_at, cause, .. } = &due.outage;
-        Told {
+        Notified {
             event_id: due.event_id.clone(),
             event: due.event.as_str().to_owned(),
             service: due.service.0,
@@ -72,8 +72,8 @@ impl Told {
     }
 
     /// Of an event that is stored no more is to be known than who was told.
-    pub(in crate::store) fn stored(event_id: &str, channel: &str) -> Told {
-        Told {
+    pub(crate) fn stored(event_id: &str, channel: &str) -> Notified {
+        Notified {
             event_id: event_id.to_owned(),
             event: String::new(),
             service: 0,
@@ -91,16 +91,16 @@ impl Told {
         }
     }
 
-    pub(in crate::store) fn is(&self, event: Event) -> bool {
+    pub(crate) fn is(&self, event: Event) -> bool {
         self.event == event.as_str()
     }
 
-    pub(in crate::store) fn was_told(&self, channel: &str) -> bool {
+    pub(crate) fn was_told(&self, channel: &str) -> bool {
         self.channels.iter().any(|(name, answered)| name == channel && *answered)
     }
 
     /// The outage as it was told, now that it is over.
-    pub(in crate::store) fn outage(&self, ended_at: UnixMs) -> Outage {
+    pub(crate) fn outage(&self, ended_at: UnixMs) -> Outage {
         Outage {
             id: self.number,
             service: self.name.clone(),

@@ -2,7 +2,7 @@
 
 use super::{
     numbers::Numbers,
-    track::{Record, Track},
+    track::{Record, ServiceTrack},
 };
 use crate::{
     board::{ServiceId, ServiceNow},
@@ -16,8 +16,8 @@ use std::{
 
 /// The services of which results wait, ahead of the history.
 #[derive(Default, Debug)]
-pub(in crate::store) struct Seen {
-    tracks: HashMap<ServiceId, Track>,
+pub(crate) struct PendingState {
+    tracks: HashMap<ServiceId, ServiceTrack>,
     /// Those that have changed since they were last shown.
     changed: HashSet<ServiceId>,
     /// Outages that began with a result that will never be stored.
@@ -26,13 +26,13 @@ pub(in crate::store) struct Seen {
     lost_until: HashMap<ServiceId, UnixMs>,
 }
 
-impl Seen {
+impl PendingState {
     /// Takes one more result in that waits. `stored` is where the services stand in the history. Gives what somebody is to
     /// be told.
-    pub(in crate::store) fn take(
+    pub(crate) fn take(
         &mut self,
         record: &Record,
-        stored: &HashMap<ServiceId, Track>,
+        stored: &HashMap<ServiceId, ServiceTrack>,
         numbers: &Numbers,
     ) -> Option<(Event, Arc<Outage>)> {
         let (event, outage, _) = self.step(record, stored, numbers, |pending| pending + 1)?;
@@ -40,10 +40,10 @@ impl Seen {
     }
 
     /// The same for one that found no room.
-    pub(in crate::store) fn take_lost(
+    pub(crate) fn take_lost(
         &mut self,
         record: &Record,
-        stored: &HashMap<ServiceId, Track>,
+        stored: &HashMap<ServiceId, ServiceTrack>,
         numbers: &Numbers,
     ) -> Option<(Event, Arc<Outage>)> {
         // It does not wait; but what is shown of the service is not stored.
@@ -58,7 +58,7 @@ impl Seen {
     fn step(
         &mut self,
         record: &Record,
-        stored: &HashMap<ServiceId, Track>,
+        stored: &HashMap<ServiceId, ServiceTrack>,
         numbers: &Numbers,
         pending: impl Fn(u64) -> u64,
     ) -> Option<(Option<Event>, Option<Arc<Outage>>, bool)> {
@@ -77,23 +77,23 @@ impl Seen {
     }
 
     /// Whether an outage began with a result that will never be stored.
-    pub(in crate::store) fn began_lost(&self, outage: i64) -> bool {
+    pub(crate) fn began_lost(&self, outage: i64) -> bool {
         self.began_lost.contains(&outage)
     }
 
     /// Whether it shows a later result of a service than this, that will never be stored.
-    pub(in crate::store) fn is_ahead(&self, stored: &Track) -> bool {
+    pub(crate) fn is_ahead(&self, stored: &ServiceTrack) -> bool {
         let last = stored.now().last.as_ref().map(|last| last.at);
         self.lost_until.get(&stored.now().id).copied() > last
     }
 
     /// What has changed since this was asked last.
-    pub(in crate::store) fn news(&mut self) -> Vec<Arc<ServiceNow>> {
+    pub(crate) fn news(&mut self) -> Vec<Arc<ServiceNow>> {
         self.changed.drain().filter_map(|id| self.tracks.get(&id)).map(|track| track.now().clone()).collect()
     }
 
     /// The services that it speaks of.
-    pub(in crate::store) fn services(&self) -> impl Iterator<Item = ServiceId> + '_ {
+    pub(crate) fn services(&self) -> impl Iterator<Item = ServiceId> + '_ {
         self.tracks.keys().copied()
     }
 }
