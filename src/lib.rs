@@ -25,7 +25,7 @@
 //! | `config` | 4 | composes the sections: what the file says -> what the program may rely on; every mistake at once, with line and column |
 //! | `history` | 4 | questions to a history, free of SQL: what was known at a moment, cached statistics |
 //! | `interchange` | 4 | JSON forms, export, import |
-//! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL |
+//! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL; its own floors are in `store/mod.rs` |
 //! | `probe` | 3 | one folder per kind: its section of the configuration, its specification, its run; `kind` is the registry |
 //! | `notify` | 3 | transports, and one template with metadata per notification service (`services/`) |
 //! | `chart` | 3 | charts as pure geometry |
@@ -50,6 +50,34 @@
 //! Reading: a handler asks ([`http::state::AppState::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
 //! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
 //! the handler says them.
+//!
+//! # The seam to another engine
+//!
+//! What the rooms above call of [`store`]. No signature shows SQL or a connection.
+//!
+//! - **A run**: `Store::open`, `stop`: the services enter and resume, the writer starts; it ends. `Backfill`: the same for a
+//!   past that is made up (the demonstration).
+//! - **`Writer`, results**: `record`, `record_dropped`, `interrupted` take in; `has_room`, `limit_waiting` bound what waits;
+//!   `trouble`, `figures` say how it goes.
+//! - **`Writer`, notifications**: `outbox_notify` wakes; `next_unstored_event`, `telling`, `attempted` say what is due and
+//!   what became of it; `next_alarm` is about the monitor itself; `note_incident`, `state_notes` write notes.
+//! - **`Reader`, connections**: `open`, `until`, `for_good`, `finish`, `id`.
+//! - **`Reader`, services**: `services`, `service`, `setting_changes`, `gaps`, `maintenance`, `maintenance_log`, `last_run`,
+//!   `next_event`.
+//! - **`Reader`, checks**: `checks`, `checks_forward`, `phases`, `usual`, `first_check_at`.
+//! - **`Reader`, incidents**: `outages`, `outage`, `neighbours`, `cause_changes`, `failed_with`, `confirmations`, `notes`.
+//! - **`Reader`, figures**: `uptime`, `history`, `history_by`, `confirmed_down_ms`, `overview`. They need of the tables:
+//!   results, rollups, outages, maintenance.
+//! - **`Reader`, the past**: `as_of`, `replay`, `retention_bounds`. They need results and settings.
+//! - **Export and import**: `Reader::head`, `each_check`, `excerpt_times`, `outage_record`, `each_sum`, `first_check_in`,
+//!   `first_sum_at`, `estimated_checks`; `Merge`: `begin`, one function for each kind of record, `end`, `commit`.
+//! - **A whole history**: `Examiner` (reads: `verify`, `usage`, `overdue`), `MaintenanceTasks` (writes: `repair`, `retire`,
+//!   `forget`), `Marking` (`add`, `take_back`).
+//! - **Only SQLite has it**: files and their modes, `backup`, `restore`, `set_damaged_aside`, `begin_anew`, `Scrub`, sealed
+//!   days, `integrity`, `space`, `compact_some`.
+//!
+//! Figures and the past are algorithms over tables, not questions to an engine: a second one would provide the tables
+//! (`store::tables`, `store::rows`), and these would be written once, above both.
 //!
 //! # What holds
 //!
