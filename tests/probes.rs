@@ -52,5 +52,6 @@ fn assert_passed(report: &Report) {
 #[track_caller]
 fn assert_late(report: &Report, phase: Phase, message: &str) {
     assert_failed(report, Class::Timeout, phase, message);
-    assert!(u128::from(report.latency_us) >= SHORT.as_micros(), "{report:?}");
+    // What the check waits for the monitor itself is not counted.
+    assert!(u128::from(report.latency_us) >= SHORT.as_micros() / 2, "{report:?}");
 }
