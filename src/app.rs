@@ -3,12 +3,12 @@
 use crate::{
     alerts,
     backups::{self, Backups},
-    board,
     clock::Clock,
     config::{Config, Endpoint},
     domain::time::UnixMs,
     history::cached_stats::{self, StatsCache},
     http::state::AppState,
+    live,
     notify::{Channel, HttpChannel},
     probe,
     render::Templates,
@@ -95,7 +95,7 @@ impl App {
         let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));
         let site = AppState {
             attempts: Arc::default(),
-            board: store.board.clone(),
+            live: store.live.clone(),
             reader: store.reader.clone(),
             limits: Arc::default(),
             reading: AppState::reading(),
@@ -117,13 +117,13 @@ impl App {
             trusted: config.dashboard.trusted_proxies.into(),
             started_at: clock.now(),
         };
-        let (figures, board, reader, time) =
-            (site.figures.clone(), site.board.clone(), site.reader.clone(), clock.clone());
+        let (figures, live, reader, time) =
+            (site.figures.clone(), site.live.clone(), site.reader.clone(), clock.clone());
         tokio::spawn(restarting("the kept figures", token.clone(), move |token| {
-            cached_stats::keep(figures.clone(), board.clone(), reader.clone(), time.clone(), token)
+            cached_stats::keep(figures.clone(), live.clone(), reader.clone(), time.clone(), token)
         }));
-        let board = store.board.clone();
-        tokio::spawn(restarting("the board", token.clone(), move |token| board::keep_up(board.clone(), token)));
+        let live = store.live.clone();
+        tokio::spawn(restarting("the live state", token.clone(), move |token| live::keep_up(live.clone(), token)));
         let channels = channels
             .into_iter()
             .map(|channel| {
@@ -176,7 +176,7 @@ impl App {
     /// No new checks; those under way finish or meet their deadline; what is known is committed; answers drain.
     pub async fn stop(self) {
         self.trigger.fire();
-        self.site.board.close();
+        self.site.live.close();
         self.scheduler.stop(Instant::now() + LAST_CHECKS).await;
         for channel in self.channels {
             let _ = channel.await;

@@ -29,7 +29,7 @@
 //! | `probe` | 3 | one folder per kind: its section of the configuration, its specification, its run; `kind` is the registry |
 //! | `notify` | 3 | transports, and one template with metadata per notification service (`services/`) |
 //! | `chart` | 3 | charts as pure geometry |
-//! | `board` | 2 | what is known now, in memory, as of the last commit |
+//! | `live` | 2 | what is known now, in memory, as of the last commit |
 //! | `format` | 2 | durations, numbers, moments in time zones and Markdown, for people |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
 //! | `settings` | 1 | what sections of the configuration are read with: typed values, variables, places, suggestions, masking |
@@ -44,8 +44,8 @@
 //! into a `CheckResult`; [`domain::health::Health::observe`] (pure) says what it changes; [`store::Writer::record`] takes
 //! both in. The writer gathers what comes within a moment and commits it in one transaction: the row, the outage, the
 //! gap before it, hours that are settled by it, the alert in the outbox. After the commit it posts to the
-//! [`board::Board`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
-//! the same step in memory (`store::writer::pending_state`), and the board shows that, marked.
+//! [`live::LiveState`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
+//! the same step in memory (`store::writer::pending_state`), and the live state shows that, marked.
 //!
 //! Reading: a handler asks ([`http::state::AppState::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
 //! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
@@ -82,7 +82,7 @@
 //! # What holds
 //!
 //! - What is counted is what is stored. What is shown as now is ahead of the store only while the store fails, and is
-//!   marked (`pending_store`); once it is written the board says the same, and no event comes twice.
+//!   marked (`pending_store`); once it is written the live state says the same, and no event comes twice.
 //! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::writer::ahead`), so that a
 //!   crash makes nobody be told twice.
 //! - A result moves the state of its service only if there is room to store it, so states and rows never disagree. What
@@ -126,7 +126,6 @@ pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod backups;
-pub mod board;
 pub mod calendar;
 pub mod chart;
 pub mod cli;
@@ -140,6 +139,7 @@ pub mod history;
 pub mod http;
 pub mod init;
 pub mod interchange;
+pub mod live;
 pub mod notify;
 pub mod probe;
 pub mod render;

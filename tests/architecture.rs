@@ -201,7 +201,7 @@ fn what_is_imported_is_read_whatever_its_form() {
     let names = |code| named_rooms(code, "crate").into_iter().collect::<Vec<_>>().join(" ");
     assert_eq!(names("use crate::store::Reader;"), "store");
     assert_eq!(
-        names("use crate::{\n    board::{Board, ServiceId},\n    clock,\n    domain::time::UnixMs,\n};"),
+        names("use crate::{\n    live::{LiveState, ServiceId},\n    clock,\n    domain::time::UnixMs,\n};"),
         "board clock domain"
     );
     assert_eq!(names("fn f(x: crate::web::AppState) -> crate::domain::X {}"), "domain web");

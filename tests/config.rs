@@ -1,14 +1,14 @@
 //! The configuration from outside: what a file gives, and what its mistakes look like.
 
 use healthcheck_dashboard::{
-    config::{self, Config, ConfigError},
+    config::{self, Config},
     domain::{secret::Secret, service::Kind},
     probe::{
         Spec,
         http::{Auth, HttpSpec},
         postgres::{Expected, PostgresSpec, SslMode},
     },
-    settings::network::IpVersion,
+    settings::{ConfigError, network::IpVersion},
 };
 use proptest::prelude::*;
 use std::path::Path;

@@ -355,10 +355,10 @@ async fn what_was_announced_stays_what_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_listens_hears_that_maintenance_began_and_ended() {
-    use healthcheck_dashboard::board::What;
+    use healthcheck_dashboard::live::Change;
     let planned = vec![once(w(20, 40), Some(&["web"]))];
     let mut history = History::announced("2026-11-16T00:00:00Z", vec![service("web")], planned);
-    let mut listening = history.store.board.listen(None);
+    let mut listening = history.store.live.listen(None);
     for i in 0..6 {
         history.at(s(i * 10));
         history.check("web", result('.', s(i * 10)));
@@ -366,7 +366,7 @@ async fn whoever_listens_hears_that_maintenance_began_and_ended() {
     }
     let mut said = Vec::new();
     while let Ok(news) = listening.coming.as_mut().unwrap().try_recv() {
-        if let What::Status { before, now, .. } = &news.what {
+        if let Change::Status { before, now, .. } = &news.change {
             said.push((before.as_str(), now.as_str()));
         }
     }

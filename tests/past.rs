@@ -121,7 +121,7 @@ impl Recorded {
     }
 }
 
-/// The board changes with the commit: what is shown is what is stored. A commit gathers for 0.2 s and takes a moment, so
+/// The live state changes with the commit: what is shown is what is stored. A commit gathers for 0.2 s and takes a moment, so
 /// a result is shown up to about 0.3 s after it is known. Exactly that is allowed here: while results wait for their
 /// commit, the live answer may be one of the moments since the first of them came. At any other time it is that of its
 /// own moment.

@@ -9,8 +9,8 @@ use crate::support::{
 };
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
-    board::{News, What},
     domain::time::UnixMs,
+    live::{Change, StateChange},
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -44,21 +44,21 @@ async fn until(history: &History, what: &str, mut holds: impl FnMut() -> bool) {
     panic!("{what} does not come");
 }
 
-/// Until the board shows the result of this time of a service.
+/// Until the live state shows the result of this time of a service.
 async fn shown(history: &History, name: &str, at: UnixMs) {
-    let board = history.store.board.clone();
-    let last = || board.get(name).unwrap().last.clone().map(|last| last.at);
+    let live = history.store.live.clone();
+    let last = || live.get(name).unwrap().last.clone().map(|last| last.at);
     until(history, "the result", || last() == Some(at)).await;
 }
 
 /// An event in short.
-fn short(news: &News) -> String {
-    let text = match &news.what {
-        What::Check { service, result } => format!("{} {}", service.name, result.at.since(begin()) / 10_000),
-        What::Status { service, before, now, .. } => {
+fn short(news: &StateChange) -> String {
+    let text = match &news.change {
+        Change::Check { service, result } => format!("{} {}", service.name, result.at.since(begin()) / 10_000),
+        Change::Status { service, before, now, .. } => {
             format!("{} {}>{}", service.name, before.as_str(), now.as_str())
         }
-        What::Incident { outage, resolved_at } => {
+        Change::Incident { outage, resolved_at } => {
             format!("{} incident {}{}", outage.service, outage.id, if resolved_at.is_some() { " over" } else { "" })
         }
     };
@@ -68,8 +68,9 @@ fn short(news: &News) -> String {
 #[tokio::test(start_paused = true)]
 async fn what_the_checks_see_is_shown_marked_and_told_once_while_it_cannot_be_stored() {
     let mut history = History::new(BEGIN, vec![service("web"), service("api")]);
-    let mut news = history.store.board.listen(None).coming.unwrap();
-    let mut heard = || std::iter::from_fn(|| news.try_recv().ok()).map(|n: Arc<News>| short(&n)).collect::<Vec<_>>();
+    let mut news = history.store.live.listen(None).coming.unwrap();
+    let mut heard =
+        || std::iter::from_fn(|| news.try_recv().ok()).map(|n: Arc<StateChange>| short(&n)).collect::<Vec<_>>();
     history.checks("web", begin(), "..");
     history.committed().await;
     shown(&history, "web", begin().plus(10_000)).await;
@@ -151,8 +152,8 @@ async fn what_the_checks_see_is_shown_marked_and_told_once_while_it_cannot_be_st
     // Written, it is the same, and nothing is told again.
     heals(&history.path());
     history.committed().await;
-    let board = history.store.board.clone();
-    until(&history, "the mark to go", || board.all().iter().all(|s| s.pending_store == 0)).await;
+    let live = history.store.live.clone();
+    until(&history, "the mark to go", || live.all().iter().all(|s| s.pending_store == 0)).await;
     assert_eq!(heard(), Vec::<String>::new());
     let log = history.get("/api/v1/incidents").await.ok()["items"].clone();
     assert_eq!(
@@ -458,8 +459,8 @@ async fn a_commit_that_does_not_return_hides_nothing() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     history.checks("web", begin().plus(10_000), "xxx");
     history.checks("api", begin().plus(10_000), ".");
-    let board = history.store.board.clone();
-    let last = |name: &str| board.get(name).unwrap().last.clone().map(|last| last.at);
+    let live = history.store.live.clone();
+    let last = |name: &str| live.get(name).unwrap().last.clone().map(|last| last.at);
     // Nothing moves the clock while it is waited for the lock.
     while last("web") != Some(begin().plus(30_000)) {
         tokio::time::advance(Duration::from_millis(100)).await;
@@ -473,7 +474,7 @@ async fn a_commit_that_does_not_return_hides_nothing() {
     assert_eq!(history.get("/readyz").await.status, 503);
     drop(other);
     history.committed().await;
-    until(&history, "the mark to go", || board.all().iter().all(|s| s.pending_store == 0)).await;
+    until(&history, "the mark to go", || live.all().iter().all(|s| s.pending_store == 0)).await;
     assert_eq!(history.get("/readyz").await.status, 200);
     assert_eq!(history.get("/api/v1/incidents").await.ok()["items"][0]["checks_failed"], 3);
 }
@@ -492,7 +493,7 @@ async fn agrees(world: &mut World) {
     let why: Vec<&Value> = gaps.as_array().unwrap().iter().map(|gap| &gap["reason"]).collect();
     assert!(!why.is_empty() && why.iter().all(|why| **why == "not_stored"), "{gaps}");
     let shown = |world: &World| -> Vec<_> {
-        world.app().site.board.all().iter().map(|s| (s.confirmed, s.since, s.outage.clone())).collect()
+        world.app().site.live.all().iter().map(|s| (s.confirmed, s.since, s.outage.clone())).collect()
     };
     let before = shown(world);
     world.stop().await;
@@ -519,7 +520,7 @@ async fn what_finds_no_room_is_shown_and_told_all_the_same() {
     heals(&world.path());
     world.app().site.writer.limit_waiting(1_000);
     world.until("the incident", |w| incidents(w).len() == 1).await;
-    let api = |world: &World| world.app().site.board.get("api").unwrap().status(world.clock.now()).as_str();
+    let api = |world: &World| world.app().site.live.get("api").unwrap().status(world.clock.now()).as_str();
     assert_eq!(api(&world), "up");
     world.pass(60.0).await;
     world.target.set("/web", Does::Answer(200));
@@ -560,7 +561,7 @@ async fn what_began_with_room_and_was_confirmed_without_is_one_incident() {
     let mut world = with_alerts().await;
     fails(&world.path());
     world.until("trouble", |w| w.app().site.writer.trouble().is_some()).await;
-    let failed = |w: &World| w.app().site.board.get("web").unwrap().outage.as_ref().map_or(0, |o| o.checks_failed);
+    let failed = |w: &World| w.app().site.live.get("web").unwrap().outage.as_ref().map_or(0, |o| o.checks_failed);
     world.target.set("/web", Does::Answer(503));
     world.until("the first failure", |w| failed(w) == 1).await;
     world.app().site.writer.limit_waiting(0);

@@ -3,7 +3,6 @@
 
 use crate::support::history::{History, result, service};
 use healthcheck_dashboard::{
-    board::ServiceNow,
     domain::{
         check::Outcome,
         health::{Confirmed, Health},
@@ -12,6 +11,7 @@ use healthcheck_dashboard::{
         status::{STALE_GRACE_MS, Status},
         time::{HOUR_MS, MINUTE_MS, UnixMs},
     },
+    live::ServiceNow,
 };
 use proptest::prelude::*;
 
@@ -52,9 +52,9 @@ proptest! {
                 history.check("web", result);
                 if stops.contains(&i) {
                     history.committed().await;
-                    let before = known(&history.store.board.get("web").unwrap());
+                    let before = known(&history.store.live.get("web").unwrap());
                     history = history.restart(vec![web.clone()]).await;
-                    let after = history.store.board.get("web").unwrap();
+                    let after = history.store.live.get("web").unwrap();
                     prop_assert_eq!(before, known(&after), "after check {} ({})", i, letter);
                     let mut resumed = history.store.resume_points[0].health;
                     // How far beyond the threshold a confirmed run is makes no difference any more.
@@ -88,13 +88,13 @@ async fn a_service_that_is_checked_more_often_since_a_restart_is_not_stale_until
     history.at(begin.plus(5 * MINUTE_MS));
     history.committed().await;
     let mut history = history.restart(vec![every(10_000)]).await;
-    let status = |history: &History, at: UnixMs| history.store.board.get("web").unwrap().status(at);
+    let status = |history: &History, at: UnixMs| history.store.live.get("web").unwrap().status(at);
     // It speaks for two of its own intervals and the time of a check, whatever the interval is now.
     let speaks_until = begin.plus(20 * MINUTE_MS + 5_000);
     assert_eq!(status(&history, begin.plus(5 * MINUTE_MS)), Status::Up);
     assert_eq!(status(&history, speaks_until.plus(STALE_GRACE_MS - 1)), Status::Up);
     assert_eq!(status(&history, speaks_until.plus(STALE_GRACE_MS)), Status::Unknown);
-    let stale_since = history.store.board.get("web").unwrap().status_since(speaks_until.plus(MINUTE_MS));
+    let stale_since = history.store.live.get("web").unwrap().status_since(speaks_until.plus(MINUTE_MS));
     assert_eq!(stale_since, Some(speaks_until));
     // The first one that is made now speaks for as long as is set now; one that could not be judged changes nothing.
     let now = begin.plus(6 * MINUTE_MS);

@@ -162,7 +162,7 @@ async fn shown(world: &World) -> Vec<(&'static str, BTreeMap<String, String>)> {
 async fn every_answer_shows_the_status_that_was_told() {
     let world = World::start(MANY).await;
     let mut client = Client::open(&world.app().site, "?events=status", None).await;
-    let board = world.app().site.board.clone();
+    let live = world.app().site.live.clone();
     world.target.set("/hung", Does::Hang);
     let mut told: BTreeMap<String, String> = shown(&world).await.swap_remove(0).1;
     let mut seen = BTreeMap::new();
@@ -177,9 +177,9 @@ async fn every_answer_shows_the_status_that_was_told() {
         world.pass(0.1).await;
         // What is committed while the answers are being read may be in some of them.
         let answers = loop {
-            let changes = board.changes();
+            let changes = live.changes();
             let answers = shown(&world).await;
-            if board.changes() == changes {
+            if live.changes() == changes {
                 break answers;
             }
         };

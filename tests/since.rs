@@ -34,11 +34,11 @@ async fn known(slow: &[i64], late_ms: i64) -> (UnixMs, UnixMs) {
         let result = bare_result(at, outcome, 900_000);
         store.writer.record(record(store.resume_points[0].id, result, changes, health.confirmed));
     }
-    let board = store.board.clone();
+    let live = store.live.clone();
     store.stop().await;
-    let before = board.get("web").unwrap().since.unwrap();
+    let before = live.get("web").unwrap().since.unwrap();
     let next = open(&path, begin.plus(4 * DAY_MS));
-    let after = next.board.get("web").unwrap().since.unwrap();
+    let after = next.live.get("web").unwrap().since.unwrap();
     next.stop().await;
     (before, after)
 }

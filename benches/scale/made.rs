@@ -1,7 +1,6 @@
 //! A made history, the same in every run: what a check says depends on its service and its round alone.
 
 use healthcheck_dashboard::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         health::Health,
@@ -9,6 +8,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Kind, Service, Thresholds},
         time::UnixMs,
     },
+    live::ServiceId,
     store::{Backfill, Configured, Record, WatchedService},
 };
 use std::{path::Path, sync::Arc};

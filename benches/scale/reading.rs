@@ -6,13 +6,13 @@ use crate::{
     table::{Table, Times},
 };
 use healthcheck_dashboard::{
-    board::ServiceId,
     clock::Clock,
     domain::{
         time::{DAY_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
     history::cached_stats::{StatsCache, WINDOWS_MS},
+    live::ServiceId,
     store::{OutageFilter, Reader, RetentionPolicy, Store},
 };
 use std::{path::Path, sync::Arc, time::Instant};

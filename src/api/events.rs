@@ -1,12 +1,12 @@
 //! Server-sent events: what has just become known, as of its commit, or as it is seen while nothing can be committed.
 
 use crate::{
-    board::{Listening, News, What},
     domain::time::UnixMs,
     http::{
         answer::Answer, error::ApiError, limits::Place, params::Params, proxy_headers::RequestOrigin, state::AppState,
     },
     interchange::json::{CheckJson, IncidentJson, Time},
+    live::{Change, StateChange, Subscription},
 };
 use axum::{
     extract::State,
@@ -52,11 +52,11 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn wants(&self, what: &What) -> bool {
+    fn wants(&self, what: &Change) -> bool {
         let (kind, service) = match what {
-            What::Check { service, .. } => (self.check, &service.name),
-            What::Status { service, .. } => (self.status, &service.name),
-            What::Incident { outage, .. } => (self.incident, &outage.service),
+            Change::Check { service, .. } => (self.check, &service.name),
+            Change::Status { service, .. } => (self.status, &service.name),
+            Change::Incident { outage, .. } => (self.incident, &outage.service),
         };
         kind && (self.services.is_empty() || self.services.contains(service))
     }
@@ -71,11 +71,11 @@ pub(super) async fn stream(
 ) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
     // A stream of a service that is not there would be silent for ever.
-    if let Some(name) = wanted.services.iter().find(|name| app.board.get(name).is_none()) {
+    if let Some(name) = wanted.services.iter().find(|name| app.live.get(name).is_none()) {
         return Err(ApiError::not_found(format!("no service named “{name}” is watched")));
     }
     let place = app.limits.streams.take(origin.client).map_err(|full| ApiError::full(full, "event streams"))?;
-    let listening = app.board.listen(last_id(&headers));
+    let listening = app.live.listen(last_id(&headers));
     let stream = events(listening, wanted, app.clone(), place);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).text("here"));
     // A proxy that gathers an answer before it passes it on would make a stream of it that never comes.
@@ -92,12 +92,12 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
 
 type Sent = Result<Event, Infallible>;
 
-fn events(listening: Listening, wanted: Wanted, app: AppState, place: Place) -> impl Stream<Item = Sent> + Send {
+fn events(listening: Subscription, wanted: Wanted, app: AppState, place: Place) -> impl Stream<Item = Sent> + Send {
     // Something is said at once, so that a client knows that it is heard.
     let mut first = vec![Ok(Event::default().retry(RETRY).comment("listening"))];
     match listening.missed {
         Some(missed) => {
-            first.extend(missed.iter().filter(|n| wanted.wants(&n.what)).map(|n| Ok(event(n, app.clock.now()))))
+            first.extend(missed.iter().filter(|n| wanted.wants(&n.change)).map(|n| Ok(event(n, app.clock.now()))))
         }
         None => first.push(Ok(reset())),
     }
@@ -105,7 +105,7 @@ fn events(listening: Listening, wanted: Wanted, app: AppState, place: Place) -> 
         let mut receiver = coming?;
         loop {
             let sent = match receiver.recv().await {
-                Ok(news) if wanted.wants(&news.what) => event(&news, app.clock.now()),
+                Ok(news) if wanted.wants(&news.change) => event(&news, app.clock.now()),
                 Ok(_) => continue,
                 Err(broadcast::error::RecvError::Lagged(_)) => reset(),
                 Err(broadcast::error::RecvError::Closed) => return None,
@@ -121,10 +121,10 @@ fn reset() -> Event {
     Event::default().event("reset").data("{}")
 }
 
-fn event(news: &Arc<News>, now: UnixMs) -> Event {
-    let (kind, mut data) = match &news.what {
-        What::Check { service, result } => ("check", json!(CheckJson::new(&service.name, result))),
-        What::Status { service, before, now, since } => (
+fn event(news: &Arc<StateChange>, now: UnixMs) -> Event {
+    let (kind, mut data) = match &news.change {
+        Change::Check { service, result } => ("check", json!(CheckJson::new(&service.name, result))),
+        Change::Status { service, before, now, since } => (
             "status",
             json!({
                 "service": service.name,
@@ -133,7 +133,7 @@ fn event(news: &Arc<News>, now: UnixMs) -> Event {
                 "since": since.map(Time),
             }),
         ),
-        What::Incident { outage, resolved_at } => {
+        Change::Incident { outage, resolved_at } => {
             let mut outage = outage.as_ref().clone();
             outage.ended_at = *resolved_at;
             ("incident", json!(IncidentJson::new(&outage, Vec::new(), now)))

@@ -1,7 +1,6 @@
 //! Is it up now: `/health`, from memory (and how it was, with `?at=`, from the history); and is the monitor itself: `/livez` and `/readyz`.
 
 use crate::{
-    board::ServiceNow,
     domain::{
         check::CheckResult,
         status::{Overall, Status},
@@ -15,6 +14,7 @@ use crate::{
         state::AppState,
     },
     interchange::json::{Ordered, ReasonJson, Time, ms},
+    live::ServiceNow,
 };
 use axum::{
     extract::State,
@@ -85,7 +85,7 @@ pub(super) async fn all(State(app): State<AppState>, headers: HeaderMap, params:
     let now = app.clock.now();
     match params.at(now)? {
         Some(at) => answer(Asked::All(then(&app, at).await?), at, &headers, &params),
-        None => answer(Asked::All(app.board.all()), now, &headers, &params),
+        None => answer(Asked::All(app.live.all()), now, &headers, &params),
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn one(
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);
     }
-    match app.board.get(&name) {
+    match app.live.get(&name) {
         Some(service) => answer(Asked::One([service]), now, &headers, &params),
         None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
     }
@@ -226,7 +226,7 @@ pub(super) async fn ready(State(app): State<AppState>, params: Params) -> Answer
     if !is_verbose(&params)? {
         return Ok(said(trouble, json!({})));
     }
-    let mut more = json!({"pending_store": pending_store(&app.board.all())});
+    let mut more = json!({"pending_store": pending_store(&app.live.all())});
     let backups = app.backups.state();
     if backups.planned {
         more["backup"] = json!({"last": backups.last.map(Time), "failing": backups.failing});

@@ -91,7 +91,7 @@ pub(super) async fn one(State(app): State<AppState>, Named(id): Named, params: P
 
 /// 404, or 503 for one whose number may have been told already and that waits to be stored.
 fn missing(app: &AppState, id: &str) -> ApiError {
-    let waits = |number: i64| app.board.all().iter().any(|s| s.waiting_incident(number).is_some());
+    let waits = |number: i64| app.live.all().iter().any(|s| s.waiting_incident(number).is_some());
     if id.parse().is_ok_and(waits) {
         return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
     }

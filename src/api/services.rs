@@ -1,7 +1,6 @@
 //! The services: how they stand and how they did.
 
 use crate::{
-    board::ServiceNow,
     domain::{
         incident::Outage,
         service::{Commands, Kind},
@@ -18,6 +17,7 @@ use crate::{
         state::AppState,
     },
     interchange::json::{CheckJson, IncidentJson, Ordered, Time},
+    live::ServiceNow,
     store::{StoreError, StoredService},
 };
 use axum::{Json, extract::State};
@@ -43,7 +43,7 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
         return Ok(Json(json!({ "items": items })));
     }
     let items = ask(&app, move |app| {
-        let services = app.board.all();
+        let services = app.live.all();
         let ids: Vec<_> = services.iter().map(|s| s.id).collect();
         let figures = app.figures.list(&app.reader, &ids, now)?;
         Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now, app.commands)).collect::<Vec<_>>())
@@ -63,7 +63,7 @@ pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params:
         let body = ask(&app, move |app| whole(app, &service, &CachedStats::read(&app.reader, service.id, at)?, at));
         return Ok(Json(body.await?));
     }
-    let Some(asked) = app.board.get(&name) else {
+    let Some(asked) = app.live.get(&name) else {
         return unwatched(&app, name).await;
     };
     let body = ask(&app, move |app| {

@@ -31,7 +31,7 @@ pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<J
         asked.push((service.id, service.name));
     }
     if asked.is_empty() {
-        asked = app.board.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
+        asked = app.live.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
     }
     let of_each = ask(&app, move |app| {
         asked.into_iter().map(|(id, name)| Ok((name, UptimeJson::from(&app.reader.uptime(id, window, now)?)))).collect()

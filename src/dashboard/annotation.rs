@@ -45,7 +45,7 @@ struct Content {
 
 /// Notes are written of what is known now.
 fn snapshot(app: &AppState, query: &Query) -> Snapshot {
-    Snapshot::now(app.board.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
+    Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
 }
 
 async fn incident(app: &AppState, query: &Query, id: &str) -> Result<Outage, PageError> {

@@ -27,7 +27,7 @@ const GREY: &str = "#5b606b";
 /// `GET /badge/{service}/status.svg`
 async fn status(State(app): State<AppState>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
     params.only(&["label"])?;
-    let service = app.board.get(&name).ok_or_else(|| missing(&name))?;
+    let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
     let (said, colour) = match service.status(app.clock.now()) {
         Status::Up => ("up", GREEN),
         Status::Degraded => ("degraded", AMBER),
@@ -45,7 +45,7 @@ async fn uptime(State(app): State<AppState>, Named(name): Named, params: Params)
     params.only(&["label", "window"])?;
     let length = params.length()?.unwrap_or(30 * DAY_MS);
     let word = params.get("window").unwrap_or("30d").to_owned();
-    let service = app.board.get(&name).ok_or_else(|| missing(&name))?;
+    let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
     let now = app.clock.now();
     let uptime =
         crate::http::answer::ask(&app, move |app| app.reader.uptime(service.id, Window::ending(now, length), now))

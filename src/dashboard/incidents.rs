@@ -7,7 +7,6 @@ use super::{
     request::{self, Page},
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::Class,
         incident::{Outage, OutageState},
@@ -21,6 +20,7 @@ use crate::{
         proxy_headers::PageState,
         state::AppState,
     },
+    live::ServiceId,
     render::view_model::{self, Headline, Kind, OutageRow, names},
     store::{Cursor, OutageFilter, OutageKind, StoreError},
 };

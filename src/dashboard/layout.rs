@@ -189,7 +189,7 @@ pub(super) fn error_page(error: PageError, app: &AppState, query: &Query) -> Res
         after: String,
         way_out: Option<(String, String)>,
     }
-    let snapshot = Snapshot::now(app.board.all(), app.clock.now());
+    let snapshot = Snapshot::now(app.live.all(), app.clock.now());
     let framing = LayoutOptions { title: error.truth.clone(), current: "", live: Refresh::Never };
     let mut truth = Headline::plain(view_model::Kind::Unknown, error.truth.clone());
     truth.glyph = false;

@@ -9,7 +9,6 @@ use super::{
     travel::Travel,
 };
 use crate::{
-    board::ServiceNow,
     chart::{CheckChart, month_labels},
     domain::{
         incident::{Outage, OutageState},
@@ -23,6 +22,7 @@ use crate::{
     },
     history::{as_of::Snapshot, cached_stats::CachedStats},
     http::{proxy_headers::PageState, state::AppState},
+    live::ServiceNow,
     render::view_model::{self, Headline, Kind, LiveDuration},
     store::{OutageFilter, OutageKind, Reader, StoreError},
 };
@@ -87,7 +87,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query, headers: Heade
     if query.get("at").is_some() {
         return past(app, query).await;
     }
-    let (now, changes) = (app.clock.now(), app.board.changes());
+    let (now, changes) = (app.clock.now(), app.live.changes());
     let make = async {
         let snapshot = request::snapshot(&app, &query).await?;
         let (asked, seen_from) = (query.clone(), snapshot.clone());
@@ -168,7 +168,7 @@ fn latest_outage(app: &AppState) -> Result<Option<Outage>, StoreError> {
 
 /// The sentence and the services, for other pages that begin with it.
 pub(super) fn truth_now(app: &AppState, zone: Zone, now: UnixMs) -> Result<(Headline, Vec<Seen>), StoreError> {
-    let snapshot = Snapshot::now(app.board.all(), now).linking(app.base_path.clone(), String::new());
+    let snapshot = Snapshot::now(app.live.all(), now).linking(app.base_path.clone(), String::new());
     let seen = seen(app, &snapshot)?;
     Ok((say(&snapshot, &seen, latest_outage(app)?.as_ref(), zone).0, seen))
 }

@@ -67,7 +67,7 @@ struct Outage {
 
 /// `GET /public`. What others add to an address that is passed on (as `?fbclid=`) is ignored here.
 pub(super) async fn page(PageState(app): PageState, query: Query, headers: HeaderMap) -> Page {
-    let (now, changes) = (app.clock.now(), app.board.changes());
+    let (now, changes) = (app.clock.now(), app.live.changes());
     let make = async {
         let (zone, theme) = (query.zone, query.theme);
         let content = request::blocking(&app, move |app| content(app, zone, theme, now)).await?;
@@ -88,7 +88,7 @@ fn content(app: &AppState, zone: Zone, theme: Option<&'static str>, now: UnixMs)
     let mut worst = Kind::Up;
     let (mut down, mut slow, mut unknown, mut planned) = (0u64, 0u64, 0u64, 0usize);
     for one in published.iter() {
-        let Some(service) = app.board.get(&one.name) else { continue };
+        let Some(service) = app.live.get(&one.name) else { continue };
         let (kind, word) = match service.status(now) {
             Status::Up => (Kind::Up, "Up"),
             Status::Degraded => (Kind::Degraded, "Slow or limited"),

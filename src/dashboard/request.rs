@@ -34,11 +34,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, PageError> {
     let now = app.clock.now();
     let Some(at) = query.at(now)? else {
-        return Ok(Snapshot::now(app.board.all(), now).linking(app.base_path.clone(), query.carried(None)));
+        return Ok(Snapshot::now(app.live.all(), now).linking(app.base_path.clone(), query.carried(None)));
     };
     let (reach, then) = blocking(app, move |app| {
         let reach = app.reader.retention_bounds()?;
-        Ok((reach, app.reader.as_of(at, &app.board.all())?))
+        Ok((reach, app.reader.as_of(at, &app.live.all())?))
     })
     .await?;
     let day = |at| query.zone.dated(at, now).text;

@@ -2,7 +2,6 @@
 
 use super::query::Query;
 use crate::{
-    board::ServiceNow,
     chart::{Days, Spark},
     domain::{service::Commands, status::Status, time::UnixMs, timeline::Buckets},
     format,
@@ -10,6 +9,7 @@ use crate::{
         as_of::Snapshot,
         cached_stats::{CachedStats, Share},
     },
+    live::ServiceNow,
     render::view_model::{self, Kind, LiveDuration},
 };
 use serde::Serialize;

@@ -2,7 +2,6 @@
 
 use super::past::{self, Dice, Fault, Past};
 use crate::{
-    board::ServiceId,
     clock::Clock,
     config::{Config, Endpoint},
     domain::{
@@ -13,6 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
         window::Window,
     },
+    live::ServiceId,
     store::{Backfill, Configured, Mark, Marking, Record, WatchedService},
 };
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The moment that is looked at: now, or one of the past with what was known then. What became known later is not shown.
 
 use crate::{
-    board::ServiceNow,
     domain::{
         check::CheckResult,
         incident::{Gap, Outage},
         time::UnixMs,
     },
+    live::ServiceNow,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;

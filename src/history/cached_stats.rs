@@ -1,13 +1,13 @@
 //! The figures that a list of services shows of each, kept for a while: they cost some questions a service.
 
 use crate::{
-    board::{Board, ServiceId},
     clock::Clock,
     domain::{
         time::{DAY_MS, UnixMs},
         timeline::Buckets,
         uptime::percent,
     },
+    live::{LiveState, ServiceId},
     shutdown::Shutdown,
     store::{OverviewRow, Reader, StoreError},
     threads::{self, Pool},
@@ -171,10 +171,10 @@ impl StatsCache {
 }
 
 /// Keeps the figures of all services from growing old, until shutdown.
-pub async fn keep(cache: Arc<StatsCache>, board: Arc<Board>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
+pub async fn keep(cache: Arc<StatsCache>, live: Arc<LiveState>, reader: Reader, clock: Clock, mut shutdown: Shutdown) {
     let thread = Pool::new("figures", 1, 1).giving_way();
     loop {
-        let services: Vec<ServiceId> = board.all().iter().map(|s| s.id).collect();
+        let services: Vec<ServiceId> = live.all().iter().map(|s| s.id).collect();
         let (cache, reader, now) = (cache.clone(), reader.clone(), clock.now());
         if let Ok(renewed) = thread.run(move |_| cache.renew(&reader, &services, now)) {
             let _ = renewed.await;

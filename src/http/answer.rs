@@ -5,8 +5,8 @@ use super::{
     state::{AppState, ReadError},
 };
 use crate::{
-    board::ServiceNow,
     domain::time::UnixMs,
+    live::ServiceNow,
     store::{AsOf, StoreError},
 };
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) type Answer<T> = Result<T, ApiError>;
 
 /// How the services stood at a moment of the past.
 pub(crate) async fn then(app: &AppState, at: UnixMs) -> Answer<Vec<Arc<ServiceNow>>> {
-    match ask(app, move |app| app.reader.as_of(at, &app.board.all())).await? {
+    match ask(app, move |app| app.reader.as_of(at, &app.live.all())).await? {
         AsOf::Known(services) => Ok(services),
         AsOf::Retired(from) => Err(ApiError::window(format!(
             "single checks are kept from {from} on, so what was known at {at} can no longer be told"

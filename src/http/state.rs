@@ -3,11 +3,11 @@
 use super::{limits::Limits, rate_limit::RateLimit};
 use crate::{
     backups::Backups,
-    board::Board,
     clock::Clock,
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     history::cached_stats::StatsCache,
+    live::LiveState,
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
     store::{Reader, Scrub, StoreError, Writer},
@@ -29,7 +29,7 @@ pub struct AppState {
     /// How much one client may hold at once, and all.
     pub limits: Arc<Limits>,
     /// What is known now.
-    pub board: Arc<Board>,
+    pub live: Arc<LiveState>,
     /// The history; it blocks: see [`AppState::ask`].
     pub reader: Reader,
     /// Where the history is asked: so many questions at once, and a short queue before them.

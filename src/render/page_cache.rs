@@ -56,7 +56,7 @@ type Page = tokio::sync::Mutex<Option<Made>>;
 #[derive(Clone, Debug)]
 struct Made {
     at: UnixMs,
-    /// The board's changes when it was made.
+    /// The live state's changes when it was made.
     changes: u64,
     html: Bytes,
     gzip: Bytes,

@@ -2,7 +2,6 @@
 //! longest. One set of figures for the page, the JSON, the Markdown and the file.
 
 use crate::{
-    board::ServiceId,
     domain::{
         incident::{Gap, Outage},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
@@ -12,6 +11,7 @@ use crate::{
     },
     format::zone::Zone,
     history::as_of::Snapshot,
+    live::ServiceId,
     store::{OutageFilter, OutageKind, Reader, StoreError},
 };
 use chrono::{Datelike, Duration, IsoWeek, NaiveDate, NaiveTime, Weekday};

@@ -1,8 +1,7 @@
-//! The loops, the store and the board together, on the test's clock, over a grid of settings and of services that hang.
+//! The loops, the store and the live state together, on the test's clock, over a grid of settings and of services that hang.
 
 use super::{SchedulerHealth, Witnesses, common::Common, service_loop::ServiceLoop, watch::Watch};
 use crate::{
-    board::{self, News, ServiceNow, What},
     clock::Clock,
     domain::{
         check::{CheckResult, Outcome},
@@ -13,6 +12,7 @@ use crate::{
         time::UnixMs,
         window::Window,
     },
+    live::{self, Change, ServiceNow, StateChange},
     probe::{Probe, script::Act},
     shutdown::{self, Trigger},
     store::{Configured, RetentionPolicy, Store, WatchedService},
@@ -59,7 +59,7 @@ pub(super) struct Running {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) health: Arc<SchedulerHealth>,
-    pub(super) events: broadcast::Receiver<Arc<News>>,
+    pub(super) events: broadcast::Receiver<Arc<StateChange>>,
     pub(super) trigger: Trigger,
     pub(super) loops: JoinSet<()>,
     _folder: TempDir,
@@ -80,7 +80,7 @@ impl Running {
         let store =
             Store::open(&path, watched.collect(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, clock.clone())
                 .unwrap();
-        let events = store.board.listen(None).coming.unwrap();
+        let events = store.live.listen(None).coming.unwrap();
         let (trigger, token) = shutdown::channel();
         let health = Arc::new(SchedulerHealth::default());
         let common = Arc::new(Common {
@@ -99,7 +99,7 @@ impl Running {
             prepare(index, &mut one);
             loops.spawn(one.run(begin, begin, token.clone()));
         }
-        tokio::spawn(board::keep_up(store.board.clone(), token));
+        tokio::spawn(live::keep_up(store.live.clone(), token));
         Running { store, clock, health, events, trigger, loops, _folder: folder }
     }
 }
@@ -194,15 +194,15 @@ async fn hold(points: &[Point], at_once: usize) -> Result<(), TestCaseError> {
     for _ in 0..400 {
         // A different distance to every slot.
         sleep(Duration::from_millis(97)).await;
-        let (services, now) = (running.store.board.all(), running.clock.now());
+        let (services, now) = (running.store.live.all(), running.clock.now());
         while let Ok((index, result)) = results.try_recv() {
             seen[index].result(&points[index], &result, now);
         }
         while let Ok(news) = running.events.try_recv() {
-            if let What::Status { service, before, now, .. } = &news.what {
+            if let Change::Status { service, before, now, .. } = &news.change {
                 let index = services.iter().position(|one| one.service.name == service.name).unwrap();
                 let told = seen[index].status(*before, *now);
-                told.map_err(|error| TestCaseError::fail(format!("{error}: {service:?} is told {:?}", news.what)))?;
+                told.map_err(|error| TestCaseError::fail(format!("{error}: {service:?} is told {:?}", news.change)))?;
             }
         }
         for (service, seen) in services.iter().zip(&mut seen) {
@@ -284,7 +284,7 @@ async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
     while let Some(ended) = running.loops.join_next().await {
         ended.unwrap();
     }
-    let (reader, services) = (running.store.reader.clone(), running.store.board.all());
+    let (reader, services) = (running.store.reader.clone(), running.store.live.all());
     running.store.stop().await;
     assert!(services.iter().all(|service| service.last.as_ref().unwrap().at.since(begin) > 118_000), "{services:?}");
     let window = Window::new(begin, begin.plus(120_000)).unwrap();

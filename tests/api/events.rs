@@ -66,14 +66,14 @@ async fn a_note_is_told_as_the_incident_that_it_is_about() {
     let mut history = History::new("2026-11-16T00:00:00Z", vec![service("web"), service("api")]);
     letters(&mut history, 0, ".xxx..").await;
     let mut client = Client::open(&history.site(), "?events=incident", None).await;
-    let changes = history.store.board.changes();
+    let changes = history.store.live.changes();
     assert!(history.store.writer.note_incident(1, Some("the switch".into())).await);
     let heard = client.next().await.unwrap();
     assert_eq!(
         (&heard.data["id"], &heard.data["status"], &heard.data["note"]),
         (&1.into(), &"resolved".into(), &"the switch".into())
     );
-    assert!(history.store.board.changes() > changes, "no page from before is shown any more");
+    assert!(history.store.live.changes() > changes, "no page from before is shown any more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ async fn a_stream_is_about_what_was_asked_for_and_ends_with_the_program() {
     history.committed().await;
     let heard = client.next().await.unwrap();
     assert_eq!((heard.kind.as_str(), &heard.data["service"]), ("check", &"api".into()));
-    history.store.board.close();
+    history.store.live.close();
     assert_eq!(client.next().await, None);
     assert_eq!(get(&history.site(), "/api/v1/events?events=all").await.json()["parameter"], "events");
     assert_eq!(get(&history.site(), "/api/v1/events?kind=check").await.json()["parameter"], "kind");

@@ -138,7 +138,7 @@ impl Run {
 
     fn statuses(&self) -> [Status; 2] {
         let now = self.history().clock.now();
-        NAMES.map(|name| self.history().store.board.get(name).unwrap().status(now))
+        NAMES.map(|name| self.history().store.live.get(name).unwrap().status(now))
     }
 
     /// Lets everything come right; the file.

@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use healthcheck_dashboard::{
-    board::ServiceId,
     calendar::Planned,
     clock::Clock,
     domain::{
@@ -22,6 +21,7 @@ use healthcheck_dashboard::{
         export::{self, Format, Order},
         import,
     },
+    live::ServiceId,
     scheduler::SchedulerHealth,
     server,
     store::{
@@ -301,7 +301,7 @@ impl History {
     pub(crate) fn site(&self) -> AppState {
         AppState {
             attempts: Arc::default(),
-            board: self.store.board.clone(),
+            live: self.store.live.clone(),
             reader: self.store.reader.clone(),
             limits: Arc::default(),
             reading: AppState::reading(),

@@ -4,9 +4,9 @@ mod exposition;
 
 use self::exposition::{Exposition, Format, Kind, label};
 use crate::{
-    board::ServiceNow,
     domain::{check::Phase, status::Status, time::UnixMs},
     http::{answer::Answer, params::Params, state::AppState},
+    live::ServiceNow,
 };
 use axum::{
     extract::State,
@@ -25,7 +25,7 @@ pub(super) async fn text(State(app): State<AppState>, headers: HeaderMap, params
     params.only(&[])?;
     let accept = headers.get_all(header::ACCEPT);
     let format = Format::accepted(accept.iter().filter_map(|value| value.to_str().ok()));
-    let services = app.board.all();
+    let services = app.live.all();
     let mut to = Exposition::new(format, (services.len() + 8) * BYTES_A_SERVICE);
     write_services(&mut to, &services, app.clock.now());
     write_monitor(&mut to, &app);

@@ -31,7 +31,7 @@ impl PhasesShown {
     /// The phases of a range; `None` where there are none to tell apart. It blocks.
     pub(super) fn read(
         reader: &Reader,
-        id: crate::board::ServiceId,
+        id: crate::live::ServiceId,
         window: Window,
         zone: Zone,
         now: UnixMs,

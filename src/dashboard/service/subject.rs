@@ -1,7 +1,7 @@
 //! What the page of a service is about.
 
 use crate::{
-    board::{ServiceId, ServiceNow},
+    live::{ServiceId, ServiceNow},
     store::{Maintenance, StoredService},
 };
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What rows take in the file, estimated: SQLite's exact answer costs a walk over every page.
 
-use crate::{board::ServiceId, store::Result};
+use crate::{live::ServiceId, store::Result};
 use rusqlite::{Connection, types::ValueRef};
 
 /// Rows that an estimate is made from.

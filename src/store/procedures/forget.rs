@@ -4,8 +4,8 @@
 //! its own is free. Whoever retires old rows next goes on where this was broken off.
 
 use crate::{
-    board::ServiceId,
     domain::time::UnixMs,
+    live::ServiceId,
     store::{
         Result, StoreError, rows,
         tables::{outages, rollups::Size, services},

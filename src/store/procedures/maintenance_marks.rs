@@ -1,8 +1,8 @@
 //! Marks of maintenance that are made afterwards, and taken back: what follows from them is computed again.
 
 use crate::{
-    board::ServiceId,
     domain::{time::UnixMs, timeline, window::Window},
+    live::ServiceId,
     store::{
         Result, StoreError, connection,
         disk::{files, schema},

@@ -7,8 +7,8 @@ use super::{
     verify::{self, Compared, Difference},
 };
 use crate::{
-    board::ServiceId,
     domain::time::{HOUR_MS, UnixMs},
+    live::ServiceId,
     store::{
         Expired, Result, RetentionPolicy, StoreError, connection,
         disk::{files, schema, source::Source},

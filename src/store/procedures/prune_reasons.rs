@@ -232,8 +232,8 @@ fn delete_others(conn: &mut Connection, referring: &[(String, String)]) -> Resul
 mod tests {
     use super::*;
     use crate::{
-        board::ServiceId,
         domain::check::{Class, Outcome, PhaseTimes, Reason},
+        live::ServiceId,
         store::{
             connection,
             rows::{self, Row, sealing, tail::Tail},

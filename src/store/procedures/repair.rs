@@ -2,8 +2,8 @@
 
 use super::verify::{self, Difference, Fix};
 use crate::{
-    board::ServiceId,
     domain::{replay::ReplayedOutage, time::UnixMs},
+    live::ServiceId,
     store::{
         Result,
         rows::sealing,

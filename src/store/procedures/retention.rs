@@ -2,8 +2,8 @@
 
 use super::forget;
 use crate::{
-    board::ServiceId,
     domain::time::{DAY_MS, UnixMs},
+    live::ServiceId,
     store::{
         Result,
         rows::{self, Usage, Walk, sealing},

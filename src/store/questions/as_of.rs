@@ -4,7 +4,6 @@
 //! the maintenance of the time, from the latest moment at which the state is plain from what is stored.
 
 use crate::{
-    board::{ServiceId, ServiceNow},
     calendar::Timetable,
     domain::{
         check::Outcome,
@@ -16,6 +15,7 @@ use crate::{
         timeline,
         window::Window,
     },
+    live::{ServiceId, ServiceNow},
     store::{
         Result,
         reader::Reader,

@@ -1,12 +1,12 @@
 //! Check results, and how long their phases took.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Outcome, PhaseMedians, Usual},
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Reader, Result,
         rows::{Columns, Outcomes, Walk},

@@ -4,7 +4,6 @@ use super::export_records::{
     Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize,
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::Outcome,
         incident::{GapReason, Outage},
@@ -13,6 +12,7 @@ use crate::{
         timeline::failed_until,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         reader::Reader,

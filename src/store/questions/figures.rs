@@ -1,7 +1,6 @@
 //! Figures over time: uptime, and buckets for charts.
 
 use crate::{
-    board::ServiceId,
     domain::{
         incident::Outage,
         maintenance::Overlay,
@@ -10,6 +9,7 @@ use crate::{
         uptime::Uptime,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Reader, Result,
         tables::{

@@ -1,12 +1,12 @@
 //! Incidents and blips, and what was written down about them.
 
 use crate::{
-    board::ServiceId,
     domain::{
         incident::{CauseChange, Outage},
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{
         IncidentNote, Reader, Result, Source,
         tables::outages::{self, Cursor, OutageFilter},

@@ -1,7 +1,6 @@
 //! What an overview shows of a service, asked for in one go: the pieces that its windows share are read once.
 
 use crate::{
-    board::ServiceId,
     domain::{
         histogram::Histogram,
         maintenance::Overlay,
@@ -9,6 +8,7 @@ use crate::{
         timeline::{Buckets, Observation, Tally},
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         reader::Reader,

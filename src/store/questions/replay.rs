@@ -1,7 +1,6 @@
 //! What the incidents would have been with other thresholds.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Class, Outcome, Reason},
         incident::{Cause, Outage},
@@ -11,6 +10,7 @@ use crate::{
         timeline::{Piece, Says},
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         reader::Reader,

@@ -1,8 +1,8 @@
 //! Services, their settings, gaps and maintenance; and the monitor itself.
 
 use crate::{
-    board::ServiceId,
     domain::{incident::Gap, maintenance::Overlay, time::UnixMs, window::Window},
+    live::ServiceId,
     store::{
         Reader, Result,
         tables::{

@@ -4,11 +4,11 @@
 //! way is kept that way.
 
 use crate::{
-    board::ServiceId,
     domain::{
         leb128::{folded, put, take, unfolded},
         time::UnixMs,
     },
+    live::ServiceId,
     store::disk::checksum::fnv1a,
 };
 use pco::{ChunkConfig, standalone};

@@ -6,11 +6,11 @@ use super::{
     walk::{Columns, Direction, Outcomes, Walk},
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
         time::UnixMs,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, params};

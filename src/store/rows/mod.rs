@@ -17,7 +17,7 @@ mod walk;
 
 use self::walk::Direction;
 use super::{Result, disk::size};
-use crate::{board::ServiceId, domain::time::UnixMs};
+use crate::{domain::time::UnixMs, live::ServiceId};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 

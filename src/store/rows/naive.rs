@@ -2,11 +2,11 @@
 
 use super::{Columns, Outcomes, Row, Walk, count_all};
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
         time::UnixMs,
     },
+    live::ServiceId,
     store::connection,
 };
 use rusqlite::Connection;

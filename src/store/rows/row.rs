@@ -1,11 +1,11 @@
 //! A row: what is stored of a check result.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Outcome, PhaseTimes},
         time::UnixMs,
     },
+    live::ServiceId,
 };
 
 /// A check result as it lies in the history: its reason is a number.

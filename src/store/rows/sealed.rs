@@ -10,11 +10,11 @@ use super::{
     walk::{Columns, Direction, Walk},
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
         time::{DAY_MS, UnixMs},
     },
+    live::ServiceId,
     store::{Result, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension};

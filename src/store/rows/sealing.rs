@@ -9,8 +9,8 @@ use super::{
     walk::{Columns, Direction, Outcomes, Walk},
 };
 use crate::{
-    board::ServiceId,
     domain::time::{DAY_MS, UnixMs},
+    live::ServiceId,
     store::{Result, StoreError, disk::checksum::fnv1a},
 };
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};

@@ -10,7 +10,7 @@ use super::{
     row::{Row, columns},
     walk::Walk,
 };
-use crate::{board::ServiceId, store::Result};
+use crate::{live::ServiceId, store::Result};
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use std::{ops::ControlFlow, sync::Arc};
 

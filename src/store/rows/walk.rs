@@ -2,8 +2,8 @@
 
 use super::row::Row;
 use crate::{
-    board::ServiceId,
     domain::{check::Outcome, time::UnixMs},
+    live::ServiceId,
 };
 
 /// Which columns of the rows are read, each with all before it; the others are empty. To read fewer is faster.

@@ -426,8 +426,8 @@ impl From<StoreError> for Fault {
 mod tests {
     use super::*;
     use crate::{
-        board::ServiceId,
         domain::time::{DAY_MS, UnixMs},
+        live::ServiceId,
         store::connection,
     };
     use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::PathBuf};

@@ -2,11 +2,11 @@
 
 use super::services::{self, StoredService};
 use crate::{
-    board::ServiceId,
     domain::{
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::Connection;

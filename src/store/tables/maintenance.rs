@@ -5,8 +5,8 @@
 //! was; a mark only changes figures, so it can be taken back.
 
 use crate::{
-    board::ServiceId,
     domain::{maintenance::Overlay, time::UnixMs, window::Window},
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, params};

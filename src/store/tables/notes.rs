@@ -6,11 +6,11 @@
 
 use super::{maintenance::Source, outages};
 use crate::{
-    board::ServiceId,
     domain::{
         incident::{Outage, StatedNote},
         time::UnixMs,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, OptionalExtension, params};

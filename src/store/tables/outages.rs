@@ -2,13 +2,13 @@
 
 use super::columns;
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Class, Reason},
         incident::{CAUSE_CHANGES_KEPT, Cause, CauseChange, Noted, Outage, OutageState, TOGETHER_MS},
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};

@@ -1,7 +1,6 @@
 //! The stored results as a history is told again from them: each with the settings of its time.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::Class,
         maintenance::Overlay,
@@ -9,6 +8,7 @@ use crate::{
         service::Thresholds,
         time::UnixMs,
     },
+    live::ServiceId,
     store::{
         Result,
         rows::{Columns, Outcomes, Walk},

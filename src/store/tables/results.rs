@@ -6,7 +6,6 @@ use super::{
     validity::ValidityPeriods,
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         maintenance::Overlay,
@@ -14,6 +13,7 @@ use crate::{
         timeline::Observation,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         rows::{self, Columns, Outcomes, Walk},

@@ -11,13 +11,13 @@ use super::{
     validity::ValidityPeriods,
 };
 use crate::{
-    board::ServiceId,
     domain::{
         histogram::Histogram,
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::{Buckets, Observation, Tally},
         window::Window,
     },
+    live::ServiceId,
     store::{Result, StoreError, rows::Walk},
 };
 use rusqlite::{Connection, params};

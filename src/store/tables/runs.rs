@@ -7,13 +7,13 @@ use super::{
     validity::ValidityPeriods,
 };
 use crate::{
-    board::ServiceId,
     domain::{
         incident::{Gap, GapReason},
         maintenance::Overlay,
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{Result, rows::Walk},
 };
 use rusqlite::{Connection, OptionalExtension, params};

@@ -1,11 +1,11 @@
 //! The services that the history knows.
 
 use crate::{
-    board::ServiceId,
     domain::{
         service::{Kind, Target},
         time::UnixMs,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, OptionalExtension, Row};

@@ -1,8 +1,8 @@
 //! What a service was set to over time, and what changed.
 
 use crate::{
-    board::ServiceId,
     domain::{service::Thresholds, time::UnixMs},
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::{Connection, params};

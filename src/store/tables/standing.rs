@@ -5,7 +5,6 @@ use super::{
     outages, results, rollups,
 };
 use crate::{
-    board::ServiceId,
     domain::{
         check::Outcome,
         health::{Confirmed, Health},
@@ -13,6 +12,7 @@ use crate::{
         time::{HOUR_MS, UnixMs},
         window::Window,
     },
+    live::ServiceId,
     store::Result,
 };
 use rusqlite::Connection;

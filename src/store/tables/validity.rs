@@ -1,6 +1,6 @@
 //! How long results are valid, by the settings of their time.
 
-use crate::{board::ServiceId, domain::time::UnixMs, store::Result};
+use crate::{domain::time::UnixMs, live::ServiceId, store::Result};
 use rusqlite::Connection;
 
 /// How long results speak, by the settings of their time.

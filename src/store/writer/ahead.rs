@@ -12,8 +12,8 @@ use super::{
     track::{Record, ServiceTrack},
 };
 use crate::{
-    board::ServiceId,
     domain::{incident::Outage, time::UnixMs},
+    live::ServiceId,
     store::{
         Result,
         disk::files,

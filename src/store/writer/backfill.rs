@@ -9,8 +9,8 @@ use super::{
     track::{Record, ServiceTrack},
 };
 use crate::{
-    board::ServiceId,
     domain::time::UnixMs,
+    live::ServiceId,
     store::{
         Result, WatchedService, connection,
         disk::schema,

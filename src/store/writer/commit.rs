@@ -7,11 +7,11 @@ use super::{
     track::{Record, ServiceTrack, Step},
 };
 use crate::{
-    board::ServiceId,
     domain::{
         incident::{GapReason, Outage, StatedNote},
         time::{HOUR_MS, UnixMs},
     },
+    live::ServiceId,
     store::{
         Result, StoreError, connection,
         disk::place::{self, Lost, Place},

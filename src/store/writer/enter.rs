@@ -2,8 +2,8 @@
 
 use super::resume::{Resumed, resume};
 use crate::{
-    board::ServiceId,
     domain::{service::Service, time::UnixMs},
+    live::ServiceId,
     store::{
         Result,
         rows::Walk,

@@ -1,12 +1,12 @@
 //! Events that are to be told ahead of their commit, and those of which somebody was told.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Class, Phase, PhaseTimes, Reason},
         incident::{Cause, Outage},
         time::UnixMs,
     },
+    live::ServiceId,
     store::tables::outbox::Event,
 };
 use serde::{Deserialize, Serialize};

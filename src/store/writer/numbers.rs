@@ -1,6 +1,6 @@
 //! The numbers of outages: given in memory, before they are written, and each only once.
 
-use crate::{board::ServiceId, domain::time::UnixMs};
+use crate::{domain::time::UnixMs, live::ServiceId};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

@@ -11,10 +11,10 @@ use super::{
     track::ServiceTrack,
 };
 use crate::{
-    board::{Board, ServiceId},
     calendar::{Planned, Timetable},
     clock::Clock,
     domain::{health::Health, time::UnixMs},
+    live::{LiveState, ServiceId},
     store::{
         Reader, Result, RetentionPolicy, StoreError, connection,
         disk::{place::Place, schema},
@@ -50,7 +50,7 @@ pub struct ResumePoint {
 pub struct Store {
     pub writer: Writer,
     pub reader: Reader,
-    pub board: Arc<Board>,
+    pub live: Arc<LiveState>,
     /// In the order of the services given.
     pub resume_points: Vec<ResumePoint>,
     /// The run before this one.
@@ -126,7 +126,7 @@ impl Store {
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }
-        let board = Arc::new(Board::new(on_board, clock.clone()));
+        let live = Arc::new(LiveState::new(on_board, clock.clone()));
         let tail = Tail::over(tracks.keys().copied());
         let core = WriteState {
             conn,
@@ -141,9 +141,9 @@ impl Store {
             tail,
             place: Place::of(path),
         };
-        let (writer, stopping) = task::start(core, board.clone(), clock, keep)
+        let (writer, stopping) = task::start(core, live.clone(), clock, keep)
             .map_err(|e| StoreError::Place(format!("the system has no thread for the history's writer: {e}")))?;
-        Ok(Store { writer, reader, board, resume_points, last_run, stopping, lock })
+        Ok(Store { writer, reader, live, resume_points, last_run, stopping, lock })
     }
 
     /// Commits what has been taken in, notes a clean end and lets go of the file.

@@ -6,7 +6,7 @@ use super::{
     task::{LISTEN, RETRY, Task},
     track::Record,
 };
-use crate::{board::ServiceId, domain::incident::Outage, store::tables::outbox::Event};
+use crate::{domain::incident::Outage, live::ServiceId, store::tables::outbox::Event};
 use std::collections::HashSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -86,7 +86,7 @@ impl Task {
 
     /// Posts services as they stand in the history.
     fn post(&self, services: HashSet<ServiceId>) {
-        self.board.post(services.iter().filter_map(|id| self.tracks.get(id)).map(|track| track.now().clone()));
+        self.live.post(services.iter().filter_map(|id| self.tracks.get(id)).map(|track| track.now().clone()));
     }
 
     /// Sees where the services stand with all that waits.
@@ -109,7 +109,7 @@ impl Task {
             self.take_all();
         }
         if let Some(seen) = &mut self.seen {
-            self.board.post(seen.news());
+            self.live.post(seen.news());
         }
     }
 

@@ -5,8 +5,8 @@ use super::{
     track::{Record, ServiceTrack},
 };
 use crate::{
-    board::{ServiceId, ServiceNow},
     domain::{incident::Outage, time::UnixMs},
+    live::{ServiceId, ServiceNow},
     store::tables::outbox::Event,
 };
 use std::{

@@ -1,9 +1,9 @@
 //! The maintenance that the configuration announces: noted in the history when it happens.
 
 use crate::{
-    board::ServiceId,
     calendar::{Planned, Rule, Timetable},
     domain::{time::UnixMs, window::Window},
+    live::ServiceId,
     store::{
         Result,
         tables::maintenance::{Maintenance, Source, Which, list, overlay, services_of, whole_at, write},

@@ -1,7 +1,6 @@
 //! Where each service stood when the monitor stopped, rebuilt from its rows.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         health::{Confirmed, Failing, Health, Recovering},
@@ -12,6 +11,7 @@ use crate::{
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result, StoreError,
         rows::{Outcomes, Walk},

@@ -13,9 +13,9 @@ use super::{
     track::{Record, ServiceTrack},
 };
 use crate::{
-    board::{Board, ServiceId},
     clock::Clock,
     domain::incident::StatedNote,
+    live::{LiveState, ServiceId},
     store::{
         StoreError,
         procedures::{
@@ -72,7 +72,7 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
 /// When the system has no threads for it.
 pub(in crate::store) fn start(
     core: WriteState,
-    board: Arc<Board>,
+    live: Arc<LiveState>,
     clock: Clock,
     keep: RetentionPolicy,
 ) -> io::Result<(Writer, Stopping)> {
@@ -99,7 +99,7 @@ pub(in crate::store) fn start(
         core: Arc::new(Mutex::new(core)),
         receiver,
         shared: shared.clone(),
-        board,
+        live,
         clock,
         keep,
         sweep: Sweep::default(),
@@ -135,7 +135,7 @@ pub(in crate::store) struct Task {
     pub(in crate::store) ahead: Ahead,
     pub(in crate::store) receiver: mpsc::UnboundedReceiver<Message>,
     pub(in crate::store) shared: Arc<Shared>,
-    pub(in crate::store) board: Arc<Board>,
+    pub(in crate::store) live: Arc<LiveState>,
     pub(in crate::store) clock: Clock,
     pub(in crate::store) keep: RetentionPolicy,
     pub(in crate::store) sweep: Sweep,
@@ -254,7 +254,7 @@ impl Task {
             }
             let noted = std::mem::take(&mut done.noted);
             self.show(done, failed);
-            self.board.noted(noted);
+            self.live.noted(noted);
             if failed {
                 self.note_answers().await;
                 self.look_ahead().await;

@@ -2,7 +2,6 @@
 
 use super::resume::Resumed;
 use crate::{
-    board::{ServiceId, ServiceNow},
     calendar::Timetable,
     domain::{
         check::{CheckResult, Outcome},
@@ -14,6 +13,7 @@ use crate::{
         timeline::failed_until,
         window::Window,
     },
+    live::{ServiceId, ServiceNow},
     store::tables::{maintenance::Which, outbox::Event},
 };
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Record {
 /// What the writer keeps in mind of one service.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct ServiceTrack {
-    /// The board has the same.
+    /// The live state has the same.
     pub(in crate::store) now: Arc<ServiceNow>,
     since: StatusSince,
     /// Hours before it are settled.

@@ -2,11 +2,11 @@
 
 use super::{Merge, day::Day};
 use crate::{
-    board::ServiceId,
     domain::{
         check::{CheckResult, Outcome},
         time::DAY_MS,
     },
+    live::ServiceId,
     store::{
         Result,
         rows::{self, Row, Walk, sealing},

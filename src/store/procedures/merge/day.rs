@@ -1,6 +1,6 @@
 //! The day that results arrive of, so that each is looked up once.
 
-use crate::{board::ServiceId, domain::time::UnixMs, store::rows::Row};
+use crate::{domain::time::UnixMs, live::ServiceId, store::rows::Row};
 
 /// The day that results arrive of.
 #[derive(Default, Debug)]

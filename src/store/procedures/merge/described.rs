@@ -1,8 +1,8 @@
 //! Services that arrive: what two histories say of one is united.
 
 use crate::{
-    board::ServiceId,
     domain::time::UnixMs,
+    live::ServiceId,
     store::{Result, questions::export_records::ServiceHead, tables::services::StoredService},
 };
 use rusqlite::{Connection, params};

@@ -14,12 +14,12 @@ mod windows;
 
 use self::day::Day;
 use crate::{
-    board::ServiceId,
     domain::{
         check::Reason,
         incident::{Cause, Gap, Outage},
         time::UnixMs,
     },
+    live::ServiceId,
     store::{
         IncidentNote, Interruption, Maintenance, Result, StoreError, connection,
         disk::schema,

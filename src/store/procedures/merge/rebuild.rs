@@ -2,7 +2,6 @@
 //! none any more, what was said of that time is believed.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::{Outcome, PhaseTimes},
         incident::GapReason,
@@ -12,6 +11,7 @@ use crate::{
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         rows::Walk,

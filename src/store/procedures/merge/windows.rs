@@ -1,7 +1,7 @@
 //! Windows of maintenance that arrive: united with those that are there.
 
 use crate::{
-    board::ServiceId,
+    live::ServiceId,
     store::{
         Maintenance, Result,
         tables::{

@@ -8,7 +8,6 @@ mod words;
 
 use self::words::{StoredOutage, fields, in_fields, retold_fields, stored_outages};
 use crate::{
-    board::ServiceId,
     domain::{
         incident::GapReason,
         replay::{Replay, ReplayedOutage},
@@ -16,6 +15,7 @@ use crate::{
         timeline::Tally,
         window::Window,
     },
+    live::ServiceId,
     store::{
         Result,
         rows::{Walk, sealing},

@@ -1,13 +1,13 @@
 //! What is compared, in words: each value with its name.
 
 use crate::{
-    board::ServiceId,
     domain::{
         check::PhaseTimes,
         replay::{ReplayedOutage, Why},
         time::UnixMs,
         timeline::Tally,
     },
+    live::ServiceId,
     store::{Result, tables::columns},
 };
 use rusqlite::Connection;

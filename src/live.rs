@@ -5,7 +5,7 @@
 //! trouble of the monitor is not that of its services. Whoever wants to be told of changes listens to it.
 //!
 //! Some statuses change by themselves: results stop and the last one expires, maintenance begins and ends. Nobody is shown
-//! such a change before it has been told: whoever asks the board makes it catch up with the time first, and where nobody
+//! such a change before it has been told: whoever asks the live state makes it catch up with the time first, and where nobody
 //! asks, [`keep_up`] does so at the moment of the change.
 
 use crate::{
@@ -105,17 +105,17 @@ impl ServiceNow {
 
 /// Something that has become known with a commit.
 #[derive(Clone, Debug)]
-pub struct News {
+pub struct StateChange {
     /// Grows with time, also across restarts.
     pub id: u64,
-    pub what: What,
+    pub change: Change,
     /// It is not stored yet.
     pub pending_store: bool,
 }
 
 /// What has become known.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum Change {
     /// A service has a new result, its latest.
     Check { service: Arc<Service>, result: CheckResult },
     /// Its status is another one than before.
@@ -124,16 +124,16 @@ pub enum What {
     Incident { outage: Arc<Outage>, resolved_at: Option<UnixMs> },
 }
 
-/// News that are kept for those who come back after a moment.
+/// Changes that are kept for those who come back after a moment.
 const KEPT: usize = 1024;
 
 /// The latest news and those who listen.
 #[derive(Debug)]
 struct Wire {
     next_id: u64,
-    kept: VecDeque<Arc<News>>,
+    kept: VecDeque<Arc<StateChange>>,
     /// `None` after the end.
-    sender: Option<broadcast::Sender<Arc<News>>>,
+    sender: Option<broadcast::Sender<Arc<StateChange>>>,
 }
 
 impl Default for Wire {
@@ -144,11 +144,11 @@ impl Default for Wire {
 
 /// What a listener gets: what it missed, and what comes.
 #[derive(Debug)]
-pub struct Listening {
+pub struct Subscription {
     /// `None` when what was missed is not known any more.
-    pub missed: Option<Vec<Arc<News>>>,
+    pub missed: Option<Vec<Arc<StateChange>>>,
     /// `None` after the end.
-    pub coming: Option<broadcast::Receiver<Arc<News>>>,
+    pub coming: Option<broadcast::Receiver<Arc<StateChange>>>,
 }
 
 /// A service, and the status of it that was told last.
@@ -160,7 +160,7 @@ struct Slot {
 
 /// All services of the configuration, in its order.
 #[derive(Debug)]
-pub struct Board {
+pub struct LiveState {
     clock: Clock,
     slots: RwLock<Vec<Slot>>,
     by_name: HashMap<String, usize>,
@@ -178,11 +178,11 @@ const SAME_MOMENT_MS: i64 = 1_500;
 /// How often it is looked at least whether the clock was set.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Makes the board catch up at every moment at which a status changes by itself, until the program ends.
-pub async fn keep_up(board: Arc<Board>, mut shutdown: Shutdown) {
+/// Makes the live state catch up at every moment at which a status changes by itself, until the program ends.
+pub async fn keep_up(live: Arc<LiveState>, mut shutdown: Shutdown) {
     loop {
-        board.catch_up();
-        let wait_ms = board.holds_until.load(Relaxed).saturating_sub(board.clock.now().0).max(1);
+        live.catch_up();
+        let wait_ms = live.holds_until.load(Relaxed).saturating_sub(live.clock.now().0).max(1);
         tokio::select! {
             biased;
             () = shutdown.requested() => return,
@@ -191,15 +191,15 @@ pub async fn keep_up(board: Arc<Board>, mut shutdown: Shutdown) {
     }
 }
 
-impl Board {
-    /// A board with these services on it. News of this run have greater numbers than those of runs that began earlier.
-    pub fn new(services: Vec<Arc<ServiceNow>>, clock: Clock) -> Board {
+impl LiveState {
+    /// A live state with these services. Changes of this run have greater numbers than those of runs that began earlier.
+    pub fn new(services: Vec<Arc<ServiceNow>>, clock: Clock) -> LiveState {
         let now = clock.now();
         let by_name = services.iter().enumerate().map(|(i, s)| (s.service.name.clone(), i)).collect();
         let by_id = services.iter().enumerate().map(|(i, s)| (s.id, i)).collect();
         let wire = Wire { next_id: now.0.unsigned_abs() * 1000, ..Wire::default() };
         let slots = services.into_iter().map(|service| Slot { told: service.status(now), now: service }).collect();
-        Board {
+        LiveState {
             clock,
             slots: RwLock::new(slots),
             by_name,
@@ -252,7 +252,7 @@ impl Board {
     }
 
     /// Listens, from the news after the one with this number on, or from now on.
-    pub fn listen(&self, after: Option<u64>) -> Listening {
+    pub fn listen(&self, after: Option<u64>) -> Subscription {
         let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
         let missed = match after {
             None => Some(Vec::new()),
@@ -262,7 +262,7 @@ impl Board {
             }
             Some(_) => None,
         };
-        Listening { missed, coming: wire.sender.as_ref().map(broadcast::Sender::subscribe) }
+        Subscription { missed, coming: wire.sender.as_ref().map(broadcast::Sender::subscribe) }
     }
 
     /// Ends all listening.
@@ -318,20 +318,20 @@ impl Board {
     /// Tells those who listen that the notes of some outages are other ones.
     pub fn noted(&self, outages: Vec<Outage>) {
         let told = outages.into_iter().filter(Outage::is_incident);
-        let news = told.map(|o| What::Incident { resolved_at: o.ended_at, outage: Arc::new(o) });
+        let news = told.map(|o| Change::Incident { resolved_at: o.ended_at, outage: Arc::new(o) });
         self.tell(news.map(|what| (what, false)).collect());
     }
 
     /// Tells those who listen of news, each with whether it is not stored yet.
-    fn tell(&self, said: Vec<(What, bool)>) {
+    fn tell(&self, said: Vec<(Change, bool)>) {
         if said.is_empty() {
             return;
         }
-        let changes = said.iter().filter(|(what, _)| !matches!(what, What::Check { .. })).count();
+        let changes = said.iter().filter(|(what, _)| !matches!(what, Change::Check { .. })).count();
         self.changes.fetch_add(changes as u64, Relaxed);
         let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-        for (what, pending_store) in said {
-            let news = Arc::new(News { id: wire.next_id, what, pending_store });
+        for (change, pending_store) in said {
+            let news = Arc::new(StateChange { id: wire.next_id, change, pending_store });
             wire.next_id += 1;
             if wire.kept.len() == KEPT {
                 wire.kept.pop_front();
@@ -346,27 +346,27 @@ impl Board {
 }
 
 /// Whether a service has another status than the one that was told last.
-fn status_difference(slot: &mut Slot, now: UnixMs, said: &mut Vec<(What, bool)>) {
+fn status_difference(slot: &mut Slot, now: UnixMs, said: &mut Vec<(Change, bool)>) {
     let (service, status) = (&slot.now, slot.now.status(now));
     let before = std::mem::replace(&mut slot.told, status);
     if before != status {
         let since = service.status_since(now);
-        let what = What::Status { service: service.service.clone(), before, now: status, since };
+        let what = Change::Status { service: service.service.clone(), before, now: status, since };
         said.push((what, service.pending_store > 0));
     }
 }
 
 /// What is new of a service.
-fn differences(before: &ServiceNow, slot: &mut Slot, at: UnixMs, said: &mut Vec<(What, bool)>) {
+fn differences(before: &ServiceNow, slot: &mut Slot, at: UnixMs, said: &mut Vec<(Change, bool)>) {
     let now = slot.now.clone();
     let Some(last) = &now.last else { return };
     let pending_store = now.pending_store > 0;
     // What was seen and then refused by the store leaves an older one as the latest: no news.
     if before.last.as_ref().is_none_or(|b| b.at < last.at) {
-        said.push((What::Check { service: now.service.clone(), result: last.clone() }, pending_store));
+        said.push((Change::Check { service: now.service.clone(), result: last.clone() }, pending_store));
     }
     status_difference(slot, at, said);
-    let mut tell = |outage, resolved_at| said.push((What::Incident { outage, resolved_at }, pending_store));
+    let mut tell = |outage, resolved_at| said.push((Change::Incident { outage, resolved_at }, pending_store));
     let incident = |s: &ServiceNow| s.outage.clone().filter(|o| o.is_incident());
     match (incident(before), incident(&now)) {
         (None, Some(outage)) => tell(outage, None),
