@@ -298,7 +298,7 @@ async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
     let broke: Vec<&str> = said.lines().filter(|line| line.contains("is restarted")).collect();
     assert_eq!(broke.len(), 1, "{said}");
     assert!(broke[0].contains("the loop of the service “s0” panicked and is restarted: a seam that gave way"));
-    assert!(said.contains("the loop of the service “s0” goes on"), "{said}");
+    assert!(said.contains("the loop of the service “s0” runs again"), "{said}");
 }
 
 /// What is logged.
