@@ -202,7 +202,7 @@ fn what_is_imported_is_read_whatever_its_form() {
     assert_eq!(names("use crate::store::Reader;"), "store");
     assert_eq!(
         names("use crate::{\n    live::{LiveState, ServiceId},\n    clock,\n    domain::time::UnixMs,\n};"),
-        "board clock domain"
+        "clock domain live"
     );
     assert_eq!(names("fn f(x: crate::web::AppState) -> crate::domain::X {}"), "domain web");
     assert_eq!(names("let mycrate::x = 1;"), "");
