@@ -207,10 +207,12 @@ async fn an_export_has_the_same_bytes_from_the_command_line_and_from_the_interfa
     let serving = Serving::start(folder.path());
     wait_for("an incident", || (!serving.items("/api/v1/incidents").is_empty()).then_some(()));
     let to = Clock::system().now();
-    wait_for("that to be over", || {
-        let checks = serving.items("/api/v1/services/web/checks?limit=1&window=1h");
-        checks.first().filter(|c| c["at"].as_str().unwrap() > to.to_string().as_str()).map(|_| ())
-    });
+    for service in ["web", "bad", "a%2Fb%20%C3%BC"] {
+        wait_for("that to be over", || {
+            let checks = serving.items(&format!("/api/v1/services/{service}/checks?limit=1&window=1h"));
+            checks.first().filter(|c| c["at"].as_str().unwrap() > to.to_string().as_str()).map(|_| ())
+        });
+    }
     let (from, to) = (to.plus(-3_600_000).to_string(), to.to_string());
     let window = ["--from", &from, "--to", &to];
     // When it was made, when the service was last seen alive, and what an incident that lasts has counted: that goes on.
