@@ -83,12 +83,12 @@ fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: O
             Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
         }),
     };
-    let framing = LayoutOptions {
+    let options = LayoutOptions {
         title: format!("Note on incident {} · {}", outage.id, app.title),
         current: "incident",
         live: Refresh::Never,
     };
-    layout::page(app, query, &snapshot, framing, "note.html", content)
+    layout::page(app, query, &snapshot, options, "note.html", content)
 }
 
 fn capital(text: &str) -> String {

@@ -119,12 +119,12 @@ pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     })?;
     let (asked, seen_from) = (query.clone(), snapshot.clone());
     let content = request::blocking(&app, move |app| content(app, &asked, (window, filters), &seen_from)).await??;
-    let framing = LayoutOptions {
+    let options = LayoutOptions {
         title: format!("Incidents · {}", app.title),
         current: "incidents",
         live: Refresh::OnEventAndClock,
     };
-    layout::page(&app, &query, &snapshot, framing, "incidents.html", content)
+    layout::page(&app, &query, &snapshot, options, "incidents.html", content)
 }
 
 fn content(

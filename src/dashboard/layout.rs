@@ -91,16 +91,16 @@ pub(super) enum Refresh {
     OnEventAndClock,
 }
 
-/// Renders a page into its frame.
+/// Renders a page within the layout.
 pub(super) fn page(
     app: &AppState,
     query: &Query,
     snapshot: &Snapshot,
-    framing: LayoutOptions,
+    options: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<Response, PageError> {
-    Ok(whole(text(app, query, snapshot, framing, template, content)?.into_response()))
+    Ok(whole(text(app, query, snapshot, options, template, content)?.into_response()))
 }
 
 /// The text of a page.
@@ -108,11 +108,11 @@ pub(super) fn text(
     app: &AppState,
     query: &Query,
     snapshot: &Snapshot,
-    framing: LayoutOptions,
+    options: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<Html<String>, PageError> {
-    html(app, query, snapshot, framing, template, content).map(Html).map_err(|error| {
+    html(app, query, snapshot, options, template, content).map(Html).map_err(|error| {
         tracing::error!("a page could not be rendered: {error:#}");
         PageError::broke()
     })
@@ -136,14 +136,14 @@ fn html(
     app: &AppState,
     query: &Query,
     snapshot: &Snapshot,
-    framing: LayoutOptions,
+    options: LayoutOptions,
     template: &str,
     content: impl Serialize,
 ) -> Result<String, minijinja::Error> {
-    app.templates.render(template, frame(app, query, snapshot, framing), content)
+    app.templates.render(template, frame(app, query, snapshot, options), content)
 }
 
-fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, framing: LayoutOptions) -> Layout<'a> {
+fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, options: LayoutOptions) -> Layout<'a> {
     let at = snapshot.at;
     let last = snapshot.services.iter().filter_map(|s| s.last.as_ref().map(|last| last.at)).max();
     let overall = Overall::of(snapshot.services.iter().map(|s| (s.status(at), s.service.critical)));
@@ -151,11 +151,11 @@ fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, framing: Lay
     let carried = query.carried(then);
     let some = |mark: &str| if carried.is_empty() { String::new() } else { format!("{mark}{carried}") };
     Layout {
-        title: framing.title,
+        title: options.title,
         product: &app.title,
         base: &app.base_path,
         assets: app.templates.files(),
-        current: framing.current,
+        current: options.current,
         theme: query.theme,
         zone: query.zone.name(),
         zone_is_default: query.zone_is_default,
@@ -167,8 +167,8 @@ fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, framing: Lay
         trouble: if snapshot.past { None } else { app.writer.trouble() },
         damage: app.scrub.state().damage,
         pending_store: format::count(snapshot.services.iter().map(|s| s.pending_store).sum()),
-        live: framing.live != Refresh::Never && !snapshot.past,
-        ticks: framing.live == Refresh::OnEventAndClock && !snapshot.past,
+        live: options.live != Refresh::Never && !snapshot.past,
+        ticks: options.live == Refresh::OnEventAndClock && !snapshot.past,
         past: then.map(|at| Past {
             said: format!("{} at {}", query.zone.date_said(at, app.clock.now()), query.zone.clock(at)),
             at: at.to_string(),
@@ -190,11 +190,11 @@ pub(super) fn error_page(error: PageError, app: &AppState, query: &Query) -> Res
         way_out: Option<(String, String)>,
     }
     let snapshot = Snapshot::now(app.live.all(), app.clock.now());
-    let framing = LayoutOptions { title: error.truth.clone(), current: "", live: Refresh::Never };
+    let options = LayoutOptions { title: error.truth.clone(), current: "", live: Refresh::Never };
     let mut truth = Headline::plain(view_model::Kind::Unknown, error.truth.clone());
     truth.glyph = false;
     let content = Content { truth, after: error.after.clone(), way_out: error.way_out.clone() };
-    let mut response = match html(app, query, &snapshot, framing, "error.html", content) {
+    let mut response = match html(app, query, &snapshot, options, "error.html", content) {
         Ok(html) => (error.status, no_store(), Html(html)).into_response(),
         Err(broken) => {
             tracing::error!("the page of an error could not be rendered: {broken:#}");

@@ -92,9 +92,9 @@ pub(super) async fn page(PageState(app): PageState, query: Query, headers: Heade
         let snapshot = request::snapshot(&app, &query).await?;
         let (asked, seen_from) = (query.clone(), snapshot.clone());
         let content = request::blocking(&app, move |app| content(app, &asked, &seen_from)).await?;
-        let framing =
+        let options =
             LayoutOptions { title: title(&content.truth, &app.title), current: "now", live: Refresh::OnEventAndClock };
-        Ok::<_, PageError>(layout::text(&app, &query, &snapshot, framing, "now.html", content)?.0)
+        Ok::<_, PageError>(layout::text(&app, &query, &snapshot, options, "now.html", content)?.0)
     };
     let page = app.pages.get(format!("now {} {}", app.base_path, query.key()), changes, now, &headers, make).await?;
     Ok(layout::whole(page))
@@ -106,8 +106,8 @@ async fn past(app: AppState, query: Query) -> Page {
     let (asked, seen_from) = (query.clone(), snapshot.clone());
     let content = request::blocking(&app, move |app| content_then(app, &asked, &seen_from)).await?;
     let title = format!("{} · {}", query.zone.dated(snapshot.at, app.clock.now()).text, app.title);
-    let framing = LayoutOptions { title, current: "now", live: Refresh::Never };
-    layout::page(&app, &query, &snapshot, framing, "now.html", content)
+    let options = LayoutOptions { title, current: "now", live: Refresh::Never };
+    layout::page(&app, &query, &snapshot, options, "now.html", content)
 }
 
 fn content_then(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Content, StoreError> {

@@ -32,9 +32,9 @@ pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     };
     let mut content = content(&snapshot, &review, query.zone);
     content.nav.carry(&query.carried(snapshot.past.then_some(snapshot.at)), snapshot.past);
-    let framing =
+    let options =
         LayoutOptions { title: format!("{} · {}", content.name, app.title), current: "review", live: Refresh::Never };
-    layout::page(&app, &query, &snapshot, framing, "review.html", content)
+    layout::page(&app, &query, &snapshot, options, "review.html", content)
 }
 
 /// The period that an address asks for: `week=`, `month=`, `from=` and `to=`, or the last full week.

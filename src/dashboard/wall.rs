@@ -71,10 +71,10 @@ pub(super) async fn page(PageState(app): PageState, mut query: Query, headers: H
     let (now, changes) = (app.clock.now(), app.live.changes());
     let make = async {
         let content = content(&app, &query, now).await?;
-        let framing =
+        let options =
             LayoutOptions { title: format!("Wall · {}", app.title), current: "wall", live: Refresh::OnEventAndClock };
         Ok::<_, PageError>(
-            layout::text(&app, &query, &Snapshot::now(app.live.all(), now), framing, "wall.html", content)?.0,
+            layout::text(&app, &query, &Snapshot::now(app.live.all(), now), options, "wall.html", content)?.0,
         )
     };
     let page = app.pages.get(format!("wall {} {}", app.base_path, query.key()), changes, now, &headers, make).await?;

@@ -11,7 +11,7 @@ use crate::{
     },
     store::{IncidentNote, Maintenance},
 };
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 /// RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -299,6 +299,20 @@ impl From<&Uptime> for UptimeJson {
             p99_ms: u.p99_ms,
         }
     }
+}
+
+/// How much a document holds, at its end: one without it was cut off. Early ones did not count the last two.
+#[derive(Serialize, Deserialize, Default)]
+pub(crate) struct EndJson {
+    pub(crate) checks: u64,
+    pub(crate) incidents: u64,
+    pub(crate) gaps: u64,
+    pub(crate) blips: u64,
+    pub(crate) sums: u64,
+    #[serde(default)]
+    pub(crate) maintenance: u64,
+    #[serde(default)]
+    pub(crate) notes: u64,
 }
 
 /// One bucket of a history.

@@ -158,12 +158,12 @@ pub(super) async fn page(PageState(app): PageState, origin: RequestOrigin, Named
             return Err(PageError::unprocessable(format!("Incident {number} was not known yet"), then, Some(now)));
         }
     };
-    let framing = LayoutOptions {
+    let options = LayoutOptions {
         title: format!("Incident {} of {} · {}", content.id, content.service, app.title),
         current: "incident",
         live: if content.ticking.is_some() { Refresh::OnEventAndClock } else { Refresh::OnEvent },
     };
-    layout::page(&app, &query, &snapshot, framing, "incident.html", content)
+    layout::page(&app, &query, &snapshot, options, "incident.html", content)
 }
 
 /// The page that says so, or that it is not stored yet: its number may have been told already.

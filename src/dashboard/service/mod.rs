@@ -162,12 +162,12 @@ pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Q
         Kind::Down => " is down",
         _ => "",
     };
-    let framing = LayoutOptions {
+    let options = LayoutOptions {
         title: format!("{}{word} · {}", content.name, app.title),
         current: "service",
         live: Refresh::OnEventAndClock,
     };
-    layout::page(&app, &query, &snapshot, framing, "service.html", content)
+    layout::page(&app, &query, &snapshot, options, "service.html", content)
 }
 
 fn unknown(snapshot: &Snapshot, name: &str) -> PageError {

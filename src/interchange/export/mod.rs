@@ -8,9 +8,9 @@ mod order;
 
 pub use order::{Format, Order};
 
-use self::objects::{BeforeJson, EndJson, HeaderJson, OutageJson, SumJson, Typed};
+use self::objects::{BeforeJson, HeaderJson, OutageJson, SumJson, Typed};
 use super::{
-    json::{GapJson, IncidentJson, MaintenanceJson, NoteJson},
+    json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{

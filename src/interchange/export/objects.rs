@@ -215,18 +215,6 @@ impl<'a> SumJson<'a> {
     }
 }
 
-/// Says that nothing is missing: a document without it was cut off.
-#[derive(Serialize, Default)]
-pub(crate) struct EndJson {
-    pub(crate) checks: u64,
-    pub(crate) incidents: u64,
-    pub(crate) gaps: u64,
-    pub(crate) blips: u64,
-    pub(crate) sums: u64,
-    pub(crate) maintenance: u64,
-    pub(crate) notes: u64,
-}
-
 /// An object with its `"type"` before the rest.
 #[derive(Serialize)]
 pub(crate) struct Typed<T> {

@@ -2,8 +2,9 @@
 
 use super::{
     error::Wrong,
-    objects::{CheckIn, EndIn, GapIn, HeadIn, MaintenanceIn, NoteIn, OutageIn, ReasonIn, SumIn},
+    objects::{CheckIn, GapIn, HeadIn, MaintenanceIn, NoteIn, OutageIn, ReasonIn, SumIn},
 };
+use crate::interchange::json::EndJson;
 use crate::{
     domain::{
         check::{CheckResult, Outcome, PhaseTimes},
@@ -24,7 +25,7 @@ pub(crate) struct Arrival<'m> {
     /// The latest beginning of a check that is believed.
     pub(crate) latest: UnixMs,
     pub(crate) begun: bool,
-    pub(crate) came: EndIn,
+    pub(crate) came: EndJson,
     pub(crate) ended: bool,
 }
 
@@ -224,7 +225,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn end(&mut self, end: &EndIn) -> Result<(), Wrong> {
+    pub(crate) fn end(&mut self, end: &EndJson) -> Result<(), Wrong> {
         if self.ended || !self.begun {
             return Err(Wrong::said("an end where nothing has begun"));
         }

@@ -10,7 +10,8 @@ mod objects;
 
 pub use error::ImportError;
 
-use self::{arrival::Arrival, document::Document, error::Wrong, objects::EndIn};
+use self::{arrival::Arrival, document::Document, error::Wrong};
+use crate::interchange::json::EndJson;
 use crate::{domain::time::UnixMs, store::Merge};
 use serde::de::DeserializeSeed;
 use std::io::{BufRead, Read};
@@ -25,7 +26,7 @@ const LONGEST_LINE: u64 = 256 << 20;
 /// When it cannot be read, is wrong, or the history cannot be written.
 pub fn read(input: &mut impl BufRead, merge: &mut Merge, latest: UnixMs) -> Result<(), ImportError> {
     let begin = beginning(input)?;
-    let mut arrival = Arrival { merge, latest, begun: false, came: EndIn::default(), ended: false };
+    let mut arrival = Arrival { merge, latest, begun: false, came: EndJson::default(), ended: false };
     let first = begin.split_once('{').map(|(before, rest)| (before.trim(), rest.trim_start()));
     match first {
         Some(("", rest)) if rest.starts_with("\"type\"") => lines(input, &mut arrival),

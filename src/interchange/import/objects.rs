@@ -304,19 +304,6 @@ pub(crate) struct SumIn {
     pub(crate) latency_us: Vec<(u32, u32)>,
 }
 
-#[derive(Deserialize, Default)]
-pub(crate) struct EndIn {
-    pub(crate) checks: u64,
-    pub(crate) incidents: u64,
-    pub(crate) gaps: u64,
-    pub(crate) blips: u64,
-    pub(crate) sums: u64,
-    #[serde(default)]
-    pub(crate) maintenance: u64,
-    #[serde(default)]
-    pub(crate) notes: u64,
-}
-
 /// A moment: RFC 3339.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(pub(crate) UnixMs);

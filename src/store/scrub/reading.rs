@@ -152,7 +152,12 @@ impl Reading {
             Some(Work::Schema) => "its description of its tables",
             Some(Work::Structure) | None => "its pages",
         };
-        Fault::Damage(format!("in {place}: {error}"))
+        // What to do is said with it: the advice of the error itself would say it twice.
+        let how = match &error {
+            StoreError::Sqlite(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        Fault::Damage(format!("in {place}: {how}"))
     }
 
     fn look(&mut self) -> Result<(), StoreError> {
