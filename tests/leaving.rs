@@ -223,7 +223,7 @@ fn same_document(what: &str, one: &str, other: &str) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..crate::support::law(30, "tests/proptest-regressions/leaving.txt") })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 3000, ..crate::support::law(30, "tests/proptest-regressions/leaving.txt") })]
 
     #[test]
     fn what_left_and_arrived_is_what_was_there(life in life(1..5)) {

@@ -15,8 +15,9 @@ pub(crate) mod world;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
 /// So many random cases of a law, after those that failed once: they are kept in this file, named from the project's root,
-/// and a new one is added to it.
+/// and a new one is added to it. `PROPTEST_CASES` asks for another number of them.
 pub(crate) fn law(cases: u32, failed_once: &'static str) -> Config {
     let kept = FileFailurePersistence::Direct(failed_once);
+    let cases = std::env::var("PROPTEST_CASES").map_or(cases, |asked| asked.parse().expect("PROPTEST_CASES is a number"));
     Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
 }
