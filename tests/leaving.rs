@@ -223,7 +223,7 @@ fn same_document(what: &str, one: &str, other: &str) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 3000, ..crate::support::law(30, "tests/proptest-regressions/leaving.txt") })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..crate::support::law(30, "tests/proptest-regressions/leaving.txt") })]
 
     #[test]
     fn what_left_and_arrived_is_what_was_there(life in life(1..5)) {
@@ -307,4 +307,34 @@ proptest! {
         same_document("into nothing", &merged, &export(&c, Format::Ndjson, end()))?;
         same_document("into nothing, in the other order", &merged, &export(&d, Format::Ndjson, end()))?;
     }
+}
+
+/// One of the two recorded the reason when the gap ended, the other tells it of the gap that lasts for it.
+#[test]
+fn a_gap_that_lasts_in_one_of_two_histories_has_one_reason_in_either_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.db"), folder.path().join("b.db"));
+    let run = |at_ms| Run {
+        pause_ms: 0,
+        interval_ms: 1000,
+        failure: 1,
+        success: 1,
+        services: [false, true],
+        enabled: true,
+        checks: vec![(1, at_ms, Outcome::Up, 1)],
+        notes: Vec::new(),
+    };
+    block(async {
+        let now = live(&a, &Life { runs: vec![run(1)], retires: false }, begin()).await;
+        std::fs::copy(&a, &b).unwrap();
+        live(&a, &Life { runs: vec![run(57_064_000)], retires: false }, now).await;
+        // Here the service is removed at the moment of that check.
+        live(&b, &Life { runs: Vec::new(), retires: true }, now.plus(57_064_000)).await;
+    });
+    let (of_a, of_b) = (export(&a, Format::Ndjson, end()), export(&b, Format::Ndjson, end()));
+    let gap = |reason: &str| format!("\"to\":\"2026-03-29T12:08:07.251Z\",\"reason\":\"{reason}\"");
+    assert!(of_a.contains(&gap("stalled")) && of_b.contains(&gap("off")), "{of_a}\n{of_b}");
+    import(&a, &[&of_b]);
+    import(&b, &[&of_a]);
+    assert_eq!(export(&a, Format::Ndjson, end()), export(&b, Format::Ndjson, end()));
 }

@@ -18,6 +18,7 @@ use proptest::test_runner::{Config, FileFailurePersistence};
 /// and a new one is added to it. `PROPTEST_CASES` asks for another number of them.
 pub(crate) fn law(cases: u32, failed_once: &'static str) -> Config {
     let kept = FileFailurePersistence::Direct(failed_once);
-    let cases = std::env::var("PROPTEST_CASES").map_or(cases, |asked| asked.parse().expect("PROPTEST_CASES is a number"));
+    let cases =
+        std::env::var("PROPTEST_CASES").map_or(cases, |asked| asked.parse().expect("PROPTEST_CASES is a number"));
     Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
 }

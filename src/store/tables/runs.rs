@@ -139,7 +139,7 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
 }
 
 /// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
-fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
+pub(in crate::store) fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
     let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
     let validity_ms = ValidityPeriods::of(conn, service.id)?.at(last);
     let from = last.plus(validity_ms);

@@ -30,7 +30,7 @@ use crate::{
         rows::Walk,
         tables::{
             kept::{self, Kept},
-            maintenance, notes, outages, outbox, reasons, rollups, services,
+            maintenance, notes, outages, outbox, reasons, rollups, runs, services,
         },
     },
 };
@@ -227,6 +227,12 @@ impl Merge {
                 "INSERT OR IGNORE INTO in_gap SELECT service_id, from_at, to_at, why FROM gap WHERE service_id = ?1",
             )?
             .execute([id.0])?;
+        // Pieces of the gap that lasts which are over are in its exports, and so they count here.
+        if let Some(service) = services::by_id(&self.conn, id)? {
+            for gap in runs::open_gap(&self.conn, &service, UnixMs::MAX)? {
+                self.waiting_gap(id, &gap)?;
+            }
+        }
         // Sums that the rows tell are made anew, and until then nobody is to take them for more than that.
         rollups::forget(&self.conn, id, kept::of(&self.conn, id)?)
     }
@@ -275,7 +281,7 @@ impl Merge {
         let key = |i: &Interruption| (i.from, i.to, i.why.as_str(), i.results);
         let old: BTreeSet<_> = export::interruptions(&self.conn)?.iter().map(key).collect();
         for interruption in new.iter().filter(|i| !old.contains(&key(i))) {
-            crate::store::tables::runs::note_interruption(&self.conn, interruption)?;
+            runs::note_interruption(&self.conn, interruption)?;
         }
         Ok(())
     }
@@ -374,6 +380,10 @@ impl Merge {
     /// When it cannot be written, or its service is not known.
     pub fn gap(&mut self, gap: &Gap) -> Result<()> {
         let id = self.arriving(&gap.service)?.id;
+        self.waiting_gap(id, gap)
+    }
+
+    fn waiting_gap(&self, id: ServiceId, gap: &Gap) -> Result<()> {
         if let Some(to) = gap.to {
             self.conn.prepare_cached("INSERT OR IGNORE INTO in_gap VALUES (?1, ?2, ?3, ?4)")?.execute(params![
                 id.0,
