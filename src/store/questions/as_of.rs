@@ -25,9 +25,8 @@ use crate::{
             maintenance::{self, Which},
             outages, results,
             services::{self, StoredService},
-            settings::{self, Setting},
+            settings::{Setting, Settings},
             standing,
-            validity::ValidityPeriods,
         },
     },
 };
@@ -44,21 +43,6 @@ pub enum AsOf {
     Retired(UnixMs),
     /// It lies before anything was watched, which began at this moment; `None`: nothing ever was.
     Before(Option<UnixMs>),
-}
-
-/// The settings of one service over time.
-struct Settings(Vec<(UnixMs, Setting)>);
-
-impl Settings {
-    fn of(conn: &Connection, service: ServiceId) -> Result<Settings> {
-        Ok(Settings(settings::settings(conn, service)?))
-    }
-
-    /// Those in force at `at`. Before the first ones the first hold.
-    fn at(&self, at: UnixMs) -> Option<Setting> {
-        let later = self.0.partition_point(|&(since, _)| since <= at);
-        self.0.get(later.saturating_sub(1)).map(|&(_, setting)| setting)
-    }
 }
 
 impl Reader {
@@ -104,7 +88,7 @@ fn one(
 ) -> Result<Option<ServiceNow>> {
     let id = stored.id;
     let settings = Settings::of(conn, id)?;
-    let Some(setting) = settings.at(at) else { return Ok(None) };
+    let Some(setting) = settings.at(at).copied() else { return Ok(None) };
     // Checks of one service never overlap: of those that had begun, only the last can still have been under way.
     let mut last = results::newest(conn, id, at.plus(1))?;
     if let Some(under_way) = last.as_ref().filter(|last| last.known_at() > at) {
@@ -115,13 +99,13 @@ fn one(
     let outage = outages::last_before(conn, id, end)?;
     let health = health_before(conn, id, outage.as_ref(), &settings, end)?;
     let outage = match outage.filter(|_| health.failing.is_some()) {
-        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, (health, setting.enabled), end)?)),
+        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, (health, setting.enabled), &settings, end)?)),
         None => None,
     };
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
     // A window of this run that began a moment ago may be noted in a moment.
     let judged_validity_ms = match judged {
-        Some((at, _)) => ValidityPeriods::of(conn, id)?.at(at),
+        Some((at, _)) => settings.validity_ms(at),
         None => 0,
     };
     let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
@@ -222,12 +206,12 @@ fn outage_then(
     id: ServiceId,
     outage: Outage,
     (health, enabled): (Health, bool),
+    settings: &Settings,
     end: UnixMs,
 ) -> Result<Outage> {
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
-    let validities = ValidityPeriods::of(conn, id)?;
-    results::observe(conn, &validities, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
+    results::observe(conn, settings, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
     let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
     let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();
     let all = maintenance::overlay(conn, id, lasted, Which::All)?;

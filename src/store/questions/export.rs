@@ -25,7 +25,7 @@ use crate::{
             rollups::{self, Size},
             runs::Interruption,
             services::StoredService,
-            validity::ValidityPeriods,
+            settings::Settings,
         },
     },
 };
@@ -192,24 +192,7 @@ fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHea
 
 /// The settings of a service, by time.
 pub(in crate::store) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<SettingHead>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
-           critical
-         FROM setting WHERE service_id = ?1 ORDER BY since",
-    )?;
-    let rows = statement.query_map([service.0], |row| {
-        Ok(SettingHead {
-            since: UnixMs(row.get(0)?),
-            enabled: row.get(1)?,
-            interval_ms: row.get(2)?,
-            timeout_ms: row.get(3)?,
-            failure_threshold: row.get(4)?,
-            success_threshold: row.get(5)?,
-            degraded_after_ms: row.get(6)?,
-            critical: row.get(7)?,
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(Settings::of(conn, service)?.iter().map(|one| SettingHead::from(*one)).collect())
 }
 
 /// The runs of the monitor, by their start.
@@ -281,7 +264,7 @@ pub(in crate::store) fn beyond(
     let (mut failed, mut down_ms) = (0, 0);
     if let Some(first) = first {
         changes.retain(|change| change.at < first);
-        let validities = ValidityPeriods::of(conn, service)?;
+        let settings = Settings::of(conn, service)?;
         let ever = Window::new(first, UnixMs::MAX);
         let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
         let (announced, all) = (overlay(Which::Announced)?, overlay(Which::All)?);
@@ -289,7 +272,7 @@ pub(in crate::store) fn beyond(
         let mut last: Option<UnixMs> = None;
         Walk::over(service).from(first).before(end).forward(conn, |row| {
             if let Some(last) = last.take() {
-                let spoken_until = row.at.min(last.plus(validities.at(last)));
+                let spoken_until = row.at.min(last.plus(settings.validity_ms(last)));
                 down_ms += failed_until(last, spoken_until, &all).since(last);
             }
             if row.outcome == Outcome::Down {

@@ -7,11 +7,11 @@ use crate::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes},
         incident::{CauseChange, Outage},
-        service::{Kind, Target},
+        service::{Kind, Target, Thresholds},
         time::UnixMs,
         timeline::Tally,
     },
-    store::Interruption,
+    store::{Interruption, Setting},
 };
 
 /// What stands before the rows: the services with their settings over time, and the monitor's own life.
@@ -54,6 +54,35 @@ pub struct SettingHead {
     pub degraded_after_ms: Option<i64>,
     /// `None`: it was not recorded then.
     pub critical: Option<bool>,
+}
+
+impl From<(UnixMs, Setting)> for SettingHead {
+    fn from((since, setting): (UnixMs, Setting)) -> SettingHead {
+        SettingHead {
+            since,
+            enabled: setting.enabled,
+            interval_ms: setting.interval_ms,
+            timeout_ms: setting.timeout_ms,
+            failure_threshold: setting.thresholds.failure,
+            success_threshold: setting.thresholds.success,
+            degraded_after_ms: setting.degraded_after_ms,
+            critical: setting.critical,
+        }
+    }
+}
+
+impl SettingHead {
+    /// As the history has it.
+    pub(in crate::store) fn setting(&self) -> Setting {
+        Setting {
+            enabled: self.enabled,
+            interval_ms: self.interval_ms,
+            timeout_ms: self.timeout_ms,
+            thresholds: Thresholds { failure: self.failure_threshold, success: self.success_threshold },
+            degraded_after_ms: self.degraded_after_ms,
+            critical: self.critical,
+        }
+    }
 }
 
 /// A run of the monitor.

@@ -19,7 +19,7 @@ use crate::{
             results,
             rollups::{self, Latency, Size},
             services,
-            validity::ValidityPeriods,
+            settings::Settings,
         },
     },
 };
@@ -55,7 +55,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
     let kept = kept::of(conn, service)?;
     let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
-    let rows = Rows { conn, service, validities: ValidityPeriods::of(conn, service)?, now };
+    let rows = Rows { conn, service, settings: Settings::of(conn, service)?, now };
     // What is maintenance is not among the sums: it is laid over them at the end.
     let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
     let oldest = oldest.min(by_hour.window().from());
@@ -159,7 +159,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
 struct Rows<'a> {
     conn: &'a Connection,
     service: ServiceId,
-    validities: ValidityPeriods,
+    settings: Settings,
     now: UnixMs,
 }
 
@@ -168,7 +168,7 @@ impl Rows<'_> {
     fn observations(&self, window: Window, need: Columns) -> Result<(Vec<Observation>, Overlay)> {
         let mut seen = Vec::with_capacity(256);
         let each = |row| seen.push(row);
-        let overlay = results::walk_with(self.conn, &self.validities, self.service, window, need, each)?;
+        let overlay = results::walk_with(self.conn, &self.settings, self.service, window, need, each)?;
         Ok((seen, overlay))
     }
 

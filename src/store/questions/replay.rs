@@ -19,8 +19,9 @@ use crate::{
             columns, kept,
             maintenance::{self, Which},
             outages::{self, OutageFilter, OutageKind},
-            replay_input::{self, Setting, Settings},
+            replay_input,
             services::{self, StoredService},
+            settings::{Setting, Settings},
         },
     },
 };
@@ -104,7 +105,7 @@ fn service(conn: &Connection, service: &StoredService, window: Window, rules: Ru
     let Some(first) = first else { return Ok(replayed) };
     let kept = kept::of(conn, service.id)?;
     // After so many passed results in a row the service is up, by either rules.
-    let success = settings.0.iter().map(|s| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
+    let success = settings.iter().map(|(_, s)| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
     let ever = Window::new(first, UnixMs::MAX).unwrap_or(window);
     let announced = maintenance::overlay(conn, service.id, ever, Which::Announced)?;
     let all = maintenance::overlay(conn, service.id, ever, Which::All)?;

@@ -3,7 +3,7 @@
 use super::{
     maintenance::{self, Which},
     reasons::Reasons,
-    validity::ValidityPeriods,
+    settings::Settings,
 };
 use crate::{
     domain::{
@@ -150,7 +150,7 @@ pub(in crate::store) fn neighbours(conn: &Connection, service: ServiceId, window
     let last = Walk::over(service).from(window.to()).first_at(conn)?;
     let mut seen = Vec::new();
     let walk = Walk::over(service).from(first.unwrap_or(window.from())).before(last.map_or(END, |at| at.plus(1)));
-    observe(conn, &ValidityPeriods::of(conn, service)?, walk, |row| seen.push(row))?;
+    observe(conn, &Settings::of(conn, service)?, walk, |row| seen.push(row))?;
     Ok(seen)
 }
 
@@ -165,13 +165,13 @@ pub(in crate::store) fn walk(
     window: Window,
     each: impl FnMut(Observation),
 ) -> Result<Overlay> {
-    walk_with(conn, &ValidityPeriods::of(conn, service)?, service, window, Columns::Latency, each)
+    walk_with(conn, &Settings::of(conn, service)?, service, window, Columns::Latency, each)
 }
 
 /// [`walk`] for who knows already how long the results speak, and what is needed of them.
 pub(in crate::store) fn walk_with(
     conn: &Connection,
-    validities: &ValidityPeriods,
+    settings: &Settings,
     service: ServiceId,
     window: Window,
     need: Columns,
@@ -180,7 +180,7 @@ pub(in crate::store) fn walk_with(
     let first = Walk::over(service).before(window.from()).last_at(conn)?.unwrap_or(window.from());
     let (mut last, mut failed_from) = (None, window.to());
     Walk::over(service).from(first).with(need).forward(conn, |row| {
-        each(observation(&row, validities));
+        each(observation(&row, settings));
         if row.at < window.to() || row.outcome == Outcome::Unknown {
             return Ok(ControlFlow::Continue(()));
         }
@@ -205,21 +205,21 @@ pub(in crate::store) fn walk_with(
 /// Hands `each` the results of a walk.
 pub(in crate::store) fn observe(
     conn: &Connection,
-    validities: &ValidityPeriods,
+    settings: &Settings,
     walk: Walk,
     mut each: impl FnMut(Observation),
 ) -> Result<()> {
     walk.with(Columns::Latency).forward(conn, |row| {
-        each(observation(&row, validities));
+        each(observation(&row, settings));
         Ok(ControlFlow::Continue(()))
     })
 }
 
-fn observation(row: &rows::Row, validities: &ValidityPeriods) -> Observation {
+fn observation(row: &rows::Row, settings: &Settings) -> Observation {
     Observation {
         at: row.at,
         outcome: row.outcome,
-        validity_ms: validities.at(row.at),
+        validity_ms: settings.validity_ms(row.at),
         latency_us: row.latency_us.filter(|_| row.outcome.passed() == Some(true)),
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{
     maintenance::{self, Which},
-    replay_input::{Piece, Settings},
     services::StoredService,
-    validity::ValidityPeriods,
+    settings::{Piece, Settings},
 };
 use crate::{
     domain::{
@@ -141,12 +140,12 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
 /// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
 pub(in crate::store) fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
     let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
-    let validity_ms = ValidityPeriods::of(conn, service.id)?.at(last);
+    let settings = Settings::of(conn, service.id)?;
+    let validity_ms = settings.validity_ms(last);
     let from = last.plus(validity_ms);
     if from >= now {
         return Ok(Vec::new());
     }
-    let settings = Settings::of(conn, service.id)?;
     let gap = |from, to, why| Gap { service: service.name.clone(), from, to, why };
     let pieces = settings.cut(from, now);
     let mut gaps = Vec::new();
@@ -213,7 +212,7 @@ impl Runs {
     /// Whether what happened can be told from the order of time. Settings begin with the run that has them, unless they
     /// had to wait for a clock that was set back.
     fn steady(&self, settings: &Settings) -> bool {
-        self.in_order && settings.0.iter().all(|s| self.starts.binary_search(&s.since).is_ok())
+        self.in_order && settings.iter().all(|(since, _)| self.starts.binary_search(since).is_ok())
     }
 
     /// What a gap is made of: pieces that follow each other, and why nothing was observed in each. `validity_ms` is how
@@ -280,8 +279,8 @@ impl Runs {
         let (mut reasons, steady) = (Vec::new(), self.steady(settings));
         let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last().copied();
         let off = |began: UnixMs| {
-            let before = settings.0.iter().rev().find(|s| s.since < began);
-            if before.is_some_and(|s| !s.enabled) { GapReason::Paused } else { GapReason::Off }
+            let before = settings.iter().rev().find(|(since, _)| *since < began);
+            if before.is_some_and(|(_, s)| !s.enabled) { GapReason::Paused } else { GapReason::Off }
         };
         if let Some(began) = began.filter(|began| *began > from) {
             reasons.push(off(began));

@@ -7,10 +7,13 @@ use crate::{
     store::{
         Result,
         rows::Walk,
-        tables::services::{all, by_name},
+        tables::{
+            services::{all, by_name},
+            settings::{self, Setting},
+        },
     },
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::collections::HashSet;
 
 /// A configured service on its way into the history.
@@ -76,56 +79,29 @@ fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceI
 
 /// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.
 fn note_settings(conn: &Connection, id: ServiceId, service: &Service, now: UnixMs) -> Result<Option<bool>> {
-    type Settings = (bool, i64, i64, u32, u32, Option<i64>, Option<bool>);
-    let current: Settings = (
-        service.enabled,
-        service.cadence.interval_ms,
-        service.cadence.timeout_ms,
-        service.thresholds.failure,
-        service.thresholds.success,
-        service.degraded_after_ms,
-        Some(service.critical),
-    );
-    let last: Option<Settings> = conn
-        .prepare_cached(
-            "SELECT enabled, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms, critical
-             FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1",
-        )?
-        .query_row([id.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?)))
-        .optional()?;
+    let current = Setting::of(service);
+    let last = settings::last(conn, id)?.map(|(_, last)| last);
     if last != Some(current) {
-        let now = after_all(conn, id, now)?;
-        let (enabled, interval, timeout, failure, success, degraded, critical) = current;
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold,
-               success_threshold, degraded_after_ms, critical) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![id.0, now.0, enabled, interval, timeout, failure, success, degraded, critical])?;
+        settings::write(conn, id, after_all(conn, id, now)?, &current)?;
     }
-    Ok(last.map(|l| l.0))
+    Ok(last.map(|last| last.enabled))
 }
 
 /// The moment from which on new settings hold: after everything that was made under the old ones, also when the clock
 /// was set back meanwhile.
 fn after_all(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<UnixMs> {
-    let since: Option<i64> = conn
-        .prepare_cached("SELECT max(since) FROM setting WHERE service_id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
-    let known = since.map(UnixMs).max(Walk::over(id).last_at(conn)?);
+    let since = settings::last(conn, id)?.map(|(since, _)| since);
+    let known = since.max(Walk::over(id).last_at(conn)?);
     Ok(known.map_or(now, |known| now.max(known.plus(1))))
 }
 
 /// Notes that a service that left the configuration is not watched any more, as one that is not enabled: why there is
 /// a gap must follow from what is stored, also when it has come back.
 fn pause(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
-    let since = after_all(conn, id, now)?;
-    conn.prepare_cached(
-        "INSERT INTO setting (service_id, since, enabled, interval_ms, timeout_ms, failure_threshold, success_threshold,
-           degraded_after_ms, critical)
-         SELECT service_id, ?2, 0, interval_ms, timeout_ms, failure_threshold, success_threshold, degraded_after_ms,
-           critical
-         FROM setting WHERE service_id = ?1 AND enabled AND since = (SELECT max(since) FROM setting WHERE service_id = ?1)",
-    )?
-    .execute([id.0, since.0])?;
-    Ok(())
+    match settings::last(conn, id)? {
+        Some((_, last)) if last.enabled => {
+            settings::write(conn, id, after_all(conn, id, now)?, &Setting { enabled: false, ..last })
+        }
+        _ => Ok(()),
+    }
 }

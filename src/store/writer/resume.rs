@@ -18,8 +18,8 @@ use crate::{
         tables::{
             maintenance::{self, Which},
             outages, results,
+            settings::Settings,
             standing::{since, unfailing_health},
-            validity::ValidityPeriods,
         },
     },
 };
@@ -59,14 +59,13 @@ pub(in crate::store) fn resume(
         known => known?,
     };
     let outage = outages::open(conn, id)?;
-    let validities = ValidityPeriods::of(conn, id)?;
-    let last_validity_ms = last.as_ref().map_or(0, |last| validities.at(last.at));
+    let settings = Settings::of(conn, id)?;
+    let last_validity_ms = last.as_ref().map_or(0, |last| settings.validity_ms(last.at));
     let (rolled_until, certificate): (Option<i64>, Option<i64>) =
         conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    let settings_since =
-        conn.query_row("SELECT max(since) FROM setting WHERE service_id = ?1", [id.0], |row| row.get(0))?;
+    let settings_since = settings.iter().next_back().map_or(UnixMs(0), |(since, _)| *since);
     let last_at = last.as_ref().map(|last| last.at);
     let health = match (&outage, last_at) {
         (Some(outage), Some(last_at)) => failing_health(conn, id, service.thresholds, outage, last_at),
@@ -89,9 +88,9 @@ pub(in crate::store) fn resume(
         certificate_expires_at: certificate.map(UnixMs),
         rolled_until: rolled_until.map(UnixMs),
         last_validity_ms,
-        judged_validity_ms: judged.map_or(0, |(at, _)| validities.at(at)),
+        judged_validity_ms: judged.map_or(0, |(at, _)| settings.validity_ms(at)),
         was_paused,
-        settings_since: UnixMs(settings_since),
+        settings_since,
     })
 }
 

@@ -3,7 +3,11 @@
 use crate::{
     domain::time::UnixMs,
     live::ServiceId,
-    store::{Result, questions::export_records::ServiceHead, tables::services::StoredService},
+    store::{
+        Result,
+        questions::export_records::ServiceHead,
+        tables::{services::StoredService, settings},
+    },
 };
 use rusqlite::{Connection, params};
 
@@ -32,15 +36,12 @@ pub(in crate::store) fn add(conn: &Connection, new: &ServiceHead) -> Result<Serv
 /// Unites what two histories say of a service: it is described as by the one with the later settings. Of one time, the
 /// longer target: the other may have come from an export that shows of a command its program only.
 pub(in crate::store) fn unite(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
-    let (latest, certificate): (Option<i64>, Option<i64>) = conn
-        .prepare_cached(
-            "SELECT (SELECT max(since) FROM setting WHERE service_id = ?1), certificate_expires_at
-             FROM service WHERE id = ?1",
-        )?
-        .query_row([old.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let latest = settings::last(conn, old.id)?.map(|(since, _)| since);
+    let certificate: Option<i64> = conn
+        .prepare_cached("SELECT certificate_expires_at FROM service WHERE id = ?1")?
+        .query_row([old.id.0], |row| row.get(0))?;
     let certificate = certificate.map(UnixMs).max(new.certificate_expires_at);
-    let ours =
-        (latest.map(UnixMs), old.removed_at, old.kind.as_str(), old.target.whole().len(), &old.target, &old.group);
+    let ours = (latest, old.removed_at, old.kind.as_str(), old.target.whole().len(), &old.target, &old.group);
     let latest = new.settings.iter().map(|s| s.since).max();
     let theirs = (latest, new.removed_at, new.kind.as_str(), new.target.whole().len(), &new.target, &new.group);
     let (_, removed_at, kind, _, target, group) = ours.max(theirs);

@@ -30,7 +30,7 @@ use crate::{
         rows::Walk,
         tables::{
             kept::{self, Kept},
-            maintenance, notes, outages, outbox, reasons, rollups, runs, services,
+            maintenance, notes, outages, outbox, reasons, rollups, runs, services, settings,
         },
     },
 };
@@ -240,23 +240,7 @@ impl Merge {
     fn setting(&self, id: ServiceId, new: &SettingHead) -> Result<()> {
         let old = export::settings(&self.conn, id)?.into_iter().find(|old| old.since == new.since);
         if old.is_none_or(|old| old < *new) {
-            self.conn
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO setting (service_id, since, enabled, interval_ms, timeout_ms,
-                       failure_threshold, success_threshold, degraded_after_ms, critical)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    id.0,
-                    new.since.0,
-                    new.enabled,
-                    new.interval_ms,
-                    new.timeout_ms,
-                    new.failure_threshold,
-                    new.success_threshold,
-                    new.degraded_after_ms,
-                    new.critical
-                ])?;
+            settings::write(&self.conn, id, new.since, &new.setting())?;
         }
         Ok(())
     }

@@ -18,9 +18,9 @@ use crate::{
         tables::{
             columns, kept,
             maintenance::{self, Which},
-            replay_input::{self, Settings},
-            rollups,
+            replay_input, rollups,
             runs::{self, Cause, Runs},
+            settings::Settings,
         },
     },
 };

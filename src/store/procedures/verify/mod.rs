@@ -22,11 +22,11 @@ use crate::{
         tables::{
             kept::{self, Kept},
             maintenance::{self, Which},
-            replay_input::{self, Settings},
-            results,
+            replay_input, results,
             rollups::{self, Size},
             runs::{Cause, Runs},
             services::StoredService,
+            settings::Settings,
         },
     },
 };
