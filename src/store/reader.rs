@@ -3,6 +3,7 @@
 use super::{
     Result, StoreError,
     disk::{schema, source::Source},
+    tables::facts,
 };
 use crate::threads::Cancellation;
 use r2d2::{Pool, PooledConnection};
@@ -122,8 +123,7 @@ impl Reader {
 
     /// What tells this history from any other: 16 hexadecimal digits.
     pub fn id(&self) -> Result<String> {
-        let sql = "SELECT value FROM fact WHERE name = 'id'";
-        Ok(self.conn()?.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        facts::id(&*self.conn()?)
     }
 }
 

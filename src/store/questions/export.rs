@@ -1,35 +1,28 @@
 //! The questions of an export. Each is answered in a short transaction of its own, however slowly the answer is taken.
 
-use super::export_records::{
-    Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize,
-};
+use super::export_records::{Beyond, CheckRow, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize};
 use crate::{
     domain::{
-        check::Outcome,
-        incident::{GapReason, Outage},
-        maintenance::Overlay,
-        time::UnixMs,
-        timeline::failed_until,
-        window::Window,
+        check::Outcome, incident::Outage, maintenance::Overlay, time::UnixMs, timeline::failed_until, window::Window,
     },
     live::ServiceId,
     store::{
-        Result,
+        Result, RunHead,
         reader::Reader,
         rows::{Columns, Walk},
         tables::{
-            kept,
+            excerpts, kept,
             maintenance::{self, Which},
             outages,
             reasons::Reasons,
             rollups::{self, Size},
-            runs::Interruption,
-            services::StoredService,
+            runs,
+            services::{self, StoredService},
             settings::Settings,
         },
     },
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::ops::ControlFlow;
 
 impl Reader {
@@ -45,7 +38,7 @@ impl Reader {
             // It is never without any.
             service.settings.truncate(known.max(1));
         }
-        Ok(Head { services, runs: runs(&tx)?, interruptions: interruptions(&tx)? })
+        Ok(Head { services, runs: runs(&tx)?, interruptions: runs::interruptions(&tx)? })
     }
 
     /// Hands `each` the check results of the window, oldest first, at most `limit`. `excerpts` are the times of those
@@ -69,7 +62,7 @@ impl Reader {
                 excerpts = &excerpts[1..];
             }
             let excerpt = match excerpts.first() {
-                Some(next) if *next == row.at => excerpt(&tx, service, row.at)?,
+                Some(next) if *next == row.at => excerpts::at(&tx, service, row.at)?,
                 _ => None,
             };
             let reason = row.reason.map(|id| reasons.of(&tx, id)).transpose()?.flatten();
@@ -106,16 +99,7 @@ impl Reader {
 
     /// When the checks started whose answer is kept, in order.
     pub fn excerpt_times(&self, service: ServiceId, window: Window) -> Result<Vec<UnixMs>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT started_at AS at FROM outage WHERE service_id = ?1 AND excerpt IS NOT NULL
-               AND started_at >= ?2 AND started_at < ?3
-             UNION SELECT c.at FROM outage o JOIN cause_change c ON c.outage_id = o.id
-               WHERE o.service_id = ?1 AND c.excerpt IS NOT NULL AND c.at >= ?2 AND c.at < ?3
-             ORDER BY at",
-        )?;
-        let rows = statement.query_map([service.0, window.from().0, window.to().0], |row| row.get(0).map(UnixMs))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        excerpts::times(&*self.conn()?, service, window)
     }
 
     /// The first check result of the window.
@@ -136,15 +120,8 @@ impl Reader {
     /// The oldest sum that is kept of a service.
     pub fn first_sum_at(&self, service: ServiceId) -> Result<UnixMs> {
         let conn = self.conn()?;
-        let mut first = UnixMs::MAX;
-        for size in [Size::Hour, Size::Day] {
-            let table = size.table();
-            let oldest: Option<i64> = conn
-                .prepare_cached(&format!("SELECT min(start) FROM {table} WHERE service_id = ?1"))?
-                .query_row([service.0], |row| row.get(0))?;
-            first = oldest.map_or(first, |oldest| first.min(UnixMs(oldest)));
-        }
-        Ok(first)
+        let first = [rollups::first(&conn, Size::Hour, service)?, rollups::first(&conn, Size::Day, service)?];
+        Ok(first.into_iter().flatten().min().unwrap_or(UnixMs::MAX))
     }
 
     /// Hands `each` the sums of the window whose rows may be gone; whether there may be more behind it.
@@ -172,9 +149,6 @@ impl Reader {
 }
 
 fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHead> {
-    let certificate: Option<i64> = conn
-        .prepare_cached("SELECT certificate_expires_at FROM service WHERE id = ?1")?
-        .query_row([service.id.0], |row| row.get(0))?;
     let kept = kept::of(conn, service.id)?;
     Ok(ServiceHead {
         name: service.name.clone(),
@@ -183,7 +157,7 @@ fn service_head(conn: &Connection, service: &StoredService) -> Result<ServiceHea
         group: service.group.clone(),
         added_at: service.added_at,
         removed_at: service.removed_at,
-        certificate_expires_at: certificate.map(UnixMs),
+        certificate_expires_at: services::certificate_expires_at(conn, service.id)?,
         rows_from: kept.rows_from,
         hours_from: kept.hours_from,
         settings: settings(conn, service.id)?,
@@ -197,16 +171,7 @@ pub(in crate::store) fn settings(conn: &Connection, service: ServiceId) -> Resul
 
 /// The runs of the monitor, by their start.
 pub(in crate::store) fn runs(conn: &Connection) -> Result<Vec<RunHead>> {
-    let mut statement = conn.prepare_cached("SELECT started_at, alive_at, stopped_at, version FROM run")?;
-    let rows = statement.query_map([], |row| {
-        Ok(RunHead {
-            started_at: UnixMs(row.get(0)?),
-            alive_at: UnixMs(row.get(1)?),
-            stopped_at: row.get::<_, Option<i64>>(2)?.map(UnixMs),
-            version: row.get(3)?,
-        })
-    })?;
-    Ok(once(rows.collect::<rusqlite::Result<_>>()?))
+    Ok(once(runs::heads(conn)?))
 }
 
 /// Each run once, by its start. One run, as it was known at two moments, is one: what was known later holds.
@@ -221,36 +186,6 @@ pub(in crate::store) fn once(mut runs: Vec<RunHead>) -> Vec<RunHead> {
         same
     });
     runs
-}
-
-/// What interrupted the observation, by time, each once.
-pub(in crate::store) fn interruptions(conn: &Connection) -> Result<Vec<Interruption>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT DISTINCT from_at, to_at, why, results FROM interruption ORDER BY from_at, to_at, why, results",
-    )?;
-    let rows = statement.query_map([], |row| {
-        Ok(Interruption {
-            from: UnixMs(row.get(0)?),
-            to: UnixMs(row.get(1)?),
-            why: GapReason::parse(row.get_ref(2)?.as_str()?).unwrap_or(GapReason::Stalled),
-            results: row.get::<_, i64>(3)?.unsigned_abs(),
-        })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The beginning of the answer that a check got, where it is kept.
-fn excerpt(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<String>> {
-    let text = conn
-        .prepare_cached(
-            "SELECT excerpt FROM outage WHERE service_id = ?1 AND started_at = ?2 AND excerpt IS NOT NULL
-             UNION ALL SELECT c.excerpt FROM outage o JOIN cause_change c ON c.outage_id = o.id
-               WHERE o.service_id = ?1 AND c.at = ?2 AND c.excerpt IS NOT NULL AND o.started_at <= ?2
-             LIMIT 1",
-        )?
-        .query_row([service.0, at.0], |row| row.get(0))
-        .optional()?;
-    Ok(text)
 }
 
 /// What of an outage the rows from `first` on do not tell.

@@ -11,7 +11,7 @@ use crate::{
         time::UnixMs,
         timeline::Tally,
     },
-    store::{Interruption, Setting},
+    store::{Interruption, RunHead, Setting},
 };
 
 /// What stands before the rows: the services with their settings over time, and the monitor's own life.
@@ -83,16 +83,6 @@ impl SettingHead {
             critical: self.critical,
         }
     }
-}
-
-/// A run of the monitor.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct RunHead {
-    pub started_at: UnixMs,
-    pub alive_at: UnixMs,
-    /// `None`: it runs, or did not stop cleanly.
-    pub stopped_at: Option<UnixMs>,
-    pub version: String,
 }
 
 /// A check result on its way out, its texts still in the database.

@@ -8,11 +8,13 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        IncidentNote, Reader, Result, Source,
-        tables::outages::{self, Cursor, OutageFilter},
+        IncidentNote, Reader, Result,
+        tables::{
+            notes,
+            outages::{self, Cursor, OutageFilter},
+        },
     },
 };
-use rusqlite::{OptionalExtension, params};
 
 impl Reader {
     /// Outages, newest first, at most `limit`, after `cursor` where that is given.
@@ -27,20 +29,7 @@ impl Reader {
 
     /// The numbers of the incidents of the same service before and after one.
     pub fn neighbours(&self, outage: &Outage) -> Result<(Option<i64>, Option<i64>)> {
-        let conn = self.conn()?;
-        let one = |sql: &str| -> Result<Option<i64>> {
-            let found =
-                conn.prepare_cached(sql)?.query_row(params![outage.service, outage.started_at.0], |row| row.get(0));
-            Ok(found.optional()?)
-        };
-        Ok((
-            one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
-                 WHERE s.name = ?1 AND o.started_at < ?2 AND o.confirmed_at IS NOT NULL
-                 ORDER BY o.started_at DESC LIMIT 1")?,
-            one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
-                 WHERE s.name = ?1 AND o.started_at > ?2 AND o.confirmed_at IS NOT NULL
-                 ORDER BY o.started_at LIMIT 1")?,
-        ))
+        outages::neighbours(&*self.conn()?, outage)
     }
 
     /// Each change of cause while it lasted, oldest first.
@@ -56,37 +45,11 @@ impl Reader {
     /// The notes of incidents of a service that an export of this window holds, in the order of time, removed ones among
     /// them: those of incidents that overlap it, and those that began in it.
     pub fn notes(&self, service: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT s.name, n.started_at, n.note, n.noted_at, n.source
-             FROM incident_note n JOIN service s ON s.id = n.service_id
-             WHERE n.service_id = ?1 AND n.started_at < ?3 AND (n.started_at >= ?2 OR EXISTS
-               (SELECT 1 FROM outage o WHERE o.service_id = n.service_id AND o.started_at = n.started_at
-                  AND (o.ended_at IS NULL OR o.ended_at > ?2)))
-             ORDER BY n.started_at",
-        )?;
-        let rows = statement.query_map([service.0, window.from().0, window.to().0], |row| {
-            let source: String = row.get(4)?;
-            Ok(IncidentNote {
-                service: row.get(0)?,
-                started_at: UnixMs(row.get(1)?),
-                text: row.get(2)?,
-                noted_at: UnixMs(row.get(3)?),
-                // The table takes no other word.
-                source: Source::parse(&source).unwrap_or(Source::Hand),
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        notes::list(&*self.conn()?, service, window)
     }
 
     /// When the incidents that began in the window were confirmed, in the order of time.
     pub fn confirmations(&self, window: Window) -> Result<Vec<UnixMs>> {
-        let conn = self.conn()?;
-        let mut statement = conn.prepare_cached(
-            "SELECT confirmed_at FROM outage
-             WHERE started_at >= ?1 AND started_at < ?2 AND confirmed_at IS NOT NULL ORDER BY confirmed_at",
-        )?;
-        let rows = statement.query_map([window.from().0, window.to().0], |row| Ok(UnixMs(row.get(0)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        outages::confirmations(&*self.conn()?, window)
     }
 }

@@ -16,16 +16,17 @@ use crate::{
         reader::Reader,
         rows::Walk,
         tables::{
-            columns, kept,
+            kept,
             maintenance::{self, Which},
             outages::{self, OutageFilter, OutageKind},
+            reasons::Reasons,
             replay_input,
             services::{self, StoredService},
             settings::{Setting, Settings},
         },
     },
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::{collections::HashSet, ops::ControlFlow};
 
 /// What is to be other than it was; `None`: as it was set at the time.
@@ -175,11 +176,7 @@ impl Replayed {
 }
 
 fn outage(conn: &Connection, id: i64, service: &StoredService, one: ReplayedOutage) -> Result<Outage> {
-    let reason = conn
-        .prepare_cached("SELECT class, phase, message FROM reason WHERE id = ?1")?
-        .query_row([one.why.reason], |row| columns::reason(row, 0))
-        .optional()?
-        .flatten();
+    let reason = Reasons::default().of(conn, one.why.reason)?.cloned();
     Ok(Outage {
         id,
         service: service.name.clone(),

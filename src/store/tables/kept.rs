@@ -60,6 +60,17 @@ pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<Kept
     Ok(Kept { rows_from, hours_from, days_from })
 }
 
+/// When the first service was added, and from when on the rows of all services are kept; one question for both.
+pub(in crate::store) fn of_all(conn: &Connection) -> Result<(Option<UnixMs>, Option<UnixMs>)> {
+    let mut statement = conn.prepare_cached(
+        "SELECT (SELECT min(added_at) FROM service),
+                (SELECT max(CAST(value AS INTEGER)) FROM fact
+                 WHERE name = 'rows_from' OR name GLOB 'rows_from of service *')",
+    )?;
+    let at = |row: &rusqlite::Row<'_>, column| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
+    Ok(statement.query_row([], |row| Ok((at(row, 0)?, at(row, 1)?)))?)
+}
+
 fn of_service(name: &str, service: ServiceId) -> String {
     format!("{name} of service {}", service.0)
 }

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         incident::{Outage, StatedNote},
         time::UnixMs,
+        window::Window,
     },
     live::ServiceId,
     store::Result,
@@ -27,6 +28,31 @@ pub struct IncidentNote {
     /// When it was written, or removed.
     pub noted_at: UnixMs,
     pub source: Source,
+}
+
+/// The notes of incidents of a service that an export of this window holds, in the order of time, removed ones among
+/// them: those of incidents that overlap it, and those that began in it.
+pub(in crate::store) fn list(conn: &Connection, service: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT s.name, n.started_at, n.note, n.noted_at, n.source
+         FROM incident_note n JOIN service s ON s.id = n.service_id
+         WHERE n.service_id = ?1 AND n.started_at < ?3 AND (n.started_at >= ?2 OR EXISTS
+           (SELECT 1 FROM outage o WHERE o.service_id = n.service_id AND o.started_at = n.started_at
+              AND (o.ended_at IS NULL OR o.ended_at > ?2)))
+         ORDER BY n.started_at",
+    )?;
+    let rows = statement.query_map([service.0, window.from().0, window.to().0], |row| {
+        let source: String = row.get(4)?;
+        Ok(IncidentNote {
+            service: row.get(0)?,
+            started_at: UnixMs(row.get(1)?),
+            text: row.get(2)?,
+            noted_at: UnixMs(row.get(3)?),
+            // The table takes no other word.
+            source: Source::parse(&source).unwrap_or(Source::Hand),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Writes the note of an outage in the place of the one that it had; the outage as it is now. `None` when there is no

@@ -234,6 +234,32 @@ pub(in crate::store) fn failed_with(conn: &Connection, outage: &Outage) -> Resul
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The numbers of the incidents of the same service before and after one.
+pub(in crate::store) fn neighbours(conn: &Connection, outage: &Outage) -> Result<(Option<i64>, Option<i64>)> {
+    let one = |sql: &str| -> Result<Option<i64>> {
+        let found = conn.prepare_cached(sql)?.query_row(params![outage.service, outage.started_at.0], |row| row.get(0));
+        Ok(found.optional()?)
+    };
+    Ok((
+        one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
+             WHERE s.name = ?1 AND o.started_at < ?2 AND o.confirmed_at IS NOT NULL
+             ORDER BY o.started_at DESC LIMIT 1")?,
+        one("SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
+             WHERE s.name = ?1 AND o.started_at > ?2 AND o.confirmed_at IS NOT NULL
+             ORDER BY o.started_at LIMIT 1")?,
+    ))
+}
+
+/// When the incidents that began in the window were confirmed, in the order of time.
+pub(in crate::store) fn confirmations(conn: &Connection, window: Window) -> Result<Vec<UnixMs>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT confirmed_at FROM outage
+         WHERE started_at >= ?1 AND started_at < ?2 AND confirmed_at IS NOT NULL ORDER BY confirmed_at",
+    )?;
+    let rows = statement.query_map([window.from().0, window.to().0], |row| Ok(UnixMs(row.get(0)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Writes the beginning of an outage, under the number that it has.
 pub(in crate::store) fn begin(conn: &Connection, service: ServiceId, outage: &Outage, reason: i64) -> Result<()> {
     let Cause { http_status, latency_us, phases, excerpt, .. } = &outage.cause;

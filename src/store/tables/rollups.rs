@@ -245,6 +245,16 @@ pub(in crate::store) fn last_degraded(conn: &Connection, service: ServiceId, bef
     Ok(start.map(UnixMs))
 }
 
+/// The start of the oldest sum of a service.
+pub(in crate::store) fn first(conn: &Connection, size: Size, service: ServiceId) -> Result<Option<UnixMs>> {
+    let sql = match size {
+        Size::Hour => "SELECT min(start) FROM rollup_hour WHERE service_id = ?1",
+        Size::Day => "SELECT min(start) FROM rollup_day WHERE service_id = ?1",
+    };
+    let first: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0], |row| row.get(0))?;
+    Ok(first.map(UnixMs))
+}
+
 /// Whether response times are wanted: to read their histograms is most of the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::store) enum Latency {

@@ -26,6 +26,16 @@ pub struct Run {
     pub stopped_at: Option<UnixMs>,
 }
 
+/// A run of the monitor, as an export has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RunHead {
+    pub started_at: UnixMs,
+    pub alive_at: UnixMs,
+    /// `None`: it runs, or did not stop cleanly.
+    pub stopped_at: Option<UnixMs>,
+    pub version: String,
+}
+
 /// Time in which the monitor ran and could not observe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interruption {
@@ -63,6 +73,36 @@ pub(in crate::store) fn last_run(conn: &Connection) -> Result<Option<Run>> {
     };
     let sql = "SELECT started_at, alive_at, stopped_at FROM run ORDER BY id DESC LIMIT 1";
     Ok(conn.prepare_cached(sql)?.query_row([], read).optional()?)
+}
+
+/// Every run with the version that ran, in no order.
+pub(in crate::store) fn heads(conn: &Connection) -> Result<Vec<RunHead>> {
+    let mut statement = conn.prepare_cached("SELECT started_at, alive_at, stopped_at, version FROM run")?;
+    let rows = statement.query_map([], |row| {
+        Ok(RunHead {
+            started_at: UnixMs(row.get(0)?),
+            alive_at: UnixMs(row.get(1)?),
+            stopped_at: row.get::<_, Option<i64>>(2)?.map(UnixMs),
+            version: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What interrupted the observation, by time, each once.
+pub(in crate::store) fn interruptions(conn: &Connection) -> Result<Vec<Interruption>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT from_at, to_at, why, results FROM interruption ORDER BY from_at, to_at, why, results",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Interruption {
+            from: UnixMs(row.get(0)?),
+            to: UnixMs(row.get(1)?),
+            why: GapReason::parse(row.get_ref(2)?.as_str()?).unwrap_or(GapReason::Stalled),
+            results: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Writes what interrupted the observation.

@@ -67,3 +67,10 @@ pub(in crate::store) fn by_name(conn: &Connection, name: &str) -> Result<Option<
 pub(in crate::store) fn by_id(conn: &Connection, id: ServiceId) -> Result<Option<StoredService>> {
     Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.id = ?1"))?.query_row([id.0], read).optional()?)
 }
+
+/// When the certificate ends that was seen last.
+pub(in crate::store) fn certificate_expires_at(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
+    let sql = "SELECT certificate_expires_at FROM service WHERE id = ?1";
+    let at: Option<i64> = conn.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
+    Ok(at.map(UnixMs))
+}

@@ -1,12 +1,14 @@
 //! Services that arrive: what two histories say of one is united.
 
 use crate::{
-    domain::time::UnixMs,
     live::ServiceId,
     store::{
         Result,
         questions::export_records::ServiceHead,
-        tables::{services::StoredService, settings},
+        tables::{
+            services::{self, StoredService},
+            settings,
+        },
     },
 };
 use rusqlite::{Connection, params};
@@ -37,10 +39,7 @@ pub(in crate::store) fn add(conn: &Connection, new: &ServiceHead) -> Result<Serv
 /// longer target: the other may have come from an export that shows of a command its program only.
 pub(in crate::store) fn unite(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
     let latest = settings::last(conn, old.id)?.map(|(since, _)| since);
-    let certificate: Option<i64> = conn
-        .prepare_cached("SELECT certificate_expires_at FROM service WHERE id = ?1")?
-        .query_row([old.id.0], |row| row.get(0))?;
-    let certificate = certificate.map(UnixMs).max(new.certificate_expires_at);
+    let certificate = services::certificate_expires_at(conn, old.id)?.max(new.certificate_expires_at);
     let ours = (latest, old.removed_at, old.kind.as_str(), old.target.whole().len(), &old.target, &old.group);
     let latest = new.settings.iter().map(|s| s.since).max();
     let theirs = (latest, new.removed_at, new.kind.as_str(), new.target.whole().len(), &new.target, &new.group);

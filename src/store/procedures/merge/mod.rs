@@ -21,11 +21,11 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        IncidentNote, Interruption, Maintenance, Result, StoreError, connection,
+        IncidentNote, Interruption, Maintenance, Result, RunHead, StoreError, connection,
         disk::schema,
         questions::{
             export,
-            export_records::{Beyond, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
+            export_records::{Beyond, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize},
         },
         rows::Walk,
         tables::{
@@ -263,7 +263,7 @@ impl Merge {
 
     fn interruptions(&self, new: &[Interruption]) -> Result<()> {
         let key = |i: &Interruption| (i.from, i.to, i.why.as_str(), i.results);
-        let old: BTreeSet<_> = export::interruptions(&self.conn)?.iter().map(key).collect();
+        let old: BTreeSet<_> = runs::interruptions(&self.conn)?.iter().map(key).collect();
         for interruption in new.iter().filter(|i| !old.contains(&key(i))) {
             runs::note_interruption(&self.conn, interruption)?;
         }
