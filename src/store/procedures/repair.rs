@@ -2,20 +2,19 @@
 
 use super::verify::{self, Difference, Fix};
 use crate::{
-    domain::{replay::ReplayedOutage, time::UnixMs},
     live::ServiceId,
     store::{
         Result,
         rows::sealing,
         tables::{
-            kept, outages,
+            derived_outages, kept, outages,
             rollups::{self, Size},
             runs,
             services::{self, StoredService},
         },
     },
 };
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Differences that are mended in one transaction.
 const AT_ONCE: usize = 200;
@@ -74,74 +73,20 @@ fn apply(conn: &Connection, service: &StoredService, fix: &Fix) -> Result<()> {
             sealing::seal(conn, service.id, *day)?;
         }
         Fix::RolledUntil(until) => {
-            conn.prepare_cached("UPDATE service SET rolled_until = ?2 WHERE id = ?1")?
-                .execute(params![service.id.0, until.map(|t| t.0)])?;
+            rollups::note_settled(conn, service.id, *until)?;
         }
         Fix::Sum { size, start, tally } => rollups::replace(conn, *size, service.id, *start, tally)?,
         Fix::DropOutage(id) => {
-            conn.prepare_cached("DELETE FROM outage WHERE id = ?1")?.execute([id])?;
+            derived_outages::delete(conn, *id)?;
         }
         Fix::EndOutage { id, ended_at } => {
-            conn.prepare_cached("UPDATE outage SET ended_at = ?2 WHERE id = ?1")?.execute([*id, ended_at.0])?;
+            derived_outages::end(conn, *id, *ended_at)?;
         }
-        Fix::WriteOutage { id, outage } => write_outage(conn, service.id, *id, outage)?,
+        Fix::WriteOutage { id, outage } => derived_outages::write(conn, service.id, *id, outage)?,
         Fix::Gap { from, to: None } => {
-            conn.prepare_cached("DELETE FROM gap WHERE service_id = ?1 AND from_at = ?2")?
-                .execute([service.id.0, from.0])?;
+            runs::delete_gap(conn, service.id, *from)?;
         }
         Fix::Gap { from, to: Some((to, why)) } => runs::note_gap(conn, service.id, *from, *to, *why)?,
-    }
-    Ok(())
-}
-
-/// The beginnings of answers are in no row: where one is kept with an outage it stays.
-fn write_outage(conn: &Connection, service: ServiceId, id: Option<i64>, outage: &ReplayedOutage) -> Result<()> {
-    let id = match id {
-        Some(id) => id,
-        None => outages::next_id(conn)?,
-    };
-    let (first, time) = (&outage.first, |at: Option<UnixMs>| at.map(|t| t.0));
-    let phases = &first.phases;
-    conn.prepare_cached(
-        "INSERT INTO outage (id, service_id, last_ok_at, started_at, confirmed_at, ended_at, down_ms, checks_failed,
-           reason_id, http_status, latency_us, dns_us, connect_us, tls_us, ttfb_us, last_reason_id, last_http_status,
-           cause_changes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
-         ON CONFLICT (id) DO UPDATE SET last_ok_at = ?3, started_at = ?4, confirmed_at = ?5, ended_at = ?6, down_ms = ?7,
-           checks_failed = ?8, reason_id = ?9, http_status = ?10, latency_us = ?11, dns_us = ?12, connect_us = ?13,
-           tls_us = ?14, ttfb_us = ?15, last_reason_id = ?16, last_http_status = ?17, cause_changes = ?18",
-    )?
-    .execute(params![
-        id,
-        service.0,
-        time(outage.last_ok_at),
-        first.at.0,
-        time(outage.confirmed_at),
-        time(outage.ended_at),
-        outage.down_ms,
-        outage.checks_failed as i64,
-        outage.why.reason,
-        outage.why.http_status,
-        first.latency_us,
-        phases.dns_us,
-        phases.connect_us,
-        phases.tls_us,
-        phases.ttfb_us,
-        outage.last_why.reason,
-        outage.last_why.http_status,
-        outage.cause_changes as i64,
-    ])?;
-    let mut statement = conn.prepare_cached("SELECT at FROM cause_change WHERE outage_id = ?1")?;
-    let stored = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    for at in stored.into_iter().filter(|&at| !outage.changes.iter().any(|(change, _)| change.0 == at)) {
-        conn.prepare_cached("DELETE FROM cause_change WHERE outage_id = ?1 AND at = ?2")?.execute([id, at])?;
-    }
-    for (at, why) in &outage.changes {
-        conn.prepare_cached(
-            "INSERT INTO cause_change (outage_id, at, reason_id, http_status) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (outage_id, at) DO UPDATE SET reason_id = ?3, http_status = ?4",
-        )?
-        .execute(params![id, at.0, why.reason, why.http_status])?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Check results are read by [`super::rows`]; what is made of several tables is asked in [`super::questions`].
 
 pub(super) mod columns;
+pub(super) mod derived_outages;
 pub(super) mod excerpts;
 pub(super) mod facts;
 pub(super) mod kept;

@@ -54,7 +54,13 @@ impl Size {
 
 /// Notes the hour of a service's first result: from it on hours are settled.
 pub(in crate::store) fn begin(conn: &Connection, service: ServiceId, hour: UnixMs) -> Result<()> {
-    conn.prepare_cached("UPDATE service SET rolled_until = ?2 WHERE id = ?1")?.execute([service.0, hour.0])?;
+    note_settled(conn, service, Some(hour))
+}
+
+/// Notes up to where hours are settled.
+pub(in crate::store) fn note_settled(conn: &Connection, service: ServiceId, until: Option<UnixMs>) -> Result<()> {
+    let sql = "UPDATE service SET rolled_until = ?2 WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute(params![service.0, until.map(|t| t.0)])?;
     Ok(())
 }
 
@@ -252,6 +258,18 @@ pub(in crate::store) fn first(conn: &Connection, size: Size, service: ServiceId)
         Size::Day => "SELECT min(start) FROM rollup_day WHERE service_id = ?1",
     };
     let first: Option<i64> = conn.prepare_cached(sql)?.query_row([service.0], |row| row.get(0))?;
+    Ok(first.map(UnixMs))
+}
+
+/// The start of the first sum, of an hour or a day, from a moment on.
+pub(in crate::store) fn next(conn: &Connection, service: ServiceId, from: UnixMs) -> Result<Option<UnixMs>> {
+    let first: Option<i64> = conn
+        .prepare_cached(
+            "SELECT min(start) FROM (
+               SELECT min(start) AS start FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
+               UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2)",
+        )?
+        .query_row([service.0, from.0], |row| row.get(0))?;
     Ok(first.map(UnixMs))
 }
 

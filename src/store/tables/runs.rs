@@ -16,6 +16,7 @@ use crate::{
     store::{Result, rows::Walk},
 };
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeMap;
 
 /// One run of the monitor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +130,22 @@ pub(in crate::store) fn note_gap(
         why.as_str()
     ])?;
     Ok(())
+}
+
+/// The gap of a service that begins at a moment is none.
+pub(in crate::store) fn delete_gap(conn: &Connection, service: ServiceId, from: UnixMs) -> Result<()> {
+    conn.prepare_cached("DELETE FROM gap WHERE service_id = ?1 AND from_at = ?2")?.execute([service.0, from.0])?;
+    Ok(())
+}
+
+/// The gaps of a service as they are stored: by their start, with their end and the word of their reason.
+pub(in crate::store) fn stored_gaps(
+    conn: &Connection,
+    service: ServiceId,
+) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
+    let mut statement = conn.prepare_cached("SELECT from_at, to_at, why FROM gap WHERE service_id = ?1")?;
+    let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), (UnixMs(row.get(1)?), row.get(2)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The gaps of one service that overlap the window, oldest first, with the one that lasts at `now`.

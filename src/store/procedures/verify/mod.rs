@@ -6,7 +6,7 @@
 mod integrity;
 mod words;
 
-use self::words::{StoredOutage, fields, in_fields, retold_fields, stored_outages};
+use self::words::{Field, fields, in_fields, retold_fields, stored_fields};
 use crate::{
     domain::{
         incident::GapReason,
@@ -20,11 +20,12 @@ use crate::{
         Result,
         rows::{Walk, sealing},
         tables::{
+            derived_outages::{self, StoredOutage},
             kept::{self, Kept},
             maintenance::{self, Which},
             replay_input, results,
             rollups::{self, Size},
-            runs::{Cause, Runs},
+            runs::{self, Cause, Runs},
             services::StoredService,
             settings::Settings,
         },
@@ -180,6 +181,10 @@ impl Examination<'_, '_> {
         self.service.id
     }
 
+    fn fields(&self, outage: &StoredOutage) -> Result<Vec<Field>> {
+        Ok(stored_fields(outage, &derived_outages::changes(self.conn, outage.id)?))
+    }
+
     /// The rollups that are stored in this time; `None` where one cannot be read.
     fn stored_sums(&self, size: Size, from: UnixMs, to: UnixMs) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
         match Window::new(from, to) {
@@ -290,26 +295,18 @@ impl Examination<'_, '_> {
         if results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day).last_at(self.conn)?.is_some() {
             return Ok(day);
         }
-        let summed: Option<i64> = self
-            .conn
-            .prepare_cached(
-                "SELECT min(start) FROM (
-                   SELECT min(start) AS start FROM rollup_hour WHERE service_id = ?1 AND start >= ?2
-                   UNION ALL SELECT min(start) FROM rollup_day WHERE service_id = ?1 AND start >= ?2)",
-            )?
-            .query_row([self.id().0, day.0], |row| row.get(0))?;
-        let next = results.from(day).first_at(self.conn)?.into_iter().chain(summed.map(UnixMs)).min();
+        let summed = rollups::next(self.conn, self.id(), day)?;
+        let next = results.from(day).first_at(self.conn)?.into_iter().chain(summed).min();
         Ok(next.unwrap_or(UnixMs(i64::MAX)).floor(DAY_MS).max(day))
     }
 
     /// Days of before the rows are sums of the hours that are still kept.
     fn days_by_hours(&mut self, to: UnixMs, hours_kept: Option<UnixMs>) -> Result<()> {
-        let first = |size: Size| -> Result<Option<UnixMs>> {
-            let sql = format!("SELECT min(start) FROM {} WHERE service_id = ?1", size.table());
-            let first: Option<i64> = self.conn.prepare_cached(&sql)?.query_row([self.id().0], |row| row.get(0))?;
-            Ok(first.map(UnixMs))
-        };
-        let stored = [first(Size::Hour)?, first(Size::Day)?].into_iter().flatten().min();
+        let stored =
+            [rollups::first(self.conn, Size::Hour, self.id())?, rollups::first(self.conn, Size::Day, self.id())?]
+                .into_iter()
+                .flatten()
+                .min();
         let Some(from) = hours_kept.or(stored).max(stored).map(|from| from.ceil(DAY_MS)) else { return Ok(()) };
         let mut days: BTreeMap<UnixMs, Tally> = BTreeMap::new();
         for (hour, tally) in self.stored_sums(Size::Hour, from, to)? {
@@ -325,8 +322,8 @@ impl Examination<'_, '_> {
     fn story(&mut self) -> Result<()> {
         let settings = Settings::of(self.conn, self.id())?;
         let lives = Runs::of(self.conn)?;
-        let mut outages = stored_outages(self.conn, self.id())?;
-        let mut gaps = stored_gaps(self.conn, self.id())?;
+        let mut outages = derived_outages::all(self.conn, self.id())?;
+        let mut gaps = runs::stored_gaps(self.conn, self.id())?;
         let mut telling = if self.rows.retired { Replay::from_the_middle() } else { Replay::from_the_beginning() };
         if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {
             let overlay = |which| maintenance::overlay(self.conn, self.id(), ever, which);
@@ -415,7 +412,7 @@ impl Examination<'_, '_> {
             return Ok(());
         };
         self.compared.outages += 1;
-        let (stored, recomputed) = in_fields(&same.fields(self.conn)?, &retold_fields(outage));
+        let (stored, recomputed) = in_fields(&self.fields(&same)?, &retold_fields(outage));
         if stored != recomputed {
             let fix = Fix::WriteOutage { id: Some(same.id), outage: Box::new(outage.clone()) };
             self.differs(format!("outage {} of {started_at}", same.id), stored, recomputed, fix)?;
@@ -448,12 +445,12 @@ impl Examination<'_, '_> {
             let what = format!("outage {} of {at}", outage.id);
             match missing.iter().position(overlaps).map(|i| missing.remove(i)) {
                 Some(instead) => {
-                    let (stored, recomputed) = in_fields(&outage.fields(self.conn)?, &retold_fields(&instead));
+                    let (stored, recomputed) = in_fields(&self.fields(&outage)?, &retold_fields(&instead));
                     let fix = Fix::WriteOutage { id: Some(outage.id), outage: Box::new(instead) };
                     self.differs(what, stored, recomputed, fix)?;
                 }
                 None => {
-                    let (stored, _) = in_fields(&outage.fields(self.conn)?, &[]);
+                    let (stored, _) = in_fields(&self.fields(&outage)?, &[]);
                     self.differs(what, stored, "no outage".to_owned(), Fix::DropOutage(outage.id))?;
                 }
             }
@@ -470,9 +467,3 @@ impl Examination<'_, '_> {
 
 /// The longest time that a result speaks for: two intervals of a week, and the timeout.
 const LONGEST_VALIDITY_MS: i64 = 3 * 7 * DAY_MS;
-
-fn stored_gaps(conn: &Connection, service: ServiceId) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
-    let mut statement = conn.prepare_cached("SELECT from_at, to_at, why FROM gap WHERE service_id = ?1")?;
-    let rows = statement.query_map([service.0], |row| Ok((UnixMs(row.get(0)?), (UnixMs(row.get(1)?), row.get(2)?))))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
