@@ -36,7 +36,7 @@ pub use self::procedures::{
 };
 pub use self::questions::{
     as_of::AsOf,
-    export_records::{Beyond, CheckRow, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize},
+    export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
     overview::OverviewRow,
     replay::{ReplayOutcome, Replayed, Rules},
     services::SettingChange,
@@ -48,7 +48,7 @@ pub use self::tables::{
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
     outbox::{Attempt, DueEvent, Event},
-    runs::{Interruption, Run, RunHead},
+    runs::{Interruption, Run},
     services::StoredService,
     settings::Setting,
 };

@@ -3,7 +3,7 @@
 use super::{
     Result, StoreError,
     disk::{schema, source::Source},
-    tables::facts,
+    tables::kept,
 };
 use crate::threads::Cancellation;
 use r2d2::{Pool, PooledConnection};
@@ -123,7 +123,7 @@ impl Reader {
 
     /// What tells this history from any other: 16 hexadecimal digits.
     pub fn id(&self) -> Result<String> {
-        facts::id(&*self.conn()?)
+        kept::id(&*self.conn()?)
     }
 }
 

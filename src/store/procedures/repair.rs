@@ -7,7 +7,8 @@ use crate::{
         Result,
         rows::sealing,
         tables::{
-            derived_outages, kept, outages,
+            kept,
+            outages::{self, derived},
             rollups::{self, Size},
             runs,
             services::{self, StoredService},
@@ -77,12 +78,12 @@ fn apply(conn: &Connection, service: &StoredService, fix: &Fix) -> Result<()> {
         }
         Fix::Sum { size, start, tally } => rollups::replace(conn, *size, service.id, *start, tally)?,
         Fix::DropOutage(id) => {
-            derived_outages::delete(conn, *id)?;
+            derived::delete(conn, *id)?;
         }
         Fix::EndOutage { id, ended_at } => {
-            derived_outages::end(conn, *id, *ended_at)?;
+            derived::end(conn, *id, *ended_at)?;
         }
-        Fix::WriteOutage { id, outage } => derived_outages::write(conn, service.id, *id, outage)?,
+        Fix::WriteOutage { id, outage } => derived::write(conn, service.id, *id, outage)?,
         Fix::Gap { from, to: None } => {
             runs::delete_gap(conn, service.id, *from)?;
         }

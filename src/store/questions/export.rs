@@ -11,7 +11,7 @@ use crate::{
         reader::Reader,
         rows::{Columns, Walk},
         tables::{
-            excerpts, kept,
+            kept,
             maintenance::{self, Which},
             outages,
             reasons::Reasons,
@@ -62,7 +62,7 @@ impl Reader {
                 excerpts = &excerpts[1..];
             }
             let excerpt = match excerpts.first() {
-                Some(next) if *next == row.at => excerpts::at(&tx, service, row.at)?,
+                Some(next) if *next == row.at => outages::excerpt(&tx, service, row.at)?,
                 _ => None,
             };
             let reason = row.reason.map(|id| reasons.of(&tx, id)).transpose()?.flatten();
@@ -99,7 +99,7 @@ impl Reader {
 
     /// When the checks started whose answer is kept, in order.
     pub fn excerpt_times(&self, service: ServiceId, window: Window) -> Result<Vec<UnixMs>> {
-        excerpts::times(&*self.conn()?, service, window)
+        outages::excerpt_times(&*self.conn()?, service, window)
     }
 
     /// The first check result of the window.

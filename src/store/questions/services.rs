@@ -10,7 +10,7 @@ use crate::{
             outbox::{self, DueEvent},
             runs::{self, Run},
             services::{self, StoredService},
-            settings::{Setting, Settings},
+            settings::{self, Setting},
         },
     },
 };
@@ -69,7 +69,7 @@ impl Reader {
 
     /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
     pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
-        let all = Settings::of(&*self.conn()?, service)?;
+        let all = settings::settings(&*self.conn()?, service)?;
         let pairs = all.iter().zip(all.iter().skip(1));
         let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
         Ok(changes.filter(|change| window.contains(change.at)).collect())

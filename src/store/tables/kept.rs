@@ -1,4 +1,4 @@
-//! From when on rows and sums of a service are kept.
+//! What the table of facts says: which history this is, and from when on rows and sums of a service are kept.
 
 use super::services::{self, StoredService};
 use crate::{
@@ -10,6 +10,12 @@ use crate::{
     store::Result,
 };
 use rusqlite::Connection;
+
+/// What tells this history from any other: 16 hexadecimal digits.
+pub(in crate::store) fn id(conn: &Connection) -> Result<String> {
+    let sql = "SELECT value FROM fact WHERE name = 'id'";
+    Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
 
 /// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -3,9 +3,6 @@
 //! Check results are read by [`super::rows`]; what is made of several tables is asked in [`super::questions`].
 
 pub(super) mod columns;
-pub(super) mod derived_outages;
-pub(super) mod excerpts;
-pub(super) mod facts;
 pub(super) mod kept;
 pub(super) mod maintenance;
 pub(super) mod notes;
@@ -19,3 +16,4 @@ pub(super) mod runs;
 pub(super) mod services;
 pub(super) mod settings;
 pub(super) mod standing;
+pub(super) mod validity;

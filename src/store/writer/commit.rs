@@ -21,9 +21,10 @@ use crate::{
             maintenance::Which,
             notes, outages,
             outbox::{self, Attempt},
-            reasons, rollups,
+            reasons,
+            replay_input::Settings,
+            rollups,
             runs::{self, Interruption, Runs},
-            settings::Settings,
         },
     },
 };

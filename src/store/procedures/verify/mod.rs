@@ -20,9 +20,9 @@ use crate::{
         Result,
         rows::{Walk, sealing},
         tables::{
-            derived_outages::{self, StoredOutage},
             kept::{self, Kept},
             maintenance::{self, Which},
+            outages::derived::{self, StoredOutage},
             replay_input, results,
             rollups::{self, Size},
             runs::{self, Cause, Runs},
@@ -182,7 +182,7 @@ impl Examination<'_, '_> {
     }
 
     fn fields(&self, outage: &StoredOutage) -> Result<Vec<Field>> {
-        Ok(stored_fields(outage, &derived_outages::changes(self.conn, outage.id)?))
+        Ok(stored_fields(outage, &derived::changes(self.conn, outage.id)?))
     }
 
     /// The rollups that are stored in this time; `None` where one cannot be read.
@@ -322,7 +322,7 @@ impl Examination<'_, '_> {
     fn story(&mut self) -> Result<()> {
         let settings = Settings::of(self.conn, self.id())?;
         let lives = Runs::of(self.conn)?;
-        let mut outages = derived_outages::all(self.conn, self.id())?;
+        let mut outages = derived::all(self.conn, self.id())?;
         let mut gaps = runs::stored_gaps(self.conn, self.id())?;
         let mut telling = if self.rows.retired { Replay::from_the_middle() } else { Replay::from_the_beginning() };
         if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {

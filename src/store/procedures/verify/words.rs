@@ -7,7 +7,7 @@ use crate::{
         time::UnixMs,
         timeline::Tally,
     },
-    store::tables::derived_outages::StoredOutage,
+    store::tables::outages::derived::StoredOutage,
 };
 
 /// A name and a value in words.

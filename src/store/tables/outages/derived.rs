@@ -1,6 +1,6 @@
 //! Outages as they follow from the rows: read to be compared with a replay, and written as it says. Reasons are numbers.
 
-use super::{columns, outages};
+use super::next_id;
 use crate::{
     domain::{
         check::PhaseTimes,
@@ -8,7 +8,7 @@ use crate::{
         time::UnixMs,
     },
     live::ServiceId,
-    store::Result,
+    store::{Result, tables::columns},
 };
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub(in crate::store) fn write(
 ) -> Result<()> {
     let id = match id {
         Some(id) => id,
-        None => outages::next_id(conn)?,
+        None => next_id(conn)?,
     };
     let (first, time) = (&outage.first, |at: Option<UnixMs>| at.map(|t| t.0));
     let phases = &first.phases;
