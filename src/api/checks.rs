@@ -4,8 +4,7 @@ use super::services;
 use crate::{
     domain::{check::Outcome, time::UnixMs},
     http::{
-        answer::{Answer, ask},
-        error::ApiError,
+        error::{Answer, ApiError},
         named::Named,
         params::{MOST, Params},
         state::AppState,
@@ -24,7 +23,7 @@ pub(super) async fn list(State(app): State<AppState>, Named(name): Named, params
     let before = params.word("cursor", "takes the `next` of the page before", |t| t.parse().ok().map(UnixMs))?;
     let service = services::find(&app, name).await?;
     let id = service.id;
-    let checks = ask(&app, move |app| app.reader.checks(id, window, outcome, before, limit)).await?;
+    let checks = app.ask(move |app| app.reader.checks(id, window, outcome, before, limit)).await?;
     let next = checks.last().filter(|_| checks.len() == limit as usize).map(|last| last.at.0.to_string());
     let items = checks.iter().map(|check| CheckJson::new(&service.name, check)).collect();
     serde_json::to_value(Page { items, next }).map(Json).map_err(|_| ApiError::internal())

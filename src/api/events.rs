@@ -3,7 +3,11 @@
 use crate::{
     domain::time::UnixMs,
     http::{
-        answer::Answer, error::ApiError, limits::Place, params::Params, proxy_headers::RequestOrigin, state::AppState,
+        error::{Answer, ApiError},
+        limits::Place,
+        params::Params,
+        proxy_headers::RequestOrigin,
+        state::AppState,
     },
     interchange::json::{CheckJson, IncidentJson, Time},
     live::{Change, StateChange, Subscription},

@@ -2,7 +2,12 @@
 
 use super::services;
 use crate::{
-    http::{answer::Answer, error::ApiError, params::Params, proxy_headers::RequestOrigin, state::AppState},
+    http::{
+        error::{Answer, ApiError},
+        params::Params,
+        proxy_headers::RequestOrigin,
+        state::AppState,
+    },
     interchange::export::{self, ExportError, Format, Order},
 };
 use axum::{
@@ -31,7 +36,7 @@ pub(super) async fn download(State(app): State<AppState>, origin: RequestOrigin,
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
     let now = app.clock.now();
     let window = params.window(now)?;
-    let mut chosen = crate::http::answer::ask(&app, |app| app.reader.services()).await?;
+    let mut chosen = app.ask(|app| app.reader.services()).await?;
     let named = params.all("service");
     if let Some(stranger) = named.iter().find(|name| !chosen.iter().any(|s| s.name == **name)) {
         return Err(services::nobody(stranger));

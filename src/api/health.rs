@@ -7,8 +7,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
     },
     http::{
-        answer::{Answer, then},
-        error::ApiError,
+        error::{Answer, ApiError},
         named::Named,
         params::Params,
         state::AppState,
@@ -84,7 +83,7 @@ pub(super) async fn all(State(app): State<AppState>, headers: HeaderMap, params:
     params.only(&KNOWN)?;
     let now = app.clock.now();
     match params.at(now)? {
-        Some(at) => answer(Asked::All(then(&app, at).await?), at, &headers, &params),
+        Some(at) => answer(Asked::All(app.as_of(at).await?), at, &headers, &params),
         None => answer(Asked::All(app.live.all()), now, &headers, &params),
     }
 }
@@ -99,7 +98,7 @@ pub(super) async fn one(
     params.only(&KNOWN)?;
     let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&app, at).await?;
+        let services = app.as_of(at).await?;
         let service = services.into_iter().find(|s| s.service.name == name);
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);

@@ -2,12 +2,7 @@
 
 use super::services;
 use crate::{
-    http::{
-        answer::{Answer, ask},
-        named::Named,
-        params::Params,
-        state::AppState,
-    },
+    http::{error::Answer, named::Named, params::Params, state::AppState},
     interchange::json::{BucketJson, Time},
 };
 use axum::{Json, extract::State};
@@ -28,7 +23,7 @@ pub(super) async fn buckets(State(app): State<AppState>, Named(name): Named, par
     let window = params.window(now)?;
     let count = params.number("buckets", 300, 2000)?;
     let service = services::find(&app, name).await?;
-    let buckets = ask(&app, move |app| app.reader.history(service.id, window, count, now)).await?;
+    let buckets = app.ask(move |app| app.reader.history(service.id, window, count, now)).await?;
     Ok(Json(History {
         from: Time(buckets.window().from()),
         to: Time(buckets.window().to()),

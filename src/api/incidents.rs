@@ -9,8 +9,7 @@ use crate::{
     },
     http::{
         annotations,
-        answer::{Answer, ask},
-        error::ApiError,
+        error::{Answer, ApiError},
         incident_filter::{self, Filters},
         named::Named,
         params::{MOST, Params},
@@ -68,11 +67,12 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
     };
     let (class, lasted) = (filters.class, filters.lasted(now));
     let filter = OutageFilter { service, window, kind: OutageKind::Incidents, state, class, lasted };
-    let listed = ask(&app, move |app| {
-        let outages = app.reader.outages(&filter, cursor, limit)?;
-        outages.into_iter().map(|outage| Listed::read(&app.reader, outage)).collect::<Result<Vec<_>, _>>()
-    })
-    .await?;
+    let listed = app
+        .ask(move |app| {
+            let outages = app.reader.outages(&filter, cursor, limit)?;
+            outages.into_iter().map(|outage| Listed::read(&app.reader, outage)).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
     let next = listed
         .last()
         .filter(|_| listed.len() == limit as usize)
@@ -86,7 +86,7 @@ pub(super) async fn one(State(app): State<AppState>, Named(id): Named, params: P
     params.only(&[])?;
     let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
     let now = app.clock.now();
-    ask(&app, move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
+    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
 }
 
 /// 404, or 503 for one whose number may have been told already and that waits to be stored.
@@ -131,7 +131,7 @@ pub(super) async fn annotate(
     let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
     annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
     let now = app.clock.now();
-    ask(&app, move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
+    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
 }
 
 /// The credential of `Authorization: Bearer …`.

@@ -1,11 +1,7 @@
 //! Windows of maintenance, as the history has them.
 
 use crate::{
-    http::{
-        answer::{Answer, ask},
-        params::Params,
-        state::AppState,
-    },
+    http::{error::Answer, params::Params, state::AppState},
     store::Maintenance,
 };
 use axum::{Json, extract::State};
@@ -19,7 +15,7 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
         Some(name) => Some(super::services::find(&app, name.to_owned()).await?.name),
         None => None,
     };
-    let log = ask(&app, move |app| app.reader.maintenance_log(window)).await?;
+    let log = app.ask(move |app| app.reader.maintenance_log(window)).await?;
     let is_meant = |one: &&Maintenance| match (&service, &one.services) {
         (Some(service), Some(services)) => services.contains(service),
         _ => true,

@@ -4,8 +4,7 @@ use crate::{
     format::zone::Zone,
     history::as_of::Snapshot,
     http::{
-        answer::{Answer, ask},
-        error::ApiError,
+        error::{Answer, ApiError},
         params::Params,
         state::AppState,
     },
@@ -41,7 +40,7 @@ pub(super) async fn review(State(app): State<AppState>, params: Params) -> Answe
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));
     }
     let period = week.or(month).or(free).unwrap_or_else(|| Period::last_week(now, zone));
-    let review = ask(&app, move |app| Review::of(&app.reader, &Snapshot::now(app.live.all(), now), period)).await?;
+    let review = app.ask(move |app| Review::of(&app.reader, &Snapshot::now(app.live.all(), now), period)).await?;
     let Some(review) = review else {
         return Err(ApiError::window(format!("this time has not come yet: it is {now}")));
     };

@@ -10,8 +10,7 @@ use crate::{
     },
     history::cached_stats::CachedStats,
     http::{
-        answer::{Answer, ask, then},
-        error::ApiError,
+        error::{Answer, ApiError},
         named::Named,
         params::Params,
         state::AppState,
@@ -32,23 +31,29 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
     params.only(&["at"])?;
     let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&app, at).await?;
-        let items = ask(&app, move |app| {
-            services
-                .iter()
-                .map(|s| Ok(summary(s, &CachedStats::read(&app.reader, s.id, at)?, at, app.commands)))
-                .collect::<Result<Vec<_>, StoreError>>()
-        })
-        .await?;
+        let services = app.as_of(at).await?;
+        let items = app
+            .ask(move |app| {
+                services
+                    .iter()
+                    .map(|s| Ok(summary(s, &CachedStats::read(&app.reader, s.id, at)?, at, app.commands)))
+                    .collect::<Result<Vec<_>, StoreError>>()
+            })
+            .await?;
         return Ok(Json(json!({ "items": items })));
     }
-    let items = ask(&app, move |app| {
-        let services = app.live.all();
-        let ids: Vec<_> = services.iter().map(|s| s.id).collect();
-        let figures = app.figures.list(&app.reader, &ids, now)?;
-        Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now, app.commands)).collect::<Vec<_>>())
-    })
-    .await?;
+    let items = app
+        .ask(move |app| {
+            let services = app.live.all();
+            let ids: Vec<_> = services.iter().map(|s| s.id).collect();
+            let figures = app.figures.list(&app.reader, &ids, now)?;
+            Ok(services
+                .iter()
+                .zip(&figures)
+                .map(|(s, figures)| summary(s, figures, now, app.commands))
+                .collect::<Vec<_>>())
+        })
+        .await?;
     Ok(Json(json!({ "items": items })))
 }
 
@@ -57,16 +62,16 @@ pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params:
     params.only(&["at"])?;
     let now = app.clock.now();
     if let Some(at) = params.at(now)? {
-        let services = then(&app, at).await?;
+        let services = app.as_of(at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
-        let body = ask(&app, move |app| whole(app, &service, &CachedStats::read(&app.reader, service.id, at)?, at));
+        let body = app.ask(move |app| whole(app, &service, &CachedStats::read(&app.reader, service.id, at)?, at));
         return Ok(Json(body.await?));
     }
     let Some(asked) = app.live.get(&name) else {
         return unwatched(&app, name).await;
     };
-    let body = ask(&app, move |app| {
+    let body = app.ask(move |app| {
         let figures = app.figures.get(&app.reader, asked.id, now)?;
         whole(app, &asked, &figures, now)
     });
@@ -120,7 +125,7 @@ async fn unwatched(app: &AppState, name: String) -> Answer<Json<Value>> {
 /// The service of this name, watched or not.
 pub(super) async fn find(app: &AppState, name: String) -> Answer<StoredService> {
     let asked = name.clone();
-    ask(app, move |app| app.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
+    app.ask(move |app| app.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
 }
 
 /// 404: the history knows no service of this name.

@@ -2,12 +2,7 @@
 
 use super::services;
 use crate::{
-    http::{
-        answer::{Answer, ask},
-        named::Named,
-        params::Params,
-        state::AppState,
-    },
+    http::{error::Answer, named::Named, params::Params, state::AppState},
     interchange::json::{Ordered, Time, UptimeJson},
 };
 use axum::{Json, extract::State};
@@ -33,10 +28,14 @@ pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<J
     if asked.is_empty() {
         asked = app.live.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
     }
-    let of_each = ask(&app, move |app| {
-        asked.into_iter().map(|(id, name)| Ok((name, UptimeJson::from(&app.reader.uptime(id, window, now)?)))).collect()
-    })
-    .await?;
+    let of_each = app
+        .ask(move |app| {
+            asked
+                .into_iter()
+                .map(|(id, name)| Ok((name, UptimeJson::from(&app.reader.uptime(id, window, now)?))))
+                .collect()
+        })
+        .await?;
     Ok(Json(All { from: Time(window.from()), to: Time(window.to()), services: Ordered(of_each) }))
 }
 
@@ -46,6 +45,6 @@ pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params:
     let now = app.clock.now();
     let window = params.window(now)?;
     let service = services::find(&app, name).await?;
-    let uptime = ask(&app, move |app| app.reader.uptime(service.id, window, now)).await?;
+    let uptime = app.ask(move |app| app.reader.uptime(service.id, window, now)).await?;
     Ok(Json(UptimeJson::from(&uptime)))
 }

@@ -8,7 +8,7 @@ use super::{
     incident::missing,
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    request::{self, Named, Page},
+    request::Page,
 };
 use crate::{
     domain::incident::{LONGEST_NOTE, Outage},
@@ -16,6 +16,7 @@ use crate::{
     history::as_of::Snapshot,
     http::{
         annotations::{self, Refused},
+        named::Named,
         proxy_headers::{PageState, RequestOrigin},
         state::AppState,
     },
@@ -23,7 +24,7 @@ use crate::{
 };
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Redirect},
 };
 use serde::Serialize;
@@ -55,7 +56,7 @@ async fn incident(app: &AppState, query: &Query, id: &str) -> Result<Outage, Pag
         return Err(PageError::forbidden("Notes are not taken here", after));
     }
     let number: i64 = id.parse().map_err(|_| missing(&snapshot(app, query), id))?;
-    let outage = request::blocking(app, move |app| app.reader.outage(number)).await?;
+    let outage = app.ask(move |app| app.reader.outage(number)).await?;
     outage.filter(Outage::is_incident).ok_or_else(|| missing(&snapshot(app, query), id))
 }
 
@@ -130,20 +131,12 @@ pub(super) async fn save(
         return Ok(Redirect::to(&snapshot(&app, &query).incident_url(outage.id)).into_response());
     };
     let mut page = form(&app, &query, &outage, text, Some(&refused))?;
-    *page.status_mut() = match refused {
-        Refused::WrongToken => {
-            let scheme = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
-            page.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-            StatusCode::UNAUTHORIZED
-        }
-        Refused::TooMany(seconds) => {
-            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            StatusCode::TOO_MANY_REQUESTS
-        }
-        Refused::Closed | Refused::OtherSite => StatusCode::FORBIDDEN,
-        Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Refused::Missing => StatusCode::NOT_FOUND,
-        Refused::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    *page.status_mut() = refused.status();
+    if refused == Refused::WrongToken {
+        page.headers_mut().insert(header::WWW_AUTHENTICATE, annotations::SCHEME);
+    }
+    if let Some(seconds) = refused.retry_after_s() {
+        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     Ok(page)
 }

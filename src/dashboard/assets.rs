@@ -1,14 +1,16 @@
 //! The style sheet, the scripts and the icon.
 
-use super::{error::PageError, request::Named};
-use crate::render;
+use crate::{
+    http::named::{Named, NamesNothing},
+    render,
+};
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 /// `GET /dashboard/assets/{name}`, and `/public/assets/{name}`
-pub(super) async fn asset(named: Result<Named, PageError>) -> Response {
+pub(super) async fn asset(named: Result<Named, NamesNothing>) -> Response {
     match named.ok().and_then(|Named(name)| render::find_asset(&name)) {
         Some(asset) => {
             let headers = [

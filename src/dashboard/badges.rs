@@ -47,9 +47,7 @@ async fn uptime(State(app): State<AppState>, Named(name): Named, params: Params)
     let word = params.get("window").unwrap_or("30d").to_owned();
     let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
     let now = app.clock.now();
-    let uptime =
-        crate::http::answer::ask(&app, move |app| app.reader.uptime(service.id, Window::ending(now, length), now))
-            .await?;
+    let uptime = app.ask(move |app| app.reader.uptime(service.id, Window::ending(now, length), now)).await?;
     let colour = match uptime.uptime {
         None => GREY,
         Some(share) if share >= 99.9 => GREEN,

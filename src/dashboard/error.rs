@@ -1,6 +1,6 @@
 //! Why there is no page.
 
-use crate::store::StoreError;
+use crate::{domain::time::UnixMs, http::state::ReadError};
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -63,13 +63,29 @@ impl PageError {
         PageError::new(StatusCode::FORBIDDEN, truth, after)
     }
 
-    /// 503: too much is asked at once.
-    pub(super) fn busy() -> PageError {
-        PageError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many queries of the history at once",
-            "Try again in a moment. Checks go on, and /health answers from memory.",
-        )
+    /// Why the history gives no answer. `show` writes a moment as the reader is used to.
+    pub(super) fn reading(error: &ReadError, show: impl Fn(UnixMs) -> String) -> PageError {
+        let before = "This moment lies before the history";
+        let (truth, after) = match error {
+            ReadError::Busy(_) => (
+                "Too many queries of the history at once",
+                "Try again in a moment. Checks go on, and /health answers from memory.".to_owned(),
+            ),
+            ReadError::Store(error) => (
+                "The history cannot be read right now",
+                format!("{error}. Checks go on, and /health answers from memory."),
+            ),
+            ReadError::Broken(_) => return PageError::broke(),
+            ReadError::BeforeHistory { first, .. } => {
+                (before, format!("It begins with {}; nothing was watched before.", show(*first)))
+            }
+            ReadError::NoHistory => (before, "Nothing has been watched yet.".to_owned()),
+            ReadError::Retired { at, from } => (
+                "What was known then can no longer be told",
+                format!("This is about {}, and single checks are kept from {} on.", show(*at), show(*from)),
+            ),
+        };
+        PageError::new(error.status(), truth, after)
     }
 
     /// 500: our mistake.
@@ -91,13 +107,8 @@ impl IntoResponse for PageError {
     }
 }
 
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> PageError {
-        tracing::warn!("the history could not be read: {error}");
-        PageError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The history cannot be read right now",
-            format!("{error}. Checks go on, and /health answers from memory."),
-        )
+impl From<ReadError> for PageError {
+    fn from(error: ReadError) -> PageError {
+        PageError::reading(&error, |at| at.to_string())
     }
 }

@@ -1,11 +1,6 @@
 //! The incident log as an Atom feed (RFC 4287).
 
-use super::{
-    error::PageError,
-    layout,
-    query::Query,
-    request::{self, Page},
-};
+use super::{error::PageError, layout, query::Query, request::Page};
 use crate::{
     domain::time::UnixMs,
     format,
@@ -50,7 +45,7 @@ pub(super) async fn atom(PageState(app): PageState, origin: RequestOrigin, query
     let here = format!("{}{}", origin.origin, app.base_path);
     let title = format::fit_for_xml(&format!("{}: incidents", app.title));
     let asked = here.clone();
-    let entries = request::blocking(&app, move |app| {
+    let entries = app.ask(move |app| {
         let filter = OutageFilter { kind: OutageKind::Incidents, ..OutageFilter::default() };
         let history = app.reader.id()?;
         let outages = app.reader.outages(&filter, None, ENTRIES)?;

@@ -118,7 +118,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
         )
     })?;
     let (asked, seen_from) = (query.clone(), snapshot.clone());
-    let content = request::blocking(&app, move |app| content(app, &asked, (window, filters), &seen_from)).await??;
+    let content = app.ask(move |app| content(app, &asked, (window, filters), &seen_from)).await??;
     let options = LayoutOptions {
         title: format!("Incidents · {}", app.title),
         current: "incidents",

@@ -20,7 +20,7 @@ mod travel;
 mod wall;
 
 use self::error::PageError;
-use crate::http::{proxy_headers::PageState, state::AppState};
+use crate::http::{named::NamesNothing, proxy_headers::PageState, state::AppState};
 use axum::{
     Router,
     extract::Request,
@@ -63,10 +63,12 @@ pub(crate) fn front(app: &AppState) -> Router<AppState> {
 /// Makes the page of an error: only here are the site and the reader's wishes at hand.
 async fn explain(PageState(app): PageState, query: Query, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    match response.extensions().get::<PageError>() {
-        Some(error) => layout::error_page(error.clone(), &app, &query),
-        None => response,
-    }
+    let error = match response.extensions().get::<PageError>() {
+        Some(error) => error.clone(),
+        None if response.extensions().get::<NamesNothing>().is_some() => PageError::nothing_here(),
+        None => return response,
+    };
+    layout::error_page(error, &app, &query)
 }
 
 /// A path that leads nowhere, asked for by a browser.

@@ -91,7 +91,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query, headers: Heade
     let make = async {
         let snapshot = request::snapshot(&app, &query).await?;
         let (asked, seen_from) = (query.clone(), snapshot.clone());
-        let content = request::blocking(&app, move |app| content(app, &asked, &seen_from)).await?;
+        let content = app.ask(move |app| content(app, &asked, &seen_from)).await?;
         let options =
             LayoutOptions { title: title(&content.truth, &app.title), current: "now", live: Refresh::OnEventAndClock };
         Ok::<_, PageError>(layout::text(&app, &query, &snapshot, options, "now.html", content)?.0)
@@ -104,7 +104,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query, headers: Heade
 async fn past(app: AppState, query: Query) -> Page {
     let snapshot = request::snapshot(&app, &query).await?;
     let (asked, seen_from) = (query.clone(), snapshot.clone());
-    let content = request::blocking(&app, move |app| content_then(app, &asked, &seen_from)).await?;
+    let content = app.ask(move |app| content_then(app, &asked, &seen_from)).await?;
     let title = format!("{} · {}", query.zone.dated(snapshot.at, app.clock.now()).text, app.title);
     let options = LayoutOptions { title, current: "now", live: Refresh::Never };
     layout::page(&app, &query, &snapshot, options, "now.html", content)

@@ -1,11 +1,6 @@
 //! The status page for outsiders. Its types cannot hold a target, an error or a name that was not published.
 
-use super::{
-    error::PageError,
-    layout,
-    query::Query,
-    request::{self, Page},
-};
+use super::{error::PageError, layout, query::Query, request::Page};
 use crate::{
     chart::{Days, month_labels},
     domain::{
@@ -70,7 +65,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query, headers: Heade
     let (now, changes) = (app.clock.now(), app.live.changes());
     let make = async {
         let (zone, theme) = (query.zone, query.theme);
-        let content = request::blocking(&app, move |app| content(app, zone, theme, now)).await?;
+        let content = app.ask(move |app| content(app, zone, theme, now)).await?;
         app.templates.render_file("public.html", content).map_err(|error| {
             tracing::error!("the public page could not be rendered: {error:#}");
             PageError::broke()

@@ -18,7 +18,7 @@ pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     let snapshot = request::snapshot(&app, &query).await?;
     let period = period(&query, snapshot.at)?;
     let seen_from = snapshot.clone();
-    let review = request::blocking(&app, move |app| Review::of(&app.reader, &seen_from, period)).await?;
+    let review = app.ask(move |app| Review::of(&app.reader, &seen_from, period)).await?;
     let Some(review) = review else {
         let then = query.zone.dated(snapshot.at, app.clock.now()).text;
         let last = Some(("Show the last week".to_owned(), snapshot.url("/dashboard/review", "")));

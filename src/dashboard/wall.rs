@@ -6,7 +6,7 @@ use super::{
     layout::{self, LayoutOptions, Refresh},
     overview,
     query::Query,
-    request::{self, Page},
+    request::Page,
     services::Seen,
 };
 use crate::{
@@ -83,7 +83,7 @@ pub(super) async fn page(PageState(app): PageState, mut query: Query, headers: H
 
 async fn content(app: &AppState, query: &Query, now: UnixMs) -> Result<Content, PageError> {
     let zone = query.zone;
-    let (truth, mut seen) = request::blocking(app, move |app| overview::truth_now(app, zone, now)).await?;
+    let (truth, mut seen) = app.ask(move |app| overview::truth_now(app, zone, now)).await?;
     seen.sort_by(|a, b| {
         let by_name = || a.now.service.name.cmp(&b.now.service.name);
         a.status.rank().cmp(&b.status.rank()).then_with(by_name)

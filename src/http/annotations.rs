@@ -1,8 +1,11 @@
 //! Writing down what people say of an incident: the one thing that is changed from outside, and only with the token.
 
-use super::{proxy_headers::RequestOrigin, state::AppState};
+use super::{
+    proxy_headers::RequestOrigin,
+    state::{AppState, ReadError},
+};
 use crate::domain::incident::{self, Outage};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
@@ -19,7 +22,7 @@ pub(crate) enum Refused {
     OtherSite,
     /// No token was given, or a wrong one.
     WrongToken,
-    /// Too many wrong ones came from there: this one was not looked at. In how many seconds one is.
+    /// The address sent too many wrong tokens, so this token was not checked. In how many seconds the next one is.
     TooMany(i64),
     /// What is wrong with the note, in words.
     Text(String),
@@ -28,6 +31,28 @@ pub(crate) enum Refused {
     /// The history cannot be written right now, or not be read.
     Later(String),
 }
+
+impl Refused {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Refused::Closed | Refused::OtherSite => StatusCode::FORBIDDEN,
+            Refused::WrongToken => StatusCode::UNAUTHORIZED,
+            Refused::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refused::Text(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refused::Missing => StatusCode::NOT_FOUND,
+            Refused::Later(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// In how many seconds it may be tried again, where only time is needed.
+    pub(crate) fn retry_after_s(&self) -> Option<i64> {
+        if let Refused::TooMany(seconds) = self { Some(*seconds) } else { None }
+    }
+}
+
+/// What a client without the right token is told to authenticate with.
+pub(crate) const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
 
 /// What the refusal of a note says where no token is configured.
 pub(crate) const CLOSED: &str =
@@ -87,7 +112,12 @@ pub(crate) fn admit(
 pub(crate) async fn write(app: &AppState, id: i64, text: &str) -> Result<(), Refused> {
     let text = incident::note(text).map_err(Refused::Text)?;
     let found = app.ask(move |app| app.reader.outage(id)).await;
-    let outage = found.map_err(|why| Refused::Later(format!("the history cannot be read right now: {why}")))?;
+    let outage = found.map_err(|why| {
+        Refused::Later(match why {
+            ReadError::Store(_) => why.to_string(),
+            why => format!("the history cannot be read right now: {why}"),
+        })
+    })?;
     if !outage.as_ref().is_some_and(Outage::is_incident) {
         return Err(Refused::Missing);
     }

@@ -3,13 +3,16 @@
 use super::{
     annotations::{self, Refused},
     limits::Full,
+    state::ReadError,
 };
-use crate::store::StoreError;
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+
+/// A result of a handler.
+pub(crate) type Answer<T> = Result<T, ApiError>;
 
 /// What went wrong with a request, in words for the one who made it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,31 +119,27 @@ pub(crate) async fn as_problem(response: Response) -> Response {
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> ApiError {
-        match refused {
-            Refused::Closed => ApiError::new(StatusCode::FORBIDDEN, annotations::CLOSED),
-            Refused::OtherSite => ApiError::new(StatusCode::FORBIDDEN, annotations::OTHER_SITE),
-            Refused::WrongToken => ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "the token that is configured as [dashboard] token is needed: Authorization: Bearer …",
-            ),
-            Refused::TooMany(seconds) => ApiError {
-                after_s: Some(seconds),
-                ..ApiError::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too many wrong tokens came from this address: wait a minute",
-                )
-            },
-            Refused::Text(why) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, why),
-            Refused::Missing => ApiError::not_found("there is no such incident"),
-            Refused::Later(why) => ApiError::busy(why),
-        }
+        let (status, after_s) = (refused.status(), refused.retry_after_s());
+        let detail = match refused {
+            Refused::Closed => annotations::CLOSED.to_owned(),
+            Refused::OtherSite => annotations::OTHER_SITE.to_owned(),
+            Refused::WrongToken => {
+                "the token that is configured as [dashboard] token is needed: Authorization: Bearer …".to_owned()
+            }
+            Refused::TooMany(_) => "too many wrong tokens came from this address: wait a minute".to_owned(),
+            Refused::Missing => "there is no such incident".to_owned(),
+            Refused::Text(why) | Refused::Later(why) => why,
+        };
+        ApiError { after_s, ..ApiError::new(status, detail) }
     }
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> ApiError {
-        tracing::warn!("the history could not be read: {error}");
-        ApiError::busy(format!("the history cannot be read right now: {error}"))
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> ApiError {
+        match error {
+            ReadError::Broken(_) => ApiError::internal(),
+            error => ApiError::new(error.status(), error.to_string()),
+        }
     }
 }
 
@@ -160,8 +159,7 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = header::HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
-            headers.insert(header::WWW_AUTHENTICATE, scheme);
+            headers.insert(header::WWW_AUTHENTICATE, annotations::SCHEME);
         }
         let after_s = self.after_s.or((self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5));
         if let Some(seconds) = after_s {

@@ -4,7 +4,6 @@
 
 mod accepting;
 pub(crate) mod annotations;
-pub(crate) mod answer;
 pub(crate) mod error;
 pub(crate) mod incident_filter;
 pub mod limits;

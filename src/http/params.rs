@@ -1,6 +1,6 @@
 //! The query of a request: read once, with every mistake named.
 
-use super::{answer::Answer, error::ApiError};
+use super::error::{Answer, ApiError};
 use crate::{
     domain::{
         time::{DAY_MS, UnixMs},

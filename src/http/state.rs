@@ -7,12 +7,13 @@ use crate::{
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     history::cached_stats::StatsCache,
-    live::LiveState,
+    live::{LiveState, ServiceNow},
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
-    store::{Reader, Scrub, StoreError, Writer},
+    store::{AsOf, Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
+use axum::http::StatusCode;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -71,16 +72,38 @@ pub struct AppState {
     pub started_at: UnixMs,
 }
 
-/// Why a question to the history has no answer.
+/// Why a query of the history has no answer. Pages and the interface say it in their own form, with the same status.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// Too many are asked at once: it was not begun.
+    /// Too many queries at once: this one was not begun.
     #[error("too many queries of the history at once: try again in a moment")]
     Busy(#[from] Busy),
-    #[error(transparent)]
+    #[error("the history cannot be read right now: {0}")]
     Store(StoreError),
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// The moment lies before the history, which begins with `first`.
+    #[error("{at} lies before the history, which begins with {first}: nothing was watched before")]
+    BeforeHistory { at: UnixMs, first: UnixMs },
+    /// There is no history yet.
+    #[error("nothing has been watched yet, so there is no history to tell from")]
+    NoHistory,
+    /// Of the moment only sums are left.
+    #[error("single checks are kept from {from} on, so what was known at {at} can no longer be told")]
+    Retired { at: UnixMs, from: UnixMs },
+}
+
+impl ReadError {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            ReadError::Busy(_) | ReadError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ReadError::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ReadError::BeforeHistory { .. } | ReadError::NoHistory | ReadError::Retired { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+        }
+    }
 }
 
 impl AppState {
@@ -94,10 +117,10 @@ impl AppState {
         Pool::new("export", EXPORTS, 0).giving_way()
     }
 
-    /// Asks the history, on a thread that may block. Whoever gives up waiting ends the question.
+    /// Queries the history on a thread that may block. A caller that gives up ends its query.
     ///
     /// # Errors
-    /// At once where too many are asked already.
+    /// At once where too many queries run already. What an operator has to know of an error is in the log.
     pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
@@ -107,6 +130,30 @@ impl AppState {
             let reader = app.reader.until(cancellation);
             question(&AppState { reader, ..app })
         })?;
-        answer.await?.map_err(ReadError::Store)
+        match answer.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::warn!("the history could not be read: {error}");
+                Err(ReadError::Store(error))
+            }
+            Err(panic) => {
+                tracing::error!("panic in a query of the history: {panic}");
+                Err(panic.into())
+            }
+        }
+    }
+
+    /// How the services stood at a moment of the past.
+    ///
+    /// # Errors
+    /// Where the history cannot be read, or does not reach there.
+    pub(crate) async fn as_of(&self, at: UnixMs) -> Result<Vec<Arc<ServiceNow>>, ReadError> {
+        match self.ask(move |app| app.reader.as_of(at, &app.live.all())).await? {
+            AsOf::Known(services) => Ok(services),
+            AsOf::Retired(from) => Err(ReadError::Retired { at, from }),
+            // Nothing was known then: neither that a service was up nor that it was not.
+            AsOf::Before(Some(first)) => Err(ReadError::BeforeHistory { at, first }),
+            AsOf::Before(None) => Err(ReadError::NoHistory),
+        }
     }
 }

@@ -5,7 +5,7 @@ mod exposition;
 use self::exposition::{Exposition, Format, Kind, label};
 use crate::{
     domain::{check::Phase, status::Status, time::UnixMs},
-    http::{answer::Answer, params::Params, state::AppState},
+    http::{error::Answer, params::Params, state::AppState},
     live::ServiceNow,
 };
 use axum::{

@@ -7,7 +7,7 @@ use super::{
     error::PageError,
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    request::{self, Named, Page},
+    request::{self, Page},
     summary,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     },
     history::as_of::Snapshot,
     http::{
+        named::Named,
         proxy_headers::{PageState, RequestOrigin},
         state::AppState,
     },
@@ -149,7 +150,7 @@ pub(super) async fn page(PageState(app): PageState, origin: RequestOrigin, Named
     let number: i64 = id.parse().map_err(|_| missing())?;
     let zone = query.zone;
     let seen_from = snapshot.clone();
-    let content = match request::blocking(&app, move |app| content(app, &origin, number, zone, &seen_from)).await? {
+    let content = match app.ask(move |app| content(app, &origin, number, zone, &seen_from)).await? {
         Found::It(content) => *content,
         Found::Nothing => return Err(missing()),
         Found::Later => {

@@ -15,7 +15,7 @@ use super::{
     error::PageError,
     layout::{self, LayoutOptions, Refresh},
     query::{Query, RANGES},
-    request::{self, Named, Page},
+    request::{self, Page},
 };
 use crate::{
     chart::{CheckChart, History, HistoryChart, NoteMark, Said},
@@ -33,7 +33,7 @@ use crate::{
         zone::{Moment, Zone},
     },
     history::as_of::Snapshot,
-    http::{proxy_headers::PageState, state::AppState},
+    http::{named::Named, proxy_headers::PageState, state::AppState},
     render::view_model::{self, CheckRow, Headline, Kind, LiveDuration, OutageRow},
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError},
 };
@@ -142,7 +142,7 @@ pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Q
     let snapshot = request::snapshot(&app, &query).await?;
     let window = query.window(snapshot.at, 7 * DAY_MS)?;
     let asked = name.clone();
-    let Some(stored) = request::blocking(&app, move |app| app.reader.service(&asked)).await? else {
+    let Some(stored) = app.ask(move |app| app.reader.service(&asked)).await? else {
         return Err(unknown(&snapshot, &name));
     };
     if snapshot.past && stored.added_at > snapshot.at {
@@ -156,7 +156,7 @@ pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Q
     }
     let subject = Subject { id: stored.id, now: snapshot.get(&name).cloned(), stored };
     let (asked, seen_from) = (query.clone(), snapshot.clone());
-    let content = request::blocking(&app, move |app| content(app, &seen_from, &subject, &asked, window)).await?;
+    let content = app.ask(move |app| content(app, &seen_from, &subject, &asked, window)).await?;
     let word = match content.truth.kind {
         Kind::Down if snapshot.past => " was down",
         Kind::Down => " is down",
