@@ -9,6 +9,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -38,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let forever = RetentionPolicy::FOREVER;
     let clock = Clock::system();
-    let store = Store::open(&path, watched.collect(), Vec::new(), Vec::new(), forever, clock.clone())?;
+    let store = Store::open(&path, watched.collect(), Vec::new(), Routing::default(), forever, clock.clone())?;
     let empty = size(&path)?;
     let begun = tokio::time::Instant::now();
     let start = clock.now().plus(-checks * INTERVAL_MS);

@@ -9,7 +9,7 @@ use crate::{
     history::cached_stats::{self, StatsCache},
     http::state::AppState,
     live,
-    notify::{Channel, HttpChannel},
+    notify::Channel,
     probe,
     render::Templates,
     scheduler::{Scheduler, Task, Witnesses},
@@ -52,19 +52,20 @@ impl App {
             format!("{address} cannot be listened on ([dashboard] bind and port, or DASHBOARD_PORT)")
         })?;
         let shared = probe::Shared::new()?;
-        let channels = channels(&config, &shared)?;
+        let channels = config.alerts.channels.iter().cloned();
+        let channels = channels.map(|spec| Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg));
+        let channels = channels.collect::<anyhow::Result<Vec<Channel>>>()?;
         let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
         let keep = keep(&config);
         let watched = config.checks.endpoints.iter().map(|endpoint| WatchedService {
             configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },
             settings: Arc::new(endpoint.shown.clone()),
         });
-        let names = channels.iter().map(Channel::name).collect();
         let store = Store::open(
             &config.storage.path,
             watched.collect(),
             config.maintenance.clone(),
-            names,
+            config.alerts.routing.clone(),
             keep,
             clock.clone(),
         )?;
@@ -124,13 +125,16 @@ impl App {
         }));
         let live = store.live.clone();
         tokio::spawn(restarting("the live state", token.clone(), move |token| live::keep_up(live.clone(), token)));
-        let channels = channels
-            .into_iter()
-            .map(|channel| {
-                let (reader, writer) = (store.reader.clone(), store.writer.clone());
-                tokio::spawn(alerts::run(channel, reader, writer, clock.clone(), token.clone()))
-            })
-            .collect();
+        let context = alerts::Context {
+            reader: store.reader.clone(),
+            writer: store.writer.clone(),
+            live: store.live.clone(),
+            clock: clock.clone(),
+            zone: config.alerts.zone,
+            public_url: config.dashboard.public_url.clone(),
+        };
+        let run = |channel| tokio::spawn(alerts::run(channel, context.clone(), token.clone()));
+        let channels = channels.into_iter().map(run).collect();
         let backups = config.storage.backup.map(|plan| {
             let plan = backups::Plan {
                 path: config.storage.path.clone(),
@@ -217,13 +221,6 @@ fn warn_of_the_future(endpoints: &[Endpoint], positions: &[ResumePoint], now: Un
              clock right? If it is, they can be taken out: see “Results from the future” in the README"
         );
     }
-}
-
-fn channels(config: &Config, shared: &probe::Shared) -> anyhow::Result<Vec<Channel>> {
-    let webhook = config.alerts.webhook.clone().map(|address| {
-        HttpChannel::new("webhook", address, shared.client_config()).map(Channel::Http).map_err(anyhow::Error::msg)
-    });
-    webhook.into_iter().collect()
 }
 
 /// Three quarters of the descriptors that this process may have, after asking for all it can get.

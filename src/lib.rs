@@ -32,6 +32,7 @@
 //! | `live` | 2 | what is known now, in memory, as of the last commit |
 //! | `format` | 2 | durations, numbers, moments in time zones and Markdown, for people |
 //! | `calendar` | 1 | when maintenance is: cron expressions in time zones, and the timetable of a service |
+//! | `routing` | 1 | who is notified of what: channels by name, and the routes that lead to them |
 //! | `settings` | 1 | what sections of the configuration are read with: typed values, variables, places, suggestions, masking |
 //! | `clock` | 1 | what time it is: the only place that may ask |
 //! | `threads` | 1 | threads for what blocks: a pool for each purpose, bounded |
@@ -144,6 +145,7 @@ pub mod notify;
 pub mod probe;
 pub mod render;
 pub mod report;
+pub mod routing;
 pub mod scheduler;
 pub mod server;
 pub mod settings;

@@ -103,7 +103,7 @@ fn the_example_of_the_request_works_unchanged() {
     assert!(services.iter().all(|s| (s.thresholds.failure, s.thresholds.success) == (3, 2)));
     assert_eq!(exposed(&config.checks.endpoints[2].secrets), ["mypassword"]);
     assert_eq!((config.dashboard.enabled, config.dashboard.port), (true, 9100));
-    assert!(config.alerts.webhook.is_none());
+    assert!(config.alerts.channels.is_empty());
 }
 
 #[test]
@@ -824,9 +824,10 @@ fn a_base_path_loses_its_trailing_slash() {
 #[test]
 fn a_webhook_is_kept_while_alerts_are_enabled_and_never_printed() {
     let config = read("[alerts]\nenabled = true\nwebhook = \"https://hooks.example/hunter2\"").unwrap();
-    assert_eq!(config.alerts.webhook.as_ref().map(Secret::expose), Some("https://hooks.example/hunter2"));
+    let secrets = config.alerts.channels[0].secrets();
+    assert_eq!(exposed(&secrets), ["https://hooks.example/hunter2"]);
     assert!(!format!("{config:?}").contains("hunter2"));
-    assert!(read("[alerts]\nwebhook = \"https://hooks.example/\"").unwrap().alerts.webhook.is_none());
+    assert!(read("[alerts]\nwebhook = \"https://hooks.example/\"").unwrap().alerts.channels.is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::support::{
     history::{self, KEEP, bare_result, export, import, record, watched},
     past::differences,
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -36,7 +37,7 @@ async fn pause(path: &Path, start: i64) {
 async fn run_with(path: &Path, start: i64, services: Vec<WatchedService>, checks: &[i64]) {
     let thresholds = history::service("web").thresholds;
     let clock = Clock::pinned(second(start));
-    let store = Store::open(path, services, Vec::new(), Vec::new(), KEEP, clock.clone()).unwrap();
+    let store = Store::open(path, services, Vec::new(), Routing::default(), KEEP, clock.clone()).unwrap();
     let mut health = store.resume_points[0].health;
     for &check in checks {
         clock.step(second(check).since(clock.now()));
@@ -142,7 +143,7 @@ async fn a_machine_that_slept_before_a_pause_is_said_to_have_slept() {
     let path = folder.path().join("history.db");
     let services = || vec![watched(history::service("web")), watched(history::service("api"))];
     let clock = Clock::pinned(second(0));
-    let store = Store::open(&path, services(), Vec::new(), Vec::new(), KEEP, clock.clone()).unwrap();
+    let store = Store::open(&path, services(), Vec::new(), Routing::default(), KEEP, clock.clone()).unwrap();
     let mut health = store.resume_points[0].health;
     let result = bare_result(second(0), Outcome::Up, 1_000);
     let thresholds = history::service("web").thresholds;

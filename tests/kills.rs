@@ -5,6 +5,7 @@ use crate::support::{
     history::{record, seal, sealed_days, service, watched},
     past::{RESULTS, differences, folder, large, number, past, sql},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -240,7 +241,7 @@ async fn writes_and_retires_until_it_is_killed() {
     let known = std::fs::read_to_string(folder.join("time")).ok().and_then(|text| text.parse().ok());
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
-    let store = Store::open(&path, all, Vec::new(), vec!["webhook"], keep, clock.clone()).unwrap();
+    let store = Store::open(&path, all, Vec::new(), Routing::to_all(["webhook"]), keep, clock.clone()).unwrap();
     let mut positions = store.resume_points.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());
     let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());
@@ -314,7 +315,8 @@ async fn writes_of_many_until_it_is_killed() {
     let clock = Clock::pinned(Clock::system().now().max(UnixMs(known.unwrap_or(0))));
     let all = services.iter().cloned().map(watched).collect();
     let keep = RetentionPolicy::FOREVER;
-    let store = Store::open(&folder.join("history.db"), all, Vec::new(), Vec::new(), keep, clock.clone()).unwrap();
+    let store =
+        Store::open(&folder.join("history.db"), all, Vec::new(), Routing::default(), keep, clock.clone()).unwrap();
     let mut positions = store.resume_points.clone();
     let mut dice = Dice(clock.now().0.unsigned_abs());
     let mut at = positions.iter().filter_map(|position| position.last_at).max().unwrap().max(clock.now());

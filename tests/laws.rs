@@ -2,6 +2,7 @@
 //! stand still. What the store answers (from rollups, rows and outages) is compared with a naive walk over the rows.
 
 use crate::support::history::{self, KEEP, bare_result, record, seal, unseal};
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -139,7 +140,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
         };
         let all = if run.watched == Watch::Gone { vec![other] } else { vec![watched, other] };
         let clock = Clock::pinned(now);
-        let store = Store::open(path, all, Vec::new(), vec!["webhook"], KEEP, clock.clone()).unwrap();
+        let store = Store::open(path, all, Vec::new(), Routing::to_all(["webhook"]), KEEP, clock.clone()).unwrap();
         let position = store.resume_points[0].clone();
         let (mut health, mut last_at) = (position.health, position.last_at);
         for &(step_ms, outcome, latency_us) in &run.checks {

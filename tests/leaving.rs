@@ -1,6 +1,7 @@
 //! Histories that leave and arrive: random lives, exported, imported, merged.
 
 use crate::support::history::{export, import, seal, sealed_days, unseal, watched};
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -105,7 +106,8 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
         now = now.plus(run.pause_ms);
         let present: Vec<usize> = (0..2).filter(|n| run.services[*n]).collect();
         let services = present.iter().map(|n| watched(service(run, *n))).collect();
-        let store = Store::open(path, services, Vec::new(), vec!["webhook"], forever, Clock::pinned(now)).unwrap();
+        let store =
+            Store::open(path, services, Vec::new(), Routing::to_all(["webhook"]), forever, Clock::pinned(now)).unwrap();
         let mut health: Vec<Health> = store.resume_points.iter().map(|p| p.health).collect();
         for &(n, step_ms, outcome, latency_us) in &run.checks {
             now = now.plus(step_ms);
@@ -147,7 +149,7 @@ async fn live(path: &Path, life: &Life, mut now: UnixMs) -> UnixMs {
     }
     if life.retires {
         let keep = RetentionPolicy { checks: Some(1), hours: Some(2), ..RetentionPolicy::FOREVER };
-        let store = Store::open(path, Vec::new(), Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
+        let store = Store::open(path, Vec::new(), Vec::new(), Routing::default(), keep, Clock::pinned(now)).unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(1200)).await;
         store.stop().await;
         now = now.plus(1_200_000);
@@ -269,14 +271,14 @@ proptest! {
             let now = live(&a, &Life { runs: [&common.runs[..], &[]].concat(), retires: false }, begin()).await;
             // One goes on as a copy of the other.
             match common.runs.is_empty() {
-                true => drop(Store::open(&b, Vec::new(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, Clock::pinned(now)).unwrap()),
+                true => drop(Store::open(&b, Vec::new(), Vec::new(), Routing::default(), RetentionPolicy::FOREVER, Clock::pinned(now)).unwrap()),
                 false => drop(std::fs::copy(&a, &b).unwrap()),
             }
             live(&a, &one, now).await;
             live(&b, &other, now.plus(apart_ms / 1000 * 1000)).await;
         });
         if !a.exists() {
-            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, Clock::pinned(begin())).unwrap() }));
+            drop(block(async { Store::open(&a, Vec::new(), Vec::new(), Routing::default(), RetentionPolicy::FOREVER, Clock::pinned(begin())).unwrap() }));
         }
         let (of_a, of_b) = (export(&a, Format::Ndjson, end()), export(&b, Format::Ndjson, end()));
         if sealed {

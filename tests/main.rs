@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod badges;
 mod browser;
+mod channels;
 mod cli;
 mod commands_shown;
 mod config;

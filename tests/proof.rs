@@ -6,6 +6,7 @@ use crate::support::{
     past::{BEGIN, TABLES, begin, differences, folder, number, past, rows, sql, troubled, write},
     target::{Does, Target},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -408,7 +409,8 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
     let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let slower = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
     let open = |at: UnixMs| {
-        Store::open(&path, vec![watched(slower.clone())], Vec::new(), Vec::new(), KEEP, Clock::pinned(at)).unwrap()
+        Store::open(&path, vec![watched(slower.clone())], Vec::new(), Routing::default(), KEEP, Clock::pinned(at))
+            .unwrap()
     };
     let later = begin().plus(2 * HOUR_MS);
     open(later).stop().await;
@@ -474,7 +476,8 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     let gaps = reader.gaps(id("seldom"), window(kept, now), now).unwrap();
     assert_eq!(gaps.first().map(|gap| gap.from), Some(begin().plus(20 * DAY_MS + 25_000)));
     // Four passed checks have been counted, and a restart does not forget them.
-    let store = Store::open(&path, vec![watched(patient)], Vec::new(), Vec::new(), keep, Clock::pinned(now)).unwrap();
+    let store =
+        Store::open(&path, vec![watched(patient)], Vec::new(), Routing::default(), keep, Clock::pinned(now)).unwrap();
     assert_eq!(store.resume_points[0].health.recovering.map(|run| run.in_a_row), Some(4));
     store.stop().await;
     assert_eq!(differences(&path), []);

@@ -5,6 +5,7 @@ use crate::support::{
     history::{History, record, result, seal, sealed_days, service, watched},
     past::{BEGIN, RESULTS, begin, differences, folder, large, number, past, sql, troubled, write},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -330,7 +331,10 @@ fn whatever_is_damaged_of_a_sealed_day_is_found_and_can_be_deleted_and_the_servi
         store.block_on(async {
             let services = ["web", "api"].map(|name| watched(service(name))).into();
             let clock = Clock::pinned(begin().plus(3 * DAY_MS));
-            Store::open(&path, services, Vec::new(), Vec::new(), RetentionPolicy::FOREVER, clock).unwrap().stop().await;
+            Store::open(&path, services, Vec::new(), Routing::default(), RetentionPolicy::FOREVER, clock)
+                .unwrap()
+                .stop()
+                .await;
         });
         assert_eq!(code(&["history", "unseal"]), Some(1), "{damage}");
         assert_eq!(sealed_days(&path), 1, "{damage}");

@@ -1,6 +1,7 @@
 //! Since when a service is up: a start finds it again without reading the whole history.
 
 use crate::support::history::{KEEP, bare_result, record, service, watched};
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -16,7 +17,7 @@ use std::path::Path;
 fn open(path: &Path, now: UnixMs) -> Store {
     let cadence = Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let watched = watched(Service { cadence, ..service("web") });
-    Store::open(path, vec![watched], Vec::new(), Vec::new(), KEEP, Clock::pinned(now)).unwrap()
+    Store::open(path, vec![watched], Vec::new(), Routing::default(), KEEP, Clock::pinned(now)).unwrap()
 }
 
 /// Four days of a check every hour, with these of them slow; since when it is up, as the run itself and the next one

@@ -1,6 +1,7 @@
 //! The history when things go wrong: a store that fails, rows that are refused, what is too old, whose file it is.
 
 use crate::support::history::{History, KEEP, record, result, service, watched};
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -378,7 +379,7 @@ async fn the_number_of_an_incident_is_never_given_twice() {
 }
 
 fn open(path: &Path) -> Result<Store, StoreError> {
-    Store::open(path, vec![watched(service("web"))], Vec::new(), Vec::new(), KEEP, Clock::pinned(begin()))
+    Store::open(path, vec![watched(service("web"))], Vec::new(), Routing::default(), KEEP, Clock::pinned(begin()))
 }
 
 /// What the program says when it cannot be opened.

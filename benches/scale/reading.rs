@@ -5,6 +5,7 @@ use crate::{
     made::{self, INTERVAL_MS, Phases},
     table::{Table, Times},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -49,7 +50,7 @@ pub(crate) async fn measure(path: &Path, end: UnixMs, table: &mut Table) -> anyh
     let mut all: Vec<_> = (0..SERVICES).map(|n| made::watched("service", n)).collect();
     all.extend(feed::watched());
     let keep = RetentionPolicy::FOREVER;
-    let store = Store::open(path, all, Vec::new(), Vec::new(), keep, clock.clone())?;
+    let store = Store::open(path, all, Vec::new(), Routing::default(), keep, clock.clone())?;
     let (writer, start) = (store.writer.clone(), clock.now());
     let mut walkers = feed::walkers(store.resume_points.iter().skip(SERVICES).cloned());
     // Longer than the questions take; it ends with them.

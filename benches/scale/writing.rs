@@ -6,6 +6,7 @@ use crate::{
     remove,
     table::{Table, cpu_ms},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::time::{HOUR_MS, MINUTE_MS},
@@ -31,7 +32,7 @@ pub(crate) async fn measure(folder: &Path, table: &mut Table) -> anyhow::Result<
     let end = start.plus(ROUNDS_BEFORE * INTERVAL_MS);
     made::make(&path, feed::NAME, feed::SERVICES, ROUNDS_BEFORE, Phases::Loopback, end)?;
     let keep = RetentionPolicy::FOREVER;
-    let store = Store::open(&path, feed::watched(), Vec::new(), Vec::new(), keep, Clock::system())?;
+    let store = Store::open(&path, feed::watched(), Vec::new(), Routing::default(), keep, Clock::system())?;
     let mut walkers = feed::walkers(store.resume_points.iter().cloned());
     let cpu = cpu_ms(ClockId::ProcessCPUTime);
     let fed = feed::run(&mut walkers, None, start, ROUNDS_BEFORE, SECONDS_OF_FEEDING).await as f64;

@@ -18,7 +18,7 @@ use unicode_normalization::UnicodeNormalization;
 pub(super) const KEYS: [&str; 3] = ["endpoints", "max_concurrent", "witness"];
 
 /// Reads `[checks]`. A file without it watches nothing yet.
-pub(super) fn read(root: &Table<'_>) -> Checks {
+pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     let mut checks = Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new() };
     let Some(table) = root.table("checks") else {
         return checks;
@@ -31,7 +31,7 @@ pub(super) fn read(root: &Table<'_>) -> Checks {
     let mut names = Vec::new();
     for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
         let Some(entry) = entry.table() else { continue };
-        let (named, endpoint) = endpoint::read(&entry, &schedule);
+        let (named, endpoint) = endpoint::read(&entry, &schedule, channels);
         names.push(named);
         checks.endpoints.extend(endpoint);
     }

@@ -1,6 +1,7 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
+    alerts,
     schedule::{EffectiveSchedule, Schedule},
     types::Endpoint,
 };
@@ -17,7 +18,8 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that every endpoint has and `[checks]` has not.
-pub(super) const KEYS: [&str; 7] = ["name", "type", "group", "description", "critical", "enabled", "renamed_from"];
+pub(super) const KEYS: [&str; 8] =
+    ["name", "type", "group", "description", "critical", "enabled", "renamed_from", "alerts"];
 
 /// Whether endpoints of some kind have a key of this name that `[checks]` has not.
 pub(super) fn is_key(key: &str) -> bool {
@@ -31,12 +33,13 @@ pub(super) struct Named {
 }
 
 /// Reads one endpoint. No endpoint comes back where something was wrong, which has been reported then.
-pub(super) fn read(table: &Table<'_>, parent: &Schedule) -> (Named, Option<Endpoint>) {
+pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) -> (Named, Option<Endpoint>) {
     let name = identity(table, "name");
     if table.peek("name").is_none() {
         table.missing("name", "a name is unique, and what the history is kept under");
     }
     let named = Named { name, renamed_from: identity(table, "renamed_from") };
+    let alerts = table.get("alerts").map(|value| alerts::channels(&value, channels));
     let effective = Schedule::read(table).resolve(table, parent);
     let group = table.filled("group").map(|text| text.value);
     let description = table.filled("description").map(|text| text.value);
@@ -70,7 +73,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule) -> (Named, Option<Endpo
             // The longest first: one that contains another has to be found while it is still whole.
             secrets.sort_by(|a, b| (b.expose().len(), b.expose()).cmp(&(a.expose().len(), a.expose())));
             secrets.dedup();
-            Some(Endpoint { service, probe: parsed.probe, renamed_from, secrets, shown })
+            Some(Endpoint { service, probe: parsed.probe, renamed_from, alerts: alerts.flatten(), secrets, shown })
         }
         _ => None,
     };

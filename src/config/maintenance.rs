@@ -105,7 +105,7 @@ fn one(table: &Table<'_>, checks: &Checks, written: &Written<'_>) -> Option<Plan
 }
 
 /// The zone, or `None` where what is written is none.
-fn zone(value: &Value<'_>) -> Option<Tz> {
+pub(super) fn zone(value: &Value<'_>) -> Option<Tz> {
     let text = value.filled()?;
     if let Ok(zone) = text.value.trim().parse() {
         return Some(zone);

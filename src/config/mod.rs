@@ -8,6 +8,7 @@
 //! Two things hold everywhere here. A value that came from the environment is in no error. A credential is in no
 //! error, in no target and in no setting that is shown (`settings::masking`).
 
+mod alerts;
 mod checks;
 mod endpoint;
 mod maintenance;
@@ -21,6 +22,7 @@ pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, PublicService, Stor
 
 use crate::{
     domain::secret::Secret,
+    notify::{ChannelSpec, config as channel},
     probe::{self, KINDS},
     settings::{
         error::Mistake,
@@ -122,7 +124,7 @@ const TABLES: [&str; 6] = ["checks", "storage", "dashboard", "alerts", "maintena
 
 /// The words of the configuration, as those say who read them.
 fn vocabulary() -> Vocabulary {
-    let sections: [&[&str]; 11] = [
+    let sections: [&[&str]; 13] = [
         &TABLES,
         &checks::KEYS,
         &schedule::KEYS,
@@ -131,7 +133,9 @@ fn vocabulary() -> Vocabulary {
         &sections::STORAGE,
         &sections::BACKUP,
         &sections::DASHBOARD,
-        &sections::ALERTS,
+        &alerts::KEYS,
+        &alerts::ROUTE,
+        channel::keys(),
         &maintenance::KEYS,
         &notes::KEYS,
     ];
@@ -142,16 +146,16 @@ fn vocabulary() -> Vocabulary {
 }
 
 fn read(root: &Table<'_>, path: &Path) -> Config {
-    let checks = checks::read(root);
+    let checks = checks::read(root, &alerts::names(root));
     let dashboard = sections::dashboard(root, &checks.endpoints);
     let config = Config {
         path: path.to_owned(),
         maintenance: maintenance::read(root, &checks),
         notes: notes::read(root),
-        checks,
         storage: sections::storage(root),
+        alerts: alerts::read(root, &checks),
         dashboard,
-        alerts: sections::alerts(root),
+        checks,
     };
     root.finish(|key| Some((format!("`{key}` is in no table"), place(key)?)));
     config
@@ -167,7 +171,7 @@ fn place(key: &str) -> Option<String> {
         ("`[checks]`", &schedule::KEYS),
         ("`[storage]`", &sections::STORAGE),
         ("`[dashboard]`", &sections::DASHBOARD),
-        ("`[alerts]`", &sections::ALERTS),
+        ("`[alerts]`", &alerts::KEYS),
         ("a `[[maintenance]]`", &maintenance::KEYS),
         ("an `[[incident_notes]]`", &notes::KEYS),
     ];
@@ -182,11 +186,9 @@ fn place(key: &str) -> Option<String> {
 /// What some kinds run gets our environment, and with it the credentials of other services that are in there: `values`.
 fn guard_the_environment(config: &mut Config, values: &[String]) {
     let endpoints = &mut config.checks.endpoints;
-    let all = endpoints
-        .iter()
-        .flat_map(|endpoint| &endpoint.secrets)
-        .chain(&config.alerts.webhook)
-        .chain(&config.dashboard.token);
+    let of_channels: Vec<Secret> = config.alerts.channels.iter().flat_map(ChannelSpec::secrets).collect();
+    let all =
+        endpoints.iter().flat_map(|endpoint| &endpoint.secrets).chain(&of_channels).chain(&config.dashboard.token);
     let mut given: Vec<Secret> = Vec::new();
     for secret in all.filter(|secret| values.iter().any(|value| value.contains(secret.expose()))) {
         if !given.contains(secret) {

@@ -1,6 +1,6 @@
-//! `[storage]`, `[dashboard]` and `[alerts]`.
+//! `[storage]` and `[dashboard]`.
 
-use super::types::{Alerts, Backup, Dashboard, Endpoint, PublicService, Storage};
+use super::types::{Backup, Dashboard, Endpoint, PublicService, Storage};
 use crate::{
     domain::{
         network::Network,
@@ -14,10 +14,8 @@ use crate::{
         error::{Mistake, quoted},
         nearest,
         reader::{Table, Value},
-        url_variables, weburl,
     },
 };
-use reqwest::Url;
 use std::{net::IpAddr, path::PathBuf};
 
 /// The keys of `[storage]`.
@@ -28,21 +26,19 @@ pub(super) const STORAGE: [&str; 8] =
 pub(super) const BACKUP: [&str; 3] = ["dir", "every", "keep"];
 
 /// The keys of `[dashboard]`. An entry of `public_services` has a `name` and a `title`.
-pub(super) const DASHBOARD: [&str; 10] = [
+pub(super) const DASHBOARD: [&str; 11] = [
     "enabled",
     "port",
     "bind",
     "title",
     "base_path",
+    "public_url",
     "public",
     "public_services",
     "token",
     "show_commands",
     "trusted_proxies",
 ];
-
-/// The keys of `[alerts]`.
-pub(super) const ALERTS: [&str; 2] = ["enabled", "webhook"];
 
 /// Reads `[storage]`.
 pub(super) fn storage(root: &Table<'_>) -> Storage {
@@ -181,6 +177,7 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         port: 9100,
         title: "Healthcheck".to_owned(),
         base_path: String::new(),
+        public_url: None,
         public: None,
         token: None,
         commands: Commands::Program,
@@ -202,6 +199,7 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
             dashboard.title = title.value;
         }
         dashboard.base_path = base_path(&table).unwrap_or_default();
+        dashboard.public_url = public_url(&table);
         dashboard.public = public(&table, endpoints);
         dashboard.token = token(&table);
         if table.boolean("show_commands") == Some(true) {
@@ -221,6 +219,27 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         }
     }
     dashboard
+}
+
+/// Where others reach the pages: scheme, host, and whatever path a proxy puts before `base_path`.
+fn public_url(table: &Table<'_>) -> Option<String> {
+    let value = table.get("public_url")?;
+    let text = value.filled()?;
+    let address = text.value.trim().trim_end_matches('/');
+    let is_plain = |url: &reqwest::Url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    if reqwest::Url::parse(address).is_ok_and(|url| is_plain(&url)) {
+        return Some(address.to_owned());
+    }
+    let mistake = value.mistake("`public_url` is no address that a link can begin with");
+    table.source.report(mistake.label("as \"https://status.example.com\", with `base_path` where there is one"));
+    None
 }
 
 /// `public = true`, and who is on that page.
@@ -337,34 +356,4 @@ fn base_path(table: &Table<'_>) -> Option<String> {
     };
     table.source.report(value.mistake(format!("{} is no base path", text.quoted())).label(label));
     None
-}
-
-/// Reads `[alerts]`.
-pub(super) fn alerts(root: &Table<'_>) -> Alerts {
-    let Some(table) = root.table("alerts") else { return Alerts { webhook: None } };
-    let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.span)));
-    let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
-    table.finish(|_| None);
-    let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
-    if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
-        // The message must not quote the address: it may be a credential from its first character to its last.
-        let address = text.value.trim();
-        let valid = weburl::doubt(address).is_none()
-            && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-        if !valid {
-            let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
-            table.source.report(mistake.label("an `https://` or `http://` URL is needed"));
-        }
-    }
-    let Some((true, enabled)) = enabled else { return Alerts { webhook: None } };
-    // A webhook that could not be read was reported; it is not empty.
-    if webhook_is_empty && (webhook.is_some() || table.peek("webhook").is_none()) {
-        let mistake = Mistake::at(enabled, "alerts are enabled, but `webhook` is empty");
-        let mistake = mistake.label("nobody would be notified");
-        table.source.report(match &webhook {
-            Some(text) => mistake.also(text.span.clone(), "an address to post to is needed here"),
-            None => mistake.help("write webhook = \"https://…\" below it"),
-        });
-    }
-    Alerts { webhook: webhook.map(|text| Secret::new(text.value.trim())) }
 }

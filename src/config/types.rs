@@ -8,8 +8,11 @@ use crate::{
         secret::Secret,
         service::{Commands, Service},
     },
+    notify::ChannelSpec,
     probe::Spec,
+    routing::{ChannelName, Routing},
 };
+use chrono_tz::Tz;
 use std::{net::IpAddr, path::PathBuf};
 
 /// A configuration without a mistake in it.
@@ -44,6 +47,8 @@ pub struct Endpoint {
     pub probe: Spec,
     /// The name whose history this one carries on.
     pub renamed_from: Option<String>,
+    /// The channels that its alerts go to, whatever the routes say; `None`: the routes say.
+    pub alerts: Option<Vec<ChannelName>>,
     /// Every credential of this endpoint, for scrubbing what it says.
     pub secrets: Vec<Secret>,
     /// Its effective settings as the API shows them, credentials redacted.
@@ -91,6 +96,8 @@ pub struct Dashboard {
     pub title: String,
     /// Where a reverse proxy puts us: empty, or `/status` (with a leading slash, without a trailing one).
     pub base_path: String,
+    /// Where others reach the pages, for links in messages: without a slash at its end. Default: no links.
+    pub public_url: Option<String>,
     /// What outsiders see at `/public`; `None`: there is no such page.
     pub public: Option<Vec<PublicService>>,
     /// Whoever has it may write notes of incidents; `None`: nobody may.
@@ -111,6 +118,10 @@ pub struct PublicService {
 
 #[derive(Clone, Debug)]
 pub struct Alerts {
-    /// The address that alerts are posted to. `None` while alerts are not enabled. It may hold a credential: it is one.
-    pub webhook: Option<Secret>,
+    /// The zone of the times in messages. Default UTC.
+    pub zone: Tz,
+    /// Who is notified; none while alerts are not enabled. Names are unique.
+    pub channels: Vec<ChannelSpec>,
+    /// Who is notified of what.
+    pub routing: Routing,
 }

@@ -1,34 +1,54 @@
-//! The HTTP transport: posts what the template of a service makes of a notice.
+//! The HTTP transport: sends what the template of a service makes of a notice.
 
-use super::{Notice, template::Template};
-use crate::domain::{metadata::is_metadata_address, secret::Secret};
+use super::{
+    config::HttpSpec,
+    delivery::{Delivered, Failure},
+    notice::Notice,
+    template::{Answer, Template},
+};
+use crate::domain::{
+    metadata::is_metadata_address,
+    plain::{LONGEST_MESSAGE, one_line},
+    secret::{Secret, scrub},
+};
 use reqwest::{
-    Client, Url,
+    Client, Method, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
+    header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read, at most.
+const LONGEST_ANSWER: usize = 16 * 1024;
+/// The longest pause that a receiver can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// A receiver that is reached over HTTP.
-#[derive(Clone, Debug)]
-pub struct HttpChannel {
-    service: &'static str,
+#[derive(Clone)]
+pub(super) struct HttpChannel {
     template: Template,
     client: Client,
-    /// It may hold a credential, so it is treated as one.
-    address: Secret,
+    /// They may hold credentials: none is ever shown.
+    settings: BTreeMap<String, Option<String>>,
+    headers: Vec<(String, Secret)>,
+    secrets: Vec<Secret>,
+}
+
+impl std::fmt::Debug for HttpChannel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpChannel").field("service", &self.template.title()).finish_non_exhaustive()
+    }
 }
 
 impl HttpChannel {
-    /// The receiver of a service at `address`, reached with `tls`.
+    /// The receiver of a service, reached with `tls`.
     ///
     /// # Errors
-    /// When there is no such service, or no client can be built.
-    pub fn new(service: &'static str, address: Secret, tls: rustls::ClientConfig) -> Result<HttpChannel, String> {
-        let template = Template::of(service).ok_or_else(|| format!("{service}: no such notification service"))??;
+    /// When no client can be built.
+    pub(super) fn new(spec: HttpSpec, tls: rustls::ClientConfig) -> Result<HttpChannel, String> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .timeout(PATIENCE)
@@ -39,33 +59,75 @@ impl HttpChannel {
             .user_agent(concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| e.without_url().to_string())?;
-        Ok(HttpChannel { service, template, client, address })
+        let HttpSpec { template, settings, headers } = spec;
+        let secrets = settings.values().flatten().cloned().chain(headers.iter().map(|(_, value)| value.clone()));
+        let secrets = secrets.collect();
+        let open = |value: &Option<Secret>| value.as_ref().map(|secret| secret.expose().to_owned());
+        let settings = settings.iter().map(|(name, value)| (name.clone(), open(value))).collect();
+        Ok(HttpChannel { template, client, settings, headers, secrets })
     }
 
-    /// The name of the service.
-    pub(super) fn name(&self) -> &'static str {
-        self.service
-    }
-
-    /// Posts a notice.
-    pub(super) async fn deliver(&self, notice: &Notice) -> Result<(), String> {
-        let message = self.template.render(notice, self.address.expose())?;
+    /// Sends a notice.
+    pub(super) async fn deliver(&self, notice: &Notice) -> Result<Delivered, Failure> {
+        let refused = |why: String| Failure::Refused { why };
+        let message = self.template.render(notice, &self.settings).map_err(|error| refused(error.what))?;
         // The client does not ask its resolver for an address.
-        let host = Url::parse(&message.url)
-            .ok()
-            .and_then(|url| url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok()));
+        let url = Url::parse(&message.url).map_err(|_| refused("the channel's address is no URL".to_owned()))?;
+        let host = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
         if host.is_some_and(is_metadata_address) {
-            return Err(METADATA.to_owned());
+            return Err(refused(METADATA.to_owned()));
         }
-        let request = message
-            .headers
-            .iter()
-            .fold(self.client.post(&message.url), |request, (name, value)| request.header(name, value));
+        let method = Method::from_bytes(message.method.as_bytes()).unwrap_or(Method::POST);
+        let mut headers = HeaderMap::new();
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        let of_the_service = message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in of_the_service.chain(own) {
+            let pair = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value.as_bytes()).ok());
+            let Some((name, value)) = pair else { return Err(refused(format!("the header {name} cannot be sent"))) };
+            headers.insert(name, value);
+        }
         // The address is in every error of the client: it must not get into a log.
-        let answer = request.body(message.body).send().await.map_err(|e| in_words(&e.without_url()))?;
-        let status = answer.status().as_u16();
-        if self.template.accepts(status) { Ok(()) } else { Err(format!("the receiver answered HTTP {status}")) }
+        let request = self.client.request(method, url).headers(headers).body(message.body);
+        let answer = request.send().await.map_err(|e| Failure::later(self.shown(&in_words(&e.without_url()))))?;
+        let (status, pause) = (answer.status().as_u16(), pause(&answer));
+        let body = beginning(answer).await;
+        let heard = |why: Option<String>| {
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            self.shown(&format!("the receiver answered HTTP {status}{why}"))
+        };
+        match self.template.judge(status, &body) {
+            Answer::Accepted => Ok(Delivered { answer: self.shown(&format!("HTTP {status} {body}")) }),
+            Answer::Refused { why } => Err(refused(heard(why))),
+            Answer::Later { why, after_s } => {
+                let after = pause.max(after_s.map(Duration::from_secs)).map(|pause| pause.min(LONGEST_PAUSE));
+                Err(Failure::Later { why: heard(why), after })
+            }
+        }
     }
+
+    /// Text of a receiver for people: on one line, without what only we and it know.
+    fn shown(&self, text: &str) -> String {
+        one_line(&scrub(text, &self.secrets), LONGEST_MESSAGE)
+    }
+}
+
+/// `Retry-After` in seconds. Its other form, a date, is that of a clock that we do not know.
+fn pause(answer: &Response) -> Option<Duration> {
+    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The beginning of an answer, as far as it came.
+async fn beginning(mut answer: Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        let room = LONGEST_ANSWER - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == LONGEST_ANSWER {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 const METADATA: &str = "the receiver's address is a cloud's metadata service, which gets no notices";
@@ -100,20 +162,16 @@ fn in_words(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::sample::notice, *};
 
-    async fn delivered(address: &str) -> Result<(), String> {
+    async fn delivered(address: &str) -> Result<Delivered, Failure> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-        let notice = Notice {
-            event_id: "e-1".to_owned(),
-            event: "incident.confirmed".to_owned(),
-            text: "web is down".to_owned(),
-            service: Some("web".to_owned()),
-            incident: serde_json::Value::Null,
-        };
-        HttpChannel::new("webhook", Secret::new(address), tls).unwrap().deliver(&notice).await
+        let template = Template::built_in("webhook").unwrap().unwrap();
+        let settings = BTreeMap::from([("webhook".to_owned(), Some(Secret::new(address)))]);
+        let spec = HttpSpec { template, settings, headers: Vec::new() };
+        HttpChannel::new(spec, tls).unwrap().deliver(&notice("incident.confirmed")).await
     }
 
     #[tokio::test]
@@ -125,7 +183,7 @@ mod tests {
             "http://[::ffff:169.254.169.254]/hook",
             "http://[fd00:ec2::254]/hook",
         ] {
-            assert_eq!(delivered(address).await, Err(METADATA.to_owned()), "{address}");
+            assert_eq!(delivered(address).await, Err(Failure::Refused { why: METADATA.to_owned() }), "{address}");
         }
     }
 }

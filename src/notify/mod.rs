@@ -3,48 +3,65 @@
 //!
 //! A transport is a file here; a notification service that takes HTTP is a template with metadata in `services/`.
 
+mod command;
+pub(crate) mod config;
+mod delivery;
 mod http;
+mod notice;
+mod sample;
+mod smtp;
 mod template;
 
-use serde::Serialize;
+use crate::routing::ChannelName;
+pub use config::ChannelSpec;
+pub use delivery::{Batching, Delivered, Failure};
+pub use notice::{Detail, Item, Notice, Status};
 
-pub use http::HttpChannel;
-
-/// What somebody is notified of: the same at every attempt.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Notice {
-    /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
-    pub event_id: String,
-    /// `incident.confirmed` or `incident.resolved`; of the monitor itself `monitor.failing` or `monitor.recovered`.
-    pub event: String,
-    /// One sentence for people.
-    pub text: String,
-    /// `None`, and no incident, where it is about the monitor itself.
-    pub service: Option<String>,
-    pub incident: serde_json::Value,
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    name: ChannelName,
+    /// How events become messages.
+    pub batching: Batching,
+    transport: Transport,
 }
 
-/// A way to notify somebody.
 #[derive(Clone, Debug)]
-pub enum Channel {
-    Http(HttpChannel),
+enum Transport {
+    Http(http::HttpChannel),
+    Smtp(smtp::SmtpChannel),
+    Command(command::CommandChannel),
 }
 
 impl Channel {
-    /// Its name in the outbox.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Channel::Http(channel) => channel.name(),
-        }
-    }
-
-    /// Delivers a notice, within a few seconds.
+    /// Builds a channel. `tls` is what connections to it are secured with.
     ///
     /// # Errors
-    /// Why it was not delivered, in words that hold no credential.
-    pub async fn deliver(&self, notice: &Notice) -> Result<(), String> {
-        match self {
-            Channel::Http(channel) => channel.deliver(notice).await,
+    /// When no client can be built, in words.
+    pub fn new(spec: ChannelSpec, tls: rustls::ClientConfig) -> Result<Channel, String> {
+        let ChannelSpec { name, batching, transport } = spec;
+        let transport = match transport {
+            config::TransportSpec::Http(spec) => Transport::Http(http::HttpChannel::new(spec, tls)?),
+            config::TransportSpec::Smtp(spec) => Transport::Smtp(smtp::SmtpChannel::new(spec)?),
+            config::TransportSpec::Command(spec) => Transport::Command(command::CommandChannel::new(spec)),
+        };
+        Ok(Channel { name, batching, transport })
+    }
+
+    /// Its name in the outbox.
+    pub fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// Delivers a message, within a few seconds.
+    ///
+    /// # Errors
+    /// Why it was not delivered, and whether to try again.
+    pub async fn deliver(&self, notice: &Notice) -> Result<Delivered, Failure> {
+        match &self.transport {
+            Transport::Http(channel) => channel.deliver(notice).await,
+            Transport::Smtp(channel) => channel.deliver(notice).await,
+            Transport::Command(channel) => channel.deliver(notice).await,
         }
     }
 }

@@ -1,16 +1,28 @@
-//! A notification service that takes HTTP is one file in `services/`: a few lines of metadata (TOML), a line `+++`, and the
-//! template of the body. No Rust: whatever file lies there is a service, under its name.
+//! A notification service that takes HTTP is one file: a few lines of metadata (TOML), a line `+++`, and the template of the
+//! body. No Rust: whatever file lies in `services/` is a service, under its name; users can bring their own.
 //!
-//! In the body `{{ text }}` is written as JSON, quotes and all; `|safe` writes it as it is. In the URL and in headers it is
-//! written as it is. A variable that does not exist is an error.
+//! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `plain`, `status`, …) and the settings of the
+//! channel (`channel.token`). In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded;
+//! `|safe` writes it as it is. In the URL and in headers it is written as it is. A variable that does not exist is an error.
 
-use super::Notice;
+use super::notice::Notice;
 use include_dir::{Dir, include_dir};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 static SERVICES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/notify/services");
+
+/// The services that the program brings, by name.
+static BUILT_IN: LazyLock<BTreeMap<&'static str, Result<Template, TemplateError>>> = LazyLock::new(|| {
+    let name = |path: &'static std::path::Path| path.file_name()?.to_str()?.strip_suffix(".template");
+    let files = SERVICES.files().filter_map(|file| Some((name(file.path())?, file.contents_utf8()?)));
+    files.map(|(name, text)| (name, Template::parse(text))).collect()
+});
 
 /// The line between metadata and body.
 const SEPARATOR: &str = "\n+++\n";
@@ -19,159 +31,436 @@ const SEPARATOR: &str = "\n+++\n";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Metadata {
-    /// Where notices are posted to.
+    /// What people call it.
+    title: String,
+    /// Where the service describes the request.
+    #[serde(rename = "source")]
+    _source: Option<String>,
+    #[serde(default = "post")]
+    method: String,
+    /// Where messages are sent to.
     url: String,
-    /// The first and the last status that mean that a notice was taken.
-    accepted: Range,
+    #[serde(default)]
+    body: Body,
+    /// Statuses that mean that a message was taken.
+    accepted: Statuses,
+    /// Statuses that mean that this message will never be taken. All others mean: later.
+    #[serde(default)]
+    refused: Statuses,
+    /// Where an answer that is JSON says that the message was taken, although its status does.
+    accepted_if: Option<Equals>,
+    /// Errors of such an answer that mean: later.
+    #[serde(default)]
+    later_errors: Vec<String>,
+    /// Where an answer that is JSON says what is wrong, as `error.message`.
+    error: Option<String>,
+    /// Where it says in how many seconds to try again. The header `Retry-After` is read in any case.
+    retry_after: Option<String>,
+    /// The service keeps an alert by its key until it is resolved.
+    #[serde(default)]
+    keeps_state: bool,
+    /// The keys of the channel's section.
+    #[serde(default)]
+    settings: BTreeMap<String, Setting>,
+    #[serde(default)]
     headers: BTreeMap<String, String>,
 }
 
-/// `200-299`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Range {
-    first: u16,
-    last: u16,
+fn post() -> String {
+    "POST".to_owned()
 }
 
-impl TryFrom<String> for Range {
+/// How a body is written.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Body {
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    Text,
+}
+
+/// A key of a channel's section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setting {
+    /// What it is and where to find it.
+    pub(super) help: String,
+    #[serde(default)]
+    pub(super) optional: bool,
+    /// What stands in its place where it is left out.
+    pub(super) default: Option<String>,
+    /// It is an `http://` or `https://` URL.
+    #[serde(default)]
+    pub(super) url: bool,
+}
+
+/// A place in an answer and what stands there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Equals {
+    path: String,
+    value: serde_json::Value,
+}
+
+/// `200-299, 409`
+#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Statuses(Vec<(u16, u16)>);
+
+impl TryFrom<String> for Statuses {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Range, String> {
-        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
-        match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if first <= last => Ok(Range { first, last }),
-            _ => Err(format!("“{text}” is no range of HTTP statuses such as 200-299")),
-        }
+    fn try_from(text: String) -> Result<Statuses, String> {
+        let range = |part: &str| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            match (first.trim().parse(), last.trim().parse()) {
+                (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
+                _ => Err(format!("“{text}” is no list of HTTP statuses such as 200-299, 409")),
+            }
+        };
+        text.split(',').map(range).collect::<Result<_, _>>().map(Statuses)
     }
 }
 
-/// How notices are written for a service. Cheap to clone.
+impl Statuses {
+    fn contain(&self, status: u16) -> bool {
+        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
+    }
+}
+
+/// How messages are written for a service. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Template {
+pub(crate) struct Template {
     metadata: Arc<Metadata>,
     environment: Arc<Environment<'static>>,
+}
+
+/// What is wrong with a template, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct TemplateError {
+    pub(crate) what: String,
+    /// From 1, in the file.
+    pub(crate) line: Option<usize>,
+    /// From 1, in characters.
+    pub(crate) column: Option<usize>,
+}
+
+impl TemplateError {
+    fn new(what: impl Into<String>) -> TemplateError {
+        TemplateError { what: what.into(), line: None, column: None }
+    }
+
+    /// The message with the line of the file and a caret, as `validate` prints it.
+    pub(crate) fn in_file(&self, file: &str, text: &str) -> String {
+        let Some(line) = self.line else { return format!("{file}: {}", self.what) };
+        let shown = text.lines().nth(line - 1).unwrap_or_default();
+        let column = self.column.unwrap_or(1);
+        let caret = format!("{}^", " ".repeat(column.saturating_sub(1)));
+        format!("{file}:{line}:{column}: {}\n{shown}\n{caret}", self.what)
+    }
+}
+
+/// What an answer means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    Accepted,
+    Refused { why: Option<String> },
+    Later { why: Option<String>, after_s: Option<u64> },
 }
 
 /// What a template may name.
 #[derive(Serialize)]
 struct Context<'a> {
-    address: &'a str,
-    /// `event_id`, `event`, `text`, `service`, `incident`
+    /// The settings of the channel.
+    channel: &'a BTreeMap<String, Option<String>>,
     #[serde(flatten)]
     fields: &'a Notice,
-    /// All of them as JSON.
+    /// All fields as JSON.
     notice: String,
+    /// The whole message as plain text.
+    plain: String,
 }
 
-/// A notice as the service wants it. It cannot be printed: its URL may hold a credential.
+/// A message as the service wants it. It cannot be printed: its URL may hold a credential.
 pub(super) struct Message {
+    pub(super) method: String,
     pub(super) url: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
 }
 
 impl Template {
-    /// That of the service of this name, `None` where there is none.
-    ///
-    /// # Errors
-    /// When its file is wrong, which a test keeps from happening.
-    pub(super) fn of(service: &str) -> Option<Result<Template, String>> {
-        let file = SERVICES.get_file(format!("{service}.template"))?;
-        Some(Template::parse(file.contents_utf8().unwrap_or_default()).map_err(|error| format!("{service}: {error}")))
+    /// The names of the services that the program brings.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.keys().copied()
     }
 
-    fn parse(text: &str) -> Result<Template, String> {
-        let (metadata, body) = text.split_once(SEPARATOR).ok_or("no line +++ between metadata and body")?;
-        let metadata: Metadata = toml::from_str(metadata).map_err(|error| error.to_string())?;
+    /// That of a service that the program brings, `None` where there is none of this name.
+    pub(crate) fn built_in(service: &str) -> Option<Result<Template, TemplateError>> {
+        BUILT_IN.get(service).cloned()
+    }
+
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Template, TemplateError> {
+        let text = text.replace("\r\n", "\n");
+        let (head, body) =
+            text.split_once(SEPARATOR).ok_or_else(|| TemplateError::new("no line +++ between metadata and body"))?;
+        let metadata: Metadata = toml::from_str(head).map_err(|error| {
+            let line = error.span().map(|span| head[..span.start.min(head.len())].matches('\n').count() + 1);
+            TemplateError { what: error.message().to_owned(), line, column: None }
+        })?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| match name {
-            "body" => AutoEscape::Json,
+        environment.set_debug(true);
+        let kind = metadata.body;
+        environment.set_auto_escape_callback(move |name| match (name, kind) {
+            ("body", Body::Json) => AutoEscape::Json,
+            ("body", Body::Form) => AutoEscape::Custom("form".into()),
             _ => AutoEscape::None,
         });
-        let mut add = |name: &str, text: &str| {
+        environment.set_formatter(|out, state, value| match state.auto_escape() {
+            AutoEscape::Custom(name) if name == "form" && !value.is_safe() => {
+                let text = if value.is_none() { String::new() } else { value.to_string() };
+                write!(out, "{}", utf8_percent_encode(&text, NON_ALPHANUMERIC)).map_err(minijinja::Error::from)
+            }
+            AutoEscape::Custom(_) => write!(out, "{value}").map_err(minijinja::Error::from),
+            _ => minijinja::escape_formatter(out, state, value),
+        });
+        environment.add_filter("markdown", markdown);
+        environment.add_filter("html", html);
+        environment.add_filter("cut", cut);
+        let before = head.matches('\n').count() + 2;
+        let mut add = |name: &str, text: &str, before: usize| {
             let added = environment.add_template_owned(name.to_owned(), text.to_owned());
-            added.map_err(|error| format!("{error:#}"))
+            added.map_err(|error| at_its_place(&error, text, before))
         };
-        add("body", body)?;
-        add("url", &metadata.url)?;
+        add("body", body, before)?;
+        add("url", &metadata.url, 0).map_err(|error| TemplateError::new(format!("url: {}", error.what)))?;
         for (header, value) in &metadata.headers {
-            add(&format!("header {header}"), value)?;
+            add(&format!("header {header}"), value, 0)
+                .map_err(|error| TemplateError::new(format!("header {header}: {}", error.what)))?;
         }
         Ok(Template { metadata: Arc::new(metadata), environment: Arc::new(environment) })
     }
 
-    /// Writes a notice for a receiver at `address`.
-    ///
-    /// # Errors
-    /// When the template asks for something that the notice does not have. The message holds no value.
-    pub(super) fn render(&self, notice: &Notice, address: &str) -> Result<Message, String> {
-        let json = serde_json::to_string(notice).map_err(|error| error.to_string())?;
-        let context = Context { address, fields: notice, notice: json };
-        let render = |name: &str| {
-            let rendered = self.environment.get_template(name).and_then(|template| template.render(Serde(&context)));
-            rendered.map_err(|error| format!("the template of its {name} cannot be rendered: {:?}", error.kind()))
-        };
-        let header = |name: &String| Ok((name.clone(), render(&format!("header {name}"))?));
-        Ok(Message {
-            url: render("url")?,
-            headers: self.metadata.headers.keys().map(header).collect::<Result<_, String>>()?,
-            body: render("body")?,
-        })
+    /// What people call the service.
+    pub(crate) fn title(&self) -> &str {
+        &self.metadata.title
     }
 
-    /// Whether a status means that the notice was taken.
-    pub(super) fn accepts(&self, status: u16) -> bool {
-        (self.metadata.accepted.first..=self.metadata.accepted.last).contains(&status)
+    /// Whether the service keeps an alert by its key until it is resolved.
+    pub(super) fn keeps_state(&self) -> bool {
+        self.metadata.keeps_state
     }
+
+    /// The keys of a channel's section.
+    pub(super) fn settings(&self) -> &BTreeMap<String, Setting> {
+        &self.metadata.settings
+    }
+
+    /// Writes a message for a channel with these settings; those that are left out are `None`.
+    ///
+    /// # Errors
+    /// When the template asks for something that there is not. The message holds no value.
+    pub(super) fn render(
+        &self,
+        notice: &Notice,
+        settings: &BTreeMap<String, Option<String>>,
+    ) -> Result<Message, TemplateError> {
+        let json = serde_json::to_string(notice).map_err(|error| TemplateError::new(error.to_string()))?;
+        let context = Context { channel: settings, fields: notice, notice: json, plain: notice.plain() };
+        let render = |name: &str| {
+            let template = self.environment.get_template(name);
+            let rendered = template.and_then(|template| template.render(Serde(&context)));
+            rendered.map_err(|error| TemplateError {
+                what: format!("the template of its {name} cannot be rendered: {}", without_values(&error)),
+                line: error.line(),
+                column: None,
+            })
+        };
+        let header = |name: &String| Ok((name.clone(), render(&format!("header {name}"))?));
+        let mut headers: Vec<_> = self.metadata.headers.keys().map(header).collect::<Result<_, TemplateError>>()?;
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            let kind = match self.metadata.body {
+                Body::Json => "application/json",
+                Body::Form => "application/x-www-form-urlencoded",
+                Body::Text => "text/plain; charset=utf-8",
+            };
+            headers.push(("content-type".to_owned(), kind.to_owned()));
+        }
+        Ok(Message { method: self.metadata.method.clone(), url: render("url")?, headers, body: render("body")? })
+    }
+
+    /// Tries a template with a notice of every kind. `text` is the file, for the place of what is wrong.
+    ///
+    /// # Errors
+    /// A variable that does not exist, or a body that is no JSON where it has to be.
+    pub(crate) fn try_out(
+        &self,
+        text: &str,
+        settings: &BTreeMap<String, Option<String>>,
+        notices: &[Notice],
+    ) -> Result<(), TemplateError> {
+        let (head, body) = text.split_once(SEPARATOR).unwrap_or((text, ""));
+        let before = head.matches('\n').count() + 2;
+        for notice in notices {
+            let context = Context {
+                channel: settings,
+                fields: notice,
+                notice: serde_json::to_string(notice).unwrap_or_default(),
+                plain: notice.plain(),
+            };
+            let template = self.environment.get_template("body");
+            let rendered = template.and_then(|template| template.render(Serde(&context)));
+            let rendered = rendered.map_err(|error| at_its_place(&error, body, before))?;
+            if self.metadata.body == Body::Json
+                && let Err(error) = serde_json::from_str::<serde_json::Value>(&rendered)
+            {
+                let what = format!("the body for `{}` is no JSON: {error}", notice.event);
+                return Err(TemplateError { what, line: Some(before + 1), column: None });
+            }
+            self.render(notice, settings)?;
+        }
+        Ok(())
+    }
+
+    /// What an answer means. `body` is its beginning.
+    pub(super) fn judge(&self, status: u16, body: &str) -> Answer {
+        let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+        let at = |path: &str| json.as_ref().and_then(|json| json.pointer(&pointer(path)));
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let why = self.metadata.error.as_deref().and_then(at).map(text);
+        let after_s = self.metadata.retry_after.as_deref().and_then(at).and_then(serde_json::Value::as_f64);
+        let later = |why| Answer::Later { why, after_s: after_s.map(|s| s.clamp(0.0, 86_400.0).ceil() as u64) };
+        if self.metadata.accepted.contain(status) {
+            return match &self.metadata.accepted_if {
+                Some(Equals { path, value }) if at(path) != Some(value) => {
+                    let is_later = why.as_ref().is_some_and(|why| self.metadata.later_errors.contains(why));
+                    if is_later { later(why) } else { Answer::Refused { why } }
+                }
+                _ => Answer::Accepted,
+            };
+        }
+        if self.metadata.refused.contain(status) { Answer::Refused { why } } else { later(why) }
+    }
+}
+
+/// `error.message` as JSON pointers say it.
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+fn at_its_place(error: &minijinja::Error, text: &str, before: usize) -> TemplateError {
+    let line = error.line();
+    // The name that is unknown, where its place is known.
+    let range = error.range().filter(|range| range.start < range.end && text.is_char_boundary(range.start));
+    let begin = range.as_ref().map(|range| text[..range.start].rfind('\n').map_or(0, |at| at + 1));
+    let column = range.as_ref().zip(begin).map(|(range, begin)| text[begin..range.start].chars().count() + 1);
+    let name = range.and_then(|range| text.get(range));
+    let what = match (error.kind(), name) {
+        (minijinja::ErrorKind::UndefinedError, Some(name)) => format!("`{name}` is no variable of templates"),
+        _ => without_values(error),
+    };
+    TemplateError { what, line: line.map(|line| before + line), column }
+}
+
+/// What is wrong with the text of a template. No value of a variable is in it.
+fn without_values(error: &minijinja::Error) -> String {
+    match (error.kind(), error.detail()) {
+        (minijinja::ErrorKind::SyntaxError | minijinja::ErrorKind::UnknownFilter, Some(detail)) => {
+            format!("{}: {detail}", error.kind())
+        }
+        (kind, _) => kind.to_string(),
+    }
+}
+
+/// Text for Markdown, in which nothing of it is markup, a link or a mention.
+fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '@' => out.push_str("@\u{200b}"),
+            ':' => out.push_str(":\u{200b}"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '(' | ')' | '#' | '+' | '-' | '.' | '!'
+            | '|' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text for HTML and XML, and for Slack's messages.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// At most so many characters of a text; where it is longer, the last one is an ellipsis.
+fn cut(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::sample::{notice, notices},
+        *,
+    };
     use serde_json::{Value, json};
 
-    fn notices() -> Vec<Notice> {
-        let incident = json!({"id": 7, "status": "open", "cause": {"message": "a \"quoted\" <b>answer</b>\n"}});
-        let notice = |event: &str, service: Option<&str>, incident: Value| Notice {
-            event_id: "h-7-confirmed".to_owned(),
-            event: event.to_owned(),
-            text: "web “is” \"down\" \\ <!channel>\n".to_owned(),
-            service: service.map(str::to_owned),
-            incident,
+    fn settings(template: &Template) -> BTreeMap<String, Option<String>> {
+        let value = |name: &String, setting: &Setting| {
+            let given = if setting.url { "https://example.com/hook".to_owned() } else { format!("the-{name}") };
+            Some(setting.default.clone().unwrap_or(given))
         };
-        vec![
-            notice("incident.confirmed", Some("web"), incident.clone()),
-            notice("incident.resolved", Some("web"), incident),
-            notice("monitor.failing", None, Value::Null),
-            notice("monitor.recovered", None, Value::Null),
-        ]
+        template.settings().iter().map(|(name, setting)| (name.clone(), value(name, setting))).collect()
     }
 
     #[test]
     fn every_service_writes_every_notice() {
         let mut services = 0;
         for file in SERVICES.files() {
-            let template = Template::parse(file.contents_utf8().unwrap()).unwrap_or_else(|error| panic!("{error}"));
-            for notice in notices() {
-                let message = template.render(&notice, "https://example.com/hook").unwrap();
-                let _: Value = serde_json::from_str(&message.body).unwrap();
-                assert!(message.url.starts_with("https://"), "{}", message.url);
+            let name = file.path().display();
+            let text = file.contents_utf8().unwrap();
+            let template = Template::parse(text).unwrap_or_else(|e| panic!("{}", e.in_file(&name.to_string(), text)));
+            let all = settings(&template);
+            let mut least = all.clone();
+            for (name, setting) in template.settings().iter().filter(|(_, s)| s.optional && s.default.is_none()) {
+                assert!(setting.optional);
+                least.insert(name.clone(), None);
+            }
+            for settings in [all, least] {
+                let tried = template.try_out(text, &settings, &notices());
+                tried.unwrap_or_else(|error| panic!("{}", error.in_file(&name.to_string(), text)));
+                for notice in notices() {
+                    let message = template.render(&notice, &settings).unwrap();
+                    assert!(reqwest::Url::parse(&message.url).is_ok(), "{name}: {}", message.url);
+                }
             }
             services += 1;
         }
-        assert!(services > 0);
-        assert!(Template::of("nobody").is_none());
+        assert_eq!(services, Template::names().count());
+        assert!(Template::built_in("nobody").is_none());
     }
 
     #[test]
     fn a_webhook_gets_the_notice_as_it_is() {
-        let template = Template::of("webhook").unwrap().unwrap();
+        let template = Template::built_in("webhook").unwrap().unwrap();
+        let settings = BTreeMap::from([("webhook".to_owned(), Some("https://example.com/a?b=c&d".to_owned()))]);
         for notice in notices() {
-            let message = template.render(&notice, "https://example.com/a?b=c&d").unwrap();
+            let message = template.render(&notice, &settings).unwrap();
             assert_eq!(message.body, serde_json::to_string(&notice).unwrap());
-            assert_eq!(message.url, "https://example.com/a?b=c&d");
+            assert_eq!((message.method.as_str(), message.url.as_str()), ("POST", "https://example.com/a?b=c&d"));
             assert_eq!(
                 message.headers,
                 [
@@ -180,28 +469,74 @@ mod tests {
                 ]
             );
         }
-        assert!(template.accepts(200) && template.accepts(299) && !template.accepts(301) && !template.accepts(199));
+        let later = Answer::Later { why: None, after_s: None };
+        let answers = [200, 299, 301, 199, 400].map(|status| template.judge(status, ""));
+        assert_eq!(answers, [Answer::Accepted, Answer::Accepted, later.clone(), later.clone(), later]);
     }
+
+    const HEAD: &str = "title = \"X\"\nurl = \"https://x\"\naccepted = \"200\"\n";
 
     #[test]
     fn words_of_others_cannot_leave_their_place() {
-        let text = "url = \"{{ address }}\"\naccepted = \"200\"\n[headers]\n+++\n{\"text\": {{ text }}, \"of\": {{ service }}}";
-        let template = Template::parse(text).unwrap();
+        let json_template =
+            Template::parse(&format!("{HEAD}+++\n{{\"text\": {{{{ text }}}}, \"of\": {{{{ service }}}}}}"));
+        let form = Template::parse(&format!("{HEAD}body = \"form\"\n+++\ntext={{{{ text }}}}&of={{{{ service }}}}"));
         for notice in notices() {
-            let body: Value = serde_json::from_str(&template.render(&notice, "https://x").unwrap().body).unwrap();
+            let message = json_template.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+            let body: Value = serde_json::from_str(&message.body).unwrap();
             assert_eq!(body, json!({"text": notice.text, "of": notice.service}));
+            let message = form.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+            let pairs: Vec<(String, String)> =
+                url::form_urlencoded::parse(message.body.as_bytes()).into_owned().collect();
+            let service = notice.service.clone().unwrap_or_default();
+            assert_eq!(pairs, [("text".to_owned(), notice.text.clone()), ("of".to_owned(), service)]);
         }
     }
 
     #[test]
-    fn what_is_wrong_with_a_template_is_said() {
+    fn what_is_wrong_with_a_template_is_said_with_its_place() {
         let wrong = |text: &str| Template::parse(text).unwrap_err();
-        assert!(wrong("url = \"\"").contains("+++"));
-        assert!(wrong("url = \"\"\naccepted = \"ok\"\n[headers]\n+++\n").contains("no range of HTTP statuses"));
-        assert!(wrong("url = \"\"\naccepted = \"200\"\nretries = 3\n[headers]\n+++\n").contains("retries"));
-        assert!(wrong("url = \"\"\naccepted = \"200\"\n[headers]\n+++\n{{ text").contains("syntax error"));
-        let unknown = Template::parse("url = \"\"\naccepted = \"200\"\n[headers]\n+++\n{{ texts }}").unwrap();
-        let error = unknown.render(&notices()[0], "https://secret.example/").err().unwrap();
-        assert_eq!(error, "the template of its body cannot be rendered: UndefinedError");
+        assert!(wrong("url = \"\"").what.contains("+++"));
+        assert!(wrong("title = \"\"\nurl = \"\"\naccepted = \"ok\"\n+++\n").what.contains("no list of HTTP statuses"));
+        let unknown_key = wrong(&format!("{HEAD}retries = 3\n+++\n"));
+        assert!(unknown_key.what.contains("retries") && unknown_key.line == Some(4), "{unknown_key:?}");
+        let broken = wrong(&format!("{HEAD}+++\n{{{{ text"));
+        assert!(broken.what.contains("syntax error") && broken.line == Some(5), "{broken:?}");
+        let text = format!("{HEAD}+++\n{{\"a\": 1,\n \"b\": {{{{ texts }}}}}}");
+        let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+        assert_eq!(
+            error.in_file("x.template", &text),
+            "x.template:6:10: `texts` is no variable of templates\n \"b\": {{ texts }}}\n         ^"
+        );
+        let text = format!("{HEAD}+++\n{{\"a\": 1,");
+        let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+        assert!(error.what.contains("is no JSON"), "{error:?}");
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_its_status_and_its_body() {
+        let text = "title = \"X\"\nurl = \"https://x\"\naccepted = \"200\"\nrefused = \"400-404\"\nerror = \"error.text\"\nretry_after = \"wait\"\nlater_errors = [\"busy\"]\naccepted_if = { path = \"ok\", value = true }\n+++\n{}";
+        let template = Template::parse(text).unwrap();
+        let why = |text: &str| Some(text.to_owned());
+        for (status, body, expected) in [
+            (200, r#"{"ok": true}"#, Answer::Accepted),
+            (200, r#"{"ok": false, "error": {"text": "no"}}"#, Answer::Refused { why: why("no") }),
+            (200, r#"{"ok": false, "error": {"text": "busy"}}"#, Answer::Later { why: why("busy"), after_s: None }),
+            (404, "not JSON", Answer::Refused { why: None }),
+            (429, r#"{"wait": 2.5}"#, Answer::Later { why: None, after_s: Some(3) }),
+        ] {
+            assert_eq!(template.judge(status, body), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn filters_leave_no_markup() {
+        assert_eq!(markdown("a*b_@x"), "a\\*b\\_@\u{200b}x");
+        assert_eq!(html("<!channel> & \"x\""), "&lt;!channel&gt; &amp; &quot;x&quot;");
+        assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
+        assert_eq!(
+            notice("test").plain().lines().next(),
+            Some("[DOWN] web <!channel> @everyone *x* _y_ `z` [a](http://b) <b>\"&\\")
+        );
     }
 }

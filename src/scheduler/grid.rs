@@ -1,6 +1,7 @@
 //! The loops, the store and the live state together, on the test's clock, over a grid of settings and of services that hang.
 
 use super::{SchedulerHealth, Witnesses, common::Common, service_loop::ServiceLoop, watch::Watch};
+use crate::routing::Routing;
 use crate::{
     clock::Clock,
     domain::{
@@ -77,9 +78,15 @@ impl Running {
             settings: Arc::default(),
         });
         let path = folder.path().join("history.db");
-        let store =
-            Store::open(&path, watched.collect(), Vec::new(), Vec::new(), RetentionPolicy::FOREVER, clock.clone())
-                .unwrap();
+        let store = Store::open(
+            &path,
+            watched.collect(),
+            Vec::new(),
+            Routing::default(),
+            RetentionPolicy::FOREVER,
+            clock.clone(),
+        )
+        .unwrap();
         let events = store.live.listen(None).coming.unwrap();
         let (trigger, token) = shutdown::channel();
         let health = Arc::new(SchedulerHealth::default());

@@ -69,6 +69,12 @@ impl<'a> Table<'a> {
         self.entry(key)
     }
 
+    /// The value of a key that is in no section's list: a template of the user names it.
+    pub(crate) fn get_own(&self, key: &'static str) -> Option<Value<'a>> {
+        self.known.borrow_mut().push(key);
+        self.entry(key)
+    }
+
     /// The value of a key, without saying that the key is known.
     pub(crate) fn peek(&self, key: &str) -> Option<Value<'a>> {
         self.entry(key)

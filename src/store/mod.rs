@@ -44,10 +44,11 @@ pub use self::questions::{
 pub use self::reader::Reader;
 pub use self::scrub::{Scrub, ScrubState};
 pub use self::tables::{
+    channels::ChannelHealth,
     maintenance::{Maintenance, Source},
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
-    outbox::{Attempt, DueEvent, Event},
+    outbox::{Attempt, DueEvent, Event, Trigger},
     runs::{Interruption, Run},
     services::StoredService,
     settings::Setting,

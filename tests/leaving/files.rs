@@ -4,6 +4,7 @@ use crate::support::{
     binary::{Serving, cramped, program, run, stderr, stdout},
     history::{History, result, service, watched},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     backups::{self, Backups, Plan},
     clock::Clock,
@@ -570,7 +571,10 @@ fn the_lock_is_free_after_an_import_that_failed() {
     let keep = RetentionPolicy::FOREVER;
     super::block(async {
         let services = vec![watched(service("web"))];
-        Store::open(&database(&folder), services, Vec::new(), Vec::new(), keep, Clock::system()).unwrap().stop().await;
+        Store::open(&database(&folder), services, Vec::new(), Routing::default(), keep, Clock::system())
+            .unwrap()
+            .stop()
+            .await;
     });
 }
 

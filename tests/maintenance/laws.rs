@@ -3,6 +3,7 @@
 //! naive walk over the rows and the windows.
 
 use crate::support::history::{self, KEEP, bare_result, export, import, record};
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     clock::Clock,
@@ -150,7 +151,8 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
             settings: Arc::new(serde_json::Value::Null),
         };
         let planned = laying.planned(runs);
-        let store = Store::open(path, vec![watched], planned, vec!["webhook"], KEEP, Clock::pinned(now)).unwrap();
+        let store =
+            Store::open(path, vec![watched], planned, Routing::to_all(["webhook"]), KEEP, Clock::pinned(now)).unwrap();
         let position = store.resume_points[0].clone();
         let mut health = position.health;
         if let Some(before) = before {

@@ -123,16 +123,17 @@ impl Run {
         while self.reachable {
             let history = self.history.as_ref().unwrap();
             let known = |id: &str| self.settled.contains(id);
-            let stored = history.store.reader.next_event(CHANNEL, &known).unwrap();
-            let unstored = |owed| history.store.writer.next_unstored_event(CHANNEL, owed, &known);
+            let stored = history.store.reader.pending_events(CHANNEL, 1, &known).unwrap().into_iter().next();
+            let unstored = |owed| history.store.writer.unstored_events(CHANNEL, owed, &known).into_iter().next();
             let Some(event) = unstored(true).or(stored).or_else(|| unstored(false)) else {
                 return;
             };
-            history.store.writer.telling(&event, CHANNEL).await;
+            let (channel, message) = (CHANNEL.into(), Some(event.event_id.clone()));
+            history.store.writer.telling(&event, &channel).await;
             let outage = &event.outage;
             self.told.push((outage.service.clone(), event.event, outage.started_at.0, event.event_id.clone()));
             self.settled.insert(event.event_id.clone());
-            history.store.writer.attempted(&event, CHANNEL, Attempt::Delivered).await;
+            history.store.writer.attempted(&[event], &channel, message, Attempt::Delivered).await;
         }
     }
 

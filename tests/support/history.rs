@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode},
 };
+use healthcheck_dashboard::routing::Routing;
 use healthcheck_dashboard::{
     calendar::Planned,
     clock::Clock,
@@ -189,7 +190,8 @@ impl History {
     ) -> History {
         let services: Vec<Service> = all.iter().map(|watched| watched.configured.service.clone()).collect();
         let path = folder.path().join("history.db");
-        let store = Store::open(&path, all, planned.clone(), vec!["webhook"], keep, clock.clone()).unwrap();
+        let store =
+            Store::open(&path, all, planned.clone(), Routing::to_all(["webhook"]), keep, clock.clone()).unwrap();
         let positions =
             services.iter().zip(&store.resume_points).map(|(s, p)| (s.name.clone(), (s.clone(), p.clone()))).collect();
         History { store, clock, positions, folder, keep, planned }

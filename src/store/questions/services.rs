@@ -6,6 +6,7 @@ use crate::{
     store::{
         Reader, Result,
         tables::{
+            channels::{self, ChannelHealth},
             maintenance::{self, Maintenance, Which},
             outbox::{self, DueEvent},
             runs::{self, Run},
@@ -61,10 +62,15 @@ impl Reader {
         runs::last_run(&*self.conn()?)
     }
 
-    /// The oldest event of a channel that is not settled, due or not; `settled` are those that are and whose commit is
-    /// still to come.
-    pub fn next_event(&self, channel: &str, settled: &dyn Fn(&str) -> bool) -> Result<Option<DueEvent>> {
-        outbox::next(&*self.conn()?, channel, settled)
+    /// The events of a channel that are not settled, due or not, oldest first, at most `limit`; `settled` are those that are
+    /// and whose commit is still to come.
+    pub fn pending_events(&self, channel: &str, limit: usize, settled: &dyn Fn(&str) -> bool) -> Result<Vec<DueEvent>> {
+        outbox::pending(&*self.conn()?, channel, limit, settled)
+    }
+
+    /// How every channel does that was ever tried or has something to deliver, by name.
+    pub fn channels(&self) -> Result<Vec<ChannelHealth>> {
+        channels::all(&*self.conn()?)
     }
 
     /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.

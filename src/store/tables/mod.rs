@@ -2,6 +2,7 @@
 //!
 //! Check results are read by [`super::rows`]; what is made of several tables is asked in [`super::questions`].
 
+pub(super) mod channels;
 pub(super) mod columns;
 pub(super) mod kept;
 pub(super) mod maintenance;

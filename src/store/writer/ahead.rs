@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     domain::{incident::Outage, time::UnixMs},
-    live::ServiceId,
+    live::{ServiceId, ServiceNow},
+    routing::{ChannelName, Facts, Routing},
     store::{
         Result,
         disk::files,
@@ -44,7 +45,7 @@ struct Shared {
 struct Inner {
     /// The history's id, with which the ids of its events begin.
     history: String,
-    channels: Vec<&'static str>,
+    routing: Arc<Routing>,
     /// Events that are to be told and are in no outbox, in their order.
     due: Vec<Due>,
     /// What was told of them, and to whom.
@@ -58,18 +59,12 @@ struct Inner {
 impl Ahead {
     /// Remembers nothing and notes nothing: for histories that are not made live.
     pub(in crate::store) fn none() -> Ahead {
-        Ahead::with(String::new(), Vec::new(), None, Vec::new(), 0)
+        Ahead::with(String::new(), Arc::default(), None, Vec::new(), 0)
     }
 
-    fn with(
-        history: String,
-        channels: Vec<&'static str>,
-        slots: Option<Slots>,
-        told: Vec<Notified>,
-        noted: usize,
-    ) -> Ahead {
+    fn with(history: String, routing: Arc<Routing>, slots: Option<Slots>, told: Vec<Notified>, noted: usize) -> Ahead {
         let (due, passes) = (Vec::new(), HashMap::new());
-        let inner = Mutex::new(Inner { history, channels, due, told, passes, noted });
+        let inner = Mutex::new(Inner { history, routing, due, told, passes, noted });
         Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
     }
 
@@ -78,15 +73,15 @@ impl Ahead {
     pub(in crate::store) fn open(
         path: &Path,
         conn: &Connection,
-        channels: Vec<&'static str>,
+        routing: Arc<Routing>,
         services: usize,
         now: UnixMs,
     ) -> Result<(Ahead, Used)> {
         let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
         let place = files::with(path, files::TOLD);
         // Where nobody is told of anything there is nothing to note, but what was told is still known.
-        if channels.is_empty() && !place.exists() {
-            return Ok((Ahead::with(history, channels, None, Vec::new(), 0), Used::default()));
+        if routing.channels.is_empty() && !place.exists() {
+            return Ok((Ahead::with(history, routing, None, Vec::new(), 0), Used::default()));
         }
         let (slots, noted) = match Slots::open(&place, services) {
             Ok((slots, noted)) => (Some(slots), noted),
@@ -109,7 +104,7 @@ impl Ahead {
                 used.free.push((ServiceId(one.service), one.number));
             }
         }
-        Ok((Ahead::with(history, channels, slots, told, events), used))
+        Ok((Ahead::with(history, routing, slots, told, events), used))
     }
 
     fn locked(&self) -> MutexGuard<'_, Inner> {
@@ -117,16 +112,18 @@ impl Ahead {
     }
 
     /// Something was confirmed that is not in the outbox yet. Whether somebody is to be told.
-    pub(in crate::store) fn add(&self, event: Event, outage: &Outage, service: ServiceId, now: UnixMs) -> bool {
+    pub(in crate::store) fn add(&self, event: Event, outage: &Outage, track: &ServiceNow, now: UnixMs) -> bool {
+        let service = track.id;
         let mut inner = self.locked();
         let event_id = format!("{}-{}-{}", inner.history, outage.id, event.as_str());
         if inner.due.iter().any(|due| due.event_id == event_id) {
             return false;
         }
+        let facts = Facts::of(event.kind(), &track.service, outage);
         let channels: Vec<_> = inner
-            .channels
-            .iter()
-            .copied()
+            .routing
+            .channels(&facts)
+            .into_iter()
             .filter(|channel| !inner.is_told(service.0, outage.id, event, channel))
             .collect();
         let due = Due {
@@ -156,16 +153,17 @@ impl Ahead {
         &self,
         event: Event,
         outage: &Outage,
-        service: ServiceId,
+        track: &ServiceNow,
         is_known: bool,
         now: UnixMs,
     ) -> bool {
+        let service = track.id;
         let is_told = {
             let inner = self.locked();
             let other = |due: &Due| due.service == service && due.lost.is_some();
             inner.due.iter().any(other) || inner.told.iter().any(|told| told.orphan && told.service == service.0)
         };
-        if event == Event::Resolved || is_told || !self.add(event, outage, service, now) {
+        if event == Event::Resolved || is_told || !self.add(event, outage, track, now) {
             return false;
         }
         if let Some(due) = self.locked().due.last_mut() {
@@ -195,20 +193,24 @@ impl Ahead {
         free
     }
 
-    /// The first event that is to be told to a channel, but for those that it has been told of; `owed`: of the ends of
-    /// outages that never came into the history.
-    pub(in crate::store) fn next(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
+    /// The events that are to be told to a channel, but for those that it has been told of: the ends of outages that never
+    /// came into the history (`owed`), or all others.
+    pub(in crate::store) fn pending(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Vec<DueEvent> {
         let inner = self.locked();
-        let is_due = |due: &&Due| due.channels.contains(&channel) && (due.owed || !owed) && !settled(&due.event_id);
-        inner.due.iter().find(is_due).map(|due| DueEvent {
+        let is_due = |due: &&Due| {
+            due.channels.iter().any(|name| **name == *channel) && due.owed == owed && !settled(&due.event_id)
+        };
+        let event = |due: &Due| DueEvent {
             event_id: due.event_id.clone(),
             event: due.event,
             outage: due.outage.clone(),
             created_at: due.created_at,
             attempts: 0,
             next_at: due.created_at,
+            trigger: None,
             is_stored: false,
-        })
+        };
+        inner.due.iter().filter(is_due).map(event).collect()
     }
 
     /// A channel is about to be told of an event that is not stored. It blocks.
@@ -254,7 +256,7 @@ impl Ahead {
             told.channels.iter_mut().filter(|(name, _)| name == channel).for_each(|(_, answered)| *answered = true);
         }
         let due = &mut inner.due[place];
-        due.channels.retain(|name| *name != channel);
+        due.channels.retain(|name| **name != *channel);
         if due.owed && due.channels.is_empty() {
             // The last word on an outage that the history never had.
             let number = due.outage.id;
@@ -297,11 +299,11 @@ impl Ahead {
         if run < success_threshold || inner.due.iter().any(|due| due.event_id == event_id) {
             return false;
         }
-        let knows = |channel: &&str| told.channels.iter().any(|(name, _)| name == channel);
+        let knows = |channel: &&ChannelName| told.channels.iter().any(|(name, _)| **name == ***channel);
         // Nor is anybody told of it again who was told before the restart.
-        let is_over = |channel: &&str| inner.is_told(service, told.number, Event::Resolved, channel);
+        let is_over = |channel: &&ChannelName| inner.is_told(service, told.number, Event::Resolved, channel);
         let channels: Vec<_> =
-            inner.channels.iter().copied().filter(|channel| knows(channel) && !is_over(channel)).collect();
+            inner.routing.channels.iter().map(|c| &c.name).filter(|c| knows(c) && !is_over(c)).cloned().collect();
         if channels.is_empty() {
             inner.told.retain(|one| one.event_id != told.event_id);
             return false;
@@ -349,6 +351,11 @@ impl Ahead {
             inner.due.retain(|due| !(due.owed && Some(due.outage.id) == number));
         }
         settled
+    }
+
+    /// The channels that are told of the monitor itself.
+    pub(in crate::store) fn channels_of_monitor(&self, now: UnixMs) -> Vec<ChannelName> {
+        self.locked().routing.channels(&Facts::of_the_monitor(now))
     }
 
     /// The id of the history, with which those of its events begin.
@@ -452,7 +459,7 @@ fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<N
         let is_over = matches!(outage, Some(Some(_)));
         if written || is_over {
             for (channel, _) in told.channels.iter().filter(|(_, answered)| *answered) {
-                outbox::note(conn, &told.event_id, channel, &Attempt::Delivered, now)?;
+                outbox::note(conn, &told.event_id, channel, None, &Attempt::Delivered, now)?;
             }
         } else if told.is(Event::Confirmed) || outage.is_some() {
             orphans.push(Notified { orphan: true, ..told });

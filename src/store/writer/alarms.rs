@@ -1,7 +1,7 @@
 //! What is wrong with the monitor itself. It is told like an incident, but from memory: what it tells of may be that the
 //! history, and with it the outbox, has gone.
 
-use crate::domain::time::UnixMs;
+use crate::{domain::time::UnixMs, routing::ChannelName};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Alarms that are remembered for a channel that cannot be reached.
@@ -15,6 +15,10 @@ pub struct Alarm {
     /// The same at every attempt, and in no other run.
     pub event_id: String,
     pub is_over: bool,
+    /// The same for a failure and its recovery.
+    pub key: String,
+    /// The channels that are told of it.
+    pub channels: Vec<ChannelName>,
     /// One sentence for people.
     pub text: String,
 }
@@ -35,11 +39,21 @@ impl Alarms {
     }
 
     /// `history` is the id of the history, with which those of all its events begin.
-    pub(in crate::store) fn raise(&self, history: &str, is_over: bool, text: String, now: UnixMs) {
+    pub(in crate::store) fn raise(
+        &self,
+        history: &str,
+        is_over: bool,
+        text: String,
+        channels: Vec<ChannelName>,
+        now: UnixMs,
+    ) {
         let mut inner = self.locked();
         inner.raised += 1;
         let number = inner.raised;
-        inner.all.push(Alarm { number, event_id: format!("{history}-monitor-{}-{number}", now.0), is_over, text });
+        let event_id = format!("{history}-monitor-{}-{number}", now.0);
+        let failing = inner.all.last().filter(|last| is_over && !last.is_over).map(|last| last.key.clone());
+        let key = failing.unwrap_or_else(|| event_id.clone());
+        inner.all.push(Alarm { number, event_id, is_over, key, channels, text });
         let excess = inner.all.len().saturating_sub(REMEMBERED);
         inner.all.drain(..excess);
     }

@@ -50,13 +50,13 @@ impl Backfill {
                 (resumed.id, ServiceTrack::new(resumed, Arc::new(w.configured.service), w.settings, Arc::default()))
             })
             .collect();
-        let (channels, interruptions) = (Vec::new(), Vec::new());
+        let (routing, interruptions) = (Arc::default(), Vec::new());
         let core = WriteState {
             conn,
             run,
             run_started_at: began_at,
             tracks,
-            channels,
+            routing,
             numbers,
             ahead: Ahead::none(),
             interruptions,

@@ -12,12 +12,14 @@ use crate::{
         time::{HOUR_MS, UnixMs},
     },
     live::ServiceId,
+    routing::{ChannelName, Facts, Routing},
     store::{
         Result, StoreError, connection,
         disk::place::{self, Lost, Place},
         procedures::backup,
         rows::{self, Row, Walk, tail::Tail},
         tables::{
+            channels,
             maintenance::Which,
             notes, outages,
             outbox::{self, Attempt},
@@ -37,9 +39,15 @@ pub(in crate::store) enum Note {
     Interruption(Interruption),
     /// How an attempt to tell of an event ended.
     Attempt {
-        event_id: String,
-        channel: &'static str,
+        event_ids: Vec<String>,
+        channel: ChannelName,
+        /// The message; `None` where there was none.
+        message_id: Option<String>,
         attempt: Attempt,
+    },
+    /// Has events that were given up tried again, of one channel or of all.
+    Retry {
+        channel: Option<ChannelName>,
     },
     /// What somebody wrote down about an outage; `None` removes it.
     Incident {
@@ -60,8 +68,8 @@ pub(in crate::store) struct WriteState {
     pub(in crate::store) run: i64,
     pub(in crate::store) run_started_at: UnixMs,
     pub(in crate::store) tracks: HashMap<ServiceId, ServiceTrack>,
-    /// Who is told of incidents.
-    pub(in crate::store) channels: Vec<&'static str>,
+    /// Who is notified of what.
+    pub(in crate::store) routing: Arc<Routing>,
     /// What numbers its outages.
     pub(in crate::store) numbers: Numbers,
     /// Who was told of what before it was written.
@@ -116,8 +124,16 @@ impl WriteState {
                     runs::note_interruption(&tx, interruption)?;
                     interruptions.push(*interruption);
                 }
-                Note::Attempt { event_id, channel, attempt } => {
-                    outbox::note(&tx, event_id, channel, attempt, now)?;
+                Note::Attempt { event_ids, channel, message_id, attempt } => {
+                    for event_id in event_ids {
+                        outbox::note(&tx, event_id, channel, message_id.as_deref(), attempt, now)?;
+                    }
+                    if message_id.is_some() {
+                        channels::note(&tx, channel, attempt, now)?;
+                    }
+                }
+                Note::Retry { channel } => {
+                    done.events |= outbox::retry(&tx, channel.as_deref(), now)? > 0;
                 }
                 Note::Incident { outage, text } => {
                     done.noted.extend(notes::write(&tx, *outage, text.as_deref(), now)?);
@@ -148,7 +164,7 @@ impl WriteState {
         }
         let context = Context {
             conn: &tx,
-            channels: &self.channels,
+            routing: &self.routing,
             numbers: &self.numbers,
             ahead: &self.ahead,
             interruptions: &interruptions,
@@ -276,7 +292,7 @@ enum Applied {
 /// What applying a record needs beside the service's own track.
 struct Context<'a> {
     conn: &'a Connection,
-    channels: &'a [&'static str],
+    routing: &'a Routing,
     numbers: &'a Numbers,
     ahead: &'a Ahead,
     interruptions: &'a [Interruption],
@@ -297,7 +313,7 @@ impl Context<'_> {
             self.gap(track, *id, from, to)?;
         }
         let step = track.step(record, || self.numbers.of(*id, result.at));
-        let event = self.outage(record, reason, &step)?;
+        let event = self.outage(track, record, reason, &step)?;
         if let Some(end) = step.certificate {
             self.conn
                 .prepare_cached("UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1")?
@@ -378,7 +394,7 @@ impl Context<'_> {
     }
 
     /// Keeps the book of the outages; whether somebody is to be told.
-    fn outage(&self, record: &Record, reason: Option<i64>, step: &Step) -> Result<bool> {
+    fn outage(&self, track: &ServiceTrack, record: &Record, reason: Option<i64>, step: &Step) -> Result<bool> {
         let Record { service: id, result, excerpt, .. } = record;
         let excerpt = excerpt.as_deref();
         if let Some(outage) = &step.broken_off {
@@ -394,9 +410,11 @@ impl Context<'_> {
         // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
         outages::update(self.conn, outage)?;
         if let Some(event) = step.event {
+            let channels = self.routing.channels(&Facts::of(event.kind(), &track.now.service, outage));
             let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
-            outbox::add(self.conn, self.channels, outage.id, event, self.now, is_told)?;
+            outbox::add(self.conn, &channels, outage.id, event, self.now, is_told)?;
+            return Ok(!channels.is_empty());
         }
-        Ok(step.event.is_some() && !self.channels.is_empty())
+        Ok(false)
     }
 }

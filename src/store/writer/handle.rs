@@ -11,6 +11,7 @@ use crate::{
         incident::{GapReason, StatedNote},
         time::UnixMs,
     },
+    routing::ChannelName,
     store::tables::{
         outbox::{Attempt, DueEvent},
         runs::Interruption,
@@ -130,30 +131,46 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Interruption(interruption)));
     }
 
-    /// The first event that a channel is to be told of and that the outbox does not have yet, because the history cannot
-    /// be written; `settled` are those that it has been told of. What stands in the outbox happened before it, unless it is
-    /// `owed`: the end of an outage of which the channel was told and that never came into the history.
-    pub fn next_unstored_event(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Option<DueEvent> {
-        self.ahead.next(channel, owed, settled)
+    /// The events of a channel that the outbox does not have yet, because the history cannot be written; `settled` are
+    /// those that it has been told of. What stands in the outbox happened before them, unless they are `owed`: ends of
+    /// outages of which the channel was told and that never came into the history.
+    pub fn unstored_events(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Vec<DueEvent> {
+        self.ahead.pending(channel, owed, settled)
     }
 
     /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
     /// thread that may block.
-    pub async fn telling(&self, event: &DueEvent, channel: &'static str) {
+    pub async fn telling(&self, event: &DueEvent, channel: &ChannelName) {
         if !event.is_stored {
-            let (ahead, id) = (self.ahead.clone(), event.event_id.clone());
-            self.beside(move || ahead.telling(&id, channel)).await;
+            let (ahead, id, channel) = (self.ahead.clone(), event.event_id.clone(), channel.clone());
+            self.beside(move || ahead.telling(&id, &channel)).await;
         }
     }
 
-    /// Notes how an attempt to tell a channel of an event ended.
-    pub async fn attempted(&self, event: &DueEvent, channel: &'static str, attempt: Attempt) {
-        let event_id = event.event_id.clone();
-        if !event.is_stored && !matches!(attempt, Attempt::Later { .. }) {
-            let (ahead, id) = (self.ahead.clone(), event_id.clone());
-            self.beside(move || ahead.told(&id, channel)).await;
+    /// Notes how an attempt to deliver events in a message ended; `None`: without one.
+    pub async fn attempted(
+        &self,
+        events: &[DueEvent],
+        channel: &ChannelName,
+        message_id: Option<String>,
+        attempt: Attempt,
+    ) {
+        if !matches!(attempt, Attempt::Later { .. }) {
+            for event in events.iter().filter(|event| !event.is_stored) {
+                let (ahead, id, channel) = (self.ahead.clone(), event.event_id.clone(), channel.clone());
+                self.beside(move || ahead.told(&id, &channel)).await;
+            }
         }
-        let _ = self.sender.send(Message::Note(Note::Attempt { event_id, channel, attempt }));
+        let event_ids = events.iter().map(|event| event.event_id.clone()).collect();
+        let channel = channel.clone();
+        let _ = self.sender.send(Message::Note(Note::Attempt { event_ids, channel, message_id, attempt }));
+    }
+
+    /// Has events that were given up tried again, of one channel or of all. `true` when that has been committed.
+    pub async fn retry_given_up(&self, channel: Option<ChannelName>) -> bool {
+        let (done, written) = oneshot::channel();
+        let _ = self.sender.send(Message::Awaited(Note::Retry { channel }, done));
+        written.await.is_ok()
     }
 
     async fn beside(&self, work: impl FnOnce() + Send + 'static) {
@@ -184,7 +201,8 @@ impl Writer {
 
     /// Tells every channel of something that is wrong with the monitor itself, or is right again.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
-        self.shared.alarms.raise(&self.ahead.history(), is_over, text, now);
+        let channels = self.ahead.channels_of_monitor(now);
+        self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }
 

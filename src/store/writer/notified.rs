@@ -7,6 +7,7 @@ use crate::{
         time::UnixMs,
     },
     live::ServiceId,
+    routing::ChannelName,
     store::tables::outbox::Event,
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub(crate) struct Due {
     pub(crate) service: ServiceId,
     pub(crate) outage: Outage,
     pub(crate) created_at: UnixMs,
-    pub(crate) channels: Vec<&'static str>,
+    pub(crate) channels: Vec<ChannelName>,
     /// The end of an outage that never came into the history.
     pub(crate) owed: bool,
     /// Confirmed by a result that will never be stored: whether its beginning will be.

@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     domain::{health::Health, time::UnixMs},
     live::{LiveState, ServiceId},
+    routing::Routing,
     store::{
         Reader, Result, RetentionPolicy, StoreError, connection,
         disk::{place::Place, schema},
@@ -61,7 +62,7 @@ pub struct Store {
 
 impl Store {
     /// Opens (or makes) the history at `path`, enters the services into it and starts the writer. `planned` is the
-    /// maintenance that is announced; `channels` are told of incidents.
+    /// maintenance that is announced; `routing` says who is notified of incidents.
     ///
     /// # Errors
     /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
@@ -69,11 +70,11 @@ impl Store {
         path: &Path,
         services: Vec<WatchedService>,
         planned: Vec<Planned>,
-        channels: Vec<&'static str>,
+        routing: Routing,
         keep: RetentionPolicy,
         clock: Clock,
     ) -> Result<Store> {
-        Store::begin(path, services, planned, channels, keep, clock).map_err(|error| match error {
+        Store::begin(path, services, planned, routing, keep, clock).map_err(|error| match error {
             StoreError::Sqlite(error) => StoreError::open(path, error),
             other => other,
         })
@@ -83,7 +84,7 @@ impl Store {
         path: &Path,
         services: Vec<WatchedService>,
         planned: Vec<Planned>,
-        channels: Vec<&'static str>,
+        routing: Routing,
         keep: RetentionPolicy,
         clock: Clock,
     ) -> Result<Store> {
@@ -103,7 +104,8 @@ impl Store {
             .iter()
             .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
             .collect::<Result<Vec<_>>>()?;
-        let (ahead, used) = Ahead::open(path, &tx, channels.clone(), services.len(), now)?;
+        let routing = Arc::new(routing);
+        let (ahead, used) = Ahead::open(path, &tx, routing.clone(), services.len(), now)?;
         if let Some(last) = used.last {
             outages::take_id(&tx, last)?;
         }
@@ -133,7 +135,7 @@ impl Store {
             run,
             run_started_at: now,
             tracks,
-            channels,
+            routing,
             numbers,
             ahead,
             interruptions: Vec::new(),

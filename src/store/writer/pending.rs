@@ -24,7 +24,8 @@ impl Task {
 
     /// Something was confirmed, or is over, that is not in the outbox yet. Whether somebody is to be told.
     fn notify_ahead(&self, event: Event, outage: &Outage, service: ServiceId) -> bool {
-        let is_due = self.ahead.add(event, outage, service, self.clock.now());
+        let track = self.tracks.get(&service);
+        let is_due = track.is_some_and(|track| self.ahead.add(event, outage, track.now(), self.clock.now()));
         if event == Event::Confirmed {
             self.numbers.carry_on_none(service);
         }
@@ -40,7 +41,8 @@ impl Task {
             && let Some((event, outage)) = seen.take_lost(record, &self.tracks, &self.numbers)
         {
             let is_known = !seen.began_lost(outage.id);
-            rings |= self.ahead.add_lost(event, &outage, record.service, is_known, now);
+            let track = self.tracks.get(&record.service);
+            rings |= track.is_some_and(|t| self.ahead.add_lost(event, &outage, t.now(), is_known, now));
         }
         self.watch_lost_ends(record, rings);
     }

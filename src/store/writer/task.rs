@@ -288,10 +288,10 @@ impl Task {
     async fn note_answers(&mut self) {
         let answers = self.notes.iter().filter_map(|note| match note {
             Note::Attempt { attempt: Attempt::Later { .. }, .. } => None,
-            Note::Attempt { event_id, channel, .. } => Some((event_id.as_str(), *channel)),
+            Note::Attempt { event_ids, channel, .. } => Some(event_ids.iter().map(move |id| (id.as_str(), &**channel))),
             _ => None,
         });
-        if self.ahead.answered(answers) {
+        if self.ahead.answered(answers.flatten()) {
             let ahead = self.ahead.clone();
             let _ = self.blocking(move || ahead.save()).await;
         }
@@ -412,7 +412,9 @@ impl Task {
 
     /// Tells every channel of the monitor itself.
     fn alarm(&self, is_over: bool, text: String) {
-        self.shared.alarms.raise(&self.ahead.history(), is_over, text, self.clock.now());
+        let now = self.clock.now();
+        let channels = self.ahead.channels_of_monitor(now);
+        self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }
 

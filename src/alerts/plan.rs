@@ -1,0 +1,224 @@
+//! Which events become the next message of a channel, and when.
+
+use crate::{
+    domain::time::{HOUR_MS, UnixMs},
+    notify::Batching,
+    store::{DueEvent, Event},
+};
+use std::{collections::VecDeque, time::Duration};
+use tokio::time::Instant;
+
+/// Events of one message, at most.
+pub(super) const MOST: usize = 2_000;
+/// The interval between messages about several events doubles until it is this many times as long.
+const LONGEST_INTERVAL: u32 = 8;
+
+/// What is to be done with the events that wait, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Plan {
+    /// Nothing waits.
+    Idle,
+    Wait(Duration),
+    /// These become a message: places among the events that wait, ascending.
+    Send(Vec<usize>),
+    /// Of these nobody is notified: the receiver's alert goes on for others.
+    Settle(Vec<usize>),
+}
+
+/// The messages that a channel has had in this run. On the timer's clock, which nobody sets.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Sent {
+    /// When each message of the last hour went out.
+    times: VecDeque<Instant>,
+    /// Messages about several events in a row.
+    in_a_row: u32,
+}
+
+impl Sent {
+    /// Notes a message about so many events.
+    pub(super) fn add(&mut self, events: usize, now: Instant) {
+        self.times.push_back(now);
+        while self.times.front().is_some_and(|first| now.duration_since(*first) >= Duration::from_secs(3600)) {
+            self.times.pop_front();
+        }
+        self.in_a_row = if events > 1 { self.in_a_row + 1 } else { 0 };
+    }
+
+    /// How long the next message has to wait because of those that went out.
+    fn pause(&self, batching: &Batching, now: Instant) -> Duration {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        let interval = match self.in_a_row {
+            0 => Duration::ZERO,
+            n => batching.group_interval * (1 << (n - 1).min(31)).min(LONGEST_INTERVAL),
+        };
+        let interval = self.times.back().map_or(Duration::ZERO, |last| interval.saturating_sub(since(*last)));
+        let hour = Duration::from_millis(HOUR_MS.unsigned_abs());
+        let within = self.times.iter().filter(|then| since(**then) < hour);
+        // The message that has to be an hour old before there is room for another.
+        let spare = within.clone().count().saturating_sub(batching.max_per_hour as usize - 1);
+        let budget = match spare {
+            0 => Duration::ZERO,
+            n => within.clone().nth(n - 1).map_or(Duration::ZERO, |then| hour.saturating_sub(since(*then))),
+        };
+        interval.max(budget)
+    }
+}
+
+/// Plans the next message.
+pub(super) fn plan(waiting: &[DueEvent], batching: &Batching, sent: &Sent, now: UnixMs, at: Instant) -> Plan {
+    let Some(first) = waiting.first() else { return Plan::Idle };
+    if batching.each {
+        return Plan::Send(vec![0]);
+    }
+    // Where the clock was set back it waits once more, and no longer than that.
+    let wait_ms = batching.group_wait.as_millis() as i64;
+    let wait_ms = first.created_at.plus(wait_ms).since(now).clamp(0, wait_ms);
+    let pause = Duration::from_millis(wait_ms.unsigned_abs());
+    if batching.keeps_state && first.event == Event::Resolved {
+        // A resolve is one for each alert that the receiver has, and frees people: it waits for no others.
+        let of_it: Vec<usize> = (0..waiting.len()).filter(|n| is_resolve_of(&waiting[*n], first)).collect();
+        let open = first.trigger.as_ref().map_or(0, |trigger| trigger.open);
+        return if open == 0 { Plan::Send(of_it) } else { Plan::Settle(of_it) };
+    }
+    let pause = pause.max(sent.pause(batching, at));
+    if !pause.is_zero() {
+        return Plan::Wait(pause);
+    }
+    let triggers = || waiting.iter().take_while(|event| event.event == Event::Confirmed).count();
+    let members = if batching.keeps_state { triggers() } else { waiting.len() };
+    Plan::Send((0..members.min(MOST)).collect())
+}
+
+/// Whether this ends the alert that `first` ends.
+fn is_resolve_of(event: &DueEvent, first: &DueEvent) -> bool {
+    event.event == Event::Resolved && key(event) == key(first)
+}
+
+/// What the receiver knows an alert by: the message that told of its beginning.
+pub(super) fn key(event: &DueEvent) -> String {
+    match (&event.trigger, event.event) {
+        (Some(trigger), _) => trigger.message_id.clone(),
+        (None, Event::Confirmed) => event.event_id.clone(),
+        (None, Event::Resolved) => {
+            let stem = event.event_id.strip_suffix(Event::Resolved.as_str()).unwrap_or(&event.event_id);
+            format!("{stem}{}", Event::Confirmed.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            check::{Class, PhaseTimes, Reason},
+            incident::{Cause, Outage},
+        },
+        store::Trigger,
+    };
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn batching() -> Batching {
+        Batching {
+            each: false,
+            keeps_state: false,
+            group_wait: Duration::from_secs(20),
+            group_interval: Duration::from_secs(60),
+            max_per_hour: 3,
+        }
+    }
+
+    fn event(id: i64, event: Event, age_s: i64) -> DueEvent {
+        let reason = Reason { class: Class::Timeout, phase: None, message: "late".to_owned() };
+        let cause = Cause { reason, http_status: None, latency_us: None, phases: PhaseTimes::default(), excerpt: None };
+        let at = NOW.plus(-age_s * 1000);
+        DueEvent {
+            event_id: format!("h-{id}-{}", event.as_str()),
+            event,
+            outage: Outage {
+                id,
+                service: format!("s{id}"),
+                last_ok_at: None,
+                started_at: at,
+                confirmed_at: Some(at),
+                ended_at: (event == Event::Resolved).then_some(at),
+                down_ms: 0,
+                checks_failed: 1,
+                cause,
+                left_open: false,
+                note: None,
+            },
+            created_at: at,
+            attempts: 0,
+            next_at: at,
+            trigger: None,
+            is_stored: true,
+        }
+    }
+
+    fn planned(waiting: &[DueEvent], batching: &Batching, sent: &Sent, at: Instant) -> Plan {
+        plan(waiting, batching, sent, NOW, at)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_within_the_wait_is_one_message() {
+        let (sent, at) = (Sent::default(), Instant::now());
+        let waiting = [event(1, Event::Confirmed, 12), event(2, Event::Confirmed, 1), event(1, Event::Resolved, 0)];
+        assert_eq!(planned(&[], &batching(), &sent, at), Plan::Idle);
+        assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Wait(Duration::from_secs(8)));
+        let at_once = Batching { group_wait: Duration::ZERO, ..batching() };
+        assert_eq!(planned(&waiting, &at_once, &sent, at), Plan::Send(vec![0, 1, 2]));
+        let each = Batching { each: true, ..batching() };
+        assert_eq!(planned(&waiting, &each, &sent, at), Plan::Send(vec![0]));
+        // A clock that was set back makes nobody wait longer.
+        assert_eq!(
+            planned(&[event(1, Event::Confirmed, -9000)], &batching(), &sent, at),
+            Plan::Wait(batching().group_wait)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_message_about_several_the_next_one_waits_ever_longer() {
+        let (mut sent, start) = (Sent::default(), Instant::now());
+        let waiting = [event(1, Event::Confirmed, 600)];
+        sent.add(1, start);
+        assert_eq!(planned(&waiting, &batching(), &sent, start), Plan::Send(vec![0]));
+        sent.add(5, start);
+        assert_eq!(planned(&waiting, &batching(), &sent, start), Plan::Wait(Duration::from_secs(60)));
+        let later = start + Duration::from_secs(60);
+        assert_eq!(planned(&waiting, &batching(), &sent, later), Plan::Send(vec![0]));
+        let roomy = Batching { max_per_hour: 100, ..batching() };
+        sent.add(5, later);
+        assert_eq!(planned(&waiting, &roomy, &sent, later), Plan::Wait(Duration::from_secs(120)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_has_so_many_messages_and_no_more() {
+        let (mut sent, start) = (Sent::default(), Instant::now());
+        let waiting = [event(1, Event::Confirmed, 600)];
+        let minute = Duration::from_secs(60);
+        for n in 0..3 {
+            assert_eq!(planned(&waiting, &batching(), &sent, start + minute * n), Plan::Send(vec![0]));
+            sent.add(1, start + minute * n);
+        }
+        assert_eq!(planned(&waiting, &batching(), &sent, start + minute * 3), Plan::Wait(minute * 57));
+        assert_eq!(planned(&waiting, &batching(), &sent, start + minute * 60), Plan::Send(vec![0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_receiver_keeps_state_triggers_and_resolves_are_apart() {
+        let (sent, at) = (Sent::default(), Instant::now());
+        let keeps = Batching { keeps_state: true, ..batching() };
+        let trigger = |open| Some(Trigger { message_id: "h-1-confirmed+2".to_owned(), open });
+        let ended = |id, open| DueEvent { trigger: trigger(open), ..event(id, Event::Resolved, 30) };
+        let waiting = [event(1, Event::Confirmed, 60), event(2, Event::Confirmed, 50), event(3, Event::Resolved, 40)];
+        assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 1]));
+        // Another of the group is still down.
+        assert_eq!(planned(&[ended(1, 1)], &keeps, &sent, at), Plan::Settle(vec![0]));
+        let waiting = [ended(1, 0), event(3, Event::Resolved, 10), ended(2, 0)];
+        assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 2]));
+        assert_eq!(key(&waiting[0]), "h-1-confirmed+2");
+        assert_eq!(key(&waiting[1]), "h-3-confirmed");
+    }
+}

@@ -1,0 +1,261 @@
+//! `[alerts]`: who is notified of what.
+
+use super::types::{Alerts, Checks};
+use crate::{
+    domain::{check::Class, secret::Secret},
+    notify::{
+        ChannelSpec,
+        config::{self as channel, Defaults},
+    },
+    routing::{ChannelName, Hours, Matchers, Recipient, Route, Routing, Severity},
+    settings::{
+        error::{Mistake, quoted},
+        nearest,
+        reader::{Table, Value},
+        url_variables, weburl,
+    },
+};
+use chrono_tz::Tz;
+use reqwest::Url;
+use toml::de::DeValue;
+
+/// The keys of `[alerts]`.
+pub(super) const KEYS: [&str; 8] =
+    ["enabled", "webhook", "channels", "routes", "zone", "group_wait", "group_interval", "max_per_hour"];
+
+/// The keys of `[[alerts.routes]]`.
+pub(super) const ROUTE: [&str; 10] =
+    ["service", "group", "kind", "class", "severity", "days", "hours", "zone", "channels", "continue"];
+
+const CHANNELS: &str = "a list of tables: `[[alerts.channels]]`, in two brackets";
+const ROUTES: &str = "a list of tables: `[[alerts.routes]]`, in two brackets";
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// The names that the file has for its channels, those with other mistakes in them among them: one mistake is not to be
+/// reported twice.
+pub(super) fn names(root: &Table<'_>) -> Vec<String> {
+    let Some(DeValue::Table(alerts)) = root.peek("alerts").map(|alerts| alerts.value) else { return Vec::new() };
+    let mut names: Vec<String> = alerts.get("webhook").map(|_| "webhook".to_owned()).into_iter().collect();
+    let Some(DeValue::Array(entries)) = alerts.get("channels").map(|list| list.get_ref()) else { return names };
+    for entry in entries {
+        if let DeValue::Table(entry) = entry.get_ref()
+            && let Some(DeValue::String(name)) = entry.get("name").map(|value| value.get_ref())
+        {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+/// Reads `[alerts]`, with what the endpoints of `checks` say of their own.
+pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
+    let none = Alerts { zone: Tz::UTC, channels: Vec::new(), routing: Routing::default() };
+    let Some(table) = root.table("alerts") else { return none };
+    let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
+    let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
+    let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
+    let defaults = Defaults::OURS.read(&table);
+    let written = names(root);
+    let mut channels = Vec::new();
+    let mut routing = Routing::default();
+    let entries = table.get("channels").and_then(|value| value.list(CHANNELS)).unwrap_or_default();
+    let (has_channels, mut taken) = (!entries.is_empty(), Vec::new());
+    if webhook.as_ref().is_some_and(|text| !text.value.trim().is_empty()) {
+        taken.push("webhook".to_owned());
+    }
+    for entry in &entries {
+        let Some(entry) = entry.table() else { continue };
+        let Some((channel, recipient)) = channel::read(&entry, defaults) else { continue };
+        if taken.iter().any(|name| **name == *channel.name)
+            && let Some(name) = entry.peek("name")
+        {
+            let mistake = name.mistake(format!("two channels are named {}", quoted(&channel.name)));
+            table.source.report(mistake.label("a name is what routes and the outbox know a channel by"));
+        }
+        taken.push(channel.name.to_string());
+        channels.push(channel);
+        routing.channels.push(recipient);
+    }
+    for entry in table.get("routes").and_then(|value| value.list(ROUTES)).unwrap_or_default() {
+        let Some(entry) = entry.table() else { continue };
+        routing.routes.extend(route(&entry, checks, &written, zone));
+    }
+    table.finish(|_| None);
+    let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
+    if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
+        // The message must not quote the address: it may be a credential from its first character to its last.
+        let address = text.value.trim();
+        let valid = weburl::doubt(address).is_none()
+            && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        if !valid {
+            let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
+            table.source.report(mistake.label("an `https://` or `http://` URL is needed"));
+        }
+    }
+    let zone = zone.unwrap_or(Tz::UTC);
+    let Some((true, enabled)) = enabled else { return none };
+    // A webhook that could not be read was reported; it is not empty.
+    if !has_channels && webhook_is_empty && (webhook.is_some() || table.peek("webhook").is_none()) {
+        let mistake = Mistake::at(enabled, "alerts are enabled, but `webhook` is empty");
+        let mistake = mistake.label("nobody would be notified");
+        table.source.report(match &webhook {
+            Some(text) => mistake.also(text.span.clone(), "an address to post to is needed here"),
+            None => mistake.help("write webhook = \"https://…\" below it, or an `[[alerts.channels]]`"),
+        });
+    }
+    if let Some(text) = webhook.filter(|_| !webhook_is_empty) {
+        match ChannelSpec::of_webhook(Secret::new(text.value.trim())) {
+            Ok(channel) => {
+                routing.channels.insert(0, Recipient { name: channel.name.clone(), kinds: None });
+                channels.insert(0, channel);
+            }
+            Err(why) => table.source.report(Mistake::elsewhere(why)),
+        }
+    }
+    for endpoint in &checks.endpoints {
+        if let Some(own) = &endpoint.alerts {
+            routing.services.insert(endpoint.service.name.clone(), own.clone());
+        }
+    }
+    Alerts { zone, channels, routing }
+}
+
+/// The names of channels that a list has. `None`: one is none of them, which was reported.
+pub(super) fn channels(value: &Value<'_>, written: &[String]) -> Option<Vec<ChannelName>> {
+    let one = |entry: &Value<'_>| {
+        let text = entry.filled()?;
+        let name = text.value.trim();
+        if written.iter().any(|known| known == name) {
+            return Some(ChannelName::from(name));
+        }
+        let mistake = entry.mistake(format!("there is no channel named {}", text.quoted()));
+        value.source.report(match nearest(name, written.iter().map(String::as_str)) {
+            Some(near) => mistake.label(format!("did you mean {}?", quoted(near))),
+            None if written.is_empty() => mistake.label("there is no `[[alerts.channels]]`"),
+            None => mistake.label(format!("there are {}", written.join(", "))),
+        });
+        None
+    };
+    let named: Vec<_> = value.one_or_many().iter().map(one).collect();
+    named.into_iter().collect()
+}
+
+fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: Option<Tz>) -> Option<Route> {
+    let services = patterns(table, "service", checks.endpoints.iter().map(|e| e.service.name.as_str()));
+    let groups = patterns(table, "group", checks.endpoints.iter().filter_map(|e| e.service.group.as_deref()));
+    let kinds = table.get("kind").map(|value| channel::kinds(&value));
+    let classes = words(table, "class", Class::parse, &Class::ALL.map(Class::as_str));
+    let severity = |word: &str| match word {
+        "critical" => Some(Severity::Critical),
+        "warning" => Some(Severity::Warning),
+        _ => None,
+    };
+    let severities = words(table, "severity", severity, &["critical", "warning"]);
+    let days = table.get("days").map(|value| days(&value));
+    let hours = table.get("hours").map(|value| hours(&value));
+    let zone = table.get("zone").map(|value| super::maintenance::zone(&value));
+    let channels = match table.get("channels") {
+        Some(value) => self::channels(&value, written),
+        None => {
+            table.missing("channels", "where these alerts go, as channels = [\"ops\"]; [] for nowhere");
+            None
+        }
+    };
+    let goes_on = table.boolean("continue").unwrap_or(false);
+    table.finish(|_| None);
+    let hours = match (&days, &hours) {
+        (None, None) => None,
+        _ => Some(Hours {
+            days: days.unwrap_or(Some([true; 7]))?,
+            minutes: match hours {
+                Some(read) => Some(read?),
+                None => None,
+            },
+            zone: zone.unwrap_or(Some(default_zone.unwrap_or(Tz::UTC)))?,
+        }),
+    };
+    let severity = match severities?.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    };
+    let kinds = kinds.unwrap_or(Some(None))?.unwrap_or_default();
+    let matchers = Matchers { services: services?, groups: groups?, kinds, classes: classes?, severity, hours };
+    Some(Route { matchers, channels: channels?, goes_on })
+}
+
+/// Names with `*` in them, or names that there are.
+fn patterns<'a>(table: &Table<'_>, key: &'static str, known: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+    let Some(value) = table.get(key) else { return Some(Vec::new()) };
+    let known: Vec<&str> = known.collect();
+    let one = |entry: &Value<'_>| {
+        let text = entry.filled()?;
+        if text.value.contains('*') || known.contains(&text.value.as_str()) {
+            return Some(text.value);
+        }
+        let mistake = entry.mistake(format!("there is no {key} named {}", text.quoted()));
+        value.source.report(match nearest(&text.value, known.iter().copied()) {
+            Some(near) => mistake.label(format!("did you mean {}?", quoted(near))),
+            None => mistake.label(format!("no endpoint has this {key}; `*` stands for any characters")),
+        });
+        None
+    };
+    let named: Vec<_> = value.one_or_many().iter().map(one).collect();
+    named.into_iter().collect()
+}
+
+fn words<T>(table: &Table<'_>, key: &'static str, parse: impl Fn(&str) -> Option<T>, known: &[&str]) -> Option<Vec<T>> {
+    let Some(value) = table.get(key) else { return Some(Vec::new()) };
+    let one = |entry: &Value<'_>| {
+        let text = entry.filled()?;
+        let read = parse(text.value.trim());
+        if read.is_none() {
+            let mistake = entry.mistake(format!("{} is no {key}", text.quoted()));
+            value.source.report(match nearest(text.value.trim(), known.iter().copied()) {
+                Some(near) => mistake.label(format!("did you mean `{near}`?")),
+                None => mistake.label(format!("one of {}", known.join(", "))),
+            });
+        }
+        read
+    };
+    let named: Vec<_> = value.one_or_many().iter().map(one).collect();
+    named.into_iter().collect()
+}
+
+/// `["mon", "tue"]`, or `"mon-fri"`
+fn days(value: &Value<'_>) -> Option<[bool; 7]> {
+    let mut days = [false; 7];
+    for entry in value.one_or_many() {
+        let text = entry.filled()?;
+        let day = |word: &str| DAYS.iter().position(|day| *day == word.trim().to_lowercase());
+        let (first, last) = text.value.split_once('-').unwrap_or((&text.value, &text.value));
+        match (day(first), day(last)) {
+            (Some(first), Some(last)) => {
+                let span = (last + 7 - first) % 7;
+                (first..=first + span).for_each(|day| days[day % 7] = true);
+            }
+            _ => {
+                let mistake = entry.mistake(format!("{} is no day of the week", text.quoted()));
+                value.source.report(mistake.label("as \"mon\" or \"mon-fri\""));
+                return None;
+            }
+        }
+    }
+    Some(days)
+}
+
+/// `"22:00-06:00"`, in minutes of the day.
+fn hours(value: &Value<'_>) -> Option<(u32, u32)> {
+    let text = value.filled()?;
+    let minute = |clock: &str| {
+        let (hour, minute) = clock.trim().split_once(':')?;
+        let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
+    };
+    let read = text.value.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+    let read = read.filter(|(from, to)| from != to && *from < 24 * 60);
+    if read.is_none() {
+        let mistake = value.mistake(format!("{} are no hours", text.quoted()));
+        value.source.report(mistake.label("as \"08:00-18:00\", or \"22:00-06:00\" past midnight"));
+    }
+    read
+}

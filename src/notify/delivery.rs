@@ -1,0 +1,47 @@
+//! How messages are delivered, and what became of one.
+
+use std::time::Duration;
+
+/// How the events of a channel become messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Batching {
+    /// Every event is a message of its own, at once: the webhook of `[alerts] webhook`.
+    pub each: bool,
+    /// The receiver keeps an alert by its key until it is resolved: triggers and resolves are never one message.
+    pub keeps_state: bool,
+    /// How long an event waits for others to join it.
+    pub group_wait: Duration,
+    /// The least time from a message about several events to the next one.
+    pub group_interval: Duration,
+    /// Messages in an hour, at most.
+    pub max_per_hour: u32,
+}
+
+/// A message that a receiver took.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Delivered {
+    /// What it answered, in a few words, for people.
+    pub answer: String,
+}
+
+/// A message that a receiver did not take. The reason holds no credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// It may take it later; not before `after`, if it said so.
+    Later { why: String, after: Option<Duration> },
+    /// It will never take this one.
+    Refused { why: String },
+}
+
+impl Failure {
+    pub(super) fn later(why: impl Into<String>) -> Failure {
+        Failure::Later { why: why.into(), after: None }
+    }
+
+    /// The reason, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Failure::Later { why, .. } | Failure::Refused { why } => why,
+        }
+    }
+}

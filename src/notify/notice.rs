@@ -1,0 +1,71 @@
+//! What a message is about: the same at every attempt, and for every service that carries it.
+
+use serde::Serialize;
+
+/// One message. It is made of what was known when its events happened, so that every attempt says the same.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Notice {
+    /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
+    pub event_id: String,
+    /// `incident.confirmed` or `incident.resolved`; `incidents` of several; of the monitor itself `monitor.failing` or
+    /// `monitor.recovered`; `test`.
+    pub event: String,
+    /// One sentence for people.
+    pub text: String,
+    /// `None`, and no incident, where it is about several services, or the monitor itself.
+    pub service: Option<String>,
+    pub incident: serde_json::Value,
+    pub status: Status,
+    /// `critical` or `warning`: the worst of its events.
+    pub severity: &'static str,
+    /// A subject: short, sorts and reads alone.
+    pub title: String,
+    /// What else is known, for people, in the order of importance.
+    pub details: Vec<Detail>,
+    /// The same for the trigger and the resolve of one incident, or of one group: what receivers deduplicate by.
+    pub key: String,
+    /// The page of the incident, where `[dashboard] public_url` says where that is.
+    pub url: Option<String>,
+    /// When the last of its events happened, RFC 3339.
+    pub at: String,
+    /// How many events it has. `events` holds the first hundred of them.
+    pub count: usize,
+    pub events: Vec<Item>,
+}
+
+/// Whether something is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Firing,
+    Resolved,
+}
+
+/// A line such as `cause: HTTP 503`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Detail {
+    pub label: String,
+    pub value: String,
+}
+
+/// One event of a message.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Item {
+    pub event_id: String,
+    pub event: String,
+    pub text: String,
+    pub service: String,
+    pub group: Option<String>,
+    pub severity: &'static str,
+    pub incident: serde_json::Value,
+    pub url: Option<String>,
+}
+
+impl Notice {
+    /// The title and, below it, the sentence and the details: the whole message as plain text.
+    pub fn plain(&self) -> String {
+        let details = self.details.iter().map(|detail| format!("{}: {}", detail.label, detail.value));
+        let lines = [self.title.clone(), self.text.clone()].into_iter().chain(details).chain(self.url.clone());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

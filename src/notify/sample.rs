@@ -1,0 +1,50 @@
+//! Notices to try templates with: one of each kind, with texts that try to leave their place.
+
+use super::notice::{Detail, Item, Notice, Status};
+use serde_json::{Value, json};
+
+/// A name that would notify everybody, or be a tag, where it is not escaped.
+pub(super) const HOSTILE: &str = "<!channel> @everyone *x* _y_ `z` [a](http://b) <b>\"&\\\n";
+
+pub(super) fn notice(event: &str) -> Notice {
+    let is_monitor = event.starts_with("monitor.");
+    let several = event == "incidents";
+    let service = (!is_monitor && !several).then(|| "web".to_owned());
+    let incident = json!({"id": 7, "status": "open", "cause": {"message": "a \"quoted\" <b>answer</b>\n"}});
+    let item = |n: usize| Item {
+        event_id: format!("h-{n}-confirmed"),
+        event: "incident.confirmed".to_owned(),
+        text: format!("service {n} {HOSTILE} is down"),
+        service: format!("service {n} {HOSTILE}"),
+        group: Some("shop".to_owned()),
+        severity: "critical",
+        incident: incident.clone(),
+        url: None,
+    };
+    Notice {
+        event_id: "h-7-confirmed".to_owned(),
+        event: event.to_owned(),
+        text: format!("web “is” \"down\" \\ {HOSTILE}"),
+        incident: if service.is_some() { incident.clone() } else { Value::Null },
+        service,
+        status: if ["incident.resolved", "monitor.recovered"].contains(&event) {
+            Status::Resolved
+        } else {
+            Status::Firing
+        },
+        severity: "critical",
+        title: format!("[DOWN] web {HOSTILE}"),
+        details: vec![Detail { label: "cause".to_owned(), value: format!("HTTP 503 {HOSTILE}") }],
+        key: "h-7-confirmed".to_owned(),
+        url: Some("https://status.example.com/dashboard/incidents/7?a=b&c=d".to_owned()),
+        at: "2026-11-30T03:00:00Z".to_owned(),
+        count: if several { 3 } else { 1 },
+        events: if several { (1..=3).map(item).collect() } else { vec![item(7)] },
+    }
+}
+
+pub(super) fn notices() -> Vec<Notice> {
+    let events =
+        ["incident.confirmed", "incident.resolved", "incidents", "monitor.failing", "monitor.recovered", "test"];
+    events.map(notice).into()
+}
