@@ -11,10 +11,7 @@ use crate::{
         tables::{outages, rollups::Size, services},
     },
 };
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
-/// Whether a row of `service` is one that is being forgotten.
-pub(in crate::store) const FORGOTTEN: &str = "substr(name, 1, 1) = char(31)";
+use rusqlite::{Connection, TransactionBehavior, params};
 
 /// Takes the service out of every answer.
 pub(in crate::store) fn begin(conn: &mut Connection, name: &str) -> Result<ServiceId> {
@@ -56,10 +53,4 @@ pub(in crate::store) fn some(conn: &Connection, service: ServiceId, at_once: usi
     // What is noted of it by its number would be believed of the next one that gets the number.
     conn.execute("DELETE FROM fact WHERE name LIKE '% of service ' || ?1", [service.0])?;
     Ok(conn.execute("DELETE FROM service WHERE id = ?1", [service.0])?)
-}
-
-/// A service that is being forgotten.
-pub(in crate::store) fn unfinished(conn: &Connection) -> Result<Option<ServiceId>> {
-    let sql = format!("SELECT id FROM service WHERE {FORGOTTEN} LIMIT 1");
-    Ok(conn.query_row(&sql, [], |row| row.get(0)).optional()?.map(ServiceId))
 }

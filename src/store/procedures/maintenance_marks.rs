@@ -8,13 +8,13 @@ use crate::{
         disk::{files, schema},
         tables::{
             kept,
-            maintenance::{Maintenance, Source, Which, list, overlay, services_of, write},
-            results, rollups,
+            maintenance::{Maintenance, Source, Which, list, overlay, services_of, take_back, write},
+            outages, results, rollups,
             services::{self, StoredService},
         },
     },
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
@@ -106,10 +106,7 @@ impl Marking {
         let all = services::all(&tx)?;
         let services = affected(&all, services_of(&tx, id, one.services.is_some())?.as_deref());
         refuse_retired(&tx, &services, one.window, "its figures could not be told without it")?;
-        Overlaid { conn: &tx, services, window: one.window }.change(progress, || {
-            tx.execute("UPDATE maintenance SET taken_back_at = ?2 WHERE id = ?1", [id, now.0])?;
-            Ok(())
-        })?;
+        Overlaid { conn: &tx, services, window: one.window }.change(progress, || take_back(&tx, id, now))?;
         tx.commit()?;
         Ok(Maintenance { taken_back_at: Some(now), ..one })
     }
@@ -151,9 +148,7 @@ impl Overlaid<'_> {
             let after = self.downtime(service)?;
             for outage in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
                 let of = |sums: &HashMap<i64, i64>| sums.get(outage).copied().unwrap_or(0);
-                self.conn
-                    .prepare_cached("UPDATE outage SET down_ms = down_ms + ?2 WHERE id = ?1 AND ?2 <> 0")?
-                    .execute([*outage, of(&after) - of(&before)])?;
+                outages::add_downtime(self.conn, *outage, of(&after) - of(&before))?;
             }
             rollups::overlaid(self.conn, service, self.window)?;
             progress(i + 1, self.services.len());
@@ -168,12 +163,8 @@ impl Overlaid<'_> {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(sums) };
         let Some(reach) = Window::new(first.at, last.at.plus(1)) else { return Ok(sums) };
         let maintenance = overlay(self.conn, service.id, reach, Which::All)?;
-        let mut outage_of = self.conn.prepare_cached(
-            "SELECT id FROM outage WHERE service_id = ?1 AND started_at <= ?2 AND (ended_at IS NULL OR ended_at > ?2)",
-        )?;
         for (at, ms) in timeline::downtime(rows, &maintenance) {
-            let outage: Option<i64> = outage_of.query_row([service.id.0, at.0], |row| row.get(0)).optional()?;
-            if let Some(outage) = outage {
+            if let Some(outage) = outages::id_at(self.conn, service.id, at)? {
                 *sums.entry(outage).or_default() += ms;
             }
         }

@@ -7,19 +7,19 @@ use super::{
     verify::{self, Compared, Difference},
 };
 use crate::{
-    domain::time::{HOUR_MS, UnixMs},
+    domain::time::UnixMs,
     live::ServiceId,
     store::{
         Expired, Result, RetentionPolicy, StoreError, connection,
         disk::{files, schema, source::Source},
         rows::{self, Walk, sealing},
         tables::{
-            kept,
+            kept, outages, rollups,
             services::{self, StoredService},
         },
     },
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// Looks at a history, also while it is written. It can change nothing.
@@ -93,26 +93,13 @@ impl Examiner {
         let every = Walk::over(service.id);
         let (first, last) = (every.first_at(&tx)?, every.last_at(&tx)?);
         // Hour sums have counted what lies in them; the edges are counted here.
-        let (begin, end, summed): (Option<i64>, Option<i64>, i64) = tx
-            .prepare_cached(
-                "SELECT min(start), max(start) + ?3, coalesce(sum(checks), 0) FROM rollup_hour
-                 WHERE service_id = ?1 AND start >= ?2",
-            )?
-            .query_row(params![service.id.0, first.unwrap_or(UnixMs::MIN).0, HOUR_MS], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-        let results = match (begin.map(UnixMs), end.map(UnixMs)) {
-            (Some(begin), Some(end)) => {
-                summed.unsigned_abs() + every.before(begin).count(&tx)? + every.from(end).count(&tx)?
+        let results = match rollups::summed(&tx, service.id, first.unwrap_or(UnixMs::MIN))? {
+            Some((hours, summed)) => {
+                summed + every.before(hours.from()).count(&tx)? + every.from(hours.to()).count(&tx)?
             }
-            _ => every.count(&tx)?,
+            None => every.count(&tx)?,
         };
-        let (incidents, blips): (i64, i64) = tx
-            .prepare_cached(
-                "SELECT count(confirmed_at), count(*) FILTER (WHERE confirmed_at IS NULL AND ended_at IS NOT NULL)
-                 FROM outage WHERE service_id = ?1",
-            )?
-            .query_row([service.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (incidents, blips) = outages::counts(&tx, service.id)?;
         let sealed = sealing::before(&tx, service.id, UnixMs(i64::MAX))?;
         Ok(ServiceUsage {
             bytes: results.saturating_sub(sealed.results) * rows::row_bytes(&tx, service.id)? + sealed.bytes,
@@ -120,8 +107,8 @@ impl Examiner {
             first_at: first,
             last_at: last,
             results,
-            incidents: incidents.unsigned_abs(),
-            blips: blips.unsigned_abs(),
+            incidents,
+            blips,
             service,
         })
     }
@@ -220,7 +207,7 @@ impl MaintenanceTasks {
     /// # Errors
     /// When the file cannot be written.
     pub fn forget_some(&mut self) -> Result<usize> {
-        let Some(service) = forget::unfinished(&self.conn)? else { return Ok(0) };
+        let Some(service) = services::forgotten(&self.conn)? else { return Ok(0) };
         let tx = self.conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let rows = forget::some(&tx, service, FORGOTTEN_AT_ONCE)?;
         tx.commit()?;

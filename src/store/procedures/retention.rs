@@ -7,10 +7,17 @@ use crate::{
     store::{
         Result,
         rows::{self, Usage, Walk, sealing},
-        tables::{kept, notes, outages, rollups::Size},
+        tables::{
+            kept::{
+                self,
+                aged::{self, Aged, DAYS, GAPS, HOURS, OUTAGES},
+            },
+            notes, outages, results,
+            services::{self, Settled},
+        },
     },
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// How long what is kept, in days; `None`: for ever.
@@ -31,9 +38,6 @@ impl RetentionPolicy {
 
 /// Rows deleted in one transaction.
 const ROWS_AT_ONCE: usize = 720;
-/// Outages deleted in one transaction: each takes its changes of cause and its alerts with it, which have to be looked
-/// for.
-const OUTAGES_AT_ONCE: usize = 50;
 /// Services looked at in one transaction. It must be short also where there are thousands and nothing is too old.
 const SERVICES_AT_ONCE: u32 = 64;
 /// Days that settled alerts are kept.
@@ -81,8 +85,8 @@ impl Limits {
 fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<UnixMs> {
     let speaking = Walk::over(service).before(first.plus(1)).last_at(conn)?;
     // One in announced maintenance does not count.
-    let failure = match crate::store::tables::outages::open(conn, service)? {
-        Some(_) => crate::store::tables::results::last_failed(conn, service, UnixMs(i64::MAX))?,
+    let failure = match outages::open(conn, service)? {
+        Some(_) => results::last_failed(conn, service, UnixMs(i64::MAX))?,
         None => None,
     };
     let needed = speaking.into_iter().chain(failure);
@@ -127,16 +131,14 @@ impl Sweep {
         note(&tx, "rows_from", first_kept(keep.checks, now))?;
         note(&tx, "hours_from", first_kept(keep.hours, now))?;
         note(&tx, "days_from", first_kept(keep.days, now))?;
-        let services = services_after(&tx, self.done)?;
-        let Some(&(last, ..)) = services.last() else {
-            let alerts = tx
-                .prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?
-                .execute([now.plus(-ALERTS_DAYS * DAY_MS).0])?;
+        let services = services::after(&tx, self.done, SERVICES_AT_ONCE)?;
+        let Some(last) = services.last() else {
+            let alerts = aged::delete_alerts(&tx, now.plus(-ALERTS_DAYS * DAY_MS))?;
             tx.commit()?;
             return Ok(self.next_round(keep, alerts > 0));
         };
-        let (mut done, mut did) = (last.0, Did::Nothing);
-        for &(service, rolled_until, forgotten) in &services {
+        let (mut done, mut did) = (last.id.0, Did::Nothing);
+        for &Settled { id: service, until: rolled_until, is_forgotten: forgotten } in &services {
             did = match self.piece(&tx, service, rolled_until, forgotten, keep, now) {
                 Ok(did) => did,
                 Err(error) if error.is_of_data() => {
@@ -206,65 +208,13 @@ fn seal_until(rolled_until: Option<UnixMs>, keep: RetentionPolicy, now: UnixMs) 
     Some(first_kept(keep.rows, now)?.min(rolled_until?.floor(DAY_MS)))
 }
 
-/// The next services: number, up to where they are settled, whether they are being forgotten.
-fn services_after(conn: &Connection, done: i64) -> Result<Vec<(ServiceId, Option<UnixMs>, bool)>> {
-    let forgotten = forget::FORGOTTEN;
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT id, rolled_until, {forgotten} FROM service WHERE id > ?1 ORDER BY id LIMIT ?2"
-    ))?;
-    let rows = statement.query_map(params![done, SERVICES_AT_ONCE], |row| {
-        Ok((ServiceId(row.get(0)?), row.get::<_, Option<i64>>(1)?.map(UnixMs), row.get(2)?))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 /// Notes from when on something can be relied on. It never moves back: what is gone is gone.
 fn note(conn: &Connection, name: &str, first: Option<UnixMs>) -> Result<()> {
     first.map_or(Ok(()), |first| kept::advance(conn, name, first))
 }
 
-/// Something that retention deletes: the table, its key, and which rows of a service are older than a moment.
-struct Aged {
-    table: &'static str,
-    key: &'static str,
-    /// With the moment as `?2`.
-    condition: &'static str,
-    at_once: usize,
-}
-
-const HOURS: Aged = Aged { table: "rollup_hour", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
-const DAYS: Aged = Aged { table: "rollup_day", key: "start", condition: "start < ?2", at_once: ROWS_AT_ONCE };
-const OUTAGES: Aged = Aged { table: "outage", key: "id", condition: "ended_at < ?2", at_once: OUTAGES_AT_ONCE };
-/// One that reaches into what is kept stays.
-const GAPS: Aged = Aged { table: "gap", key: "from_at", condition: "to_at < ?2", at_once: ROWS_AT_ONCE };
-
-impl Aged {
-    /// Deletes the oldest; how many.
-    fn delete(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<usize> {
-        let Aged { table, key, condition, at_once } = self;
-        let sql = format!(
-            "DELETE FROM {table} WHERE service_id = ?1 AND {key} IN
-               (SELECT {key} FROM {table} WHERE service_id = ?1 AND {condition} ORDER BY {key} LIMIT {at_once})"
-        );
-        Ok(conn.prepare_cached(&sql)?.execute(params![service.0, before.0])?)
-    }
-
-    /// What there is of it.
-    fn usage(&self, conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Usage> {
-        let Aged { table, key, condition, .. } = self;
-        let key = if *table == "outage" { "started_at" } else { key };
-        let sql = format!("SELECT count(*), min({key}), max({key}) FROM {table} WHERE service_id = ?1 AND {condition}");
-        let mut stock = conn.prepare_cached(&sql)?.query_row([service.0, before.0], Usage::read)?;
-        if stock.results > 0 {
-            stock.bytes = stock.results * crate::store::disk::size::row_bytes(conn, table, service)?;
-        }
-        Ok(stock)
-    }
-}
-
 /// Deletes a piece of what is too old of one service; how many rows.
 fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result<usize> {
-    debug_assert_eq!((HOURS.table, DAYS.table), (Size::Hour.table(), Size::Day.table()));
     if let Some(before) = limits.checks {
         let deleted = rows::delete_oldest(conn, service, before, ROWS_AT_ONCE)?;
         if deleted > 0 {
@@ -273,11 +223,11 @@ fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result
     }
     for (aged, before) in tables(limits) {
         let Some(before) = before else { continue };
-        if aged.table == "outage" {
+        if *aged == OUTAGES {
             outages::note_last_id(conn)?;
         }
-        let deleted = aged.delete(conn, service, before)?;
-        if deleted > 0 && aged.table == "outage" {
+        let deleted = aged::delete(conn, aged, service, before)?;
+        if deleted > 0 && *aged == OUTAGES {
             notes::retire(conn, service, before)?;
         }
         if deleted > 0 {
@@ -309,12 +259,12 @@ pub struct Expired {
 fn each_service(conn: &Connection, mut each: impl FnMut(ServiceId, Option<UnixMs>) -> Result<()>) -> Result<()> {
     let mut done = 0;
     loop {
-        let services = services_after(conn, done)?;
-        let Some(&(last, ..)) = services.last() else { return Ok(()) };
-        for (service, rolled_until, _) in services.into_iter().filter(|(_, _, forgotten)| !forgotten) {
-            each(service, rolled_until)?;
+        let services = services::after(conn, done, SERVICES_AT_ONCE)?;
+        let Some(last) = services.last() else { return Ok(()) };
+        for service in services.iter().filter(|service| !service.is_forgotten) {
+            each(service.id, service.until)?;
         }
-        done = last.0;
+        done = last.id.0;
     }
 }
 
@@ -338,18 +288,14 @@ pub(in crate::store) fn overdue(conn: &Connection, keep: RetentionPolicy, now: U
     each_service(conn, |service, rolled_until| {
         let limits = Limits::of(conn, service, rolled_until, keep, now)?;
         let checks = limits.checks.map(|before| rows::overdue(conn, service, before));
-        let others = tables(&limits).map(|(aged, before)| before.map(|before| aged.usage(conn, service, before)));
+        let others =
+            tables(&limits).map(|(aged, before)| before.map(|before| aged::usage(conn, aged, service, before)));
         for (kind, stock) in all.iter_mut().zip([checks].into_iter().chain(others)) {
             kind.add(stock.transpose()?.unwrap_or_default());
         }
         Ok(())
     })?;
-    let alerts: i64 = conn.query_row(
-        "SELECT count(*) FROM outbox WHERE settled_at < ?1",
-        [now.plus(-ALERTS_DAYS * DAY_MS).0],
-        |row| row.get(0),
-    )?;
-    let alerts = alerts.unsigned_abs();
+    let alerts = aged::alerts(conn, now.plus(-ALERTS_DAYS * DAY_MS))?;
     all.push(Expired { rows: alerts, bytes: alerts * 150, ..Expired::nothing("told alerts") });
     Ok(all)
 }

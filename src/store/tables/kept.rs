@@ -1,5 +1,7 @@
 //! What the table of facts says: which history this is, and from when on rows and sums of a service are kept.
 
+pub(in crate::store) mod aged;
+
 use super::services::{self, StoredService};
 use crate::{
     domain::{

@@ -174,6 +174,18 @@ pub(in crate::store) fn write(
     Ok(id)
 }
 
+/// Takes a window back: it does not count any more.
+pub(in crate::store) fn take_back(conn: &Connection, id: i64, now: UnixMs) -> Result<()> {
+    conn.execute("UPDATE maintenance SET taken_back_at = ?2 WHERE id = ?1", [id, now.0])?;
+    Ok(())
+}
+
+/// Ends a window at a moment.
+pub(in crate::store) fn end(conn: &Connection, id: i64, at: UnixMs) -> Result<()> {
+    conn.execute("UPDATE maintenance SET to_at = ?2 WHERE id = ?1", [id, at.0])?;
+    Ok(())
+}
+
 /// Names the services of each window that is for all of them: others are about to arrive.
 pub(in crate::store) fn name_all(conn: &Connection) -> Result<()> {
     conn.execute_batch(

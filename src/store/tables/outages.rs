@@ -289,6 +289,31 @@ pub(in crate::store) fn excerpt(conn: &Connection, service: ServiceId, at: UnixM
     Ok(text)
 }
 
+/// The number of the outage of a service that a moment lies in.
+pub(in crate::store) fn id_at(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<i64>> {
+    let sql =
+        "SELECT id FROM outage WHERE service_id = ?1 AND started_at <= ?2 AND (ended_at IS NULL OR ended_at > ?2)";
+    Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0)).optional()?)
+}
+
+/// Adds to the downtime of an outage, or takes from it.
+pub(in crate::store) fn add_downtime(conn: &Connection, id: i64, ms: i64) -> Result<()> {
+    let sql = "UPDATE outage SET down_ms = down_ms + ?2 WHERE id = ?1 AND ?2 <> 0";
+    conn.prepare_cached(sql)?.execute([id, ms])?;
+    Ok(())
+}
+
+/// How many incidents and how many blips a service had.
+pub(in crate::store) fn counts(conn: &Connection, service: ServiceId) -> Result<(u64, u64)> {
+    let (incidents, blips): (i64, i64) = conn
+        .prepare_cached(
+            "SELECT count(confirmed_at), count(*) FILTER (WHERE confirmed_at IS NULL AND ended_at IS NOT NULL)
+             FROM outage WHERE service_id = ?1",
+        )?
+        .query_row([service.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((incidents.unsigned_abs(), blips.unsigned_abs()))
+}
+
 /// Writes the beginning of an outage, under the number that it has.
 pub(in crate::store) fn begin(conn: &Connection, service: ServiceId, outage: &Outage, reason: i64) -> Result<()> {
     let Cause { http_status, latency_us, phases, excerpt, .. } = &outage.cause;

@@ -251,6 +251,18 @@ pub(in crate::store) fn last_degraded(conn: &Connection, service: ServiceId, bef
     Ok(start.map(UnixMs))
 }
 
+/// The time that hour sums from a moment on cover, and the results that they have counted.
+pub(in crate::store) fn summed(conn: &Connection, service: ServiceId, from: UnixMs) -> Result<Option<(Window, u64)>> {
+    let (begin, end, checks): (Option<i64>, Option<i64>, i64) = conn
+        .prepare_cached(
+            "SELECT min(start), max(start) + ?3, coalesce(sum(checks), 0) FROM rollup_hour
+             WHERE service_id = ?1 AND start >= ?2",
+        )?
+        .query_row(params![service.0, from.0, HOUR_MS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let hours = begin.zip(end).and_then(|(begin, end)| Window::new(UnixMs(begin), UnixMs(end)));
+    Ok(hours.map(|hours| (hours, checks.unsigned_abs())))
+}
+
 /// The start of the oldest sum of a service.
 pub(in crate::store) fn first(conn: &Connection, size: Size, service: ServiceId) -> Result<Option<UnixMs>> {
     let sql = match size {

@@ -8,7 +8,7 @@ use crate::{
     live::ServiceId,
     store::Result,
 };
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// A service as the history knows it, whether or not the configuration still has it.
 #[derive(Clone, PartialEq, Debug)]
@@ -73,4 +73,38 @@ pub(in crate::store) fn certificate_expires_at(conn: &Connection, id: ServiceId)
     let sql = "SELECT certificate_expires_at FROM service WHERE id = ?1";
     let at: Option<i64> = conn.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
     Ok(at.map(UnixMs))
+}
+
+/// Whether a row of `service` is one that is being forgotten.
+macro_rules! forgotten {
+    () => {
+        "substr(name, 1, 1) = char(31)"
+    };
+}
+
+/// A service as retention needs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::store) struct Settled {
+    pub(in crate::store) id: ServiceId,
+    /// Hours before it are settled; `None` before the first result.
+    pub(in crate::store) until: Option<UnixMs>,
+    /// Whether it is being forgotten.
+    pub(in crate::store) is_forgotten: bool,
+}
+
+/// The next services after a number, by their numbers.
+pub(in crate::store) fn after(conn: &Connection, done: i64, limit: u32) -> Result<Vec<Settled>> {
+    let sql = concat!("SELECT id, rolled_until, ", forgotten!(), " FROM service WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map(params![done, limit], |row| {
+        let until = row.get::<_, Option<i64>>(1)?.map(UnixMs);
+        Ok(Settled { id: ServiceId(row.get(0)?), until, is_forgotten: row.get(2)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A service that is being forgotten.
+pub(in crate::store) fn forgotten(conn: &Connection) -> Result<Option<ServiceId>> {
+    let sql = concat!("SELECT id FROM service WHERE ", forgotten!(), " LIMIT 1");
+    Ok(conn.query_row(sql, [], |row| row.get(0)).optional()?.map(ServiceId))
 }

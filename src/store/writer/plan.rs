@@ -6,7 +6,9 @@ use crate::{
     live::ServiceId,
     store::{
         Result,
-        tables::maintenance::{Maintenance, Source, Which, list, overlay, services_of, whole_at, write},
+        tables::maintenance::{
+            Maintenance, Source, Which, end, list, overlay, services_of, take_back, whole_at, write,
+        },
     },
 };
 use rusqlite::Connection;
@@ -118,10 +120,5 @@ impl Plan {
 
 /// A window that is announced no longer ends now; one that would only begin is taken back.
 fn cut(conn: &Connection, one: &Maintenance, now: UnixMs) -> Result<()> {
-    if one.window.from() < now {
-        conn.execute("UPDATE maintenance SET to_at = ?2 WHERE id = ?1", [one.id, now.0])?;
-    } else {
-        conn.execute("UPDATE maintenance SET taken_back_at = ?2 WHERE id = ?1", [one.id, now.0])?;
-    }
-    Ok(())
+    if one.window.from() < now { end(conn, one.id, now) } else { take_back(conn, one.id, now) }
 }
