@@ -138,6 +138,12 @@ pub(in crate::store) fn delete_gap(conn: &Connection, service: ServiceId, from: 
     Ok(())
 }
 
+/// Deletes the gaps of a service.
+pub(in crate::store) fn delete_gaps(conn: &Connection, service: ServiceId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM gap WHERE service_id = ?1")?.execute([service.0])?;
+    Ok(())
+}
+
 /// The gaps of a service as they are stored: by their start, with their end and the word of their reason.
 pub(in crate::store) fn stored_gaps(
     conn: &Connection,

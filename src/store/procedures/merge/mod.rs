@@ -10,6 +10,7 @@ mod arriving;
 mod day;
 mod described;
 mod rebuild;
+mod staged;
 mod windows;
 
 use self::day::Day;

@@ -10,7 +10,7 @@ use crate::{
     live::ServiceId,
     store::{Result, tables::columns},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 /// An outage as it is stored.
@@ -138,4 +138,102 @@ pub(in crate::store) fn write(
         .execute(params![id, at.0, why.reason, why.http_status])?;
     }
     Ok(())
+}
+
+/// An outage as a merge writes it: with the beginnings of answers.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Written {
+    pub(in crate::store) last_ok_at: Option<UnixMs>,
+    pub(in crate::store) started_at: UnixMs,
+    pub(in crate::store) confirmed_at: Option<UnixMs>,
+    pub(in crate::store) ended_at: Option<UnixMs>,
+    pub(in crate::store) down_ms: i64,
+    pub(in crate::store) checks_failed: i64,
+    pub(in crate::store) reason: i64,
+    pub(in crate::store) http_status: Option<u16>,
+    pub(in crate::store) latency_us: Option<u32>,
+    pub(in crate::store) phases: PhaseTimes,
+    pub(in crate::store) excerpt: Option<String>,
+    pub(in crate::store) last_reason: i64,
+    pub(in crate::store) last_http_status: Option<u16>,
+    pub(in crate::store) cause_changes: i64,
+    pub(in crate::store) changes: Vec<Change>,
+}
+
+/// A change of cause: when, reason, HTTP status, and the beginning of the answer.
+pub(in crate::store) type Change = (UnixMs, i64, Option<u16>, Option<String>);
+
+/// Writes an outage under a number below zero.
+pub(in crate::store) fn write_unnumbered(conn: &Connection, service: ServiceId, outage: &Written) -> Result<()> {
+    let id: i64 = conn
+        .prepare_cached("SELECT min(coalesce((SELECT min(id) FROM outage), 0), 0) - 1")?
+        .query_row([], |row| row.get(0))?;
+    let phases = &outage.phases;
+    conn.prepare_cached(
+        "INSERT INTO outage (id, service_id, last_ok_at, started_at, confirmed_at, ended_at, down_ms, checks_failed, reason_id,
+           http_status, latency_us, dns_us, connect_us, tls_us, ttfb_us, excerpt, last_reason_id, last_http_status, cause_changes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+    )?
+    .execute(params![
+        id,
+        service.0,
+        outage.last_ok_at.map(|t| t.0),
+        outage.started_at.0,
+        outage.confirmed_at.map(|t| t.0),
+        outage.ended_at.map(|t| t.0),
+        outage.down_ms,
+        outage.checks_failed,
+        outage.reason,
+        outage.http_status,
+        outage.latency_us,
+        phases.dns_us,
+        phases.connect_us,
+        phases.tls_us,
+        phases.ttfb_us,
+        outage.excerpt,
+        outage.last_reason,
+        outage.last_http_status,
+        outage.cause_changes
+    ])?;
+    let mut statement = conn.prepare_cached("INSERT INTO cause_change VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (at, reason, http_status, excerpt) in &outage.changes {
+        statement.execute(params![id, at.0, reason, http_status, excerpt])?;
+    }
+    Ok(())
+}
+
+/// Deletes the outages of a service with their changes of cause.
+pub(in crate::store) fn clear(conn: &Connection, service: ServiceId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM cause_change WHERE outage_id IN (SELECT id FROM outage WHERE service_id = ?1)")?
+        .execute([service.0])?;
+    conn.prepare_cached("DELETE FROM outage WHERE service_id = ?1")?.execute([service.0])?;
+    Ok(())
+}
+
+/// The numbers of all outages, incidents before blips, the later ones first. Two that began together stand in an order that
+/// follows from what they are.
+pub(in crate::store) fn numbers(conn: &Connection) -> Result<Vec<i64>> {
+    let mut statement = conn.prepare(
+        "SELECT o.id FROM outage o JOIN service s ON s.id = o.service_id
+         ORDER BY o.confirmed_at IS NULL, o.started_at DESC, s.name DESC, o.ended_at DESC, o.down_ms DESC,
+           o.checks_failed DESC, o.latency_us DESC",
+    )?;
+    let numbers = statement.query_map([], |row| row.get(0))?;
+    Ok(numbers.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Gives an outage another number.
+pub(in crate::store) fn renumber(conn: &Connection, from: i64, to: i64) -> Result<()> {
+    for sql in
+        ["UPDATE outage SET id = ?2 WHERE id = ?1", "UPDATE cause_change SET outage_id = ?2 WHERE outage_id = ?1"]
+    {
+        conn.prepare_cached(sql)?.execute([from, to])?;
+    }
+    Ok(())
+}
+
+/// Whether an outage is an incident; `None` where there is none of this number.
+pub(in crate::store) fn is_incident(conn: &Connection, id: i64) -> Result<Option<bool>> {
+    let sql = "SELECT confirmed_at IS NOT NULL FROM outage WHERE id = ?1";
+    Ok(conn.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
 }
