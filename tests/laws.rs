@@ -14,9 +14,13 @@ use healthcheck_dashboard::{
         timeline::Tally,
         window::Window,
     },
+    history::{
+        figures, overview,
+        replay::{self, Rules},
+    },
     store::{
         Compared, Configured, Examiner, Interruption, MaintenanceTasks, OutageFilter, OutageKind, Reader,
-        RetentionPolicy, Retiring, Rules, Store, StoredService, WatchedService,
+        RetentionPolicy, Retiring, Store, StoredService, WatchedService,
     },
 };
 use proptest::prelude::*;
@@ -248,7 +252,7 @@ fn answers_agree(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i64)])
     }
     asked.extend(local_days(begin, now));
     for window in asked {
-        let u = reader.uptime(stored.id, window, now).unwrap();
+        let u = figures::uptime(reader, stored.id, window, now).unwrap();
         let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(rows, window, now);
         prop_assert_eq!(
             (u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms),
@@ -378,7 +382,7 @@ proptest! {
             };
             let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
             let Some(window) = Window::new(from.floor(grid(from)), to.ceil(grid(to)).min(now)) else { continue };
-            let u = reader.uptime(stored.id, Window::new(from, to).unwrap(), now).unwrap();
+            let u = figures::uptime(reader, stored.id, Window::new(from, to).unwrap(), now).unwrap();
             prop_assert_eq!(u.window, window);
             let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
             prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown), "{:?}", window);
@@ -393,7 +397,7 @@ proptest! {
         prop_assert_eq!(outages.iter().map(story).collect::<Vec<_>>(), naive_outages(&rows));
         let window = Window::new(now.plus(-HOUR_MS), now).unwrap();
         let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
-        let u = reader.uptime(stored.id, window, now).unwrap();
+        let u = figures::uptime(reader, stored.id, window, now).unwrap();
         prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown));
     }
 }
@@ -523,7 +527,7 @@ fn stories_agree(
     let (first, middle) = (UnixMs(rows[0].at), UnixMs(rows[rows.len() / 2].at));
     for from in [first, middle] {
         let window = Window::new(from, now).unwrap();
-        let replayed = reader.replay(stored.id, window, Rules::default(), now).unwrap().unwrap();
+        let replayed = replay::replay(reader, stored.id, window, Rules::default(), now).unwrap().unwrap();
         let would: Vec<Story> = replayed.would.outages.iter().map(story).collect();
         let overlapping: Vec<Story> =
             log.iter().filter(|o| o.ended_at.is_none_or(|end| end > from.0)).cloned().collect();
@@ -533,13 +537,13 @@ fn stories_agree(
             replayed.would.outages.iter().map(without_excerpt).collect::<Vec<_>>(),
             replayed.had.outages.iter().map(without_excerpt).collect::<Vec<_>>()
         );
-        let degraded_ms = reader.uptime(stored.id, window, now).unwrap().degraded_ms;
+        let degraded_ms = figures::uptime(reader, stored.id, window, now).unwrap().degraded_ms;
         prop_assert_eq!((replayed.had.degraded_ms, replayed.would.degraded_ms), (degraded_ms, degraded_ms));
     }
     // With other thresholds: as if the rows had been made with them.
     let rules = Rules { failure_threshold: Some(2), success_threshold: Some(3), degraded_after_ms: None };
     let window = Window::new(first, now).unwrap();
-    let replayed = reader.replay(stored.id, window, rules, now).unwrap().unwrap();
+    let replayed = replay::replay(reader, stored.id, window, rules, now).unwrap().unwrap();
     let others: Vec<Row> = rows.iter().map(|row| Row { failure: 2, success: 3, ..*row }).collect();
     prop_assert_eq!(replayed.would.outages.iter().map(story).collect::<Vec<_>>(), naive_outages(&others));
 
@@ -552,9 +556,9 @@ fn stories_agree(
 /// What an overview is told of several windows at once is what each of them is told alone.
 fn glances_agree(reader: &Reader, stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
     let lengths = [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS, 30 * MINUTE_MS, 3 * HOUR_MS + 1];
-    let glance = reader.overview(stored.id, &lengths, 90, now).unwrap();
+    let glance = overview::of(reader, stored.id, &lengths, 90, now).unwrap();
     for (length, (window, sums)) in lengths.into_iter().zip(&glance.windows) {
-        let alone = reader.uptime(stored.id, Window::ending(now, length), now).unwrap();
+        let alone = figures::uptime(reader, stored.id, Window::ending(now, length), now).unwrap();
         prop_assert_eq!(*window, alone.window);
         prop_assert_eq!(
             (sums.up_ms, sums.degraded_ms, sums.down_ms, sums.unknown_ms, sums.checks, sums.failures),
@@ -564,7 +568,7 @@ fn glances_agree(reader: &Reader, stored: &StoredService, now: UnixMs) -> Result
     for (buckets, size, count) in [(&glance.days, DAY_MS, 90), (&glance.hours, HOUR_MS, 24)] {
         let from = now.floor(size).plus(-(count - 1) * size);
         let Some(window) = Window::new(from, now) else { continue };
-        let alone = reader.history_by(stored.id, window, size, now).unwrap();
+        let alone = figures::buckets_of(reader, stored.id, window, size, now).unwrap();
         for ((a, sums), (b, expected)) in buckets.iter().zip(alone.iter()) {
             prop_assert_eq!(a, b);
             let figures = |t: &Tally| (t.up_ms, t.degraded_ms, t.down_ms, t.unknown_ms, t.checks, t.failures);
@@ -578,7 +582,7 @@ fn glances_agree(reader: &Reader, stored: &StoredService, now: UnixMs) -> Result
 fn buckets_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
     let window = Window::new(UnixMs(rows[0].at - HOUR_MS), now).unwrap();
     for count in [1, 7, 60, 300] {
-        let buckets = reader.history(stored.id, window, count, now).unwrap();
+        let buckets = figures::buckets(reader, stored.id, window, count, now).unwrap();
         for (part, tally) in buckets.iter() {
             let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(rows, part, now);
             prop_assert_eq!(
@@ -633,6 +637,6 @@ fn gaps_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: UnixMs
     let window = Window::new(UnixMs(rows[0].at), now).unwrap();
     let gaps = reader.gaps(stored.id, window, now).unwrap();
     let total: i64 = gaps.iter().map(|gap| gap.to.unwrap_or(now).since(gap.from)).sum();
-    prop_assert_eq!(total, reader.uptime(stored.id, window, now).unwrap().gap_ms);
+    prop_assert_eq!(total, figures::uptime(reader, stored.id, window, now).unwrap().gap_ms);
     Ok(())
 }

@@ -14,6 +14,7 @@ use healthcheck_dashboard::{
         service::{Cadence, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMs},
     },
+    history::figures,
     store::{MaintenanceTasks, RetentionPolicy, Store},
 };
 use serde_json::{Value, json};
@@ -470,7 +471,7 @@ async fn what_reaches_into_the_time_that_is_kept_stays() {
     // What is kept begins in the middle of a week; the result before it speaks into it.
     let kept = begin().plus(31 * DAY_MS);
     let window = |from: UnixMs, to: UnixMs| healthcheck_dashboard::domain::window::Window::new(from, to).unwrap();
-    let u = reader.uptime(id("weekly"), window(kept.plus(1), kept.plus(HOUR_MS / 2)), now).unwrap();
+    let u = figures::uptime(&reader, id("weekly"), window(kept.plus(1), kept.plus(HOUR_MS / 2)), now).unwrap();
     assert_eq!((u.up_ms, u.gap_ms), (HOUR_MS / 2 - 1, 0));
     // A gap that began before and ended after is told.
     let gaps = reader.gaps(id("seldom"), window(kept, now), now).unwrap();

@@ -13,6 +13,7 @@ use healthcheck_dashboard::{
         window::Window,
     },
     history::cached_stats::{StatsCache, WINDOWS_MS},
+    history::{figures, overview},
     live::ServiceId,
     store::{OutageFilter, Reader, RetentionPolicy, Store},
 };
@@ -85,12 +86,12 @@ fn ask(reader: &Reader, now: UnixMs, when: &str, factor: f64, table: &mut Table)
         // Not at a whole hour: the edges come from the rows.
         let window = Window::ending(now, days * DAY_MS);
         times(&format!("{days}-day uptime of one service"), 3.0, ids.len(), 1000, &mut |run| {
-            reader.uptime(of(run), window, now)?;
+            figures::uptime(reader, of(run), window, now)?;
             Ok(())
         })?;
     }
     times("100 services × 4 windows, from the database", 30.0, 1, 50, &mut |_| {
-        ids.iter().try_for_each(|&id| reader.overview(id, &WINDOWS_MS, 90, now).map(drop))?;
+        ids.iter().try_for_each(|&id| overview::of(reader, id, &WINDOWS_MS, 90, now).map(drop))?;
         Ok(())
     })?;
     let cache = Arc::new(StatsCache::default());
@@ -99,11 +100,11 @@ fn ask(reader: &Reader, now: UnixMs, when: &str, factor: f64, table: &mut Table)
         Ok(())
     })?;
     times("7-day chart, 300 buckets", 15.0, ids.len(), 200, &mut |run| {
-        reader.history(of(run), Window::ending(now, 7 * DAY_MS), 300, now)?;
+        figures::buckets(reader, of(run), Window::ending(now, 7 * DAY_MS), 300, now)?;
         Ok(())
     })?;
     times("90-day chart, 300 buckets", 5.0, ids.len(), 500, &mut |run| {
-        reader.history(of(run), Window::ending(now, 90 * DAY_MS), 300, now)?;
+        figures::buckets(reader, of(run), Window::ending(now, 90 * DAY_MS), 300, now)?;
         Ok(())
     })?;
     times("checks around a moment", 3.0, ids.len(), 500, &mut |run| {

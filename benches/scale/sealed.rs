@@ -11,6 +11,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
+    history::figures,
     store::{MaintenanceTasks, Reader, RetentionPolicy, Retiring},
 };
 use rustix::time::ClockId;
@@ -71,10 +72,12 @@ fn ask(path: &Path, now: UnixMs, what: &str, table: &mut Table) -> anyhow::Resul
     let of = |run: usize| ids[run % ids.len()];
     // Not at a whole hour, and without the open day.
     let end = now.plus(-2 * DAY_MS);
-    let chart =
-        Times::of(100, |run| Ok(reader.history(of(run), Window::ending(end, 7 * DAY_MS), 300, now).map(drop)?))?;
+    let chart = Times::of(100, |run| {
+        Ok(figures::buckets(&reader, of(run), Window::ending(end, 7 * DAY_MS), 300, now).map(drop)?)
+    })?;
     table.times(&format!("7-day chart of sealed days, {what}"), 15.0, &chart);
-    let uptime = Times::of(200, |run| Ok(reader.uptime(of(run), Window::ending(end, 7 * DAY_MS), now).map(drop)?))?;
+    let uptime =
+        Times::of(200, |run| Ok(figures::uptime(&reader, of(run), Window::ending(end, 7 * DAY_MS), now).map(drop)?))?;
     table.times(&format!("7-day uptime, {what}"), 3.0, &uptime);
     let checks = Times::of(200, |run| {
         let moment = end.plus(-((run % 20) as i64) * DAY_MS);

@@ -2,6 +2,7 @@
 
 use super::services;
 use crate::{
+    history::figures,
     http::{error::Answer, named::Named, params::Params, state::AppState},
     interchange::json::{BucketJson, Time},
 };
@@ -23,7 +24,7 @@ pub(super) async fn buckets(State(app): State<AppState>, Named(name): Named, par
     let window = params.window(now)?;
     let count = params.number("buckets", 300, 2000)?;
     let service = services::find(&app, name).await?;
-    let buckets = app.ask(move |app| app.reader.history(service.id, window, count, now)).await?;
+    let buckets = app.ask(move |app| figures::buckets(&app.reader, service.id, window, count, now)).await?;
     Ok(Json(History {
         from: Time(buckets.window().from()),
         to: Time(buckets.window().to()),

@@ -8,7 +8,7 @@ use crate::{
         uptime::Budget,
         window::Window,
     },
-    history::cached_stats::CachedStats,
+    history::{cached_stats::CachedStats, figures},
     http::{
         error::{Answer, ApiError},
         named::Named,
@@ -84,7 +84,7 @@ fn whole(app: &AppState, service: &ServiceNow, figures: &CachedStats, now: UnixM
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
-        let spent = app.reader.confirmed_down_ms(service.id, window, now)?;
+        let spent = figures::confirmed_down_ms(&app.reader, service.id, window, now)?;
         let budget = Budget::new(objective, window.length_ms(), spent);
         body["objective"] = json!({
             "objective": objective,

@@ -2,6 +2,7 @@
 
 use super::services;
 use crate::{
+    history::figures,
     http::{error::Answer, named::Named, params::Params, state::AppState},
     interchange::json::{Ordered, Time, UptimeJson},
 };
@@ -32,7 +33,7 @@ pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<J
         .ask(move |app| {
             asked
                 .into_iter()
-                .map(|(id, name)| Ok((name, UptimeJson::from(&app.reader.uptime(id, window, now)?))))
+                .map(|(id, name)| Ok((name, UptimeJson::from(&figures::uptime(&app.reader, id, window, now)?))))
                 .collect()
         })
         .await?;
@@ -45,6 +46,6 @@ pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params:
     let now = app.clock.now();
     let window = params.window(now)?;
     let service = services::find(&app, name).await?;
-    let uptime = app.ask(move |app| app.reader.uptime(service.id, window, now)).await?;
+    let uptime = app.ask(move |app| figures::uptime(&app.reader, service.id, window, now)).await?;
     Ok(Json(UptimeJson::from(&uptime)))
 }

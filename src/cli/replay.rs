@@ -6,7 +6,8 @@ use crate::{
     config::Config,
     domain::{incident::Outage, time::UnixMs, window::Window},
     format,
-    store::{Reader, ReplayOutcome, Replayed, Rules, StoredService},
+    history::replay::{self, ReplayOutcome, Replayed, Rules},
+    store::{Reader, StoredService},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ fn replay(reader: &Reader, args: &Args, now: UnixMs) -> anyhow::Result<()> {
     let mut all = Vec::new();
     for service in services {
         bar.set_message(service.name.clone());
-        if let Some(replayed) = reader.replay(service.id, window, rules, now)? {
+        if let Some(replayed) = replay::replay(reader, service.id, window, rules, now)? {
             all.push((service, replayed));
         }
         bar.inc(1);

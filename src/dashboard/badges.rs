@@ -3,6 +3,7 @@
 use crate::{
     domain::{status::Status, time::DAY_MS, window::Window},
     format,
+    history::figures,
     http::{error::ApiError, named::Named, params::Params, state::AppState},
 };
 use axum::{
@@ -47,7 +48,7 @@ async fn uptime(State(app): State<AppState>, Named(name): Named, params: Params)
     let word = params.get("window").unwrap_or("30d").to_owned();
     let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
     let now = app.clock.now();
-    let uptime = app.ask(move |app| app.reader.uptime(service.id, Window::ending(now, length), now)).await?;
+    let uptime = app.ask(move |app| figures::uptime(&app.reader, service.id, Window::ending(now, length), now)).await?;
     let colour = match uptime.uptime {
         None => GREY,
         Some(share) if share >= 99.9 => GREEN,

@@ -3,7 +3,7 @@
 use super::{error::PageError, query::Query};
 use crate::{
     domain::time::UnixMs,
-    history::as_of::Snapshot,
+    history::{as_of::Snapshot, bounds},
     http::state::{AppState, ReadError},
 };
 use axum::response::Response;
@@ -24,7 +24,7 @@ pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, 
         Err(error) => {
             let way_out = match error {
                 ReadError::BeforeHistory { first, .. } => {
-                    let bounds = app.ask(|app| app.reader.retention_bounds()).await?;
+                    let bounds = app.ask(|app| bounds::retention_bounds(&app.reader)).await?;
                     Some(show(bounds.map_or(first, |(_, told)| told)))
                 }
                 ReadError::NoHistory => Some(("Back to now".to_owned(), query.with(&[("at", None)]))),

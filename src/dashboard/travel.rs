@@ -8,7 +8,7 @@ use crate::{
         window::Window,
     },
     format,
-    history::as_of::Snapshot,
+    history::{as_of::Snapshot, bounds},
     http::state::AppState,
     store::StoreError,
 };
@@ -49,7 +49,7 @@ impl Travel {
     /// The way from the moment that is shown. It blocks. `None` where there is no past to travel through yet.
     pub(super) fn new(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Option<Travel>, StoreError> {
         let (now, at, zone) = (app.clock.now(), snapshot.at, query.zone);
-        let Some((_, told)) = app.reader.retention_bounds()? else { return Ok(None) };
+        let Some((_, told)) = bounds::retention_bounds(&app.reader)? else { return Ok(None) };
         let from = told.max(now.plus(-REACH_MS)).min(at).ceil(MINUTE_MS);
         let Some(window) = Window::new(from, now.floor(MINUTE_MS)) else { return Ok(None) };
         let confirmed = Window::new(from, now).map_or(Ok(Vec::new()), |whole| app.reader.confirmations(whole))?;

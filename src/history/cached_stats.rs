@@ -1,5 +1,6 @@
 //! The figures that a list of services shows of each, kept for a while: they cost some questions a service.
 
+use super::overview::{self, OverviewRow};
 use crate::{
     clock::Clock,
     domain::{
@@ -9,7 +10,7 @@ use crate::{
     },
     live::{LiveState, ServiceId},
     shutdown::Shutdown,
-    store::{OverviewRow, Reader, StoreError},
+    store::{Reader, StoreError},
     threads::{self, Pool},
 };
 use std::{
@@ -71,7 +72,7 @@ pub struct CachedStats {
 impl CachedStats {
     /// Asks the history. It blocks.
     pub fn read(reader: &Reader, service: ServiceId, now: UnixMs) -> Result<CachedStats, StoreError> {
-        let OverviewRow { windows, days, hours } = reader.overview(service, &WINDOWS_MS, 90, now)?;
+        let OverviewRow { windows, days, hours } = overview::of(reader, service, &WINDOWS_MS, 90, now)?;
         let mut shares = [Share::default(); 4];
         for (share, (window, sums)) in shares.iter_mut().zip(&windows) {
             let good = sums.up_ms + sums.degraded_ms;

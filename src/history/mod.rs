@@ -1,4 +1,10 @@
-//! Questions that are asked of a history, free of SQL: what was known at a moment, and the figures that pages show.
+//! Questions that are asked of a history, free of SQL: algorithms over [`crate::store::Tables`], each of which sees one
+//! moment of the history, and the figures that pages show.
 
 pub(crate) mod as_of;
+pub mod bounds;
 pub mod cached_stats;
+pub mod figures;
+pub mod overview;
+pub mod replay;
+pub mod states;

@@ -10,7 +10,7 @@ use crate::{
         window::Window,
     },
     format::zone::Zone,
-    history::as_of::Snapshot,
+    history::{as_of::Snapshot, figures},
     live::ServiceId,
     store::{OutageFilter, OutageKind, Reader, StoreError},
 };
@@ -196,7 +196,7 @@ impl Review {
             if stored.removed_at.is_some_and(|at| at <= window.from()) || stored.added_at >= window.to() {
                 continue;
             }
-            let uptime = reader.uptime(stored.id, window, now)?;
+            let uptime = figures::uptime(reader, stored.id, window, now)?;
             if uptime.checks == 0 && watched.as_ref().is_none_or(|w| !w.service.enabled) {
                 continue;
             }
@@ -216,7 +216,7 @@ impl Review {
             }
             services.push(Reviewed {
                 objective: objective(&stored.name),
-                before: reader.uptime(stored.id, period.before, now)?,
+                before: figures::uptime(reader, stored.id, period.before, now)?,
                 hours: hours(reader, stored.id, window, now)?,
                 is_new: stored.added_at >= window.from(),
                 name: stored.name,
@@ -292,7 +292,7 @@ fn mean(means: impl Iterator<Item = (Option<i64>, u64)>) -> Option<i64> {
 }
 
 fn hours(reader: &Reader, service: ServiceId, window: Window, now: UnixMs) -> Result<Buckets, StoreError> {
-    reader.history_by(service, window, HOUR_MS, now)
+    figures::buckets_of(reader, service, window, HOUR_MS, now)
 }
 
 /// Furthest below its objective first, then the least uptime; who was not observed comes last.

@@ -21,6 +21,7 @@ mod questions;
 mod reader;
 mod rows;
 mod scrub;
+mod seam;
 mod tables;
 mod writer;
 
@@ -35,14 +36,19 @@ pub use self::procedures::{
     verify::{Compared, Difference},
 };
 pub use self::questions::{
-    as_of::AsOf,
     export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
-    overview::OverviewRow,
-    replay::{ReplayOutcome, Replayed, Rules},
     services::SettingChange,
 };
 pub use self::reader::Reader;
+pub(crate) use self::rows::{Columns, Outcomes, Walk};
 pub use self::scrub::{Scrub, ScrubState};
+pub(crate) use self::seam::Tables;
+pub(crate) use self::tables::{
+    kept::{Kept, may_have_gone},
+    maintenance::Which,
+    rollups::{Latency, Size},
+    settings::Settings,
+};
 pub use self::tables::{
     channels::ChannelHealth,
     maintenance::{Maintenance, Source},

@@ -3,6 +3,7 @@
 use super::{
     Result, StoreError,
     disk::{schema, source::Source},
+    seam::Tables,
     tables::kept,
 };
 use crate::threads::Cancellation;
@@ -110,6 +111,17 @@ impl Reader {
         let cancellation = cancellation.clone();
         conn.progress_handler(STEPS, Some(move || cancellation.is_cancelled()))?;
         Ok(Lent { conn, is_watched: true })
+    }
+
+    /// Asks several things of one moment of the history.
+    pub(crate) fn read<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
+        let mut conn = self.conn()?;
+        ask(Tables::of(&*conn.transaction()?))
+    }
+
+    /// Asks one thing.
+    pub(crate) fn read_one<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
+        ask(Tables::of(&*self.conn()?))
     }
 
     /// Makes sure, after the last question, that nobody has written a history that this user could only read as it lay.

@@ -16,9 +16,13 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
+    history::{
+        figures, overview,
+        replay::{self, Rules},
+    },
     interchange::export::Format,
     store::{
-        Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Reader, Rules, Source, Store,
+        Configured, Examiner, Maintenance, Mark, Marking, OutageFilter, OutageKind, Reader, Source, Store,
         StoredService, WatchedService,
     },
 };
@@ -303,7 +307,7 @@ fn everything_agrees(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i6
         asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
     }
     for window in asked {
-        let u = reader.uptime(stored.id, window, now).unwrap();
+        let u = figures::uptime(reader, stored.id, window, now).unwrap();
         let [up, degraded, down, unknown, doubt_up, doubt_down, maintenance] = known.naive(window, now);
         prop_assert_eq!(
             (u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms, u.maintenance_ms),
@@ -354,7 +358,7 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
     prop_assert_eq!(differences(path), []);
     let ever = Window::new(UnixMs::MIN, now).unwrap();
     for window in [ever, Window::ending(now, 10 * HOUR_MS)] {
-        let replayed = reader.replay(stored.id, window, Rules::default(), now).unwrap().unwrap();
+        let replayed = replay::replay(reader, stored.id, window, Rules::default(), now).unwrap().unwrap();
         let times = |all: &[Outage]| {
             all.iter()
                 .map(|o| (o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed))
@@ -363,13 +367,16 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
         prop_assert_eq!(times(&replayed.had.outages), times(&replayed.would.outages));
         prop_assert_eq!(replayed.had.degraded_ms, replayed.would.degraded_ms);
         if replayed.from == Some(window.from()) {
-            prop_assert_eq!(replayed.had.degraded_ms, reader.uptime(stored.id, window, now).unwrap().degraded_ms);
+            prop_assert_eq!(
+                replayed.had.degraded_ms,
+                figures::uptime(reader, stored.id, window, now).unwrap().degraded_ms
+            );
         }
     }
     let lengths = [5 * HOUR_MS, DAY_MS, 4 * DAY_MS];
-    let glance = reader.overview(stored.id, &lengths, 6, now).unwrap();
+    let glance = overview::of(reader, stored.id, &lengths, 6, now).unwrap();
     for (window, sums) in &glance.windows {
-        let u = reader.uptime(stored.id, *window, now).unwrap();
+        let u = figures::uptime(reader, stored.id, *window, now).unwrap();
         prop_assert_eq!(
             [
                 sums.up_ms,
@@ -384,7 +391,7 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
     }
     for (buckets, size) in [(&glance.days, DAY_MS), (&glance.hours, HOUR_MS)] {
         for (window, sums) in buckets.iter() {
-            let u = reader.uptime(stored.id, window, now).unwrap();
+            let u = figures::uptime(reader, stored.id, window, now).unwrap();
             prop_assert_eq!(
                 [sums.up_ms, sums.degraded_ms, sums.down_ms, sums.unknown_ms, sums.maintenance_ms],
                 [u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms, u.maintenance_ms],
@@ -446,7 +453,7 @@ fn outages_agree(reader: &Reader, known: &Known<'_>, stored: &StoredService, now
 fn buckets_agree(reader: &Reader, known: &Known<'_>, stored: &StoredService, now: UnixMs) -> Result<(), TestCaseError> {
     let window = Window::new(UnixMs(known.rows[0].at - HOUR_MS), now).unwrap();
     for count in [1, 7, 60] {
-        let buckets = reader.history(stored.id, window, count, now).unwrap();
+        let buckets = figures::buckets(reader, stored.id, window, count, now).unwrap();
         for (part, tally) in buckets.iter() {
             let sums = known.naive(part, now);
             let told = [
@@ -503,6 +510,6 @@ fn gaps_agree(reader: &Reader, rows: &[Row], stored: &StoredService, now: UnixMs
     let window = Window::new(UnixMs(rows[0].at), now).unwrap();
     let gaps = reader.gaps(stored.id, window, now).unwrap();
     let total: i64 = gaps.iter().map(|gap| gap.to.unwrap_or(now).since(gap.from)).sum();
-    prop_assert_eq!(total, reader.uptime(stored.id, window, now).unwrap().gap_ms);
+    prop_assert_eq!(total, figures::uptime(reader, stored.id, window, now).unwrap().gap_ms);
     Ok(())
 }

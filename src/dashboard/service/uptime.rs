@@ -12,6 +12,7 @@ use crate::{
     history::{
         as_of::Snapshot,
         cached_stats::{CachedStats, StatsCache},
+        figures,
     },
     http::state::AppState,
     render::view_model::Kind,
@@ -123,7 +124,7 @@ pub(super) fn uptime_shown(
 fn budget(app: &AppState, subject: &Subject, now: UnixMs) -> Result<Option<BudgetShown>, StoreError> {
     let Some(objective) = subject.now.as_ref().and_then(|s| s.service.objective) else { return Ok(None) };
     let window = Window::ending(now, 30 * DAY_MS);
-    let spent = app.reader.confirmed_down_ms(subject.id, window, now)?;
+    let spent = figures::confirmed_down_ms(&app.reader, subject.id, window, now)?;
     let budget = Budget::new(objective, window.length_ms(), spent);
     let left = budget.left_ms();
     Ok(Some(BudgetShown {

@@ -22,9 +22,9 @@ use rusqlite::Connection;
 use std::ops::ControlFlow;
 
 pub(super) use self::main_table::{insert, replace};
-pub(super) use self::row::Row;
+pub(crate) use self::row::Row;
 pub(super) use self::usage::Usage;
-pub(super) use self::walk::{Columns, Outcomes, Walk};
+pub(crate) use self::walk::{Columns, Outcomes, Walk};
 
 impl Walk {
     /// Hands `each` the rows, oldest first, until it has had enough.

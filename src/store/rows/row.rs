@@ -10,15 +10,15 @@ use crate::{
 
 /// A check result as it lies in the history: its reason is a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store) struct Row {
-    pub(in crate::store) at: UnixMs,
-    pub(in crate::store) outcome: Outcome,
-    pub(in crate::store) recheck: bool,
-    pub(in crate::store) latency_us: Option<u32>,
-    pub(in crate::store) phases: PhaseTimes,
-    pub(in crate::store) http_status: Option<u16>,
-    pub(in crate::store) certificate_days: Option<i32>,
-    pub(in crate::store) reason: Option<i64>,
+pub(crate) struct Row {
+    pub(crate) at: UnixMs,
+    pub(crate) outcome: Outcome,
+    pub(crate) recheck: bool,
+    pub(crate) latency_us: Option<u32>,
+    pub(crate) phases: PhaseTimes,
+    pub(crate) http_status: Option<u16>,
+    pub(crate) certificate_days: Option<i32>,
+    pub(crate) reason: Option<i64>,
 }
 
 impl Row {

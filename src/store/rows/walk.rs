@@ -8,7 +8,7 @@ use crate::{
 
 /// Which columns of the rows are read, each with all before it; the others are empty. To read fewer is faster.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(in crate::store) enum Columns {
+pub(crate) enum Columns {
     /// Time and outcome.
     Outcome,
     /// How long it took.
@@ -20,17 +20,17 @@ pub(in crate::store) enum Columns {
 
 /// Some of the outcomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store) struct Outcomes(pub(super) u8);
+pub(crate) struct Outcomes(pub(super) u8);
 
 impl Outcomes {
-    pub(in crate::store) const ALL: Outcomes = Outcomes(0b1111);
-    pub(in crate::store) const UP: Outcomes = Outcomes(0b0001);
-    pub(in crate::store) const DEGRADED: Outcomes = Outcomes(0b0010);
-    pub(in crate::store) const PASSED: Outcomes = Outcomes(0b0011);
-    pub(in crate::store) const FAILED: Outcomes = Outcomes(0b0100);
-    pub(in crate::store) const JUDGED: Outcomes = Outcomes(0b0111);
+    pub(crate) const ALL: Outcomes = Outcomes(0b1111);
+    pub(crate) const UP: Outcomes = Outcomes(0b0001);
+    pub(crate) const DEGRADED: Outcomes = Outcomes(0b0010);
+    pub(crate) const PASSED: Outcomes = Outcomes(0b0011);
+    pub(crate) const FAILED: Outcomes = Outcomes(0b0100);
+    pub(crate) const JUDGED: Outcomes = Outcomes(0b0111);
 
-    pub(in crate::store) fn only(outcome: Outcome) -> Outcomes {
+    pub(crate) fn only(outcome: Outcome) -> Outcomes {
         Outcomes(1 << outcome.code())
     }
 
@@ -49,7 +49,7 @@ pub(super) enum Direction {
 /// A walk over the results of one service. It has to see one moment of the database: where it is not all that is asked, it
 /// belongs into a transaction.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Walk {
+pub(crate) struct Walk {
     pub(super) service: ServiceId,
     /// Both included.
     pub(super) from: i64,
@@ -60,27 +60,27 @@ pub(in crate::store) struct Walk {
 
 impl Walk {
     /// Over all there are, with time and outcome.
-    pub(in crate::store) fn over(service: ServiceId) -> Walk {
+    pub(crate) fn over(service: ServiceId) -> Walk {
         Walk { service, from: i64::MIN, to: i64::MAX, outcomes: Outcomes::ALL, need: Columns::Outcome }
     }
 
     /// Only those from this moment on.
-    pub(in crate::store) fn from(self, at: UnixMs) -> Walk {
+    pub(crate) fn from(self, at: UnixMs) -> Walk {
         Walk { from: self.from.max(at.0), ..self }
     }
 
     /// Only those before this moment.
-    pub(in crate::store) fn before(self, at: UnixMs) -> Walk {
+    pub(crate) fn before(self, at: UnixMs) -> Walk {
         Walk { to: self.to.min(at.0.saturating_sub(1)), ..self }
     }
 
     /// Only those of these outcomes.
-    pub(in crate::store) fn only(self, outcomes: Outcomes) -> Walk {
+    pub(crate) fn only(self, outcomes: Outcomes) -> Walk {
         Walk { outcomes, ..self }
     }
 
     /// With these columns.
-    pub(in crate::store) fn with(self, need: Columns) -> Walk {
+    pub(crate) fn with(self, need: Columns) -> Walk {
         Walk { need, ..self }
     }
 

@@ -21,16 +21,16 @@ pub(in crate::store) fn id(conn: &Connection) -> Result<String> {
 
 /// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(in crate::store) struct Kept {
-    pub(in crate::store) rows_from: Option<UnixMs>,
-    pub(in crate::store) hours_from: Option<UnixMs>,
+pub(crate) struct Kept {
+    pub(crate) rows_from: Option<UnixMs>,
+    pub(crate) hours_from: Option<UnixMs>,
     /// Day rollups, incidents and gaps.
-    pub(in crate::store) days_from: Option<UnixMs>,
+    pub(crate) days_from: Option<UnixMs>,
 }
 
 impl Kept {
     /// The resolution at which this moment can still be told: a day, an hour, or a millisecond.
-    pub(in crate::store) fn resolution_ms(&self, at: UnixMs) -> i64 {
+    pub(crate) fn resolution_ms(&self, at: UnixMs) -> i64 {
         match at {
             at if self.hours_from.is_some_and(|from| at < from) => DAY_MS,
             at if self.rows_from.is_some_and(|from| at < from) => HOUR_MS,
@@ -39,7 +39,7 @@ impl Kept {
     }
 
     /// Moves the ends of a window out to what can still be told.
-    pub(in crate::store) fn widen(&self, window: Window, now: UnixMs) -> Window {
+    pub(crate) fn widen(&self, window: Window, now: UnixMs) -> Window {
         let from = window.from().floor(self.resolution_ms(window.from()));
         let to = window.to().ceil(self.resolution_ms(window.to())).min(now.max(window.to()));
         Window::new(from, to).unwrap_or(window)
@@ -47,7 +47,7 @@ impl Kept {
 }
 
 /// Whether there may have been results of a service before the first one that is kept.
-pub(in crate::store) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<UnixMs>) -> bool {
+pub(crate) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<UnixMs>) -> bool {
     let Some(rows_from) = kept.rows_from else { return false };
     // Everything from a day before this moment on is still there.
     let untouched = rows_from.min(service.rolled_until.unwrap_or(rows_from)).plus(-DAY_MS);

@@ -52,7 +52,7 @@ pub struct Maintenance {
 
 /// Which maintenance is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store) enum Which {
+pub(crate) enum Which {
     /// What was announced: it holds the state machine.
     Announced,
     /// All that counts: figures leave it out.

@@ -6,14 +6,13 @@ pub(in crate::store) use super::settings::Settings;
 use crate::{
     domain::{
         check::Class,
-        maintenance::Overlay,
         replay::{Input, Why},
         time::UnixMs,
     },
     live::ServiceId,
     store::{
         Result,
-        rows::{Columns, Outcomes, Walk},
+        rows::{Columns, Walk},
     },
 };
 use rusqlite::Connection;
@@ -41,35 +40,6 @@ pub(in crate::store) fn each(
         };
         each(told, setting)
     })
-}
-
-/// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
-/// knowing what was before. `None` when there were never so many. In announced maintenance none counts, and no run carries
-/// over its beginning.
-pub(in crate::store) fn calm_before(
-    conn: &Connection,
-    service: ServiceId,
-    at: UnixMs,
-    count: u32,
-    announced: &Overlay,
-) -> Result<Option<UnixMs>> {
-    let (mut in_a_row, mut later, mut found) = (0, at, None);
-    Walk::over(service).before(at).only(Outcomes::JUDGED).backward(conn, |row| {
-        if announced.contains(row.at) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        if announced.first_start(row.at, later).is_some() {
-            in_a_row = 0;
-        }
-        later = row.at;
-        in_a_row = if row.outcome.passed() == Some(true) { in_a_row + 1 } else { 0 };
-        if in_a_row < count {
-            return Ok(ControlFlow::Continue(()));
-        }
-        found = Some(row.at);
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(found)
 }
 
 /// The numbers of the reasons that say that a check was slow, and nothing worse.

@@ -38,7 +38,7 @@ const COLUMNS: &str = columns!();
 
 /// Which size of rollup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store) enum Size {
+pub(crate) enum Size {
     Hour,
     Day,
 }
@@ -287,7 +287,7 @@ pub(in crate::store) fn next(conn: &Connection, service: ServiceId, from: UnixMs
 
 /// Whether response times are wanted: to read their histograms is most of the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::store) enum Latency {
+pub(crate) enum Latency {
     Read,
     Skip,
 }

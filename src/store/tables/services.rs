@@ -26,7 +26,7 @@ pub struct StoredService {
     pub interval_ms: i64,
     pub timeout_ms: i64,
     /// Hours before it are settled; `None` before the first result.
-    pub(in crate::store) rolled_until: Option<UnixMs>,
+    pub(crate) rolled_until: Option<UnixMs>,
 }
 
 const SELECT: &str = "SELECT s.id, s.name, s.kind, s.target, s.group_name, s.added_at, s.removed_at, s.rolled_until,

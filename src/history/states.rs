@@ -16,21 +16,8 @@ use crate::{
         window::Window,
     },
     live::{ServiceId, ServiceNow},
-    store::{
-        Result,
-        reader::Reader,
-        rows::{Columns, Walk},
-        tables::{
-            kept,
-            maintenance::{self, Which},
-            outages, results,
-            services::{self, StoredService},
-            settings::{Setting, Settings},
-            standing,
-        },
-    },
+    store::{Columns, Reader, Result, Setting, Settings, StoredService, Tables, Walk, Which},
 };
-use rusqlite::Connection;
 use serde_json::json;
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -45,18 +32,17 @@ pub enum AsOf {
     Before(Option<UnixMs>),
 }
 
-impl Reader {
-    /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
-    /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
-    pub fn as_of(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
-        let mut conn = self.conn()?;
-        as_of(&*conn.transaction()?, at, today)
-    }
+/// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
+/// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+///
+/// # Errors
+/// When the history cannot be read.
+pub fn as_of(reader: &Reader, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
+    reader.read(|tables| known_at(tables, at, today))
 }
 
-/// How the services that were watched at `at` stood then. `today` are those that are watched now.
-fn as_of(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
-    let mut watched: Vec<StoredService> = services::all(conn)?;
+fn known_at(tables: Tables<'_>, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
+    let mut watched: Vec<StoredService> = tables.services()?;
     let first = watched.iter().map(|s| s.added_at).min();
     if first.is_none_or(|first| at < first) {
         return Ok(AsOf::Before(first));
@@ -64,7 +50,7 @@ fn as_of(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsO
     watched.retain(|s| s.added_at <= at && s.removed_at.is_none_or(|removed| at < removed));
     let mut retired = None;
     for service in &watched {
-        retired = retired.max(kept::of(conn, service.id)?.rows_from.filter(|from| at < *from));
+        retired = retired.max(tables.kept(service.id)?.rows_from.filter(|from| at < *from));
     }
     if let Some(from) = retired {
         return Ok(AsOf::Retired(from));
@@ -75,31 +61,31 @@ fn as_of(conn: &Connection, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsO
     let mut known = Vec::with_capacity(watched.len());
     for stored in watched {
         let today = today.iter().find(|t| t.id == stored.id);
-        known.extend(one(conn, &stored, today.map(|t| &**t), at)?.map(Arc::new));
+        known.extend(one(tables, &stored, today.map(|t| &**t), at)?.map(Arc::new));
     }
     Ok(AsOf::Known(known))
 }
 
 fn one(
-    conn: &Connection,
+    tables: Tables<'_>,
     stored: &StoredService,
     today: Option<&ServiceNow>,
     at: UnixMs,
 ) -> Result<Option<ServiceNow>> {
     let id = stored.id;
-    let settings = Settings::of(conn, id)?;
+    let settings = tables.settings(id)?;
     let Some(setting) = settings.at(at).copied() else { return Ok(None) };
     // Checks of one service never overlap: of those that had begun, only the last can still have been under way.
-    let mut last = results::newest(conn, id, at.plus(1))?;
+    let mut last = tables.newest(id, at.plus(1))?;
     if let Some(under_way) = last.as_ref().filter(|last| last.known_at() > at) {
-        last = results::newest(conn, id, under_way.at)?;
+        last = tables.newest(id, under_way.at)?;
     }
     let end = last.as_ref().map_or(UnixMs(i64::MIN), |last| last.at.plus(1));
-    let judged = results::last_judged(conn, id, end, Which::Announced)?;
-    let outage = outages::last_before(conn, id, end)?;
-    let health = health_before(conn, id, outage.as_ref(), &settings, end)?;
+    let judged = tables.last_judged(id, end, Which::Announced)?;
+    let outage = tables.last_outage(id, end)?;
+    let health = health_before(tables, id, outage.as_ref(), &settings, end)?;
     let outage = match outage.filter(|_| health.failing.is_some()) {
-        Some(outage) => Some(Arc::new(outage_then(conn, id, outage, (health, setting.enabled), &settings, end)?)),
+        Some(outage) => Some(Arc::new(outage_then(tables, id, outage, (health, setting.enabled), &settings, end)?)),
         None => None,
     };
     let down_since = outage.as_ref().filter(|_| health.confirmed == Confirmed::Down).map(|o| o.started_at);
@@ -108,7 +94,7 @@ fn one(
         Some((at, _)) => settings.validity_ms(at),
         None => 0,
     };
-    let noted = maintenance::whole_at(conn, id, at, Which::Announced)?;
+    let noted = tables.maintenance_around(id, at, Which::Announced)?;
     let ruled = today.and_then(|t| t.timetable.at(at));
     let announced = Overlay::new(noted.windows().iter().copied().chain(ruled));
     Ok(Some(ServiceNow {
@@ -124,8 +110,8 @@ fn one(
             "degraded_after_ms": setting.degraded_after_ms,
         })),
         confirmed: health.confirmed,
-        since: standing::since(conn, id, judged, end)?.answer(health.confirmed, down_since),
-        certificate_expires_at: certificate_then(conn, id, today, end)?,
+        since: tables.status_since(id, judged, end)?.answer(health.confirmed, down_since),
+        certificate_expires_at: certificate_then(tables, id, today, end)?,
         last,
         judged,
         judged_validity_ms,
@@ -160,22 +146,22 @@ fn service_then(stored: &StoredService, setting: Setting, today: Option<&Service
 
 /// The state of the machine after the results before `end`; `outage` is the last one that had begun by then.
 fn health_before(
-    conn: &Connection,
+    tables: Tables<'_>,
     id: ServiceId,
     outage: Option<&Outage>,
     settings: &Settings,
     end: UnixMs,
 ) -> Result<Health> {
-    let Some(outage) = outage else { return standing::unfailing_health(conn, id, end) };
+    let Some(outage) = outage else { return tables.unfailing_health(id, end) };
     let down = Health {
         confirmed: Confirmed::Down,
         failing: Some(Failing { started_at: outage.started_at, in_a_row: 1 }),
         ..Health::NEW
     };
-    let failed = results::last_failed(conn, id, end)?;
+    let failed = tables.last_failed(id, end)?;
     let (begin, from) = match (outage.ended_at.filter(|ended| *ended < end), outage.confirmed_at, failed) {
         // It was over, unless it was an incident and the run of passes that ended it was still too short.
-        (Some(_), None, _) => return standing::unfailing_health(conn, id, end),
+        (Some(_), None, _) => return tables.unfailing_health(id, end),
         (Some(ended_at), Some(_), _) => (down, ended_at),
         // A failed check after the confirmation: it was down, and no pass since counts but those that follow.
         (None, Some(confirmed_at), Some(failed)) if failed >= confirmed_at => {
@@ -187,22 +173,22 @@ fn health_before(
         }
     };
     let mut rows: Vec<(UnixMs, Outcome)> = Vec::new();
-    Walk::over(id).from(from).before(end).forward(conn, |row| {
+    tables.forward(Walk::over(id).from(from).before(end), |row| {
         rows.push((row.at, row.outcome));
         Ok(ControlFlow::Continue(()))
     })?;
     let maintenance = match Window::new(begin.last_at.unwrap_or(from), end) {
-        Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
+        Some(window) => tables.maintenance(id, window, Which::Announced)?,
         None => Overlay::NONE,
     };
     let thresholds = |at| settings.at(at).map_or(Thresholds { failure: 1, success: 1 }, |s| s.thresholds);
     let health = health::replay(begin, rows, thresholds, &maintenance);
-    Ok(Health { last_ok_at: results::last_passed(conn, id, end)?.or(outage.last_ok_at), ..health })
+    Ok(Health { last_ok_at: tables.last_passed(id, end)?.or(outage.last_ok_at), ..health })
 }
 
 /// An outage as it stood after the results before `end`.
 fn outage_then(
-    conn: &Connection,
+    tables: Tables<'_>,
     id: ServiceId,
     outage: Outage,
     (health, enabled): (Health, bool),
@@ -211,10 +197,10 @@ fn outage_then(
 ) -> Result<Outage> {
     let Some(lasted) = Window::new(outage.started_at, end) else { return Ok(outage) };
     let mut rows = Vec::new();
-    results::observe(conn, settings, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
-    let announced = maintenance::overlay(conn, id, lasted, Which::Announced)?;
+    tables.observe(settings, Walk::over(id).from(outage.started_at).before(end), |row| rows.push(row))?;
+    let announced = tables.maintenance(id, lasted, Which::Announced)?;
     let failed = rows.iter().filter(|r| announced.judged(r.at, r.outcome) == Outcome::Down).count();
-    let all = maintenance::overlay(conn, id, lasted, Which::All)?;
+    let all = tables.maintenance(id, lasted, Which::All)?;
     Ok(Outage {
         confirmed_at: outage.confirmed_at.filter(|_| health.confirmed == Confirmed::Down),
         ended_at: None,
@@ -229,13 +215,13 @@ fn outage_then(
 
 /// When the certificate ended that was seen last; to the day, where it is not the one that is still in use.
 fn certificate_then(
-    conn: &Connection,
+    tables: Tables<'_>,
     id: ServiceId,
     today: Option<&ServiceNow>,
     end: UnixMs,
 ) -> Result<Option<UnixMs>> {
     let (mut seen, mut looked) = (None, 0);
-    Walk::over(id).before(end).with(Columns::Everything).backward(conn, |row| {
+    tables.backward(Walk::over(id).before(end).with(Columns::Everything), |row| {
         seen = row.certificate_days.map(|days| (row.at, i64::from(days)));
         looked += 1;
         Ok(if seen.is_none() && looked < 500 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })

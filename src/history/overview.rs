@@ -9,21 +9,8 @@ use crate::{
         window::Window,
     },
     live::ServiceId,
-    store::{
-        Result,
-        reader::Reader,
-        rows::Columns,
-        tables::{
-            kept,
-            maintenance::{self, Which},
-            results,
-            rollups::{self, Latency, Size},
-            services,
-            settings::Settings,
-        },
-    },
+    store::{Columns, Latency, Reader, Result, Settings, Size, Tables, Which},
 };
-use rusqlite::Connection;
 
 /// The sums of some windows that end together, the last days and the last hours.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,37 +23,36 @@ pub struct OverviewRow {
     pub hours: Buckets,
 }
 
-impl Reader {
-    /// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days,
-    /// the last 24 hours.
-    pub fn overview(&self, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
-        let mut conn = self.conn()?;
-        overview(&*conn.transaction()?, service, lengths_ms, days, now)
-    }
+/// What an overview shows of a service: the sums of windows of these lengths that end at `now`, the last `days` days, the
+/// last 24 hours.
+///
+/// # Errors
+/// When the history cannot be read.
+pub fn of(reader: &Reader, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
+    reader.read(|tables| overview(tables, service, lengths_ms, days, now))
 }
 
 /// The windows of these lengths that end at `now`, the last `days` days and the last 24 hours.
-fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
+fn overview(tables: Tables<'_>, service: ServiceId, lengths_ms: &[i64], days: i64, now: UnixMs) -> Result<OverviewRow> {
     let since = |size_ms: i64, count: i64| {
         let from = now.floor(size_ms).plus(-(count - 1) * size_ms);
         // The bucket under way is cut off at `now`, so that time to come is not counted as a gap.
         Buckets::new(Window::new(from, now).unwrap_or(Window::ending(now, size_ms)), size_ms)
     };
     let (mut by_day, mut by_hour) = (since(DAY_MS, days), since(HOUR_MS, 24));
-    let kept = kept::of(conn, service)?;
+    let kept = tables.kept(service)?;
     let windows: Vec<Window> = lengths_ms.iter().map(|length| kept.widen(Window::ending(now, *length), now)).collect();
-    let rows = Rows { conn, service, settings: Settings::of(conn, service)?, now };
+    let rows = Rows { tables, service, settings: tables.settings(service)?, now };
     // What is maintenance is not among the sums: it is laid over them at the end.
     let oldest = windows.iter().map(|w| w.from()).min().unwrap_or(now).min(by_day.window().from());
     let oldest = oldest.min(by_hour.window().from());
     let maintenance = match Window::new(oldest, now) {
-        Some(all) => maintenance::overlay(conn, service, all, Which::All)?,
+        Some(all) => tables.maintenance(service, all, Which::All)?,
         None => Overlay::NONE,
     };
     let laid = |sums: Tally, window: Window| Tally { maintenance_ms: maintenance.ms_in(window), ..sums };
     // Hours before it are settled; with none, everything comes from the rows.
-    let settled =
-        services::by_id(conn, service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
+    let settled = tables.service(service)?.and_then(|s| s.rolled_until).map(|until| until.min(now.floor(HOUR_MS)));
     let Some(settled) = settled else {
         let whole = by_day.window();
         let (seen, overlay) = rows.observations(whole, Columns::Latency)?;
@@ -91,7 +77,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
     let mut tail_hours = Tally::default();
     let mut hours: Vec<(UnixMs, Tally)> = Vec::with_capacity(48);
     if let Some(part) = Window::new(known_from, settled) {
-        rollups::each(conn, Size::Hour, service, part, Latency::Read, |start, sums| {
+        tables.rollups(Size::Hour, service, part, Latency::Read, |start, sums| {
             by_hour.merge(start, &sums);
             let sums = Tally { latency: Histogram::default(), min_us: None, max_us: None, ..sums };
             if start >= today {
@@ -104,7 +90,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
     // Whole days, oldest first.
     let mut whole_days: Vec<(UnixMs, Tally)> = Vec::with_capacity(96);
     if let Some(part) = Window::new(oldest.floor(DAY_MS), today) {
-        rollups::each(conn, Size::Day, service, part, Latency::Skip, |start, sums| whole_days.push((start, sums)))?;
+        tables.rollups(Size::Day, service, part, Latency::Skip, |start, sums| whole_days.push((start, sums)))?;
     }
     whole_days.iter().for_each(|(start, sums)| by_day.merge(*start, sums));
 
@@ -132,7 +118,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
                 hours.iter().filter(|(start, _)| part.contains(*start)).for_each(|(_, sums)| all.merge(sums));
             }
             Some(part) => {
-                rollups::each(conn, Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
+                tables.rollups(Size::Hour, service, part, Latency::Skip, |_, sums| all.merge(&sums))?;
             }
             None => {}
         }
@@ -157,7 +143,7 @@ fn overview(conn: &Connection, service: ServiceId, lengths_ms: &[i64], days: i64
 
 /// The check results of one service.
 struct Rows<'a> {
-    conn: &'a Connection,
+    tables: Tables<'a>,
     service: ServiceId,
     settings: Settings,
     now: UnixMs,
@@ -168,7 +154,7 @@ impl Rows<'_> {
     fn observations(&self, window: Window, need: Columns) -> Result<(Vec<Observation>, Overlay)> {
         let mut seen = Vec::with_capacity(256);
         let each = |row| seen.push(row);
-        let overlay = results::walk_with(self.conn, &self.settings, self.service, window, need, each)?;
+        let overlay = self.tables.observations(&self.settings, self.service, window, need, each)?;
         Ok((seen, overlay))
     }
 

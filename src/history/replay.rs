@@ -12,21 +12,9 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        Result,
-        reader::Reader,
-        rows::Walk,
-        tables::{
-            kept,
-            maintenance::{self, Which},
-            outages::{self, OutageFilter, OutageKind},
-            reasons::Reasons,
-            replay_input,
-            services::{self, StoredService},
-            settings::{Setting, Settings},
-        },
+        OutageFilter, OutageKind, Outcomes, Reader, Result, Setting, StoredService, Tables, Walk, Which, may_have_gone,
     },
 };
-use rusqlite::Connection;
 use std::{collections::HashSet, ops::ControlFlow};
 
 /// What is to be other than it was; `None`: as it was set at the time.
@@ -85,39 +73,44 @@ impl Rules {
     }
 }
 
-impl Reader {
-    /// Runs the stored results of a service through the state machine again, with other thresholds.
-    pub fn replay(&self, service: ServiceId, window: Window, rules: Rules, now: UnixMs) -> Result<Option<Replayed>> {
-        let mut conn = self.conn()?;
-        let tx = conn.transaction()?;
-        match services::by_id(&tx, service)? {
-            Some(service) => self::service(&tx, &service, window, rules, now).map(Some),
-            None => Ok(None),
-        }
-    }
+/// Runs the stored results of a service through the state machine again, with other thresholds. `None` where there is no
+/// such service.
+///
+/// # Errors
+/// When the history cannot be read.
+pub fn replay(
+    reader: &Reader,
+    service: ServiceId,
+    window: Window,
+    rules: Rules,
+    now: UnixMs,
+) -> Result<Option<Replayed>> {
+    reader.read(|tables| match tables.service(service)? {
+        Some(service) => self::service(tables, &service, window, rules, now).map(Some),
+        None => Ok(None),
+    })
 }
 
-/// Runs the stored results of a service through the state machine again. The connection is in a transaction.
-fn service(conn: &Connection, service: &StoredService, window: Window, rules: Rules, now: UnixMs) -> Result<Replayed> {
-    let settings = Settings::of(conn, service.id)?;
-    let first = Walk::over(service.id).first_at(conn)?;
+fn service(tables: Tables<'_>, service: &StoredService, window: Window, rules: Rules, now: UnixMs) -> Result<Replayed> {
+    let settings = tables.settings(service.id)?;
+    let first = tables.first_at(Walk::over(service.id))?;
     let mut replayed =
         Replayed { from: None, results: 0, had: ReplayOutcome::default(), would: ReplayOutcome::default() };
     let Some(first) = first else { return Ok(replayed) };
-    let kept = kept::of(conn, service.id)?;
+    let kept = tables.kept(service.id)?;
     // After so many passed results in a row the service is up, by either rules.
     let success = settings.iter().map(|(_, s)| s.thresholds.success).chain(rules.success_threshold).max().unwrap_or(1);
     let ever = Window::new(first, UnixMs::MAX).unwrap_or(window);
-    let announced = maintenance::overlay(conn, service.id, ever, Which::Announced)?;
-    let all = maintenance::overlay(conn, service.id, ever, Which::All)?;
-    let calm = replay_input::calm_before(conn, service.id, window.from(), success, &announced)?;
-    let retired = kept::may_have_gone(service, kept, Some(first));
+    let announced = tables.maintenance(service.id, ever, Which::Announced)?;
+    let all = tables.maintenance(service.id, ever, Which::All)?;
+    let calm = calm_before(tables, service.id, window.from(), success, &announced)?;
+    let retired = may_have_gone(service, kept, Some(first));
     let mut telling = if retired && calm.is_none() { Replay::from_the_middle() } else { Replay::from_the_beginning() };
     telling = telling.with_maintenance(announced, all.clone());
-    let slow = replay_input::slow_reasons(conn)?;
+    let slow = tables.slow_reasons()?;
     let mut retold: Vec<ReplayedOutage> = Vec::new();
     let mut last: Option<Input> = None;
-    replay_input::each(conn, service.id, &settings, calm.unwrap_or(first), |told, setting| {
+    tables.replay_inputs(service.id, &settings, calm.unwrap_or(first), |told, setting| {
         // One that lasts beyond the window is told to its end.
         if told.at >= window.to() && last.is_some_and(|last| last.at >= window.to()) && telling.open().is_none() {
             return Ok(ControlFlow::Break(()));
@@ -146,14 +139,14 @@ fn service(conn: &Connection, service: &StoredService, window: Window, rules: Ru
         kind: OutageKind::All,
         ..OutageFilter::default()
     };
-    replayed.had.outages = outages::list(conn, &filter, None, u32::MAX)?;
+    replayed.had.outages = tables.outages(&filter)?;
     replayed.had.outages.reverse();
     for one in retold {
         let overlaps = one.first.at < window.to() && one.ended_at.is_none_or(|ended| ended > window.from());
         if overlaps {
             let had = replayed.had.outages.iter().find(|had| had.started_at == one.first.at);
             let id = had.map_or(0, |had| had.id);
-            replayed.would.outages.push(outage(conn, id, service, one)?);
+            replayed.would.outages.push(outage(tables, id, service, one)?);
         }
     }
     // One that began before anything is known of it can be on neither side.
@@ -175,8 +168,8 @@ impl Replayed {
     }
 }
 
-fn outage(conn: &Connection, id: i64, service: &StoredService, one: ReplayedOutage) -> Result<Outage> {
-    let reason = Reasons::default().of(conn, one.why.reason)?.cloned();
+fn outage(tables: Tables<'_>, id: i64, service: &StoredService, one: ReplayedOutage) -> Result<Outage> {
+    let reason = tables.reason(one.why.reason)?;
     Ok(Outage {
         id,
         service: service.name.clone(),
@@ -196,4 +189,33 @@ fn outage(conn: &Connection, id: i64, service: &StoredService, one: ReplayedOuta
         left_open: false,
         note: None,
     })
+}
+
+/// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
+/// knowing what was before. `None` when there were never so many. In announced maintenance none counts, and no run carries
+/// over its beginning.
+fn calm_before(
+    tables: Tables<'_>,
+    service: ServiceId,
+    at: UnixMs,
+    count: u32,
+    announced: &Overlay,
+) -> Result<Option<UnixMs>> {
+    let (mut in_a_row, mut later, mut found) = (0, at, None);
+    tables.backward(Walk::over(service).before(at).only(Outcomes::JUDGED), |row| {
+        if announced.contains(row.at) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if announced.first_start(row.at, later).is_some() {
+            in_a_row = 0;
+        }
+        later = row.at;
+        in_a_row = if row.outcome.passed() == Some(true) { in_a_row + 1 } else { 0 };
+        if in_a_row < count {
+            return Ok(ControlFlow::Continue(()));
+        }
+        found = Some(row.at);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }

@@ -1,0 +1,201 @@
+//! What the history room reads of the tables: the seam. Each function is one question; no signature shows how the engine
+//! answers it.
+
+use super::{
+    Result,
+    rows::{Columns, Row, Walk},
+    tables::{
+        kept::{self, Kept},
+        maintenance::{self, Which},
+        outages::{self, OutageFilter},
+        reasons::Reasons,
+        replay_input, results,
+        rollups::{self, Latency, Size},
+        services::{self, StoredService},
+        settings::{Setting, Settings},
+        standing,
+    },
+};
+use crate::{
+    domain::{
+        check::{CheckResult, Outcome, Reason},
+        health::Health,
+        incident::Outage,
+        maintenance::Overlay,
+        replay::Input,
+        status::StatusSince,
+        time::UnixMs,
+        timeline::{Observation, Tally},
+        window::Window,
+    },
+    live::ServiceId,
+};
+use rusqlite::Connection;
+use std::{collections::HashSet, ops::ControlFlow};
+
+/// The tables of a history as they were at one moment: within [`super::Reader::read`] nothing that is read changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tables<'a>(&'a Connection);
+
+impl<'a> Tables<'a> {
+    /// The connection is in a transaction, where more than one question is asked.
+    pub(in crate::store) fn of(conn: &'a Connection) -> Tables<'a> {
+        Tables(conn)
+    }
+
+    // Services, and what is kept of them.
+
+    /// Every service ever configured, by name.
+    pub(crate) fn services(self) -> Result<Vec<StoredService>> {
+        services::all(self.0)
+    }
+
+    /// The service with this number.
+    pub(crate) fn service(self, id: ServiceId) -> Result<Option<StoredService>> {
+        services::by_id(self.0, id)
+    }
+
+    /// All that a service was ever set to.
+    pub(crate) fn settings(self, id: ServiceId) -> Result<Settings> {
+        Settings::of(self.0, id)
+    }
+
+    /// From when on rows and sums of a service are kept.
+    pub(crate) fn kept(self, id: ServiceId) -> Result<Kept> {
+        kept::of(self.0, id)
+    }
+
+    /// When the first service was added, and from when on the rows of all are kept.
+    pub(crate) fn kept_of_all(self) -> Result<(Option<UnixMs>, Option<UnixMs>)> {
+        kept::of_all(self.0)
+    }
+
+    /// The maintenance of a service that shares time with a window.
+    pub(crate) fn maintenance(self, id: ServiceId, window: Window, which: Which) -> Result<Overlay> {
+        maintenance::overlay(self.0, id, window, which)
+    }
+
+    /// The maintenance that a moment lies in, with the windows that touch it.
+    pub(crate) fn maintenance_around(self, id: ServiceId, at: UnixMs, which: Which) -> Result<Overlay> {
+        maintenance::whole_at(self.0, id, at, which)
+    }
+
+    // Check results.
+
+    /// Hands `each` the rows of a walk, oldest first, until it has had enough.
+    pub(crate) fn forward(self, walk: Walk, each: impl FnMut(Row) -> Result<ControlFlow<()>>) -> Result<()> {
+        walk.forward(self.0, each)
+    }
+
+    /// Hands `each` the rows of a walk, newest first, until it has had enough.
+    pub(crate) fn backward(self, walk: Walk, each: impl FnMut(Row) -> Result<ControlFlow<()>>) -> Result<()> {
+        walk.backward(self.0, each)
+    }
+
+    /// When the oldest check of a walk started.
+    pub(crate) fn first_at(self, walk: Walk) -> Result<Option<UnixMs>> {
+        walk.first_at(self.0)
+    }
+
+    /// The reason of this number.
+    pub(crate) fn reason(self, id: i64) -> Result<Option<Reason>> {
+        Ok(Reasons::default().of(self.0, id)?.cloned())
+    }
+
+    /// The numbers of the reasons that say that a check was slow, and nothing worse.
+    pub(crate) fn slow_reasons(self) -> Result<HashSet<i64>> {
+        replay_input::slow_reasons(self.0)
+    }
+
+    // Sums.
+
+    /// Hands `each` the sums of hours or days whose start lies in the window.
+    pub(crate) fn rollups(
+        self,
+        size: Size,
+        id: ServiceId,
+        window: Window,
+        latency: Latency,
+        each: impl FnMut(UnixMs, Tally),
+    ) -> Result<()> {
+        rollups::each(self.0, size, id, window, latency, each)
+    }
+
+    // Outages.
+
+    /// The outages that a filter means, newest first.
+    pub(crate) fn outages(self, filter: &OutageFilter) -> Result<Vec<Outage>> {
+        outages::list(self.0, filter, None, u32::MAX)
+    }
+
+    /// The last outage of a service that began before a moment.
+    pub(crate) fn last_outage(self, id: ServiceId, before: UnixMs) -> Result<Option<Outage>> {
+        outages::last_before(self.0, id, before)
+    }
+
+    // What is made of the questions above. The writer needs it too, so it lies below.
+
+    /// The last result before a moment.
+    pub(crate) fn newest(self, id: ServiceId, before: UnixMs) -> Result<Option<CheckResult>> {
+        results::newest(self.0, id, before)
+    }
+
+    /// The last judged result before a moment: its time and outcome.
+    pub(crate) fn last_judged(self, id: ServiceId, before: UnixMs, which: Which) -> Result<Option<(UnixMs, Outcome)>> {
+        results::last_judged(self.0, id, before, which)
+    }
+
+    /// The last passed result before a moment, in maintenance or not.
+    pub(crate) fn last_passed(self, id: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
+        results::last_passed(self.0, id, before)
+    }
+
+    /// The last failed result before a moment that was not made in announced maintenance.
+    pub(crate) fn last_failed(self, id: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
+        results::last_failed(self.0, id, before)
+    }
+
+    /// Hands `each` what bears on a window: the results in it, the last one before it, and the following ones up to the
+    /// first judged one at or after its end. Gives the maintenance as far as they reach.
+    pub(crate) fn observations(
+        self,
+        settings: &Settings,
+        id: ServiceId,
+        window: Window,
+        need: Columns,
+        each: impl FnMut(Observation),
+    ) -> Result<Overlay> {
+        results::walk_with(self.0, settings, id, window, need, each)
+    }
+
+    /// Hands `each` the results of a walk.
+    pub(crate) fn observe(self, settings: &Settings, walk: Walk, each: impl FnMut(Observation)) -> Result<()> {
+        results::observe(self.0, settings, walk, each)
+    }
+
+    /// Hands `each` the results of a service from a moment on as a replay hears them, until it has had enough.
+    pub(crate) fn replay_inputs(
+        self,
+        id: ServiceId,
+        settings: &Settings,
+        from: UnixMs,
+        each: impl FnMut(Input, &Setting) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        replay_input::each(self.0, id, settings, from, each)
+    }
+
+    /// Since when a service stands as it stands, as the results before `end` say.
+    pub(crate) fn status_since(
+        self,
+        id: ServiceId,
+        judged: Option<(UnixMs, Outcome)>,
+        end: UnixMs,
+    ) -> Result<StatusSince> {
+        standing::since(self.0, id, judged, end)
+    }
+
+    /// The health of a service without an outage, as the results before `end` say.
+    pub(crate) fn unfailing_health(self, id: ServiceId, end: UnixMs) -> Result<Health> {
+        standing::unfailing_health(self.0, id, end)
+    }
+}
