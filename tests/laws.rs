@@ -15,12 +15,13 @@ use healthcheck_dashboard::{
         window::Window,
     },
     history::{
-        figures, overview,
+        figures, overview, repair,
         replay::{self, Rules},
+        verify::{self, Compared},
     },
     store::{
-        Compared, Configured, Examiner, Interruption, MaintenanceTasks, OutageFilter, OutageKind, Reader,
-        RetentionPolicy, Retiring, Store, StoredService, WatchedService,
+        Configured, Examiner, Interruption, MaintenanceTasks, OutageFilter, OutageKind, Reader, RetentionPolicy,
+        Retiring, Store, StoredService, WatchedService,
     },
 };
 use proptest::prelude::*;
@@ -252,7 +253,7 @@ fn answers_agree(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i64)])
     }
     asked.extend(local_days(begin, now));
     for window in asked {
-        let u = figures::uptime(reader, stored.id, window, now).unwrap();
+        let u = figures::uptime(&reader, stored.id, window, now).unwrap();
         let [up, degraded, down, unknown, doubt_up, doubt_down] = naive(rows, window, now);
         prop_assert_eq!(
             (u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms),
@@ -332,7 +333,7 @@ proptest! {
         let reader = Reader::open(&path).unwrap();
         let stored = reader.service("web").unwrap().unwrap();
         let mut upkeep = MaintenanceTasks::open(&path).unwrap();
-        upkeep.repair(stored.id).unwrap();
+        repair::service(&mut upkeep, stored.id).unwrap();
         drop(upkeep);
         let stored = reader.service("web").unwrap().unwrap();
         outages_agree(&reader, &rows, &stored, now)?;
@@ -382,7 +383,7 @@ proptest! {
             };
             let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
             let Some(window) = Window::new(from.floor(grid(from)), to.ceil(grid(to)).min(now)) else { continue };
-            let u = figures::uptime(reader, stored.id, Window::new(from, to).unwrap(), now).unwrap();
+            let u = figures::uptime(&reader, stored.id, Window::new(from, to).unwrap(), now).unwrap();
             prop_assert_eq!(u.window, window);
             let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
             prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown), "{:?}", window);
@@ -397,7 +398,7 @@ proptest! {
         prop_assert_eq!(outages.iter().map(story).collect::<Vec<_>>(), naive_outages(&rows));
         let window = Window::new(now.plus(-HOUR_MS), now).unwrap();
         let [up, degraded, down, unknown, ..] = naive(&rows, window, now);
-        let u = figures::uptime(reader, stored.id, window, now).unwrap();
+        let u = figures::uptime(&reader, stored.id, window, now).unwrap();
         prop_assert_eq!((u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms), (up, degraded, down, unknown));
     }
 }
@@ -406,9 +407,10 @@ proptest! {
 fn verified(path: &Path, stored: &StoredService) -> Result<Compared, TestCaseError> {
     let mut examiner = Examiner::open(path).unwrap();
     let mut differences = Vec::new();
-    let compared = examiner.verify(stored.id, |difference| differences.push(difference)).unwrap().unwrap();
+    let compared =
+        verify::service(&mut examiner, stored.id, |difference| differences.push(difference)).unwrap().unwrap();
     prop_assert_eq!(&differences, &[]);
-    prop_assert_eq!(examiner.integrity(false).unwrap(), []);
+    prop_assert_eq!(verify::file(&examiner, false).unwrap(), []);
     Ok(compared)
 }
 

@@ -8,7 +8,11 @@ use super::{
 use crate::{
     config::Config,
     format,
-    store::{Compared, Difference, Examiner, MaintenanceTasks, StoreError, StoredService},
+    history::{
+        repair,
+        verify::{self, Compared, Difference},
+    },
+    store::{Examiner, MaintenanceTasks, StoreError, StoredService},
 };
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -77,7 +81,7 @@ fn mend(upkeep: &mut MaintenanceTasks, args: &Args) -> anyhow::Result<Vec<Differ
     let mut mended = Vec::new();
     for service in services {
         bar.set_message(service.name.clone());
-        match upkeep.repair(service.id) {
+        match repair::service(upkeep, service.id) {
             Ok(differences) => mended.extend(differences),
             // What is examined next says what is left of it.
             Err(error @ StoreError::Content(_)) => err!("{} could not be repaired: {error}", service.name),
@@ -93,12 +97,12 @@ fn examine(examiner: &mut Examiner, args: &Args) -> anyhow::Result<Findings> {
     let mut found = Findings::default();
     let bar = progress::bar(None, "checking {wide_bar} {pos}/{len} {msg}");
     bar.set_message("the file");
-    found.differences.extend(examiner.integrity(args.quick)?);
+    found.differences.extend(verify::file(examiner, args.quick)?);
     let services = chosen(examiner.services()?, args)?;
     bar.set_length(services.len() as u64);
     for service in services {
         bar.set_message(service.name.clone());
-        match examiner.verify(service.id, |difference| found.differences.push(difference)) {
+        match verify::service(examiner, service.id, |difference| found.differences.push(difference)) {
             Ok(Some(compared)) => found.compared.push((service, compared)),
             // Forgotten meanwhile.
             Ok(None) => {}

@@ -6,5 +6,7 @@ pub mod bounds;
 pub mod cached_stats;
 pub mod figures;
 pub mod overview;
+pub mod repair;
 pub mod replay;
 pub mod states;
+pub mod verify;

@@ -26,27 +26,30 @@ mod tables;
 mod writer;
 
 pub use self::disk::files::{make_file, make_folder, part, refuse_own, set_mode, settle_modes};
+pub use self::disk::integrity::Damage;
 pub use self::error::{Result, StoreError};
+pub(crate) use self::procedures::mend::Fix;
 pub use self::procedures::{
     backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify},
     maintenance_marks::{Mark, Marking},
     maintenance_tasks::{Examiner, MaintenanceTasks, Retiring, ServiceUsage, Space, Unsealed},
     merge::{Merge, Merged},
     retention::{Expired, RetentionPolicy},
-    verify::{Compared, Difference},
 };
 pub use self::questions::{
     export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
     services::SettingChange,
 };
 pub use self::reader::Reader;
-pub(crate) use self::rows::{Columns, Outcomes, Walk};
+pub(crate) use self::rows::{Columns, Outcomes, Walk, sealing::Fault as SealedFault};
 pub use self::scrub::{Scrub, ScrubState};
 pub(crate) use self::seam::Tables;
 pub(crate) use self::tables::{
     kept::{Kept, may_have_gone},
     maintenance::Which,
+    outages::derived::StoredOutage,
     rollups::{Latency, Size},
+    runs::Cause,
     settings::Settings,
 };
 pub use self::tables::{

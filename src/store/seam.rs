@@ -3,14 +3,21 @@
 
 use super::{
     Result,
-    rows::{Columns, Row, Walk},
+    rows::{
+        Columns, Row, Walk,
+        sealing::{self, Fault as SealedFault},
+    },
     tables::{
         kept::{self, Kept},
         maintenance::{self, Which},
-        outages::{self, OutageFilter},
+        outages::{
+            self, OutageFilter,
+            derived::{self, StoredOutage},
+        },
         reasons::Reasons,
         replay_input, results,
         rollups::{self, Latency, Size},
+        runs::{self, Runs},
         services::{self, StoredService},
         settings::{Setting, Settings},
         standing,
@@ -22,16 +29,19 @@ use crate::{
         health::Health,
         incident::Outage,
         maintenance::Overlay,
-        replay::Input,
+        replay::{Input, Why},
         status::StatusSince,
         time::UnixMs,
-        timeline::{Observation, Tally},
+        timeline::{Buckets, Observation, Tally},
         window::Window,
     },
     live::ServiceId,
 };
 use rusqlite::Connection;
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
+};
 
 /// The tables of a history as they were at one moment: within [`super::Reader::read`] nothing that is read changes.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +105,11 @@ impl<'a> Tables<'a> {
     /// When the oldest check of a walk started.
     pub(crate) fn first_at(self, walk: Walk) -> Result<Option<UnixMs>> {
         walk.first_at(self.0)
+    }
+
+    /// When the newest check of a walk started.
+    pub(crate) fn last_at(self, walk: Walk) -> Result<Option<UnixMs>> {
+        walk.last_at(self.0)
     }
 
     /// The reason of this number.
@@ -184,6 +199,11 @@ impl<'a> Tables<'a> {
         replay_input::each(self.0, id, settings, from, each)
     }
 
+    /// The hours of a window as the rows say.
+    pub(crate) fn hours_of_rows(self, id: ServiceId, window: Window) -> Result<Buckets> {
+        rollups::recompute(self.0, id, window)
+    }
+
     /// Since when a service stands as it stands, as the results before `end` say.
     pub(crate) fn status_since(
         self,
@@ -197,5 +217,52 @@ impl<'a> Tables<'a> {
     /// The health of a service without an outage, as the results before `end` say.
     pub(crate) fn unfailing_health(self, id: ServiceId, end: UnixMs) -> Result<Health> {
         standing::unfailing_health(self.0, id, end)
+    }
+
+    // What is derived, as it is stored, to be compared with the rows.
+
+    /// What is stored of hours or days of a window; `None` where a sum cannot be read.
+    pub(crate) fn stored_rollups(
+        self,
+        size: Size,
+        id: ServiceId,
+        window: Window,
+    ) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
+        rollups::stored(self.0, size, id, window)
+    }
+
+    /// The start of the oldest sum of a service.
+    pub(crate) fn first_rollup(self, size: Size, id: ServiceId) -> Result<Option<UnixMs>> {
+        rollups::first(self.0, size, id)
+    }
+
+    /// The start of the first sum, of an hour or a day, from a moment on.
+    pub(crate) fn next_rollup(self, id: ServiceId, from: UnixMs) -> Result<Option<UnixMs>> {
+        rollups::next(self.0, id, from)
+    }
+
+    /// The outages of a service by their start.
+    pub(crate) fn stored_outages(self, id: ServiceId) -> Result<BTreeMap<UnixMs, Vec<StoredOutage>>> {
+        derived::all(self.0, id)
+    }
+
+    /// The changes of cause of an outage, by time.
+    pub(crate) fn outage_changes(self, outage: i64) -> Result<Vec<(UnixMs, Why)>> {
+        derived::changes(self.0, outage)
+    }
+
+    /// The gaps of a service: by their start, with their end and the word of their reason.
+    pub(crate) fn stored_gaps(self, id: ServiceId) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
+        runs::stored_gaps(self.0, id)
+    }
+
+    /// When the monitor ran and what interrupted it, ever.
+    pub(crate) fn monitor_runs(self) -> Result<Runs> {
+        Runs::of(self.0)
+    }
+
+    /// What is said of the sealed days of a service and is not so.
+    pub(crate) fn sealed_faults(self, id: ServiceId) -> Result<Vec<SealedFault>> {
+        sealing::faults(self.0, id)
     }
 }

@@ -19,6 +19,7 @@ use healthcheck_dashboard::{
     history::{
         figures, overview,
         replay::{self, Rules},
+        verify,
     },
     interchange::export::Format,
     store::{
@@ -307,7 +308,7 @@ fn everything_agrees(path: &Path, rows: &[Row], now: UnixMs, windows: &[(i64, i6
         asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
     }
     for window in asked {
-        let u = figures::uptime(reader, stored.id, window, now).unwrap();
+        let u = figures::uptime(&reader, stored.id, window, now).unwrap();
         let [up, degraded, down, unknown, doubt_up, doubt_down, maintenance] = known.naive(window, now);
         prop_assert_eq!(
             (u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms, u.maintenance_ms),
@@ -349,16 +350,16 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
     let stored = reader.service("web").unwrap().unwrap();
     let differences = |path: &Path| {
         let mut examiner = Examiner::open(path).unwrap();
-        let mut all = examiner.integrity(false).unwrap();
+        let mut all = verify::file(&examiner, false).unwrap();
         for service in examiner.services().unwrap() {
-            examiner.verify(service.id, |difference| all.push(difference)).unwrap();
+            verify::service(&mut examiner, service.id, |difference| all.push(difference)).unwrap();
         }
         all
     };
     prop_assert_eq!(differences(path), []);
     let ever = Window::new(UnixMs::MIN, now).unwrap();
     for window in [ever, Window::ending(now, 10 * HOUR_MS)] {
-        let replayed = replay::replay(reader, stored.id, window, Rules::default(), now).unwrap().unwrap();
+        let replayed = replay::replay(&reader, stored.id, window, Rules::default(), now).unwrap().unwrap();
         let times = |all: &[Outage]| {
             all.iter()
                 .map(|o| (o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed))
@@ -369,14 +370,14 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
         if replayed.from == Some(window.from()) {
             prop_assert_eq!(
                 replayed.had.degraded_ms,
-                figures::uptime(reader, stored.id, window, now).unwrap().degraded_ms
+                figures::uptime(&reader, stored.id, window, now).unwrap().degraded_ms
             );
         }
     }
     let lengths = [5 * HOUR_MS, DAY_MS, 4 * DAY_MS];
-    let glance = overview::of(reader, stored.id, &lengths, 6, now).unwrap();
+    let glance = overview::of(&reader, stored.id, &lengths, 6, now).unwrap();
     for (window, sums) in &glance.windows {
-        let u = figures::uptime(reader, stored.id, *window, now).unwrap();
+        let u = figures::uptime(&reader, stored.id, *window, now).unwrap();
         prop_assert_eq!(
             [
                 sums.up_ms,
@@ -391,7 +392,7 @@ fn it_is_proved_replayed_and_leaves_whole(path: &Path, now: UnixMs) -> Result<()
     }
     for (buckets, size) in [(&glance.days, DAY_MS), (&glance.hours, HOUR_MS)] {
         for (window, sums) in buckets.iter() {
-            let u = figures::uptime(reader, stored.id, window, now).unwrap();
+            let u = figures::uptime(&reader, stored.id, window, now).unwrap();
             prop_assert_eq!(
                 [sums.up_ms, sums.degraded_ms, sums.down_ms, sums.unknown_ms, sums.maintenance_ms],
                 [u.up_ms, u.degraded_ms, u.down_ms, u.unknown_ms, u.maintenance_ms],

@@ -4,6 +4,7 @@ use super::{BEGIN, open_door, s, state, stated, two_incidents, write};
 use crate::support::history::{History, export, import, result, service};
 use healthcheck_dashboard::{
     domain::{time::UnixMs, window::Window},
+    history::repair,
     interchange::{export::Format, import},
     store::{IncidentNote, MaintenanceTasks, Merge, Reader, Source},
 };
@@ -104,7 +105,7 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
             rusqlite::Connection::open(path).unwrap().execute("DELETE FROM outage WHERE id = 1", []).unwrap();
             let mut upkeep = MaintenanceTasks::open(path).unwrap();
             for service in upkeep.services().unwrap() {
-                upkeep.repair(service.id).unwrap();
+                repair::service(&mut upkeep, service.id).unwrap();
             }
         })
         .await;

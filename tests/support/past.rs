@@ -10,7 +10,8 @@ use healthcheck_dashboard::{
         service::{Cadence, Service},
         time::{DAY_MS, SECOND_MS, UnixMs},
     },
-    store::{Backfill, Difference, Examiner, Record},
+    history::verify::{self, Difference},
+    store::{Backfill, Examiner, Record},
 };
 use rusqlite::{Connection, types::Value as Sql};
 use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::LazyLock};
@@ -134,9 +135,9 @@ pub(crate) const TABLES: [&str; 9] =
 
 pub(crate) fn differences(path: &Path) -> Vec<Difference> {
     let mut examiner = Examiner::open(path).unwrap();
-    let mut all = examiner.integrity(false).unwrap();
+    let mut all = verify::file(&examiner, false).unwrap();
     for service in examiner.services().unwrap() {
-        examiner.verify(service.id, |difference| all.push(difference)).unwrap();
+        verify::service(&mut examiner, service.id, |difference| all.push(difference)).unwrap();
     }
     all
 }

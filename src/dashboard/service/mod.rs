@@ -184,7 +184,7 @@ fn content(
     window: Window,
 ) -> Result<Content, StoreError> {
     let (reader, id, zone, now) = (&app.reader, subject.id, query.zone, snapshot.at);
-    let uptime = figures::uptime(&reader, id, window, now)?;
+    let uptime = figures::uptime(reader, id, window, now)?;
     let filter =
         OutageFilter { service: Some(id), window: Some(window), kind: OutageKind::All, ..OutageFilter::default() };
     let found = reader.outages(&filter, None, OUTAGES)?;
@@ -199,7 +199,7 @@ fn content(
         let chart = CheckChart::new(window, &checks, &drawn, &gaps, &maintenance, zone, now, 216.0);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
-        let buckets = figures::buckets(&reader, id, window, STEPS, now)?;
+        let buckets = figures::buckets(reader, id, window, STEPS, now)?;
         let chart = HistoryChart::new(&History {
             buckets: &buckets,
             outages: &drawn,
@@ -214,7 +214,7 @@ fn content(
         (Some(chart), None, step)
     };
     let unit = if window.length_ms() <= 2 * DAY_MS { HOUR_MS } else { DAY_MS };
-    let table = figures::buckets_of(&reader, id, window, unit, now)?;
+    let table = figures::buckets_of(reader, id, window, unit, now)?;
     let range = range(snapshot, subject, query, window);
     let rows = outages.iter().map(|outage| outage_row(app, snapshot, outage, zone)).collect::<Result<Vec<_>, _>>()?;
     let notes = changes::notes(app, snapshot, subject, window)?;

@@ -4,6 +4,7 @@
 
 pub(super) mod checksum;
 pub(super) mod files;
+pub(super) mod integrity;
 pub(super) mod place;
 pub(super) mod schema;
 pub(super) mod size;

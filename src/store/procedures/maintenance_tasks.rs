@@ -2,19 +2,26 @@
 //! smaller.
 
 use super::{
-    forget, prune_reasons, repair,
+    forget,
+    mend::{self, Fix},
+    prune_reasons,
     retention::{self, Sweep},
-    verify::{self, Compared, Difference},
 };
 use crate::{
     domain::time::UnixMs,
     live::ServiceId,
     store::{
         Expired, Result, RetentionPolicy, StoreError, connection,
-        disk::{files, schema, source::Source},
+        disk::{
+            files,
+            integrity::{self, Damage},
+            schema,
+            source::Source,
+        },
         rows::{self, Walk, sealing},
+        seam::Tables,
         tables::{
-            kept, outages, rollups,
+            outages, rollups,
             services::{self, StoredService},
         },
     },
@@ -70,21 +77,14 @@ impl Examiner {
         services::all(&self.conn)
     }
 
-    /// Computes all that is derived of one service again, within one moment of the history, and hands `found` what
-    /// differs. `None` when the service has gone meanwhile.
-    pub fn verify(&mut self, service: ServiceId, mut found: impl FnMut(Difference)) -> Result<Option<Compared>> {
-        let tx = self.conn.transaction()?;
-        let Some(service) = services::by_id(&tx, service)? else { return Ok(None) };
-        let mut note = |difference, _fix| {
-            found(difference);
-            Ok(())
-        };
-        verify::service(&tx, &service, kept::of(&tx, service.id)?, &mut note).map(Some)
+    /// Asks several things of one moment of the history.
+    pub(crate) fn read<T>(&mut self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
+        ask(Tables::of(&*self.conn.transaction()?))
     }
 
     /// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.
-    pub fn integrity(&self, quick: bool) -> Result<Vec<Difference>> {
-        verify::integrity(&self.conn, quick)
+    pub fn integrity(&self, quick: bool) -> Result<Vec<Damage>> {
+        integrity::integrity(&self.conn, quick)
     }
 
     /// What the history has of a service.
@@ -178,12 +178,14 @@ impl MaintenanceTasks {
         services::all(&self.conn)
     }
 
-    /// Makes all that is derived of one service agree with its rows; what did not.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written; what was mended so far stays so.
-    pub fn repair(&mut self, service: ServiceId) -> Result<Vec<Difference>> {
-        repair::service(&mut self.conn, service)
+    /// Asks several things of one moment of the history.
+    pub(crate) fn read<T>(&mut self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
+        ask(Tables::of(&*self.conn.transaction()?))
+    }
+
+    /// Makes changes to what is derived of a service, all of them or none.
+    pub(crate) fn mend<'a>(&mut self, service: ServiceId, fixes: impl Iterator<Item = &'a Fix>) -> Result<()> {
+        mend::mend(&mut self.conn, service, fixes)
     }
 
     /// Deletes one small piece of what is too old; whether there may be more.

@@ -241,13 +241,13 @@ pub(in crate::store) fn newest(conn: &Connection, service: ServiceId, before: Un
 
 /// What is wrong with a sealed day.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::store) struct Fault {
-    pub(in crate::store) day: UnixMs,
-    pub(in crate::store) what: &'static str,
-    pub(in crate::store) stored: String,
-    pub(in crate::store) recomputed: String,
+pub(crate) struct Fault {
+    pub(crate) day: UnixMs,
+    pub(crate) what: &'static str,
+    pub(crate) stored: String,
+    pub(crate) recomputed: String,
     /// Whether its rows can be relied on: they tell the rest.
-    pub(in crate::store) readable: bool,
+    pub(crate) readable: bool,
 }
 
 /// Compares what is said of the sealed days of a service with their columns: the first thing that is wrong with each.

@@ -233,7 +233,7 @@ pub(in crate::store) fn open_gap(conn: &Connection, service: &StoredService, now
 
 /// When the monitor ran and what interrupted it, ever.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Runs {
+pub(crate) struct Runs {
     /// The starts of its runs, in the order of time,
     starts: Vec<UnixMs>,
     /// and until when each of them was alive.
@@ -245,11 +245,11 @@ pub(in crate::store) struct Runs {
 
 /// A piece of a gap that has one cause.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::store) struct Cause {
-    pub(in crate::store) from: UnixMs,
-    pub(in crate::store) to: UnixMs,
+pub(crate) struct Cause {
+    pub(crate) from: UnixMs,
+    pub(crate) to: UnixMs,
     /// The reasons that it can have, the most likely one first; never empty.
-    pub(in crate::store) reasons: Vec<GapReason>,
+    pub(crate) reasons: Vec<GapReason>,
 }
 
 impl Runs {
@@ -280,13 +280,7 @@ impl Runs {
 
     /// What a gap is made of: pieces that follow each other, and why nothing was observed in each. `validity_ms` is how
     /// long the result before it spoke at most.
-    pub(in crate::store) fn causes(
-        &self,
-        from: UnixMs,
-        to: UnixMs,
-        settings: &Settings,
-        validity_ms: i64,
-    ) -> Vec<Cause> {
+    pub(crate) fn causes(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<Cause> {
         let pieces = settings.cut(from, to);
         let reasons = |n: usize, piece: &Piece| match piece.paused {
             _ if pieces.len() == 1 => self.reasons(from, to, settings, validity_ms),
@@ -332,13 +326,7 @@ impl Runs {
     /// The reasons that a gap can have that no pause divides, the most likely one first. In most gaps it is the only one;
     /// which interruptions were known when a gap was written cannot be told any more, so that of a run may also have none
     /// of them.
-    pub(in crate::store) fn reasons(
-        &self,
-        from: UnixMs,
-        to: UnixMs,
-        settings: &Settings,
-        validity_ms: i64,
-    ) -> Vec<GapReason> {
+    pub(crate) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
         let (mut reasons, steady) = (Vec::new(), self.steady(settings));
         let began = self.starts[..self.starts.partition_point(|&start| start <= to)].last().copied();
         let off = |began: UnixMs| {

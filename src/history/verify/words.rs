@@ -7,14 +7,14 @@ use crate::{
         time::UnixMs,
         timeline::Tally,
     },
-    store::tables::outages::derived::StoredOutage,
+    store::StoredOutage,
 };
 
 /// A name and a value in words.
-pub(in crate::store) type Field = (&'static str, String);
+pub(super) type Field = (&'static str, String);
 
 /// The values that differ, with their names.
-pub(in crate::store) fn in_fields(stored: &[Field], recomputed: &[Field]) -> (String, String) {
+pub(super) fn in_fields(stored: &[Field], recomputed: &[Field]) -> (String, String) {
     let words = |one: &[Field], other: &[Field]| {
         let differing = one.iter().filter(|field| !other.contains(field));
         differing.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
@@ -22,7 +22,7 @@ pub(in crate::store) fn in_fields(stored: &[Field], recomputed: &[Field]) -> (St
     (words(stored, recomputed), words(recomputed, stored))
 }
 
-pub(in crate::store) fn fields(tally: &Tally) -> Vec<Field> {
+pub(super) fn fields(tally: &Tally) -> Vec<Field> {
     let us = |us: Option<u32>| us.map_or("none".to_owned(), |us| us.to_string());
     vec![
         ("up_ms", tally.up_ms.to_string()),
@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// An outage as it is stored, with its changes of cause.
-pub(in crate::store) fn stored_fields(outage: &StoredOutage, changes: &[(UnixMs, Why)]) -> Vec<Field> {
+pub(super) fn stored_fields(outage: &StoredOutage, changes: &[(UnixMs, Why)]) -> Vec<Field> {
     outage_fields(
         [Some(outage.started_at), outage.last_ok_at, outage.confirmed_at, outage.ended_at],
         [outage.down_ms, outage.checks_failed, outage.cause_changes],
@@ -54,7 +54,7 @@ pub(in crate::store) fn stored_fields(outage: &StoredOutage, changes: &[(UnixMs,
     )
 }
 
-pub(in crate::store) fn retold_fields(outage: &ReplayedOutage) -> Vec<Field> {
+pub(super) fn retold_fields(outage: &ReplayedOutage) -> Vec<Field> {
     outage_fields(
         [Some(outage.first.at), outage.last_ok_at, outage.confirmed_at, outage.ended_at],
         [outage.down_ms, outage.checks_failed as i64, outage.cause_changes as i64],

@@ -3,13 +3,11 @@
 //! The writer keeps rows and what follows from them in one transaction, so within one moment of the database they agree,
 //! also while the service runs.
 
-mod integrity;
 mod words;
 
 use self::words::{Field, fields, in_fields, retold_fields, stored_fields};
 use crate::{
     domain::{
-        incident::GapReason,
         replay::{Replay, ReplayedOutage},
         time::{DAY_MS, HOUR_MS, UnixMs},
         timeline::Tally,
@@ -17,24 +15,11 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        Result,
-        rows::{Walk, sealing},
-        tables::{
-            kept::{self, Kept},
-            maintenance::{self, Which},
-            outages::derived::{self, StoredOutage},
-            replay_input, results,
-            rollups::{self, Size},
-            runs::{self, Cause, Runs},
-            services::StoredService,
-            settings::Settings,
-        },
+        Cause, Damage, Examiner, Fix, Kept, Result, SealedFault, Size, StoredOutage, StoredService, Tables, Walk,
+        Which, may_have_gone,
     },
 };
-use rusqlite::Connection;
 use std::{collections::BTreeMap, ops::ControlFlow};
-
-pub(in crate::store) use integrity::integrity;
 
 /// Something that is stored and does not follow from the rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,65 +50,59 @@ pub struct Compared {
     pub days_by_hours: u64,
 }
 
-/// What makes a difference go away.
-#[derive(Clone, PartialEq, Debug)]
-pub(in crate::store) enum Fix {
-    /// Nothing does: it is the rows that are damaged.
-    Nothing,
-    /// What is said of the sealed day that begins then.
-    Seal(UnixMs),
-    RolledUntil(Option<UnixMs>),
-    Sum {
-        size: Size,
-        start: UnixMs,
-        tally: Box<Tally>,
-    },
-    DropOutage(i64),
-    /// In the place of the one with this number, or as a new one.
-    WriteOutage {
-        id: Option<i64>,
-        outage: Box<ReplayedOutage>,
-    },
-    EndOutage {
-        id: i64,
-        ended_at: UnixMs,
-    },
-    /// The gap that begins at this moment: its end and reason, or that there is none.
-    Gap {
-        from: UnixMs,
-        to: Option<(UnixMs, GapReason)>,
-    },
+/// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn file(examiner: &Examiner, quick: bool) -> Result<Vec<Difference>> {
+    let damage = examiner.integrity(quick)?.into_iter();
+    let difference = |d: Damage| Difference {
+        service: None,
+        what: d.what.to_owned(),
+        stored: d.found,
+        recomputed: d.expected.to_owned(),
+    };
+    Ok(damage.map(difference).collect())
+}
+
+/// Computes all that is derived of one service again, within one moment of the history, and hands `found` what
+/// differs. `None` when the service has gone meanwhile.
+///
+/// # Errors
+/// When the history cannot be read.
+pub fn service(examiner: &mut Examiner, id: ServiceId, mut found: impl FnMut(Difference)) -> Result<Option<Compared>> {
+    let mut note = |difference, _fix| {
+        found(difference);
+        Ok(())
+    };
+    examiner.read(|tables| compare(tables, id, &mut note))
 }
 
 /// Hears of each difference and of what makes it go away.
-pub(in crate::store) type Found<'a> = dyn FnMut(Difference, Fix) -> Result<()> + 'a;
+pub(super) type Found<'a> = dyn FnMut(Difference, Fix) -> Result<()> + 'a;
 
-/// Computes all that follows from the rows of a service and compares it with what is stored. The connection is in a
-/// transaction: what is compared is one moment of the history.
-pub(in crate::store) fn service(
-    conn: &Connection,
-    service: &StoredService,
-    kept: Kept,
-    found: &mut Found<'_>,
-) -> Result<Compared> {
-    if sealed_days(conn, service, found)? {
+/// Computes all that follows from the rows of a service and compares it with what is stored.
+pub(super) fn compare(tables: Tables<'_>, id: ServiceId, found: &mut Found<'_>) -> Result<Option<Compared>> {
+    let Some(service) = tables.service(id)? else { return Ok(None) };
+    if sealed_days(tables, &service, found)? {
         // A walk over what is not where it is said to be would tell another story.
-        return Ok(Compared::default());
+        return Ok(Some(Compared::default()));
     }
-    let rows = Rows::of(conn, service, kept)?;
-    let mut examination = Examination { conn, service, kept, rows, compared: Compared::default(), found };
+    let kept = tables.kept(id)?;
+    let rows = Rows::of(tables, &service, kept)?;
+    let mut examination = Examination { tables, service: &service, kept, rows, compared: Compared::default(), found };
     examination.compared.rows_from = rows.first;
     examination.compared.retired = rows.retired;
     examination.sums()?;
     examination.story()?;
-    Ok(examination.compared)
+    Ok(Some(examination.compared))
 }
 
 /// Compares what is said of sealed days with what is in them; whether something differs.
-fn sealed_days(conn: &Connection, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
-    let faults = sealing::faults(conn, service.id)?;
+fn sealed_days(tables: Tables<'_>, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
+    let faults = tables.sealed_faults(service.id)?;
     let any = !faults.is_empty();
-    for sealing::Fault { day, what, stored, recomputed, readable } in faults {
+    for SealedFault { day, what, stored, recomputed, readable } in faults {
         let name = readable.then(|| service.name.clone());
         let what = match readable {
             true => format!("{what} of the sealed day {day}"),
@@ -145,10 +124,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(conn: &Connection, service: &StoredService, kept: Kept) -> Result<Rows> {
-        let first = Walk::over(service.id).first_at(conn)?;
-        let last_judged = results::last_judged(conn, service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
-        let retired = kept::may_have_gone(service, kept, first);
+    fn of(tables: Tables<'_>, service: &StoredService, kept: Kept) -> Result<Rows> {
+        let first = tables.first_at(Walk::over(service.id))?;
+        let last_judged = tables.last_judged(service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
+        let retired = may_have_gone(service, kept, first);
         Ok(Rows { first, last_judged, retired })
     }
 
@@ -160,7 +139,7 @@ impl Rows {
 }
 
 struct Examination<'a, 'f> {
-    conn: &'a Connection,
+    tables: Tables<'a>,
     service: &'a StoredService,
     kept: Kept,
     rows: Rows,
@@ -182,13 +161,13 @@ impl Examination<'_, '_> {
     }
 
     fn fields(&self, outage: &StoredOutage) -> Result<Vec<Field>> {
-        Ok(stored_fields(outage, &derived::changes(self.conn, outage.id)?))
+        Ok(stored_fields(outage, &self.tables.outage_changes(outage.id)?))
     }
 
     /// The rollups that are stored in this time; `None` where one cannot be read.
     fn stored_sums(&self, size: Size, from: UnixMs, to: UnixMs) -> Result<BTreeMap<UnixMs, Option<Tally>>> {
         match Window::new(from, to) {
-            Some(window) => rollups::stored(self.conn, size, self.id(), window),
+            Some(window) => self.tables.stored_rollups(size, self.id(), window),
             None => Ok(BTreeMap::new()),
         }
     }
@@ -265,7 +244,9 @@ impl Examination<'_, '_> {
             let end = day.plus(DAY_MS);
             let (from, to) = (day.max(begin), end.min(until));
             if let Some(window) = Window::new(from, to) {
-                let hours: BTreeMap<UnixMs, Tally> = rollups::recompute(self.conn, self.id(), window)?
+                let hours: BTreeMap<UnixMs, Tally> = self
+                    .tables
+                    .hours_of_rows(self.id(), window)?
                     .iter()
                     .map(|(hour, tally)| (hour.from(), tally.clone()))
                     .collect();
@@ -292,18 +273,18 @@ impl Examination<'_, '_> {
     /// may speak in, or that something is stored of.
     fn next_day_with_rows(&self, day: UnixMs) -> Result<UnixMs> {
         let results = Walk::over(self.id());
-        if results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day).last_at(self.conn)?.is_some() {
+        if self.tables.last_at(results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day))?.is_some() {
             return Ok(day);
         }
-        let summed = rollups::next(self.conn, self.id(), day)?;
-        let next = results.from(day).first_at(self.conn)?.into_iter().chain(summed).min();
+        let summed = self.tables.next_rollup(self.id(), day)?;
+        let next = self.tables.first_at(results.from(day))?.into_iter().chain(summed).min();
         Ok(next.unwrap_or(UnixMs(i64::MAX)).floor(DAY_MS).max(day))
     }
 
     /// Days of before the rows are sums of the hours that are still kept.
     fn days_by_hours(&mut self, to: UnixMs, hours_kept: Option<UnixMs>) -> Result<()> {
         let stored =
-            [rollups::first(self.conn, Size::Hour, self.id())?, rollups::first(self.conn, Size::Day, self.id())?]
+            [self.tables.first_rollup(Size::Hour, self.id())?, self.tables.first_rollup(Size::Day, self.id())?]
                 .into_iter()
                 .flatten()
                 .min();
@@ -320,13 +301,13 @@ impl Examination<'_, '_> {
 
     /// Outages and gaps.
     fn story(&mut self) -> Result<()> {
-        let settings = Settings::of(self.conn, self.id())?;
-        let lives = Runs::of(self.conn)?;
-        let mut outages = derived::all(self.conn, self.id())?;
-        let mut gaps = runs::stored_gaps(self.conn, self.id())?;
+        let settings = self.tables.settings(self.id())?;
+        let lives = self.tables.monitor_runs()?;
+        let mut outages = self.tables.stored_outages(self.id())?;
+        let mut gaps = self.tables.stored_gaps(self.id())?;
         let mut telling = if self.rows.retired { Replay::from_the_middle() } else { Replay::from_the_beginning() };
         if let Some(ever) = Window::new(self.rows.first.unwrap_or(UnixMs::MAX), UnixMs::MAX) {
-            let overlay = |which| maintenance::overlay(self.conn, self.id(), ever, which);
+            let overlay = |which| self.tables.maintenance(self.id(), ever, which);
             telling = telling.with_maintenance(overlay(Which::Announced)?, overlay(Which::All)?);
         }
         let mut missing: Vec<ReplayedOutage> = Vec::new();
@@ -336,8 +317,8 @@ impl Examination<'_, '_> {
                 // What ended before the first row, or reaches into it, cannot be computed again.
                 gaps.retain(|&from, _| from >= first);
             }
-            let (conn, id) = (self.conn, self.id());
-            replay_input::each(conn, id, &settings, first, |told, _| {
+            let (tables, id) = (self.tables, self.id());
+            tables.replay_inputs(id, &settings, first, |told, _| {
                 let heard = telling.observe(told);
                 if let Some((from, to)) = heard.gap {
                     let whole = lives.reasons(from, to, &settings, last_validity_ms);
