@@ -23,7 +23,7 @@
 //! | `alerts` | 5 | the loop that empties the outbox |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |
 //! | `config` | 4 | composes the sections: what the file says -> what the program may rely on; every mistake at once, with line and column |
-//! | `history` | 4 | questions to a history, free of SQL: what was known at a moment, cached statistics |
+//! | `history` | 4 | algorithms over tables, free of SQL: figures, overview, states of the past, replay, verify, repair; cached statistics |
 //! | `interchange` | 4 | JSON forms, export, import |
 //! | `store` | 3 | `Writer` (one, group commit) and `Reader` (read-only pool); all SQL; its own floors are in `store/mod.rs` |
 //! | `probe` | 3 | one folder per kind: its section of the configuration, its specification, its run; `kind` is the registry |
@@ -48,37 +48,91 @@
 //! [`live::LiveState`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::writer::pending_state`), and the live state shows that, marked.
 //!
-//! Reading: a handler asks ([`http::state::AppState::ask`]) the [`store::Reader`] for a window; it adds up rollups for whole days
-//! and hours and rows for the edges into a [`domain::timeline::Tally`]; [`domain::uptime::Uptime`] makes the figures of it;
-//! the handler says them.
+//! Reading: a handler asks ([`http::state::AppState::ask`]) [`history::figures`] for a window, with a [`store::Reader`]; that
+//! adds up rollups for whole days and hours and rows for the edges into a [`domain::timeline::Tally`];
+//! [`domain::uptime::Uptime`] makes the figures of it; the handler says them.
 //!
 //! # The seam to another engine
 //!
-//! What the rooms above call of [`store`]. No signature shows SQL or a connection.
+//! [`history`] is written once, above any engine, and names no SQL: it asks `store::Tables` (`store/seam.rs`), which
+//! `Reader::read` hands out for the time of one transaction. A second engine would provide what follows. A test looks
+//! whether each of these functions exists, and counts them.
 //!
-//! - **A run**: `Store::open`, `stop`: the services enter and resume, the writer starts; it ends. `Backfill`: the same for a
-//!   past that is made up (the demonstration).
-//! - **`Writer`, results**: `record`, `record_dropped`, `interrupted` take in; `has_room`, `limit_waiting` bound what waits;
-//!   `trouble`, `figures` say how it goes.
-//! - **`Writer`, notifications**: `outbox_notify` wakes; `next_unstored_event`, `telling`, `attempted` say what is due and
-//!   what became of it; `next_alarm` is about the monitor itself; `note_incident`, `state_notes` write notes.
-//! - **`Reader`, connections**: `open`, `until`, `for_good`, `finish`, `id`.
-//! - **`Reader`, services**: `services`, `service`, `setting_changes`, `gaps`, `maintenance`, `maintenance_log`, `last_run`,
-//!   `next_event`.
-//! - **`Reader`, checks**: `checks`, `checks_forward`, `phases`, `usual`, `first_check_at`.
-//! - **`Reader`, incidents**: `outages`, `outage`, `neighbours`, `cause_changes`, `failed_with`, `confirmations`, `notes`.
-//! - **`Reader`, figures**: `uptime`, `history`, `history_by`, `confirmed_down_ms`, `overview`. They need of the tables:
-//!   results, rollups, outages, maintenance.
-//! - **`Reader`, the past**: `as_of`, `replay`, `retention_bounds`. They need results and settings.
-//! - **Export and import**: `Reader::head`, `each_check`, `excerpt_times`, `outage_record`, `each_sum`, `first_check_in`,
-//!   `first_sum_at`, `estimated_checks`; `Merge`: `begin`, one function for each kind of record, `end`, `commit`.
-//! - **A whole history**: `Examiner` (reads: `verify`, `usage`, `overdue`), `MaintenanceTasks` (writes: `repair`, `retire`,
-//!   `forget`), `Marking` (`add`, `take_back`).
-//! - **Only SQLite has it**: files and their modes, `backup`, `restore`, `set_damaged_aside`, `begin_anew`, `Scrub`, sealed
-//!   days, `integrity`, `space`, `compact_some`.
+//! Of the services (`Tables`):
 //!
-//! Figures and the past are algorithms over tables, not questions to an engine: a second one would provide the tables
-//! (`store::tables`, `store::rows`), and these would be written once, above both.
+//! - `services`: every service ever configured, by name
+//! - `service`: the one with this number
+//! - `certificate_expires_at`: when the certificate ends that was seen last
+//! - `settings`: all that a service was ever set to
+//! - `kept`: from when on its rows, hours and days are kept
+//! - `kept_of_all`: when the first service was added, and from when on the rows of all are kept
+//! - `maintenance`: its maintenance that shares time with a window
+//!
+//! Of the check results:
+//!
+//! - `forward`: the rows of a walk (service, window, outcomes, columns), oldest first, until who asks has enough
+//! - `backward`: the same, newest first
+//! - `first_at`: when the oldest check of a walk started
+//! - `last_at`: when the newest did
+//! - `reason`: the reason with this number
+//! - `slow_reasons`: the numbers of the reasons that say that a check was slow
+//!
+//! Of sums, outages, gaps, and the monitor itself:
+//!
+//! - `rollups`: the sums of hours or days that start in a window
+//! - `first_rollup`: the start of the oldest
+//! - `next_rollup`: the start of the first one from a moment on
+//! - `stored_rollups`: as `rollups`, also those that cannot be read
+//! - `last_degraded`: the last settled hour in which a service was degraded
+//! - `outages`: those that a filter means, newest first, page by page
+//! - `outage`: one of them
+//! - `last_outage`: the last one that began before a moment
+//! - `last_end`: when the last incident ended that ended before a moment
+//! - `neighbours`: the incidents of the same service before and after one
+//! - `failed_with`: the outages of other services that began with one
+//! - `confirmations`: when the incidents of a window were confirmed
+//! - `cause_changes`: the changes of cause of an outage
+//! - `notes`: what was written about the incidents of a window
+//! - `excerpt_times`: which checks of a window have the beginning of their answer
+//! - `excerpt`: that beginning
+//! - `stored_outages`: outages with their reasons as numbers, to be compared with a replay
+//! - `outage_changes`: their changes of cause, likewise
+//! - `stored_gaps`: the gaps of a service, likewise
+//! - `gaps`: the gaps that share time with a window
+//! - `run_heads`: the runs of the monitor
+//! - `interruptions`: what interrupted the observation
+//! - `monitor_runs`: both, as they tell the reason of a gap
+//! - `maintenance_log`: every window of maintenance
+//!
+//! Connections to read with (`Reader`):
+//!
+//! - `open`: the history, for reading only
+//! - `until`: whose questions end when nobody waits for them
+//! - `read`: several questions to one moment
+//! - `read_one`: one question
+//! - `finish`: whether what was answered can be relied on
+//! - `id`: which history it is
+//!
+//! Writing:
+//!
+//! - `enter`: the configured services, their settings, and where each stands
+//! - `commit`: all that was gathered (results, attempts, notes) in one transaction
+//! - `note_alive`: the run is alive, or stopped
+//! - `mend`: changes to what is derived (`Fix`), in one transaction
+//! - `retire`: a piece of what is older than it has to be kept
+//! - `overdue`: how much that is
+//! - `usage`: what there is of a service
+//! - `forget`: a service is gone from every answer
+//! - `forget_some`: a piece of its rows goes
+//!
+//! What else `Tables` has is made of these (`checks`, `newest`, `last_judged`, `observations`, `replay_inputs`,
+//! `status_since`, …); it lies in the store because the writer needs it too: sums are settled, gaps get their reasons and
+//! services resume where they stood in the transaction of the commit. So does the loop of retention.
+//!
+//! Only SQLite has it, and another engine would say what it has instead: files and their modes, `backup`, `restore`,
+//! `set_damaged_aside`, `begin_anew`, `Scrub`, the tail, sealed days, `integrity`, `space`, `compact_some`,
+//! `prune_reasons` (it walks a copy of the file), and `Merge`, whose records wait in temporary tables until the rows are
+//! complete.
 //!
 //! # What holds
 //!
@@ -89,7 +143,7 @@
 //! - A result moves the state of its service only if there is room to store it, so states and rows never disagree. What
 //!   finds no room moves a state of its own, that is shown and told until something newer is stored.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
-//!   (`store::procedures::verify`, [`domain::replay`]), and tests compare them with a naive walk.
+//!   ([`history::verify`], [`domain::replay`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
 //!   are connections that SQLite itself keeps from writing.
 //! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own

@@ -28,7 +28,7 @@ fn uptime_in(tables: Tables<'_>, service: ServiceId, window: Window, now: UnixMs
     let tally = fill(tables, service, Buckets::new(window, window.length_ms()), now)?.total();
     let filter =
         OutageFilter { service: Some(service), window: Some(window), kind: OutageKind::All, ..OutageFilter::default() };
-    let outages = tables.outages(&filter)?;
+    let outages = tables.outages(&filter, None, u32::MAX)?;
     // What lay in maintenance from its beginning to its end was none that counts.
     let whole = |o: &Outage| Window::new(o.started_at, o.ended_at.unwrap_or(now).max(o.started_at.plus(1)));
     let maintenance = match outages.iter().filter_map(whole).map(|w| w.from()).min() {

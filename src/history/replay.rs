@@ -12,7 +12,8 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        OutageFilter, OutageKind, Outcomes, Reader, Result, Setting, StoredService, Tables, Walk, Which, may_have_gone,
+        OutageFilter, OutageKind, Outcomes, Reader, Reasons, Result, Setting, StoredService, Tables, Walk, Which,
+        may_have_gone,
     },
 };
 use std::{collections::HashSet, ops::ControlFlow};
@@ -139,7 +140,7 @@ fn service(tables: Tables<'_>, service: &StoredService, window: Window, rules: R
         kind: OutageKind::All,
         ..OutageFilter::default()
     };
-    replayed.had.outages = tables.outages(&filter)?;
+    replayed.had.outages = tables.outages(&filter, None, u32::MAX)?;
     replayed.had.outages.reverse();
     for one in retold {
         let overlaps = one.first.at < window.to() && one.ended_at.is_none_or(|ended| ended > window.from());
@@ -169,7 +170,7 @@ impl Replayed {
 }
 
 fn outage(tables: Tables<'_>, id: i64, service: &StoredService, one: ReplayedOutage) -> Result<Outage> {
-    let reason = tables.reason(one.why.reason)?;
+    let reason = tables.reason(&mut Reasons::default(), one.why.reason)?.cloned();
     Ok(Outage {
         id,
         service: service.name.clone(),

@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | `scrub` | reads the whole file over and over, beside the running service |
 //! | `writer` | services enter and resume; results are taken in, gathered and committed |
-//! | `procedures` | what is done to a whole history: verify, repair, import, retain, forget, mark, back up |
+//! | `procedures` | what is done to a whole history: mend, import, retain, forget, mark, back up |
 //! | `questions` | what is asked of a history, each in one transaction: functions of [`Reader`] |
 //! | `reader` | the read-only pool of connections |
+//! | `seam` | what the history room reads of the tables: one function for each question, free of SQL to who asks |
 //! | `tables` | a file for each table: named functions, their SQL beside them |
 //! | `connection` | the writing connection |
 //! | `rows` | check results: where they lie, and the one way to walk over them |
@@ -48,6 +49,7 @@ pub(crate) use self::tables::{
     kept::{Kept, may_have_gone},
     maintenance::Which,
     outages::derived::StoredOutage,
+    reasons::Reasons,
     rollups::{Latency, Size},
     runs::Cause,
     settings::Settings,

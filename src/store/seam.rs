@@ -2,7 +2,7 @@
 //! answers it.
 
 use super::{
-    Result,
+    IncidentNote, Interruption, Result, RunHead,
     rows::{
         Columns, Row, Walk,
         sealing::{self, Fault as SealedFault},
@@ -10,8 +10,9 @@ use super::{
     tables::{
         kept::{self, Kept},
         maintenance::{self, Which},
+        notes,
         outages::{
-            self, OutageFilter,
+            self, Cursor, OutageFilter,
             derived::{self, StoredOutage},
         },
         reasons::Reasons,
@@ -27,7 +28,7 @@ use crate::{
     domain::{
         check::{CheckResult, Outcome, Reason},
         health::Health,
-        incident::Outage,
+        incident::{CauseChange, Outage},
         maintenance::Overlay,
         replay::{Input, Why},
         status::StatusSince,
@@ -63,6 +64,11 @@ impl<'a> Tables<'a> {
     /// The service with this number.
     pub(crate) fn service(self, id: ServiceId) -> Result<Option<StoredService>> {
         services::by_id(self.0, id)
+    }
+
+    /// When the certificate of a service ends that was seen last.
+    pub(crate) fn certificate_expires_at(self, id: ServiceId) -> Result<Option<UnixMs>> {
+        services::certificate_expires_at(self.0, id)
     }
 
     /// All that a service was ever set to.
@@ -112,9 +118,9 @@ impl<'a> Tables<'a> {
         walk.last_at(self.0)
     }
 
-    /// The reason of this number.
-    pub(crate) fn reason(self, id: i64) -> Result<Option<Reason>> {
-        Ok(Reasons::default().of(self.0, id)?.cloned())
+    /// The reason of this number; those that were read before are in `known`.
+    pub(crate) fn reason(self, known: &mut Reasons, id: i64) -> Result<Option<&Reason>> {
+        known.of(self.0, id)
     }
 
     /// The numbers of the reasons that say that a check was slow, and nothing worse.
@@ -138,9 +144,49 @@ impl<'a> Tables<'a> {
 
     // Outages.
 
-    /// The outages that a filter means, newest first.
-    pub(crate) fn outages(self, filter: &OutageFilter) -> Result<Vec<Outage>> {
-        outages::list(self.0, filter, None, u32::MAX)
+    /// The outages that a filter means, newest first, at most `limit`, after `cursor` where that is given.
+    pub(crate) fn outages(self, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
+        outages::list(self.0, filter, cursor, limit)
+    }
+
+    /// One outage.
+    pub(crate) fn outage(self, id: i64) -> Result<Option<Outage>> {
+        outages::get(self.0, id)
+    }
+
+    /// The numbers of the incidents of the same service before and after one.
+    pub(crate) fn neighbours(self, outage: &Outage) -> Result<(Option<i64>, Option<i64>)> {
+        outages::neighbours(self.0, outage)
+    }
+
+    /// Each change of cause while an outage lasted, oldest first.
+    pub(crate) fn cause_changes(self, outage: i64) -> Result<Vec<CauseChange>> {
+        outages::cause_changes(self.0, outage)
+    }
+
+    /// Outages of other services that failed with this one, by start.
+    pub(crate) fn failed_with(self, outage: &Outage) -> Result<Vec<Outage>> {
+        outages::failed_with(self.0, outage)
+    }
+
+    /// When the incidents that began in the window were confirmed, in the order of time.
+    pub(crate) fn confirmations(self, window: Window) -> Result<Vec<UnixMs>> {
+        outages::confirmations(self.0, window)
+    }
+
+    /// The notes of incidents of a service that overlap a window or began in it, removed ones among them.
+    pub(crate) fn notes(self, id: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
+        notes::list(self.0, id, window)
+    }
+
+    /// When the checks of a window started whose answer is kept, in order.
+    pub(crate) fn excerpt_times(self, id: ServiceId, window: Window) -> Result<Vec<UnixMs>> {
+        outages::excerpt_times(self.0, id, window)
+    }
+
+    /// The beginning of the answer that a check got, where it is kept.
+    pub(crate) fn excerpt(self, id: ServiceId, at: UnixMs) -> Result<Option<String>> {
+        outages::excerpt(self.0, id, at)
     }
 
     /// The last outage of a service that began before a moment.
@@ -148,7 +194,29 @@ impl<'a> Tables<'a> {
         outages::last_before(self.0, id, before)
     }
 
+    // The monitor itself.
+
+    /// Every run with the version that ran, in no order.
+    pub(crate) fn run_heads(self) -> Result<Vec<RunHead>> {
+        runs::heads(self.0)
+    }
+
+    /// What interrupted the observation, by time, each once.
+    pub(crate) fn interruptions(self) -> Result<Vec<Interruption>> {
+        runs::interruptions(self.0)
+    }
+
+    /// When it ran and what interrupted it, ever: what tells the reason of a gap.
+    pub(crate) fn monitor_runs(self) -> Result<Runs> {
+        Runs::of(self.0)
+    }
+
     // What is made of the questions above. The writer needs it too, so it lies below.
+
+    /// The results of a walk with their reasons, at most `limit`.
+    pub(crate) fn checks(self, walk: Walk, newest_first: bool, limit: u32) -> Result<Vec<CheckResult>> {
+        results::list(self.0, walk, newest_first, limit)
+    }
 
     /// The last result before a moment.
     pub(crate) fn newest(self, id: ServiceId, before: UnixMs) -> Result<Option<CheckResult>> {
@@ -254,11 +322,6 @@ impl<'a> Tables<'a> {
     /// The gaps of a service: by their start, with their end and the word of their reason.
     pub(crate) fn stored_gaps(self, id: ServiceId) -> Result<BTreeMap<UnixMs, (UnixMs, String)>> {
         runs::stored_gaps(self.0, id)
-    }
-
-    /// When the monitor ran and what interrupted it, ever.
-    pub(crate) fn monitor_runs(self) -> Result<Runs> {
-        Runs::of(self.0)
     }
 
     /// What is said of the sealed days of a service and is not so.

@@ -9,8 +9,7 @@ use crate::{
     live::ServiceId,
     store::{
         Reader, Result,
-        rows::{Columns, Outcomes, Walk},
-        tables::results,
+        rows::{Columns, Outcomes, Row, Walk},
     },
 };
 use std::ops::ControlFlow;
@@ -25,18 +24,16 @@ impl Reader {
         before: Option<UnixMs>,
         limit: u32,
     ) -> Result<Vec<CheckResult>> {
-        let mut conn = self.conn()?;
         let to = before.map_or(window.to(), |before| before.min(window.to()));
         let outcomes = outcome.map_or(Outcomes::ALL, Outcomes::only);
         let walk = Walk::over(service).from(window.from()).before(to).only(outcomes);
-        results::list(&*conn.transaction()?, walk, true, limit)
+        self.read(|tables| tables.checks(walk, true, limit))
     }
 
     /// Check results of the window, oldest first, at most `limit`.
     pub fn checks_forward(&self, service: ServiceId, window: Window, limit: u32) -> Result<Vec<CheckResult>> {
-        let mut conn = self.conn()?;
         let walk = Walk::over(service).from(window.from()).before(window.to());
-        results::list(&*conn.transaction()?, walk, false, limit)
+        self.read(|tables| tables.checks(walk, false, limit))
     }
 
     /// The medians of each phase of passed checks, in buckets of `size_ms`; of the first `sample` of them in each. A bucket
@@ -48,44 +45,43 @@ impl Reader {
         size_ms: i64,
         sample: u32,
     ) -> Result<Vec<(Window, PhaseMedians)>> {
-        let mut conn = self.conn()?;
-        let tx = conn.transaction()?;
-        let mut found = Vec::new();
-        let mut from = window.from();
-        while let Some(part) = window.clip(from, from.plus(size_ms.max(1))) {
-            let mut checks = Vec::new();
-            timed(service, part).forward(&tx, |row| {
-                checks.extend(row.latency_us.map(|whole| (row.phases, whole)));
-                Ok(if checks.len() < sample as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-            })?;
-            if !checks.is_empty() {
-                found.push((part, PhaseMedians::of(&checks)));
+        self.read(|tables| {
+            let mut found = Vec::new();
+            let mut from = window.from();
+            while let Some(part) = window.clip(from, from.plus(size_ms.max(1))) {
+                let mut checks = Vec::new();
+                tables.forward(timed(service, part), |row| {
+                    checks.extend(row.latency_us.map(|whole| (row.phases, whole)));
+                    Ok(if checks.len() < sample as usize { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+                })?;
+                if !checks.is_empty() {
+                    found.push((part, PhaseMedians::of(&checks)));
+                }
+                from = part.to();
             }
-            from = part.to();
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// What is usual of each phase (in their order, the last one what the others leave) of passed checks in a window, of at
     /// most ten thousand of them, the latest.
     pub fn usual(&self, service: ServiceId, window: Window) -> Result<[Option<Usual>; 5]> {
-        let mut conn = self.conn()?;
         let mut times: [Vec<u32>; 5] = Default::default();
-        timed(service, window).backward(&*conn.transaction()?, |row| {
+        let each = |row: Row| {
             let (Some(whole), phases) = (row.latency_us, row.phases) else { return Ok(ControlFlow::Continue(())) };
             let rest = u64::from(whole).saturating_sub(phases.sum_us()) as u32;
             let each = [phases.dns_us, phases.connect_us, phases.tls_us, phases.ttfb_us, Some(rest)];
             times.iter_mut().zip(each).for_each(|(times, us)| times.extend(us));
             let enough = times.last().is_some_and(|rest| rest.len() >= USUAL_OF);
             Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
+        };
+        self.read(|tables| tables.backward(timed(service, window), each))?;
         Ok(times.map(Usual::of))
     }
 
     /// The first result of a service that is kept.
     pub fn first_check_at(&self, service: ServiceId) -> Result<Option<UnixMs>> {
-        let mut conn = self.conn()?;
-        Walk::over(service).first_at(&*conn.transaction()?)
+        self.read(|tables| tables.first_at(Walk::over(service)))
     }
 }
 

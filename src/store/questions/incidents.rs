@@ -9,47 +9,44 @@ use crate::{
     live::ServiceId,
     store::{
         IncidentNote, Reader, Result,
-        tables::{
-            notes,
-            outages::{self, Cursor, OutageFilter},
-        },
+        tables::outages::{Cursor, OutageFilter},
     },
 };
 
 impl Reader {
     /// Outages, newest first, at most `limit`, after `cursor` where that is given.
     pub fn outages(&self, filter: &OutageFilter, cursor: Option<Cursor>, limit: u32) -> Result<Vec<Outage>> {
-        outages::list(&*self.conn()?, filter, cursor, limit)
+        self.read_one(|tables| tables.outages(filter, cursor, limit))
     }
 
     /// One outage.
     pub fn outage(&self, id: i64) -> Result<Option<Outage>> {
-        outages::get(&*self.conn()?, id)
+        self.read_one(|tables| tables.outage(id))
     }
 
     /// The numbers of the incidents of the same service before and after one.
     pub fn neighbours(&self, outage: &Outage) -> Result<(Option<i64>, Option<i64>)> {
-        outages::neighbours(&*self.conn()?, outage)
+        self.read_one(|tables| tables.neighbours(outage))
     }
 
     /// Each change of cause while it lasted, oldest first.
     pub fn cause_changes(&self, outage: i64) -> Result<Vec<CauseChange>> {
-        outages::cause_changes(&*self.conn()?, outage)
+        self.read_one(|tables| tables.cause_changes(outage))
     }
 
     /// Outages of other services that failed with this one, by start.
     pub fn failed_with(&self, outage: &Outage) -> Result<Vec<Outage>> {
-        outages::failed_with(&*self.conn()?, outage)
+        self.read_one(|tables| tables.failed_with(outage))
     }
 
     /// The notes of incidents of a service that an export of this window holds, in the order of time, removed ones among
     /// them: those of incidents that overlap it, and those that began in it.
     pub fn notes(&self, service: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
-        notes::list(&*self.conn()?, service, window)
+        self.read_one(|tables| tables.notes(service, window))
     }
 
     /// When the incidents that began in the window were confirmed, in the order of time.
     pub fn confirmations(&self, window: Window) -> Result<Vec<UnixMs>> {
-        outages::confirmations(&*self.conn()?, window)
+        self.read_one(|tables| tables.confirmations(window))
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::store) fn id(conn: &Connection, reason: &Reason) -> Result<i64> {
 
 /// Reasons by their number, each read once.
 #[derive(Default, Debug)]
-pub(in crate::store) struct Reasons(HashMap<i64, Reason>);
+pub(crate) struct Reasons(HashMap<i64, Reason>);
 
 impl Reasons {
     /// The reason of this number; `None` where there is none of it.

@@ -29,6 +29,7 @@ use crate::{
             export_records::{Beyond, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize},
         },
         rows::Walk,
+        seam::Tables,
         tables::{
             kept::{self, Kept},
             maintenance, notes, outages, outbox, reasons, rollups, runs, services, settings,
@@ -206,7 +207,7 @@ impl Merge {
             for outage in &page {
                 let beyond = match first {
                     Some(first) if first <= outage.started_at => None,
-                    first => Some(export::beyond(&self.conn, id, outage, first)?),
+                    first => Some(export::beyond(Tables::of(&self.conn), id, outage, first)?),
                 };
                 // The changes of cause that the rows tell are of interest for what was answered then.
                 for change in outages::cause_changes(&self.conn, outage.id)? {
@@ -239,7 +240,7 @@ impl Merge {
     }
 
     fn setting(&self, id: ServiceId, new: &SettingHead) -> Result<()> {
-        let old = export::settings(&self.conn, id)?.into_iter().find(|old| old.since == new.since);
+        let old = export::settings(Tables::of(&self.conn), id)?.into_iter().find(|old| old.since == new.since);
         if old.is_none_or(|old| old < *new) {
             settings::write(&self.conn, id, new.since, &new.setting())?;
         }
@@ -247,7 +248,7 @@ impl Merge {
     }
 
     fn runs(&self, new: &[RunHead]) -> Result<()> {
-        let old = export::runs(&self.conn)?;
+        let old = export::runs(Tables::of(&self.conn))?;
         let runs = export::once(old.iter().chain(new).cloned().collect());
         if runs != old {
             self.conn.execute("DELETE FROM run", [])?;
