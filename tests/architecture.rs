@@ -158,7 +158,7 @@ fn only_the_clock_asks_what_time_it_is() {
 #[test]
 fn sql_stays_in_the_store() {
     let foreign = Regex::new(r"\b(?:rusqlite|r2d2|r2d2_sqlite)\b").unwrap();
-    let signature = Regex::new(r"(?s)\bpub (?:async )?fn [^{;]*").unwrap();
+    let signature = Regex::new(r"(?s)\bpub(?:\(crate\))? (?:async )?fn [^{;]*").unwrap();
     let inside = Regex::new(r"\b(?:rusqlite|Connection|Transaction|Statement)\b").unwrap();
     let mut signatures = 0;
     for source in sources() {
@@ -173,6 +173,54 @@ fn sql_stays_in_the_store() {
         }
     }
     assert!(signatures > 20, "only {signatures} signatures were seen");
+}
+
+/// Where SQL may stand beside the named functions of tables and rows, and why.
+const SQL_OUTSIDE_TABLES: [(&str, &str); 8] = [
+    ("store/disk/", "the file, its schema and its pragmas"),
+    ("store/scrub/", "reads pages and indexes, whatever they hold"),
+    ("store/writer/", "services enter, and the commit: in the writer's own transaction"),
+    ("store/procedures/backup.rs", "a copy of the file"),
+    ("store/procedures/forget.rs", "one statement for every table"),
+    ("store/procedures/maintenance_tasks.rs", "gives pages back"),
+    ("store/procedures/merge/", "what arrives waits in temporary tables"),
+    ("store/procedures/prune_reasons.rs", "walks a copy of the file"),
+];
+
+#[test]
+fn sql_is_written_in_the_functions_of_tables() {
+    let sql = Regex::new(
+        r#""[^"]*\b(?:SELECT [^"]+ FROM|SELECT min|INSERT (?:OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|PRAGMA|CREATE TABLE)\b"#,
+    )
+    .unwrap();
+    let mut seen = BTreeSet::new();
+    for source in sources() {
+        let path = source.path.to_str().unwrap();
+        let product = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        let Some(found) = sql.find(product) else { continue };
+        if path.starts_with("store/tables") || path.starts_with("store/rows") {
+            continue;
+        }
+        let place = SQL_OUTSIDE_TABLES.iter().find(|(place, _)| path.starts_with(place));
+        let Some((place, _)) = place else { panic!("{path}: make it a function of its table: {}", found.as_str()) };
+        seen.insert(*place);
+    }
+    let unused: Vec<&str> = SQL_OUTSIDE_TABLES.iter().map(|(place, _)| *place).filter(|p| !seen.contains(p)).collect();
+    assert!(unused.is_empty(), "no SQL stands there any more: {unused:?}");
+}
+
+#[test]
+fn the_tour_names_what_a_second_engine_would_have_to_provide() {
+    let tour = std::fs::read_to_string(src().join("lib.rs")).unwrap();
+    let section = tour.split("//! # ").find(|section| section.starts_with("The seam to another engine")).unwrap();
+    let named = Regex::new(r"(?m)^//! - `(\w+)`: \w.*$").unwrap();
+    let named: Vec<String> = named.captures_iter(section).map(|c| c[1].to_owned()).collect();
+    assert!((30..60).contains(&named.len()), "{} functions: {named:?}", named.len());
+    assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len(), "one of them stands there twice: {named:?}");
+    let store: String = sources().into_iter().filter(|s| s.room == "store").map(|s| s.code).collect();
+    for name in named {
+        assert!(store.contains(&format!("fn {name}(")) || store.contains(&format!("fn {name}<")), "there is no {name}");
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub(super) fn count(conn: &Connection, walk: Walk) -> Result<u64> {
 }
 
 /// Writes one row into a day that is not sealed. `false` when there is one of that time already.
-pub(crate) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
+pub(in crate::store) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result<bool> {
     let sql = concat!(
         "INSERT INTO check_result (",
         columns!(),
@@ -129,7 +129,7 @@ pub(crate) fn insert(conn: &Connection, service: ServiceId, row: &Row) -> Result
 }
 
 /// Writes one row in the place of the one of that time, of a day that is not sealed.
-pub(crate) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
+pub(in crate::store) fn replace(conn: &Connection, service: ServiceId, row: &Row) -> Result<()> {
     conn.prepare_cached("DELETE FROM check_result WHERE service_id = ?1 AND at = ?2")?
         .execute([service.0, row.at.0])?;
     insert(conn, service, row)?;
