@@ -62,11 +62,13 @@
 //!
 //! - `services`: every service ever configured, by name
 //! - `service`: the one with this number
+//! - `service_named`: the one of this name
 //! - `certificate_expires_at`: when the certificate ends that was seen last
 //! - `settings`: all that a service was ever set to
 //! - `kept`: from when on its rows, hours and days are kept
 //! - `kept_of_all`: when the first service was added, and from when on the rows of all are kept
 //! - `maintenance`: its maintenance that shares time with a window
+//! - `maintenance_log`: every window of maintenance, with its reason
 //!
 //! Of the check results:
 //!
@@ -77,7 +79,7 @@
 //! - `reason`: the reason with this number
 //! - `slow_reasons`: the numbers of the reasons that say that a check was slow
 //!
-//! Of sums, outages, gaps, and the monitor itself:
+//! Of sums, outages, gaps, alerts, and the monitor itself:
 //!
 //! - `rollups`: the sums of hours or days that start in a window
 //! - `first_rollup`: the start of the oldest
@@ -102,7 +104,9 @@
 //! - `run_heads`: the runs of the monitor
 //! - `interruptions`: what interrupted the observation
 //! - `monitor_runs`: both, as they tell the reason of a gap
-//! - `maintenance_log`: every window of maintenance
+//! - `last_run`: the latest run
+//! - `pending_events`: what a channel still has to be told
+//! - `channels`: how each channel does
 //!
 //! Connections to read with (`Reader`):
 //!

@@ -6,14 +6,11 @@ use crate::{
     clock::Clock,
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
-    history::{
-        cached_stats::StatsCache,
-        states::{self, AsOf},
-    },
+    history::cached_stats::StatsCache,
     live::{LiveState, ServiceNow},
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
-    store::{Reader, Scrub, StoreError, Writer},
+    store::{AsOf, Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
 use axum::http::StatusCode;
@@ -151,7 +148,7 @@ impl AppState {
     /// # Errors
     /// Where the history cannot be read, or does not reach there.
     pub(crate) async fn as_of(&self, at: UnixMs) -> Result<Vec<Arc<ServiceNow>>, ReadError> {
-        match self.ask(move |app| states::as_of(&app.reader, at, &app.live.all())).await? {
+        match self.ask(move |app| app.reader.as_of(at, &app.live.all())).await? {
             AsOf::Known(services) => Ok(services),
             AsOf::Retired(from) => Err(ReadError::Retired { at, from }),
             // Nothing was known then: neither that a service was up nor that it was not.

@@ -38,13 +38,24 @@ pub use self::procedures::{
     retention::{Expired, RetentionPolicy},
 };
 pub use self::questions::{
-    export_records::{Beyond, CheckRow, Head, OutageRecord, RunHead, ServiceHead, SettingHead, SumRecord, SumSize},
+    as_of::AsOf,
+    export_records::{Beyond, CheckRow, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize},
     services::SettingChange,
 };
 pub use self::reader::Reader;
 pub(crate) use self::rows::{Columns, Outcomes, Walk, sealing::Fault as SealedFault};
 pub use self::scrub::{Scrub, ScrubState};
 pub(crate) use self::seam::Tables;
+pub use self::tables::{
+    channels::ChannelHealth,
+    maintenance::{Maintenance, Source},
+    notes::IncidentNote,
+    outages::{Cursor, Lasted, OutageFilter, OutageKind},
+    outbox::{Attempt, DueEvent, Event, Trigger},
+    runs::{Interruption, Run, RunHead},
+    services::StoredService,
+    settings::Setting,
+};
 pub(crate) use self::tables::{
     kept::{Kept, may_have_gone},
     maintenance::Which,
@@ -53,16 +64,6 @@ pub(crate) use self::tables::{
     rollups::{Latency, Size},
     runs::Cause,
     settings::Settings,
-};
-pub use self::tables::{
-    channels::ChannelHealth,
-    maintenance::{Maintenance, Source},
-    notes::IncidentNote,
-    outages::{Cursor, Lasted, OutageFilter, OutageKind},
-    outbox::{Attempt, DueEvent, Event, Trigger},
-    runs::{Interruption, Run},
-    services::StoredService,
-    settings::Setting,
 };
 pub use self::writer::{
     alarms::Alarm,

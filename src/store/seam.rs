@@ -8,17 +8,19 @@ use super::{
         sealing::{self, Fault as SealedFault},
     },
     tables::{
+        channels::{self, ChannelHealth},
         kept::{self, Kept},
-        maintenance::{self, Which},
+        maintenance::{self, Maintenance, Which},
         notes,
         outages::{
             self, Cursor, OutageFilter,
             derived::{self, StoredOutage},
         },
+        outbox::{self, DueEvent},
         reasons::Reasons,
         replay_input, results,
         rollups::{self, Latency, Size},
-        runs::{self, Runs},
+        runs::{self, Run, Runs},
         services::{self, StoredService},
         settings::{Setting, Settings},
         standing,
@@ -28,7 +30,7 @@ use crate::{
     domain::{
         check::{CheckResult, Outcome, Reason},
         health::Health,
-        incident::{CauseChange, Outage},
+        incident::{CauseChange, Gap, Outage},
         maintenance::Overlay,
         replay::{Input, Why},
         status::StatusSince,
@@ -66,6 +68,11 @@ impl<'a> Tables<'a> {
         services::by_id(self.0, id)
     }
 
+    /// The service of this name.
+    pub(crate) fn service_named(self, name: &str) -> Result<Option<StoredService>> {
+        services::by_name(self.0, name)
+    }
+
     /// When the certificate of a service ends that was seen last.
     pub(crate) fn certificate_expires_at(self, id: ServiceId) -> Result<Option<UnixMs>> {
         services::certificate_expires_at(self.0, id)
@@ -94,6 +101,11 @@ impl<'a> Tables<'a> {
     /// The maintenance that a moment lies in, with the windows that touch it.
     pub(crate) fn maintenance_around(self, id: ServiceId, at: UnixMs, which: Which) -> Result<Overlay> {
         maintenance::whole_at(self.0, id, at, which)
+    }
+
+    /// Every window of maintenance that shares time with `window`, or with `None` every one there is, in the order of time.
+    pub(crate) fn maintenance_log(self, window: Option<Window>) -> Result<Vec<Maintenance>> {
+        maintenance::list(self.0, window)
     }
 
     // Check results.
@@ -194,7 +206,29 @@ impl<'a> Tables<'a> {
         outages::last_before(self.0, id, before)
     }
 
+    // Alerts.
+
+    /// The events of a channel that are not settled, oldest first, at most `limit`, but for those that `settled` knows.
+    pub(crate) fn pending_events(
+        self,
+        channel: &str,
+        limit: usize,
+        settled: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<DueEvent>> {
+        outbox::pending(self.0, channel, limit, settled)
+    }
+
+    /// How every channel does that was ever tried or has something to deliver, by name.
+    pub(crate) fn channels(self) -> Result<Vec<ChannelHealth>> {
+        channels::all(self.0)
+    }
+
     // The monitor itself.
+
+    /// The latest run.
+    pub(crate) fn last_run(self) -> Result<Option<Run>> {
+        runs::last_run(self.0)
+    }
 
     /// Every run with the version that ran, in no order.
     pub(crate) fn run_heads(self) -> Result<Vec<RunHead>> {
@@ -265,6 +299,11 @@ impl<'a> Tables<'a> {
         each: impl FnMut(Input, &Setting) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         replay_input::each(self.0, id, settings, from, each)
+    }
+
+    /// The gaps of a service that overlap a window, oldest first, with the one that lasts at `now`.
+    pub(crate) fn gaps(self, service: &StoredService, window: Window, now: UnixMs) -> Result<Vec<Gap>> {
+        runs::gaps(self.0, service, window, now)
     }
 
     /// The hours of a window as the rows say.

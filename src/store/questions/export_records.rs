@@ -11,10 +11,8 @@ use crate::{
         time::UnixMs,
         timeline::Tally,
     },
-    store::{Interruption, Setting},
+    store::{Interruption, RunHead, Setting},
 };
-
-pub use crate::store::tables::runs::RunHead;
 
 /// What stands before the rows: the services with their settings over time, and the monitor's own life.
 #[derive(Clone, PartialEq, Debug)]

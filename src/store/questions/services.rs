@@ -6,12 +6,12 @@ use crate::{
     store::{
         Reader, Result,
         tables::{
-            channels::{self, ChannelHealth},
-            maintenance::{self, Maintenance, Which},
-            outbox::{self, DueEvent},
-            runs::{self, Run},
-            services::{self, StoredService},
-            settings::{self, Setting},
+            channels::ChannelHealth,
+            maintenance::{Maintenance, Which},
+            outbox::DueEvent,
+            runs::Run,
+            services::StoredService,
+            settings::Setting,
         },
     },
 };
@@ -27,55 +27,53 @@ pub struct SettingChange {
 impl Reader {
     /// Every service ever configured, by name.
     pub fn services(&self) -> Result<Vec<StoredService>> {
-        services::all(&*self.conn()?)
+        self.read_one(|tables| tables.services())
     }
 
     /// The service of this name.
     pub fn service(&self, name: &str) -> Result<Option<StoredService>> {
-        services::by_name(&*self.conn()?, name)
+        self.read_one(|tables| tables.service_named(name))
     }
 
     /// The gaps of one service that overlap the window, oldest first, with the one that lasts at `now`. The time before
     /// its first result is not among them.
     pub fn gaps(&self, service: ServiceId, window: Window, now: UnixMs) -> Result<Vec<Gap>> {
-        let mut conn = self.conn()?;
-        let tx = conn.transaction()?;
-        match services::by_id(&tx, service)? {
-            Some(service) => runs::gaps(&tx, &service, window, now),
+        self.read(|tables| match tables.service(service)? {
+            Some(service) => tables.gaps(&service, window, now),
             None => Ok(Vec::new()),
-        }
+        })
     }
 
     /// The maintenance of one service that shares time with the window: what figures leave out.
     pub fn maintenance(&self, service: ServiceId, window: Window) -> Result<Overlay> {
-        maintenance::overlay(&*self.conn()?, service, window, Which::All)
+        self.read_one(|tables| tables.maintenance(service, window, Which::All))
     }
 
     /// Every window of maintenance that shares time with `window`, or with `None` every one there is, in the order of
     /// time; those that were taken back are among them.
     pub fn maintenance_log(&self, window: Option<Window>) -> Result<Vec<Maintenance>> {
-        maintenance::list(&*self.conn()?, window)
+        self.read_one(|tables| tables.maintenance_log(window))
     }
 
     /// The latest run of the monitor.
     pub fn last_run(&self) -> Result<Option<Run>> {
-        runs::last_run(&*self.conn()?)
+        self.read_one(|tables| tables.last_run())
     }
 
     /// The events of a channel that are not settled, due or not, oldest first, at most `limit`; `settled` are those that are
     /// and whose commit is still to come.
     pub fn pending_events(&self, channel: &str, limit: usize, settled: &dyn Fn(&str) -> bool) -> Result<Vec<DueEvent>> {
-        outbox::pending(&*self.conn()?, channel, limit, settled)
+        self.read_one(|tables| tables.pending_events(channel, limit, settled))
     }
 
     /// How every channel does that was ever tried or has something to deliver, by name.
     pub fn channels(&self) -> Result<Vec<ChannelHealth>> {
-        channels::all(&*self.conn()?)
+        self.read_one(|tables| tables.channels())
     }
 
     /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.
     pub fn setting_changes(&self, service: ServiceId, window: Window) -> Result<Vec<SettingChange>> {
-        let all = settings::settings(&*self.conn()?, service)?;
+        let all = self.read_one(|tables| tables.settings(service))?;
         let pairs = all.iter().zip(all.iter().skip(1));
         let changes = pairs.map(|(&(_, before), &(at, after))| SettingChange { at, before, after });
         Ok(changes.filter(|change| window.contains(change.at)).collect())

@@ -14,7 +14,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// From a number and two times.
-    pub(crate) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {
+    pub(in crate::store) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {
         let time = |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
         let results = row.get::<_, i64>(0)?.unsigned_abs();
         Ok(Usage { results, first_at: time(1)?, last_at: time(2)?, bytes: 0 })

@@ -17,4 +17,3 @@ pub(super) mod runs;
 pub(super) mod services;
 pub(super) mod settings;
 pub(super) mod standing;
-pub(super) mod validity;

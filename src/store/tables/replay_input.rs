@@ -1,8 +1,6 @@
 //! The stored results as a history is told again from them: each with the settings of its time.
 
-use super::settings::Setting;
-
-pub(in crate::store) use super::settings::Settings;
+use super::settings::{Setting, Settings};
 use crate::{
     domain::{
         check::Class,

@@ -8,7 +8,7 @@ use super::{
     maintenance::Which,
     results,
     services::StoredService,
-    validity::ValidityPeriods,
+    settings::Settings,
 };
 use crate::{
     domain::{
@@ -403,7 +403,7 @@ pub(in crate::store) fn replace(
 fn hours_around(conn: &Connection, service: ServiceId, window: Window) -> Result<Option<Window>> {
     let before = results::last_judged(conn, service, window.from(), Which::All)?.map_or(window.from(), |(at, _)| at);
     let speaks = match Walk::over(service).before(window.to()).last_at(conn)? {
-        Some(at) => at.plus(ValidityPeriods::of(conn, service)?.validity_ms(at)),
+        Some(at) => at.plus(Settings::of(conn, service)?.validity_ms(at)),
         None => window.to(),
     };
     Ok(Window::new(before.min(window.from()).floor(HOUR_MS), speaks.max(window.to()).ceil(HOUR_MS)))

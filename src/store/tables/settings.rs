@@ -117,11 +117,6 @@ impl Settings {
     }
 }
 
-/// All that a service was ever set to, each with the moment since when, in the order of time.
-pub(in crate::store) fn settings(conn: &Connection, service: ServiceId) -> Result<Vec<(UnixMs, Setting)>> {
-    Ok(Settings::of(conn, service)?.0)
-}
-
 /// The latest settings of a service, with the moment since when.
 pub(in crate::store) fn last(conn: &Connection, service: ServiceId) -> Result<Option<(UnixMs, Setting)>> {
     let sql = concat!("SELECT ", columns!(), " FROM setting WHERE service_id = ?1 ORDER BY since DESC LIMIT 1");

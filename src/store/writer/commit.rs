@@ -23,10 +23,9 @@ use crate::{
             maintenance::Which,
             notes, outages,
             outbox::{self, Attempt},
-            reasons,
-            replay_input::Settings,
-            rollups,
+            reasons, rollups,
             runs::{self, Interruption, Runs},
+            settings::Settings,
         },
     },
 };
