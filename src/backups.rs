@@ -88,7 +88,7 @@ pub async fn run(plan: Plan, backups: &Backups, clock: Clock, mut shutdown: Shut
         }
         let failure = match done {
             Ok(Ok((file, verified))) => {
-                tracing::info!(file = %file.display(), results = verified.results, "the history is backed up");
+                tracing::info!(file = %file.display(), results = verified.results, "backup complete");
                 None
             }
             Ok(Err(error)) => Some(error.to_string()),
@@ -97,7 +97,7 @@ pub async fn run(plan: Plan, backups: &Backups, clock: Clock, mut shutdown: Shut
         if let Some(reason) = &failure {
             not_before = now.plus(RETRY_MS.min(plan.every_ms));
             if backups.state().failing.as_ref() != Some(reason) {
-                tracing::error!("the history could not be backed up: {reason}; it will be tried again");
+                tracing::error!("the backup failed: {reason}; it will be retried");
             }
         }
         backups.set(|state| state.failing = failure);
@@ -113,7 +113,7 @@ fn make(plan: &Plan, now: UnixMs, stop: &Shutdown) -> Result<(PathBuf, Verified)
     let all = kept(plan);
     for (_, old) in all.iter().rev().skip(plan.keep as usize) {
         if let Err(error) = std::fs::remove_file(old) {
-            tracing::warn!(file = %old.display(), "an old backup cannot be removed: {error}");
+            tracing::warn!(file = %old.display(), "cannot remove an old backup: {error}");
         }
     }
     remove_parts(plan);

@@ -38,7 +38,7 @@ pub struct Pool(Arc<Owner>);
 
 /// Why work was not taken in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("too much is being asked at once")]
+#[error("too many tasks at once")]
 pub struct Busy;
 
 /// The work panicked; its message.

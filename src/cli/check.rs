@@ -61,7 +61,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         let slow = service.degraded_after_ms.is_some_and(|limit| i64::from(report.latency_us) > limit * 1000);
         let (word, said) = in_words(report, slow);
         down += usize::from(matches!(report.verdict, Verdict::Failed(_)));
-        passed += usize::from(matches!(report.verdict, Verdict::Passed | Verdict::Reserved(_)));
+        passed += usize::from(matches!(report.verdict, Verdict::Passed | Verdict::Degraded(_)));
         let took = format!("{:.1} ms", f64::from(report.latency_us) / 1000.0);
         // A reason leaves out what may be another one in every check, such as a number: here it is the answer.
         if let (Verdict::Failed(Reason { class: Class::Content, .. }), Some(excerpt)) =
@@ -101,8 +101,8 @@ fn in_words(report: &Report, slow: bool) -> (&'static str, String) {
             let said = report.http_status.map(|status| format!("HTTP {status}")).unwrap_or_default();
             (if slow { "degraded" } else { "up" }, said)
         }
-        Verdict::Reserved(reason) => ("degraded", reason.message.clone()),
+        Verdict::Degraded(reason) => ("degraded", reason.message.clone()),
         Verdict::Failed(reason) => ("down", reason.message.clone()),
-        Verdict::Unjudged(reason) => ("unknown", reason.message.clone()),
+        Verdict::Inconclusive(reason) => ("unknown", reason.message.clone()),
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("no answer from {address}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if !head.starts_with("HTTP/1.1 200") {
-        bail!("{address} says: {}", body.trim());
+        bail!("{address} answered: {}", body.trim());
     }
     out!("alive");
     Ok(ExitCode::SUCCESS)

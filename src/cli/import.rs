@@ -69,10 +69,10 @@ fn say(config: &Config, merged: &Merged) {
         out!("{services} services were not known here");
     }
     if replaced > 0 {
-        out!("{replaced} check results of the same moment said something worse, and stand here now");
+        out!("{replaced} check results were replaced by a worse result of the same moment");
     }
     if renumbered > 0 {
-        out!("{renumbered} incidents have another number than they had here: a later one has theirs");
+        out!("{renumbered} incidents got another number: a later incident has theirs now");
     }
     let kept_from = config.storage.keep_checks_days.map(|days| Clock::system().now().plus(-i64::from(days) * DAY_MS));
     if let (Some(oldest), Some(from), Some(days)) = (oldest_added, kept_from, config.storage.keep_checks_days)

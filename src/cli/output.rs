@@ -25,9 +25,7 @@ pub(super) fn form_of<T>(path: &Path, known: &str, read: impl FnOnce(&str) -> Op
         Some(form) => Ok(Some(form)),
         None => {
             let end = end.display();
-            Err(usage(format!(
-                "no form of file is known by “.{end}”: the name ends in {known}, or --format says the form"
-            )))
+            Err(usage(format!("unknown file format “.{end}”: end the name in {known}, or give --format")))
         }
     }
 }

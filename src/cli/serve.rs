@@ -35,7 +35,7 @@ async fn start(config: Config, args: &Args) -> anyhow::Result<App> {
     if args.new
         && let Some(aside) = store::begin_anew(&path, clock.now())?
     {
-        tracing::warn!("a new history begins; what was left of the one before is kept as {}", aside.display());
+        tracing::warn!("a new history begins; the files of the previous history are kept as {}", aside.display());
     }
     let again = args.set_aside.then(|| config.clone());
     let error = match App::start(config, clock.clone()).await {
@@ -50,6 +50,6 @@ async fn start(config: Config, args: &Args) -> anyhow::Result<App> {
         ));
     };
     let aside = store::set_damaged_aside(&path, clock.now())?;
-    tracing::error!("{error}; it is kept as {}, and a new history begins", aside.display());
+    tracing::error!("{error}; the damaged file is kept as {}, and a new history begins", aside.display());
     App::start(config, clock).await
 }

@@ -21,7 +21,7 @@ fn one(table: &Table<'_>) -> Option<StatedNote> {
     for (key, help) in [
         ("service", "the name of the service, also of one that is not watched any more"),
         ("at", "any moment within the incident, as \"2026-11-20T03:12:07Z\""),
-        ("note", "what there is to say of it"),
+        ("note", "the text of the note"),
     ] {
         if table.peek(key).is_none() {
             table.missing(key, help);

@@ -271,11 +271,11 @@ pub struct Report {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Passed,
-    /// Passed with a reservation, such as an exit code that means "degraded".
-    Reserved(Reason),
+    /// Passed with a warning, such as an exit code that means "degraded".
+    Degraded(Reason),
     Failed(Reason),
-    /// Not judged, because of the monitor (no file descriptor left, …).
-    Unjudged(Reason),
+    /// Neither passed nor failed, because of the monitor (no file descriptor left, …).
+    Inconclusive(Reason),
 }
 
 /// One check result, as the history keeps it.

@@ -41,7 +41,7 @@ impl Accepting {
         let Some(trouble) = &mut *state else {
             let reason = error.to_string();
             let line =
-                format!("connections cannot be accepted: {reason}; this goes on until the log says that it is over");
+                format!("connections cannot be accepted: {reason}; the log reports when they are accepted again");
             *state = Some(Trouble { reason, since: now, attempts: 1, said_at: now });
             return Some(line);
         };
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "connections cannot be accepted: no more; this goes on until the log says that it is over",
+                "connections cannot be accepted: no more; the log reports when they are accepted again",
                 "connections can still not be accepted: no more (601 attempts failed in 60 s)",
                 "connections can still not be accepted: no more (1201 attempts failed in 120 s)",
                 "connections are accepted again: 1500 attempts failed in 150 s",

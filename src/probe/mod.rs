@@ -92,12 +92,12 @@ impl Probe {
         };
         match result {
             Ok(reservation) => {
-                let verdict = reservation.map_or(Verdict::Passed, |reason| Verdict::Reserved(self.scrubbed(reason)));
+                let verdict = reservation.map_or(Verdict::Passed, |reason| Verdict::Degraded(self.scrubbed(reason)));
                 trace.report(verdict, None)
             }
             Err(fault) => {
                 let reason = self.scrubbed(fault.reason);
-                let verdict = if fault.ours { Verdict::Unjudged(reason) } else { Verdict::Failed(reason) };
+                let verdict = if fault.ours { Verdict::Inconclusive(reason) } else { Verdict::Failed(reason) };
                 trace.report(verdict, fault.excerpt)
             }
         }

@@ -13,9 +13,9 @@ pub(super) fn judge(service: &Service, report: &Report, at: UnixMs, recheck: boo
             Some(reason) => (Outcome::Degraded, Some(reason)),
             None => (Outcome::Up, None),
         },
-        Verdict::Reserved(reason) => (Outcome::Degraded, Some(reason.clone())),
+        Verdict::Degraded(reason) => (Outcome::Degraded, Some(reason.clone())),
         Verdict::Failed(reason) => (Outcome::Down, Some(reason.clone())),
-        Verdict::Unjudged(reason) => (Outcome::Unknown, Some(reason.clone())),
+        Verdict::Inconclusive(reason) => (Outcome::Unknown, Some(reason.clone())),
     };
     CheckResult {
         at,

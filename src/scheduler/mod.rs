@@ -96,7 +96,7 @@ impl Scheduler {
     pub async fn stop(mut self, deadline: Instant) {
         let all = async { while self.loops.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline, all).await.is_err() {
-            tracing::warn!("checks that were still under way have been dropped");
+            tracing::warn!("the deadline of the stop has passed: checks that were still running are dropped");
             self.loops.shutdown().await;
         }
     }

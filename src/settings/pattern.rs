@@ -4,5 +4,5 @@ use regex::Regex;
 
 /// Compiles a constant pattern. The tests compile each of them, so that it can be relied on.
 pub(super) fn constant(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant pattern, which the tests have read")
+    Regex::new(pattern).expect("a constant pattern, which a test compiles")
 }

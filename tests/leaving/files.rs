@@ -172,7 +172,7 @@ fn a_broken_file_is_said_where_and_changes_nothing() {
         (with(&lines, 7, &replaced("\"recheck\":false", "\"recheck\":3")), &["line 7", "expected a boolean", "column"]),
         (
             with(&lines, 3, &replaced("\"service\":\"api\"", "\"service\":\"nobody\"")),
-            &["line 3", "nothing of a service “nobody”"],
+            &["line 3", "does not list the service “nobody”"],
         ),
         (with(&lines, 3, &replaced("\"type\":\"check\"", "\"type\":\"chek\"")), &["line 3", "“chek”"]),
         (

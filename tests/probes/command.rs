@@ -53,7 +53,7 @@ async fn a_program_that_writes_without_end_is_killed_and_one_that_writes_much_is
 #[tokio::test]
 async fn an_exit_code_can_mean_degraded() {
     let report = sh("echo DISK WARNING; exit 1").run(AMPLE).await;
-    let Verdict::Reserved(reason) = &report.verdict else { panic!("{report:?}") };
+    let Verdict::Degraded(reason) = &report.verdict else { panic!("{report:?}") };
     assert_eq!((reason.class, reason.message.as_str()), (Class::ExitCode, "exit code 1: DISK WARNING"));
 }
 

@@ -35,7 +35,7 @@ async fn run(spec: HttpSpec) -> Report {
 #[track_caller]
 fn reservation(report: &Report) -> &Reason {
     match &report.verdict {
-        Verdict::Reserved(reason) => reason,
+        Verdict::Degraded(reason) => reason,
         other => panic!("no reservation: {other:?}"),
     }
 }

@@ -52,7 +52,9 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     );
     if !args.yes {
         if !std::io::stdin().is_terminal() {
-            return Err(usage(format!("nobody can be asked here; --yes forgets {what} without asking")));
+            return Err(usage(format!(
+                "standard input is not a terminal, so the command cannot ask for confirmation; --yes forgets {what} without it"
+            )));
         }
         let question = format!("Forget {what}? There is no way back but a backup. Type its name to go on: ");
         std::io::stderr().write_all(question.as_bytes())?;

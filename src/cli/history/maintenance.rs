@@ -80,7 +80,7 @@ fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
     let window = Window::new(args.from, args.to)
         .ok_or_else(|| usage(format!("this window ends before it begins: {} to {}", args.from, args.to)))?;
     if args.reason.trim().is_empty() {
-        return Err(usage("the reason is empty: say what was done"));
+        return Err(usage("the reason is empty: describe what was done"));
     }
     let mut services = args.services;
     if !args.groups.is_empty() {

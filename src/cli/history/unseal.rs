@@ -77,7 +77,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     );
     if let Some(after) = config.storage.seal_after_days.filter(|_| days > 0) {
         out!(
-            "The configuration says seal_after_days = {after}: the service seals them again unless this is taken out of it."
+            "The configuration has seal_after_days = {after}: the service seals these days again unless you remove that line."
         );
     }
     if damaged.is_empty() {

@@ -79,7 +79,7 @@ impl Arrival<'_> {
         self.is_under_way()?;
         match () {
             () if !self.merge.knows(service) => {
-                Err(Wrong::said(format!("the header says nothing of a service “{service}”")))
+                Err(Wrong::said(format!("the header does not list the service “{service}”")))
             }
             () => Ok(()),
         }
@@ -100,7 +100,7 @@ impl Arrival<'_> {
             _ => check.failure.or(check.note),
         };
         if outcome == Outcome::Down && reason.is_none() {
-            return Err(Wrong::said("a check that is down, without a “failure” that says why"));
+            return Err(Wrong::said("the check is down and has no “failure”"));
         }
         let result = CheckResult {
             at: check.at.0,

@@ -73,7 +73,7 @@ impl HeadIn {
         let mut names = HashSet::new();
         for service in &self.services {
             if !names.insert(service.name.clone()) {
-                return Err(format!("the header speaks twice of the service “{}”", service.name));
+                return Err(format!("the header lists the service “{}” twice", service.name));
             }
             let sound = |s: &SettingIn| {
                 s.interval_ms > 0 && s.timeout_ms >= 0 && s.failure_threshold > 0 && s.success_threshold > 0
