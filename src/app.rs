@@ -9,7 +9,7 @@ use crate::{
     history::cached_stats::{self, StatsCache},
     http::state::AppState,
     live,
-    notify::Channel,
+    notify::{Channel, ChannelSpec},
     probe,
     render::Templates,
     scheduler::{Scheduler, Task, Witnesses},
@@ -94,6 +94,7 @@ impl App {
         let scheduler =
             Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
         let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));
+        let channels_health = alerts::ChannelsHealth::default();
         let site = AppState {
             attempts: Arc::default(),
             live: store.live.clone(),
@@ -106,6 +107,8 @@ impl App {
             clock: clock.clone(),
             backups: making.clone(),
             scrub: scrubbing.clone(),
+            channels: config.alerts.channels.iter().map(ChannelSpec::info).collect(),
+            channels_health: channels_health.clone(),
             title: config.dashboard.title.into(),
             base_path: config.dashboard.base_path.into(),
             figures: Arc::new(StatsCache::default()),
@@ -129,6 +132,7 @@ impl App {
             reader: store.reader.clone(),
             writer: store.writer.clone(),
             live: store.live.clone(),
+            health: channels_health,
             clock: clock.clone(),
             zone: config.alerts.zone,
             public_url: config.dashboard.public_url.clone(),

@@ -1,10 +1,15 @@
 //! Channels: what goes where, and how events become messages. Real receivers, on a clock that the test moves.
 
 use crate::support::{
+    binary::{run, stdout},
+    history::ask,
     target::{Does, Seen},
     world::World,
 };
+use axum::{body::Body, http::Request};
+use healthcheck_dashboard::config;
 use serde_json::Value;
+use std::{path::Path, process::Output};
 
 const ENDPOINTS: &str = r#"
 [checks]
@@ -22,6 +27,24 @@ name = "mail"
 critical = false
 url = "http://TARGET/mail"
 "#;
+
+/// What the API says of a channel.
+async fn health(world: &World, channel: &str) -> Value {
+    let answer = world.get("/api/v1/alerts/channels").await.ok();
+    answer["items"].as_array().unwrap().iter().find(|item| item["name"] == channel).unwrap().clone()
+}
+
+/// Runs the program beside a server in this process.
+async fn run_beside(folder: &Path, arguments: &[&str]) -> Output {
+    let (folder, arguments) = (folder.to_owned(), arguments.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let run = move || run(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+async fn post(world: &World, path: &'static str, token: &'static str) -> u16 {
+    let request = Request::post(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+    ask(&world.app().site, request).await.status.as_u16()
+}
 
 fn channels(text: &str) -> String {
     format!("{ENDPOINTS}[alerts]\nenabled = true\n{text}")
@@ -108,11 +131,44 @@ async fn a_channel_that_hangs_delays_no_other_and_a_dead_one_shows_in_its_figure
     fail(&world, &["/web"]).await;
     world.until("the message", |w| w.target.count("/ops") == 1).await;
     world.pass(120.0).await;
-    let health = world.app().site.reader.channels().unwrap();
-    let of = |name: &str| health.iter().find(|health| health.name == name).unwrap();
-    assert_eq!((of("ops").sent, of("ops").failed, of("ops").waiting), (1, 0, 0));
-    assert!(of("dead").failed > 1 && of("dead").waiting == 1, "{health:?}");
-    assert!(of("dead").failing_since.is_some() && of("dead").last_error.is_some(), "{health:?}");
+    let (ops, dead) = (health(&world, "ops").await, health(&world, "dead").await);
+    assert_eq!((ops["sent"].as_u64(), ops["failed"].as_u64(), ops["waiting"].as_u64()), (Some(1), Some(0), Some(0)));
+    assert!(dead["failed"].as_u64() > Some(1) && dead["waiting"] == 1, "{dead}");
+    assert!(dead["failing_since"].is_string() && dead["last_error"] == "no answer within 10 s", "{dead}");
+    let metrics = world.get("/metrics").await.text().to_owned();
+    assert!(metrics.contains("healthcheck_alerts_waiting{channel=\"dead\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("healthcheck_alerts_sent_total{channel=\"ops\"} 1\n"), "{metrics}");
+    let page = world.get("/dashboard/alerts").await.text().to_owned();
+    assert!(page.contains("1 channel fails") && page.contains("no answer within 10 s"), "{page}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_given_up_holds_nothing_up_and_can_be_retried() {
+    let template = "title = \"Strict\"\nurl = \"{{ channel.webhook }}\"\naccepted = \"200\"\nrefused = \"400\"\n\
+                    [settings.webhook]\nhelp = \"an address\"\n+++\n{\"said\": {{ title }}}";
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("strict.template");
+    std::fs::write(&place, template).unwrap();
+    let channel = format!(
+        "[[alerts.channels]]\nname = \"ops\"\ntemplate = {:?}\nwebhook = \"http://TARGET/ops\"\ngroup_wait = \"0s\"\n",
+        place.to_str().unwrap()
+    );
+    let world = World::start(&format!("{}[dashboard]\ntoken = \"0123456789abcdef\"\n", channels(&channel))).await;
+    world.target.set("/ops", Does::Answer(400));
+    fail(&world, &["/web"]).await;
+    world.until("the message to be given up", |w| unsettled(w) == 0).await;
+    assert_eq!(world.target.count("/ops"), 4);
+    world.target.set("/ops", Does::Answer(200));
+    fail(&world, &["/api"]).await;
+    world.until("the next message", |w| w.target.count("/ops") == 5 && unsettled(w) == 0).await;
+    assert_eq!(health(&world, "ops").await["given_up"], 1);
+    let retry = |token: &'static str, path: &'static str| post(&world, path, token);
+    assert_eq!(retry("0123456789abcdee", "/api/v1/alerts/retry").await, 401);
+    assert_eq!(retry("0123456789abcdef", "/api/v1/alerts/retry?channel=nobody").await, 404);
+    assert_eq!(retry("0123456789abcdef", "/api/v1/alerts/retry?channel=ops").await, 204);
+    world.until("what was given up", |w| w.target.count("/ops") == 6 && unsettled(w) == 0).await;
+    assert_eq!(health(&world, "ops").await["given_up"], 0);
+    assert_eq!(body(&world.target.seen("/ops")[5]), serde_json::json!({"said": "[DOWN] web"}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,4 +208,138 @@ async fn a_storm_is_at_most_three_messages_a_channel() {
     assert!((1..=3).contains(&titles.len()), "{titles:?}");
     let told: u64 = world.target.seen("/ops").iter().map(|seen| body(seen)["count"].as_u64().unwrap()).sum();
     assert_eq!(told, 200);
+}
+
+/// A mail server that takes one mail after a login, and what it heard.
+async fn mail_server(password: &'static str) -> (u16, tokio::task::JoinHandle<Vec<String>>) {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let (mut heard, mut in_data) = (Vec::new(), false);
+        stream.write_all(b"220 mail ready\r\n").await.unwrap();
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.unwrap() > 0 {
+            let said = std::mem::take(&mut line).trim_end().to_owned();
+            let answer = match said.split(' ').next().unwrap() {
+                "." => {
+                    in_data = false;
+                    "250 taken"
+                }
+                _ if in_data => "",
+                "EHLO" => "250-mail\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME",
+                "AUTH" if said.ends_with(password) => "235 welcome",
+                "AUTH" => "535 5.7.8 wrong",
+                "DATA" => {
+                    in_data = true;
+                    "354 go on"
+                }
+                "QUIT" => "221 bye",
+                _ => "250 fine",
+            };
+            heard.push(said);
+            if !answer.is_empty() {
+                stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            }
+        }
+        heard
+    };
+    (port, tokio::spawn(serve))
+}
+
+fn mail(port: u16) -> String {
+    format!(
+        "[alerts]\nenabled = true\n[[alerts.channels]]\nname = \"mail\"\ntype = \"email\"\nhost = \"127.0.0.1\"\nport = {port}\n\
+         security = \"none\"\nuser = \"checks\"\npassword = \"hunter2\"\nfrom = \"Checks <checks@example.com>\"\n\
+         to = [\"ops@example.com\", \"else@example.com\"]\n"
+    )
+}
+
+#[tokio::test]
+async fn a_test_message_reaches_every_recipient_by_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    // The user and the password as PLAIN has them.
+    let (port, heard) = mail_server("AGNoZWNrcwBodW50ZXIy").await;
+    std::fs::write(folder.path().join("config.toml"), mail(port)).unwrap();
+    let output = run_beside(folder.path(), &["alerts", "test", "mail"]).await;
+    assert_eq!((stdout(&output), output.status.code()), ("mail: delivered. 250 taken\n", Some(0)));
+    let heard = heard.await.unwrap();
+    for expected in ["RCPT TO:<ops@example.com>", "RCPT TO:<else@example.com>", "Subject: [TEST] health checks"] {
+        assert!(heard.iter().any(|line| line == expected), "{expected}: {heard:#?}");
+    }
+    let (port, _) = mail_server("another").await;
+    std::fs::write(folder.path().join("config.toml"), mail(port)).unwrap();
+    let output = run_beside(folder.path(), &["alerts", "test"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stdout(&output).starts_with("mail: NOT delivered. ") && stdout(&output).contains("535"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(!stdout(&output).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn where_an_alert_would_go_is_shown_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let routes = "[[alerts.routes]]\nservice = \"we*\"\nhours = \"22:00-06:00\"\nchannels = [\"ops\"]\n";
+    let text = channels(&format!("zone = \"Europe/Berlin\"\n{}{}{routes}", webhook("ops"), webhook("chat")));
+    std::fs::write(folder.path().join("config.toml"), text.replace("TARGET", "127.0.0.1:9")).unwrap();
+    for (at, expected) in [
+        ("2026-11-30T23:30", "route 1 matches: ops\nNotified: ops.\n"),
+        (
+            "2026-11-30T12:00:00Z",
+            "route 1 does not match: outside its days and hours\nno route matches: every channel\nNotified: ops and chat.\n",
+        ),
+    ] {
+        let output = run_beside(folder.path(), &["alerts", "route", "--service", "web", "--at", at]).await;
+        assert_eq!(stdout(&output), expected);
+    }
+    let output = run_beside(folder.path(), &["alerts", "route", "--service", "nobody"]).await;
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// What is reported of this section of channels.
+fn report(section: &str) -> String {
+    let text = format!("{ENDPOINTS}[alerts]\nenabled = true\n{section}").replace("TARGET", "127.0.0.1:9");
+    config::parse(&text, std::path::Path::new("config.toml"), &|_| None).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_wrong_with_a_channel_is_said_where_it_stands() {
+    let channel = |text: &str| format!("[[alerts.channels]]\nname = \"ops\"\n{text}\n");
+    let hook = "type = \"webhook\"\nwebhook = \"http://x/\"";
+    for (section, expected) in [
+        (channel("type = \"webhok\""), "did you mean `webhook`?"),
+        (channel(""), "`type` is missing"),
+        (channel("type = \"webhook\""), "`webhook` is missing"),
+        (channel("type = \"webhook\"\nwebhook = \"nonsense hunter2\""), "is no address that alerts can be sent to"),
+        (channel(&format!("{hook}\nkinds = [\"dwon\"]")), "did you mean `down`?"),
+        (channel(&format!("{hook}\nheaders = {{ \"a b\" = \"c\" }}")), "this is no header that can be sent"),
+        (channel("type = \"command\""), "`command` is missing"),
+        (channel("type = \"email\"\nhost = \"m\"\nfrom = \"a@b.example\""), "`to` is missing"),
+        (channel("type = \"email\"\nhost = \"m\"\nfrom = \"nobody\"\nto = \"a@b.example\""), "is no mail address"),
+        (channel(&format!("{hook}\ntemplate = \"nowhere.template\"")), "cannot be read"),
+        (format!("{}{}", channel(hook), channel(hook)), "two channels are named"),
+        (format!("{}[[alerts.routes]]\nchannels = [\"op\"]", channel(hook)), "did you mean `ops`?"),
+        (format!("{}[[alerts.routes]]\nservice = \"wbe\"\nchannels = []", channel(hook)), "did you mean `web`?"),
+        (format!("{}[[alerts.routes]]\nhours = \"8-18\"\nchannels = []", channel(hook)), "are no hours"),
+        (format!("{}[[alerts.routes]]\ndays = \"moonday\"\nchannels = []", channel(hook)), "is no day of the week"),
+    ] {
+        let report = report(&section);
+        assert!(report.contains(expected), "{section}\n{report}");
+        assert!(!report.contains("hunter2"), "{report}");
+    }
+}
+
+#[test]
+fn a_template_of_ones_own_is_tried_before_it_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("own.template");
+    std::fs::write(&place, "title = \"Own\"\nurl = \"http://x/\"\naccepted = \"200\"\n+++\n{\"a\":\n {{ titel }}}")
+        .unwrap();
+    let report = report(&format!("[[alerts.channels]]\nname = \"own\"\ntemplate = {:?}\n", place.to_str().unwrap()));
+    assert!(report.contains("own.template:6:5: `titel` is no variable of templates"), "{report}");
 }

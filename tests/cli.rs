@@ -45,6 +45,7 @@ fn help_says_what_each_command_does_within_the_width_of_a_terminal() {
         "replay",
         "history",
         "healthcheck",
+        "alerts",
     ] {
         assert!(
             text.lines().any(|l| l.trim_start().starts_with(command) && l.trim().len() > command.len() + 10),

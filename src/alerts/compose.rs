@@ -177,7 +177,7 @@ impl Composer {
             counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))
         };
         let reason = most(down.iter().map(|event| one_line(&event.outage.cause.reason.message, 80)).collect());
-        let class = most(down.iter().map(|event| event.outage.cause.reason.class.as_str().to_owned()).collect());
+        let class = most(down.iter().map(|e| format!("class {}", e.outage.cause.reason.class.as_str())).collect());
         let groups = down.iter().filter_map(|event| self.group(&event.outage.service)).collect();
         let group = most(groups).map(|(group, n)| (format!("group {group}"), n));
         let of_most = |found: Option<(String, usize)>| found.filter(|(_, n)| *n > 1 && 2 * *n > down.len());
@@ -275,6 +275,27 @@ pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
         details: Vec::new(),
         key: alarm.key.clone(),
         url: None,
+        at: now.to_string(),
+        count: 1,
+        events: Vec::new(),
+    }
+}
+
+/// A message that proves that a channel works.
+pub(super) fn test(now: UnixMs, public_url: Option<&str>) -> Notice {
+    let event_id = format!("test-{}", now.0);
+    Notice {
+        event: "test".to_owned(),
+        text: "This is a test. Nothing is wrong: alerts of this monitor reach you here.".to_owned(),
+        service: None,
+        incident: Value::Null,
+        status: Status::Resolved,
+        severity: Severity::Warning.as_str(),
+        title: "[TEST] health checks".to_owned(),
+        details: Vec::new(),
+        key: event_id.clone(),
+        event_id,
+        url: public_url.map(|base| format!("{base}/dashboard")),
         at: now.to_string(),
         count: 1,
         events: Vec::new(),

@@ -13,11 +13,11 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    domain::time::DAY_MS,
+    domain::time::{DAY_MS, UnixMs},
     live::LiveState,
     notify::{Channel, Delivered, Failure, Notice},
     shutdown::{Shutdown, restarting},
-    store::{Attempt, DueEvent, Reader, Writer},
+    store::{Attempt, ChannelHealth, DueEvent, Reader, Writer},
     threads::Pool,
 };
 use chrono_tz::Tz;
@@ -27,6 +27,11 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
+
+/// A message that says that it is a test. `public_url` is where the pages are.
+pub fn test_notice(now: UnixMs, public_url: Option<&str>) -> Notice {
+    compose::test(now, public_url)
+}
 
 /// The first pause after a failed attempt; doubled at each further one.
 const FIRST_PAUSE_MS: i64 = 1_000;
@@ -90,12 +95,29 @@ enum Next {
     Wait(Duration),
 }
 
+/// How the channels do, as it was known when one of them last looked into the outbox: half a minute ago at most. Cheap to
+/// clone, and read without asking the history.
+#[derive(Clone, Default, Debug)]
+pub struct ChannelsHealth(Arc<Mutex<Vec<ChannelHealth>>>);
+
+impl ChannelsHealth {
+    /// By name; those that were never used and have nothing to deliver are not among them.
+    pub fn all(&self) -> Vec<ChannelHealth> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, all: Vec<ChannelHealth>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+}
+
 /// What the channels have in common.
 #[derive(Clone)]
 pub struct Context {
     pub reader: Reader,
     pub writer: Writer,
     pub live: Arc<LiveState>,
+    pub health: ChannelsHealth,
     pub clock: Clock,
     /// The zone of the times in messages.
     pub zone: Tz,
@@ -113,12 +135,13 @@ pub async fn run(channel: Channel, context: Context, shutdown: Shutdown) {
 }
 
 async fn serve(channel: Channel, context: Context, settled: Settled, mut shutdown: Shutdown) {
-    let Context { reader, writer, live, clock, zone, public_url } = context;
+    let Context { reader, writer, live, health, clock, zone, public_url } = context;
     let mut bell = writer.outbox_notify();
     // A thread of its own: whoever reads pages does not make an alert wait.
     let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
     let composer = Composer { live, zone, public_url };
-    let mut queue = Queue { channel, outbox, composer, writer, clock, settled, tried: None, sent: Sent::default() };
+    let (tried, sent) = (None, Sent::default());
+    let mut queue = Queue { channel, outbox, composer, writer, health, clock, settled, tried, sent };
     let mut own = Own::default();
     while !shutdown.is_requested() {
         bell.mark_unchanged();
@@ -157,6 +180,7 @@ struct Queue {
     outbox: Outbox,
     composer: Composer,
     writer: Writer,
+    health: ChannelsHealth,
     clock: Clock,
     settled: Settled,
     tried: Option<Tried>,
@@ -209,8 +233,18 @@ impl Queue {
     /// The events that wait, in the order in which they happened.
     async fn waiting(&self) -> Option<Vec<DueEvent>> {
         let (reader, name, known) = (self.outbox.reader.clone(), self.channel.name().clone(), self.settled.clone());
-        let read =
-            self.outbox.thread.run(move |_| reader.pending_events(&name, plan::MOST, &|id| known.has(id))).ok()?;
+        let health = self.health.clone();
+        let read = self
+            .outbox
+            .thread
+            .run(move |_| {
+                let events = reader.pending_events(&name, plan::MOST, &|id| known.has(id));
+                if let Ok(all) = reader.channels() {
+                    health.set(all);
+                }
+                events
+            })
+            .ok()?;
         let stored = match read.await {
             Ok(Ok(events)) => events,
             Ok(Err(error)) => {
@@ -231,7 +265,7 @@ impl Queue {
         let Tried { events, notice, attempts, .. } = message;
         let name = self.channel.name().clone();
         let id = Some(notice.event_id.clone());
-        let service = notice.service.as_deref().unwrap_or("");
+        let service = notice.service.as_deref().unwrap_or("several");
         let oldest = events.iter().map(|event| event.created_at).min().unwrap_or(self.clock.now());
         let failure = match outcome {
             Ok(_) => {

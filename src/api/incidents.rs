@@ -117,7 +117,7 @@ pub(super) async fn annotate(
     body: Bytes,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    annotations::admit(&app, bearer(&headers), &headers, &origin)?;
+    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {
@@ -132,12 +132,6 @@ pub(super) async fn annotate(
     annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
     let now = app.clock.now();
     app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
-}
-
-/// The credential of `Authorization: Bearer …`.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {

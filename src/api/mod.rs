@@ -1,5 +1,6 @@
 //! The JSON interface: one file per subject. Handlers fetch and say; the arithmetic is elsewhere.
 
+mod alerts;
 mod checks;
 mod events;
 mod export;
@@ -13,7 +14,10 @@ mod services;
 mod uptime;
 
 use crate::http::{self, state::AppState};
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
 /// Everything but the pages.
 pub(crate) fn routes() -> Router<AppState> {
@@ -36,6 +40,8 @@ pub(crate) fn routes() -> Router<AppState> {
         )
         .route("/api/v1/maintenance", get(maintenance::list))
         .route("/api/v1/export", get(export::download))
+        .route("/api/v1/alerts/channels", get(alerts::channels))
+        .route("/api/v1/alerts/retry", post(alerts::retry))
         .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))
         .method_not_allowed_fallback(http::error::not_allowed)

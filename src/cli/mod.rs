@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod alerts;
 mod arguments;
 mod backup;
 mod check;
@@ -52,6 +53,9 @@ enum Command {
     Demo(demo::Args),
     /// Read the configuration and say what is wrong with it; exit code 2 if something is
     Validate,
+    /// Try the channels that alerts go to, and see where an alert would go
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Write the history as JSON, NDJSON or CSV, the same bytes as the API
     Export(export::Args),
     /// Write a week, a month or any stretch as one HTML file, as Markdown or as JSON
@@ -156,6 +160,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Serve(args) => serve::run(config, &args).await,
         Command::Check(args) => check::run(config, args).await.map_err(exit::not_one),
         Command::Validate => Ok(validate::run(&config)),
+        Command::Alerts(command) => alerts::run(config, command).await,
         Command::Export(args) => export::run(&config, args).await,
         Command::Verify(args) => verify::run(&config, args).await,
         Command::Replay(args) => replay::run(&config, args).await,

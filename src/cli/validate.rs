@@ -24,5 +24,14 @@ pub(super) fn run(config: &Config) -> ExitCode {
             format::clipped(service.target.whole(), 100)
         );
     }
+    let alerts = &config.alerts;
+    if alerts.channels.is_empty() {
+        out!("nobody is notified: alerts are not enabled");
+    } else {
+        let names: Vec<&str> = alerts.channels.iter().map(|channel| &*channel.name).collect();
+        let routes = alerts.routing.routes.len();
+        let routes = if routes == 0 { String::new() } else { format!(", by {routes} routes") };
+        out!("notified{routes}: {} (“alerts test” sends each a message)", names.join(", "));
+    }
     ExitCode::SUCCESS
 }

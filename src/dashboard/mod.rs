@@ -1,5 +1,6 @@
 //! The dashboard: pages made on the server, one file each. They need no script; with one they stay fresh by themselves.
 
+mod alerts;
 mod annotation;
 mod assets;
 pub(crate) mod badges;
@@ -43,6 +44,7 @@ pub(crate) fn routes(app: &AppState) -> Router<AppState> {
         .route("/dashboard/incidents.atom", get(feed::atom))
         .route("/dashboard/incidents/{id}", get(incident::page))
         .route("/dashboard/incidents/{id}/note", get(annotation::page).post(annotation::save))
+        .route("/dashboard/alerts", get(alerts::page))
         .route("/dashboard/wall", get(wall::page))
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))

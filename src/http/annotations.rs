@@ -79,6 +79,12 @@ fn is_of_another_site(headers: &HeaderMap, own: &RequestOrigin) -> bool {
     host(origin).is_none_or(|from| Some(from) != host(&own.origin))
 }
 
+/// The credential of `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// Whether notes may be written with this token. It takes as long for a wrong one as for the right one. What a page of
 /// another site sends is not counted: it could lock out whoever reads that page.
 pub(crate) fn admit(

@@ -2,12 +2,14 @@
 
 use super::{limits::Limits, rate_limit::RateLimit};
 use crate::{
+    alerts::ChannelsHealth,
     backups::Backups,
     clock::Clock,
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
     history::cached_stats::StatsCache,
     live::{LiveState, ServiceNow},
+    notify::ChannelInfo,
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
     store::{AsOf, Reader, Scrub, StoreError, Writer},
@@ -46,6 +48,10 @@ pub struct AppState {
     pub backups: Arc<Backups>,
     /// Whether the history was found to be damaged.
     pub scrub: Arc<Scrub>,
+    /// Who is notified, in the order of the configuration.
+    pub channels: Arc<[ChannelInfo]>,
+    /// How they do.
+    pub channels_health: ChannelsHealth,
     /// What the product is called on its pages.
     pub title: Arc<str>,
     /// Where a reverse proxy puts us: empty, or `/status`.

@@ -1,6 +1,10 @@
 //! `[[alerts.channels]]`: one channel.
 
-use super::{Batching, sample, template::Template};
+use super::{
+    delivery::{Batching, ChannelInfo},
+    sample,
+    template::Template,
+};
 use crate::{
     domain::{
         secret::Secret,
@@ -135,6 +139,16 @@ impl ChannelSpec {
             },
             transport: TransportSpec::Http(HttpSpec { template, settings, headers: Vec::new() }),
         })
+    }
+
+    /// What people see of it.
+    pub fn info(&self) -> ChannelInfo {
+        let service = match &self.transport {
+            TransportSpec::Http(spec) => spec.template.title(),
+            TransportSpec::Smtp(_) => "Email",
+            TransportSpec::Command(_) => "Command",
+        };
+        ChannelInfo { name: self.name.clone(), service: service.to_owned() }
     }
 
     /// What must not be seen of it.

@@ -1,5 +1,6 @@
-//! How messages are delivered, and what became of one.
+//! What is known of a channel, how its events become messages, and what became of one.
 
+use crate::routing::ChannelName;
 use std::time::Duration;
 
 /// How the events of a channel become messages.
@@ -44,4 +45,12 @@ impl Failure {
             Failure::Later { why, .. } | Failure::Refused { why } => why,
         }
     }
+}
+
+/// What people see of a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelInfo {
+    pub name: ChannelName,
+    /// What carries its messages, as `Slack`.
+    pub service: String,
 }

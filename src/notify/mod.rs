@@ -14,7 +14,7 @@ mod template;
 
 use crate::routing::ChannelName;
 pub use config::ChannelSpec;
-pub use delivery::{Batching, Delivered, Failure};
+pub use delivery::{Batching, ChannelInfo, Delivered, Failure};
 pub use notice::{Detail, Item, Notice, Status};
 
 /// Where messages go.

@@ -150,17 +150,35 @@ fn in_words(error: &lettre::transport::smtp::Error) -> String {
     if error.is_timeout() {
         return format!("the mail server did not answer within {} s", PATIENCE.as_secs());
     }
-    let mut said = vec![error.to_string()];
+    // What the server answered is in the error itself, why there was no connection in what is below it.
+    let mut said = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        let cause_said = cause.to_string();
-        if !said.iter().any(|known| known.contains(&cause_said)) {
-            said.push(cause_said);
-        }
+        said = cause.to_string();
         source = cause.source();
     }
-    said.join(": ")
+    for (sign, words) in CERTIFICATES {
+        if said.contains(sign) {
+            return words.to_owned();
+        }
+    }
+    match error.status() {
+        Some(code) => format!("the mail server answered {code}: {said}"),
+        None => said,
+    }
 }
+
+/// What is wrong with certificates, as rustls says it and as people do.
+const CERTIFICATES: [(&str, &str); 4] = [
+    (
+        "CaUsedAsEndEntity",
+        "the mail server's certificate is that of an authority (CA:TRUE), which no server may show: make it one with \
+         CA:FALSE, and name it in `ca`",
+    ),
+    ("UnknownIssuer", "nobody who is trusted signed the mail server's certificate: name its authority in `ca`"),
+    ("NotValidForName", "the mail server's certificate is for another host than `host`"),
+    ("Expired", "the mail server's certificate has expired"),
+];
 
 #[cfg(test)]
 mod tests {

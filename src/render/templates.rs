@@ -18,7 +18,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 15] = [
+const EMBEDDED: [(&str, &str); 16] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("parts.html", include_str!("../../templates/parts.html")),
     ("charts.html", include_str!("../../templates/charts.html")),
@@ -31,6 +31,7 @@ const EMBEDDED: [(&str, &str); 15] = [
     ("review_body.html", include_str!("../../templates/review_body.html")),
     ("report.html", include_str!("../../templates/report.html")),
     ("feed.xml", include_str!("../../templates/feed.xml")),
+    ("alerts.html", include_str!("../../templates/alerts.html")),
     ("wall.html", include_str!("../../templates/wall.html")),
     ("public.html", include_str!("../../templates/public.html")),
     ("error.html", include_str!("../../templates/error.html")),

@@ -313,6 +313,8 @@ impl History {
             clock: self.clock.clone(),
             backups: Arc::default(),
             scrub: Arc::default(),
+            channels: Arc::from([]),
+            channels_health: healthcheck_dashboard::alerts::ChannelsHealth::default(),
             title: "Healthcheck".into(),
             base_path: "".into(),
             figures: Arc::new(StatsCache::default()),

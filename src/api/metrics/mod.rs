@@ -7,6 +7,7 @@ use crate::{
     domain::{check::Phase, status::Status, time::UnixMs},
     http::{error::Answer, params::Params, state::AppState},
     live::ServiceNow,
+    store::ChannelHealth,
 };
 use axum::{
     extract::State,
@@ -29,6 +30,9 @@ pub(super) async fn text(State(app): State<AppState>, headers: HeaderMap, params
     let mut to = Exposition::new(format, (services.len() + 8) * BYTES_A_SERVICE);
     write_services(&mut to, &services, app.clock.now());
     write_monitor(&mut to, &app);
+    if !app.channels.is_empty() {
+        write_channels(&mut to, &app, &app.channels_health.all());
+    }
     let headers =
         [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
     Ok((headers, to.finish()).into_response())
@@ -79,6 +83,32 @@ fn write_services(to: &mut Exposition, services: &[Arc<ServiceNow>], now: UnixMs
             ends.add(label, end.0 as f64 / 1e3);
         }
     }
+}
+
+fn write_channels(to: &mut Exposition, app: &AppState, health: &[ChannelHealth]) {
+    use Kind::{Counter, Gauge};
+    let unused = ChannelHealth::default();
+    let of = |name: &str| health.iter().find(|health| health.name == name).unwrap_or(&unused);
+    let channels: Vec<(String, &ChannelHealth)> =
+        app.channels.iter().map(|channel| (label("channel", &channel.name), of(&channel.name))).collect();
+    let mut family = |kind, name, help, value: fn(&ChannelHealth) -> u64| {
+        let mut samples = to.family(kind, name, None, help);
+        channels.iter().for_each(|(label, health)| samples.add(label, value(health)));
+    };
+    family(Counter, "alerts_sent", "Messages that a channel took", |health| health.sent);
+    family(Counter, "alerts_failed", "Attempts to deliver a message that failed", |health| health.failed);
+    family(Gauge, "alerts_waiting", "Events that are still to be delivered", |health| health.waiting);
+    family(Gauge, "alerts_given_up", "Events that were given up and can be retried", |health| health.given_up);
+    let mut times = |name, help, value: fn(&ChannelHealth) -> Option<UnixMs>| {
+        let mut samples = to.family(Gauge, name, SECONDS, help);
+        for (label, health) in &channels {
+            if let Some(at) = value(health) {
+                samples.add(label, at.0 as f64 / 1e3);
+            }
+        }
+    };
+    times("alerts_oldest_waiting_timestamp", "When the oldest event that waits happened", |h| h.oldest_waiting_at);
+    times("alerts_last_success_timestamp", "When a channel last took a message", |h| h.last_success_at);
 }
 
 fn write_monitor(to: &mut Exposition, app: &AppState) {

@@ -1,0 +1,130 @@
+//! `alerts`: try the channels, and see where an alert would go.
+
+use super::{
+    exit::{until_interrupted, usage},
+    terminal::out,
+};
+use crate::{
+    alerts,
+    clock::Clock,
+    config::Config,
+    domain::{check::Class, time::UnixMs},
+    format::{self, zone::Zone},
+    notify::Channel,
+    probe::Shared,
+    routing::{AlertKind, Facts, Severity},
+};
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Send a real message to a channel, or to all, and print what the receiver answered; exit code 1 if one failed
+    Test(TestArgs),
+    /// Show which channels would be notified of an alert, and why
+    Route(RouteArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct TestArgs {
+    /// Only these channels
+    #[arg(value_name = "CHANNEL")]
+    channels: Vec<String>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RouteArgs {
+    /// The service that fails
+    #[arg(long, value_name = "NAME")]
+    service: String,
+    /// down, resolved or monitor
+    #[arg(long, default_value = "down", value_name = "KIND")]
+    kind: String,
+    /// What fails: dns, connect, tls, timeout, http_status, …
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// When the incident is confirmed: RFC 3339, or a time of the zone of [alerts] [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+}
+
+pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
+    if config.alerts.channels.is_empty() {
+        let path = config.path.display();
+        return Err(usage(format!("{path} has no channel: set enabled = true and a channel below [alerts]")));
+    }
+    match command {
+        Command::Test(args) => test(config, args).await,
+        Command::Route(args) => route(&config, &args),
+    }
+}
+
+async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
+    for name in &args.channels {
+        if !config.alerts.channels.iter().any(|channel| *channel.name == **name) {
+            let names: Vec<&str> = config.alerts.channels.iter().map(|channel| &*channel.name).collect();
+            return Err(usage(format!("there is no channel named “{name}”: there are {}", names.join(", "))));
+        }
+    }
+    let shared = Shared::new()?;
+    let notice = alerts::test_notice(Clock::system().now(), config.dashboard.public_url.as_deref());
+    let chosen = |name: &str| args.channels.is_empty() || args.channels.iter().any(|chosen| chosen == name);
+    let mut failed = false;
+    for spec in config.alerts.channels.into_iter().filter(|spec| chosen(&spec.name)) {
+        let channel = Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg)?;
+        match until_interrupted(channel.deliver(&notice)).await? {
+            Ok(delivered) => out!("{}: delivered. {}", channel.name(), delivered.answer),
+            Err(failure) => {
+                failed = true;
+                out!("{}: NOT delivered. {}", channel.name(), failure.why());
+            }
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn route(config: &Config, args: &RouteArgs) -> anyhow::Result<ExitCode> {
+    let endpoint = config.checks.endpoints.iter().find(|endpoint| endpoint.service.name == args.service);
+    let Some(endpoint) = endpoint else {
+        return Err(usage(format!("there is no service named “{}” in {}", args.service, config.path.display())));
+    };
+    let words = AlertKind::ALL.map(AlertKind::as_str).join(", ");
+    let kind = AlertKind::parse(&args.kind);
+    let kind = kind.ok_or_else(|| usage(format!("“{}” is no kind of alert: {words}", args.kind)))?;
+    let class = match &args.class {
+        None => None,
+        Some(word) => Some(Class::parse(word).ok_or_else(|| {
+            let words: Vec<&str> = Class::ALL.iter().map(|class| class.as_str()).collect();
+            usage(format!("“{word}” is no class: {}", words.join(", ")))
+        })?),
+    };
+    let zone = config.alerts.zone;
+    let at = match &args.at {
+        None => Clock::system().now(),
+        Some(text) => UnixMs::parse(text)
+            .or_else(|| Zone::parse(zone.name()).and_then(|zone| zone.read(text)))
+            .ok_or_else(|| usage(format!("“{text}” is no time, as 2026-11-30T03:00:00Z or 2026-11-30T03:00")))?,
+    };
+    let service = &endpoint.service;
+    let facts = match kind {
+        AlertKind::Monitor => Facts::of_the_monitor(at),
+        _ => Facts {
+            service: &service.name,
+            group: service.group.as_deref(),
+            kind,
+            class,
+            severity: Severity::of(service),
+            at,
+        },
+    };
+    let explanation = config.alerts.routing.explain(&facts);
+    for step in &explanation.steps {
+        out!("{step}");
+    }
+    let names: Vec<String> = explanation.channels.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => out!("Nobody would be notified."),
+        names => out!("Notified: {}.", format::listed(names)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
