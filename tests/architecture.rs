@@ -176,10 +176,11 @@ fn sql_stays_in_the_store() {
 }
 
 /// Where SQL may stand beside the named functions of tables and rows, and why.
-const SQL_OUTSIDE_TABLES: [(&str, &str); 8] = [
+const SQL_OUTSIDE_TABLES: [(&str, &str); 9] = [
     ("store/disk/", "the file, its schema and its pragmas"),
     ("store/scrub/", "reads pages and indexes, whatever they hold"),
-    ("store/writer/", "services enter, and the commit: in the writer's own transaction"),
+    ("store/writer/ahead.rs", "what was told before its commit, against the history"),
+    ("store/writer/commit.rs", "writes the log back to the file"),
     ("store/procedures/backup.rs", "a copy of the file"),
     ("store/procedures/forget.rs", "one statement for every table"),
     ("store/procedures/maintenance_tasks.rs", "gives pages back"),

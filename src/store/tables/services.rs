@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        service::{Kind, Target},
+        service::{Kind, Service, Target},
         time::UnixMs,
     },
     live::ServiceId,
@@ -66,6 +66,46 @@ pub(in crate::store) fn by_name(conn: &Connection, name: &str) -> Result<Option<
 /// The service with this number.
 pub(in crate::store) fn by_id(conn: &Connection, id: ServiceId) -> Result<Option<StoredService>> {
     Ok(conn.prepare_cached(&format!("{SELECT} WHERE s.id = ?1"))?.query_row([id.0], read).optional()?)
+}
+
+/// Writes a service as it is configured, in the place of the one of its name; its number.
+pub(in crate::store) fn write(conn: &Connection, service: &Service, now: UnixMs) -> Result<ServiceId> {
+    let id = conn
+        .prepare_cached(
+            "INSERT INTO service (name, kind, target, group_name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (name) DO UPDATE SET kind = ?2, target = ?3, group_name = ?4, removed_at = NULL RETURNING id",
+        )?
+        .query_row(
+            params![service.name, service.kind.as_str(), service.target.whole(), service.group, now.0],
+            |row| row.get(0),
+        )?;
+    Ok(ServiceId(id))
+}
+
+/// Gives a service another name.
+pub(in crate::store) fn rename(conn: &Connection, old: &str, new: &str) -> Result<()> {
+    conn.execute("UPDATE service SET name = ?2 WHERE name = ?1", [old, new])?;
+    Ok(())
+}
+
+/// Notes when a service was found to have left the configuration.
+pub(in crate::store) fn note_removed(conn: &Connection, id: ServiceId, now: UnixMs) -> Result<()> {
+    conn.execute("UPDATE service SET removed_at = ?2 WHERE id = ?1", [id.0, now.0])?;
+    Ok(())
+}
+
+/// Notes when the certificate ends that was seen last.
+pub(in crate::store) fn note_certificate(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<()> {
+    let sql = "UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute([id.0, end.0])?;
+    Ok(())
+}
+
+/// Up to where hours of a service are settled.
+pub(in crate::store) fn settled_until(conn: &Connection, id: ServiceId) -> Result<Option<UnixMs>> {
+    let sql = "SELECT rolled_until FROM service WHERE id = ?1";
+    let until: Option<i64> = conn.prepare_cached(sql)?.query_row([id.0], |row| row.get(0))?;
+    Ok(until.map(UnixMs))
 }
 
 /// When the certificate ends that was seen last.

@@ -2,7 +2,7 @@
 
 use super::{
     maintenance::{self, Which},
-    outages, results, rollups,
+    outages, results, rollups, services,
 };
 use crate::{
     domain::{
@@ -49,9 +49,7 @@ pub(in crate::store) fn unfailing_health(conn: &Connection, id: ServiceId, end: 
 /// The last degraded result before `end`. A service is seldom degraded: the sums say in which hour to look, so that no
 /// start reads months of rows. What lies in maintenance they leave out.
 fn last_degraded(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Option<UnixMs>> {
-    let rolled_until: Option<i64> =
-        conn.query_row("SELECT rolled_until FROM service WHERE id = ?1", [id.0], |row| row.get(0))?;
-    let settled = rolled_until.map_or(UnixMs(i64::MIN), UnixMs).min(end);
+    let settled = services::settled_until(conn, id)?.unwrap_or(UnixMs(i64::MIN)).min(end);
     let found = results::last_degraded(conn, id, settled, end)?;
     if found.is_some() {
         return Ok(found);

@@ -25,6 +25,7 @@ use crate::{
             outbox::{self, Attempt},
             reasons, rollups,
             runs::{self, Interruption, Runs},
+            services,
             settings::Settings,
         },
     },
@@ -314,9 +315,7 @@ impl Context<'_> {
         let step = track.step(record, || self.numbers.of(*id, result.at));
         let event = self.outage(track, record, reason, &step)?;
         if let Some(end) = step.certificate {
-            self.conn
-                .prepare_cached("UPDATE service SET certificate_expires_at = ?2 WHERE id = ?1")?
-                .execute([id.0, end.0])?;
+            services::note_certificate(self.conn, *id, end)?;
         }
         let hour = result.at.floor(HOUR_MS);
         match track.rolled_until {

@@ -8,12 +8,12 @@ use crate::{
         Result,
         rows::Walk,
         tables::{
-            services::{all, by_name},
+            services::{self, all, by_name},
             settings::{self, Setting},
         },
     },
 };
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::collections::HashSet;
 
 /// A configured service on its way into the history.
@@ -39,7 +39,7 @@ pub(in crate::store) fn enter(conn: &Connection, configured: &[Configured], now:
     }
     for stored in all(conn)? {
         if !present.contains(&stored.id) && stored.removed_at.is_none() {
-            conn.execute("UPDATE service SET removed_at = ?2 WHERE id = ?1", [stored.id.0, now.0])?;
+            services::note_removed(conn, stored.id, now)?;
             pause(conn, stored.id, now)?;
         }
     }
@@ -49,9 +49,7 @@ pub(in crate::store) fn enter(conn: &Connection, configured: &[Configured], now:
 /// Gives the history of a name to another one that has none yet: a rename that stays in the file is done once.
 fn carry_on(conn: &Connection, old: &str, new: &str) -> Result<()> {
     match (by_name(conn, old)?, by_name(conn, new)?) {
-        (Some(_), None) => {
-            conn.execute("UPDATE service SET name = ?2 WHERE name = ?1", [old, new])?;
-        }
+        (Some(_), None) => services::rename(conn, old, new)?,
         (Some(_), Some(_)) => tracing::warn!(
             "“{old}” and “{new}” have a history each, so renamed_from = “{old}” changed nothing. To keep them apart, \
              remove it. To make them one: stop, `export --service` what “{new}” has, set enabled = false there, \
@@ -65,16 +63,7 @@ fn carry_on(conn: &Connection, old: &str, new: &str) -> Result<()> {
 /// The service's number, and whether it had left the configuration before.
 fn upsert(conn: &Connection, service: &Service, now: UnixMs) -> Result<(ServiceId, bool)> {
     let absent = by_name(conn, &service.name)?.is_some_and(|s| s.removed_at.is_some());
-    let id = conn
-        .prepare_cached(
-            "INSERT INTO service (name, kind, target, group_name, added_at) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (name) DO UPDATE SET kind = ?2, target = ?3, group_name = ?4, removed_at = NULL RETURNING id",
-        )?
-        .query_row(
-            params![service.name, service.kind.as_str(), service.target.whole(), service.group, now.0],
-            |row| row.get(0),
-        )?;
-    Ok((ServiceId(id), absent))
+    Ok((services::write(conn, service, now)?, absent))
 }
 
 /// Writes the settings where they differ from the last ones. Whether it was enabled before; `None` for a new service.

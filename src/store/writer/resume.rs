@@ -17,7 +17,7 @@ use crate::{
         rows::{Outcomes, Walk},
         tables::{
             maintenance::{self, Which},
-            outages, results,
+            outages, results, services,
             settings::Settings,
             standing::{since, unfailing_health},
         },
@@ -61,10 +61,6 @@ pub(in crate::store) fn resume(
     let outage = outages::open(conn, id)?;
     let settings = Settings::of(conn, id)?;
     let last_validity_ms = last.as_ref().map_or(0, |last| settings.validity_ms(last.at));
-    let (rolled_until, certificate): (Option<i64>, Option<i64>) =
-        conn.query_row("SELECT rolled_until, certificate_expires_at FROM service WHERE id = ?1", [id.0], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
     let settings_since = settings.iter().next_back().map_or(UnixMs(0), |(since, _)| *since);
     let last_at = last.as_ref().map(|last| last.at);
     let health = match (&outage, last_at) {
@@ -85,8 +81,8 @@ pub(in crate::store) fn resume(
         judged,
         since: since_or_last(conn, id, judged, end)?,
         outage,
-        certificate_expires_at: certificate.map(UnixMs),
-        rolled_until: rolled_until.map(UnixMs),
+        certificate_expires_at: services::certificate_expires_at(conn, id)?,
+        rolled_until: services::settled_until(conn, id)?,
         last_validity_ms,
         judged_validity_ms: judged.map_or(0, |(at, _)| settings.validity_ms(at)),
         was_paused,
