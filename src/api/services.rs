@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         incident::Outage,
-        service::{Commands, Kind},
+        service::Commands,
         time::{DAY_MS, UnixMs},
         uptime::Budget,
         window::Window,
@@ -99,7 +99,7 @@ fn whole(app: &AppState, service: &ServiceNow, figures: &CachedStats, now: UnixM
     if let Some(command) = body["configuration"].get_mut("command")
         && app.commands == Commands::Program
     {
-        *command = json!([service.service.target.shown(Kind::Command, app.commands)]);
+        *command = json!([service.service.target.shown(service.service.kind, app.commands)]);
     }
     Ok(body)
 }

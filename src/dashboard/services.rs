@@ -10,6 +10,7 @@ use crate::{
         cached_stats::{CachedStats, Share},
     },
     live::ServiceNow,
+    probe,
     render::view_model::{self, Kind, LiveDuration},
 };
 use serde::Serialize;
@@ -308,11 +309,11 @@ fn sub(seen: &Seen, now: UnixMs, commands: Commands) -> String {
     }
 }
 
-/// A target without what goes without saying.
+/// A target without the scheme of its kind.
 fn short_target(target: &str) -> String {
-    let short = ["https://", "http://", "postgres://", "postgresql://", "tcp://"]
-        .into_iter()
-        .find_map(|scheme| target.strip_prefix(scheme))
-        .unwrap_or(target);
+    let short = match target.split_once("://") {
+        Some((scheme, rest)) if probe::KINDS.of_scheme(scheme).is_some() => rest,
+        _ => target,
+    };
     format::clipped(short, 80)
 }

@@ -23,6 +23,14 @@ impl Kind {
         }
     }
 
+    /// Whether its target is a command line, of which others may see the program only.
+    fn runs_a_command(self) -> bool {
+        match self {
+            Kind::Command => true,
+            Kind::Http | Kind::Tcp | Kind::Postgres => false,
+        }
+    }
+
     /// The kind that a word names.
     pub fn parse(word: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|k| k.as_str() == word)
@@ -77,9 +85,9 @@ impl Target {
 
     /// As it is shown on pages, in answers and in what is downloaded.
     pub fn shown(&self, kind: Kind, commands: Commands) -> &str {
-        match (kind, commands) {
-            (Kind::Command, Commands::Program) => program(&self.0),
-            _ => &self.0,
+        match commands {
+            Commands::Program if kind.runs_a_command() => program(&self.0),
+            Commands::Program | Commands::Whole => &self.0,
         }
     }
 }
