@@ -1,6 +1,6 @@
 //! When maintenance is: windows that happen once, and windows that come again by a cron expression in a time zone.
 //!
-//! An expression speaks of what the clocks of its zone show, and a duration of time that passes. Where clocks are set
+//! An expression means the local time of its zone, a duration means elapsed time. Where clocks are set
 //! forward, a window whose beginning they never show begins at the moment they jump; where they are set back, one whose
 //! beginning they show twice begins the first time. So a nightly window comes every night, and once. Only an expression
 //! for every hour means the hours themselves: those that are left out bring no window, and those that come twice bring
@@ -73,7 +73,7 @@ impl Recurrence {
 
     /// The times that clocks show when a window begins, from `from` on.
     fn shown_from(&self, from: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> + '_ {
-        // The expression is asked on a clock that nobody sets: what is shown is here taken for what is.
+        // The expression is evaluated on local time taken as UTC, which has no clock changes.
         let mut next = Some((from.and_utc(), true));
         std::iter::from_fn(move || {
             let (at, inclusive) = next.take()?;
@@ -141,7 +141,7 @@ pub enum When {
     Recurring(Box<Recurrence>),
 }
 
-/// A rule of the configuration, with the windows of the day that was asked for last.
+/// A rule of the configuration, with the windows of the day that was queried last.
 #[derive(Debug)]
 pub struct Rule {
     when: When,
@@ -187,7 +187,7 @@ pub struct Planned {
     pub reason: String,
 }
 
-/// The maintenance of one service during one run of the monitor. It is the same whenever and by whomever it is asked:
+/// The maintenance of one service during one run of the monitor. Its answers do not depend on who queries it, and when:
 /// what had been noted when the run began, and from then on what the rules say.
 #[derive(Default, Debug)]
 pub struct Timetable {
@@ -195,7 +195,7 @@ pub struct Timetable {
     noted: Overlay,
     /// Marked by hand.
     marked: Overlay,
-    /// Since when the rules are asked.
+    /// From when on the rules apply.
     since: UnixMs,
     rules: Vec<Arc<Rule>>,
 }
@@ -205,7 +205,7 @@ impl Timetable {
         Timetable { noted, marked, since, rules }
     }
 
-    /// What was announced: the maintenance in which the state machine stands still. The stretches that share time with
+    /// What was announced: the maintenance in which the state machine is paused. The stretches that share time with
     /// `asked`.
     pub fn announced(&self, asked: Window) -> Overlay {
         let noted = self.noted.touching(asked);
@@ -432,7 +432,7 @@ mod tests {
             prop_assert!(windows.iter().all(|w| w.length_ms() == duration_min * MINUTE_MS));
         }
 
-        /// What is asked for piece by piece is what is asked for at once.
+        /// A window that is queried in pieces gives the same as one query.
         #[test]
         fn a_rule_answers_the_same_however_it_is_asked(
             zone in zones(), expression in prop::sample::select(vec!["30 2 * * *", "*/20 * * * *", "0 1,2,3 * * 0", "@daily"]),

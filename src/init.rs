@@ -1,4 +1,4 @@
-//! Process 1 of a container: runs the program as its child, passes on what it is told, and buries the dead.
+//! Process 1 of a container: runs the program as its child, passes signals on, and reaps child processes.
 //!
 //! A command that is watched may leave processes behind, by intent or because it was killed. Their parent is then
 //! process 1, which has to ask for their ends: otherwise each stays in the table of processes for ever. The program

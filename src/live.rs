@@ -2,11 +2,11 @@
 //!
 //! `/health` and the pages read it and never wait for the database. The store's writer posts to it after a commit. Only
 //! while it cannot commit it posts what the checks see all the same, marked with the number of results that wait: the
-//! trouble of the monitor is not that of its services. Whoever wants to be told of changes listens to it.
+//! trouble of the monitor is not that of its services. A subscription receives the changes.
 //!
-//! Some statuses change by themselves: results stop and the last one expires, maintenance begins and ends. Nobody is shown
-//! such a change before it has been told: whoever asks the live state makes it catch up with the time first, and where nobody
-//! asks, [`keep_up`] does so at the moment of the change.
+//! Some statuses change by themselves: results stop and the last one expires, maintenance begins and ends. Such a
+//! change is published before it is shown: each query of the live state first catches up with the time, and without a query
+//! [`keep_up`] does so at the moment of the change.
 
 use crate::{
     calendar::Timetable,
@@ -49,7 +49,7 @@ pub struct ServiceNow {
     pub last: Option<CheckResult>,
     /// The latest judged result: its time and outcome.
     pub judged: Option<(UnixMs, Outcome)>,
-    /// How long it speaks by the settings that it was made under, in milliseconds.
+    /// How long it is valid, by the settings that it was made under, in milliseconds.
     pub judged_validity_ms: i64,
     /// The outage under way, confirmed or not.
     pub outage: Option<Arc<Outage>>,
@@ -151,7 +151,7 @@ pub struct Subscription {
     pub coming: Option<broadcast::Receiver<Arc<StateChange>>>,
 }
 
-/// A service, and the status of it that was told last.
+/// A service, and the status that subscribers received last.
 #[derive(Debug)]
 struct Slot {
     now: Arc<ServiceNow>,
@@ -345,7 +345,7 @@ impl LiveState {
     }
 }
 
-/// Whether a service has another status than the one that was told last.
+/// Whether a service has another status than subscribers received last.
 fn status_difference(slot: &mut Slot, now: UnixMs, said: &mut Vec<(Change, bool)>) {
     let (service, status) = (&slot.now, slot.now.status(now));
     let before = std::mem::replace(&mut slot.told, status);

@@ -42,7 +42,7 @@ impl Shutdown {
     }
 }
 
-/// How a loop goes on that panicked: it is said once, and the loop is started again after a pause.
+/// How a loop that panicked goes on: the log reports the panic once, and the loop restarts after a pause.
 #[derive(Debug)]
 pub(crate) struct Restarts {
     /// Panics since it last went well.

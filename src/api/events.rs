@@ -97,7 +97,7 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
 type Sent = Result<Event, Infallible>;
 
 fn events(listening: Subscription, wanted: Wanted, app: AppState, place: Place) -> impl Stream<Item = Sent> + Send {
-    // Something is said at once, so that a client knows that it is heard.
+    // The first line is sent at once, so that a client knows that it is connected.
     let mut first = vec![Ok(Event::default().retry(RETRY).comment("listening"))];
     match listening.missed {
         Some(missed) => {

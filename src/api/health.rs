@@ -78,7 +78,7 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
     }
 }
 
-/// `GET /health`, and with `?at=T` what it would have said then.
+/// `GET /health`, and with `?at=T` what it would have answered then.
 pub(super) async fn all(State(app): State<AppState>, headers: HeaderMap, params: Params) -> Answer<Response> {
     params.only(&KNOWN)?;
     let now = app.clock.now();
@@ -112,7 +112,7 @@ pub(super) async fn one(
 /// What these paths take.
 const KNOWN: [&str; 2] = ["verbose", "at"];
 
-/// Of whom something is asked.
+/// The services of a request.
 enum Asked {
     All(Vec<Arc<ServiceNow>>),
     One([Arc<ServiceNow>; 1]),

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// A week or month of years that cannot be told.
+/// A week or month of years that cannot be written.
 const BEYOND: &str = "is out of range: it and the one before it have to lie within the years 1970 to 9999";
 
 /// `GET /api/v1/review`: the last full week without a parameter.

@@ -102,7 +102,7 @@ impl CheckChart {
         for outage in shown.iter().filter(|o| window.contains(o.started_at)) {
             let share = axis.share(outage.started_at);
             let over = outage.ended_at.filter(|end| window.contains(*end));
-            // Where there is no room between the two, each stands on its own side, on a phone too.
+            // Where there is no room between the two, each is on its own side, on a phone too.
             let near = over.is_some_and(|end| axis.share(end) - share < 0.25) && share > 0.2;
             flags.push(Flag {
                 x: axis.percent(outage.started_at),

@@ -30,7 +30,7 @@ pub(crate) struct Flag {
     pub(crate) minor: bool,
 }
 
-/// What could be said, and how much it matters.
+/// A label that could be shown, and how much it matters.
 struct Wish {
     /// From 0 at the left edge to 1.
     share: f64,

@@ -110,7 +110,7 @@ impl HistoryChart {
                     run.push((window, p50, p95));
                     self.mark_slowest(axis, window, tally, p95, max_ms, y);
                 }
-                // Between two checks that are further apart than a bucket the line goes on: one of them speaks for it.
+                // Between two checks that are further apart than a bucket the line goes on: one of them is valid for it.
                 _ if tally.up_ms + tally.degraded_ms == window.length_ms() => {}
                 _ => self.draw_run(&mut run, axis, y),
             }

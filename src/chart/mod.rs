@@ -99,7 +99,7 @@ impl Said {
     }
 }
 
-/// A horizontal line and what it stands for.
+/// A horizontal line and its meaning.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(crate) struct Level {
     pub(crate) y: f64,

@@ -1,4 +1,4 @@
-//! Marks on a lane below a chart: moments at which something changed. Those that lie too near to be told apart are one
+//! Marks on a lane below a chart: moments at which something changed. Those that lie too near to be distinguished are one
 //! mark, with their number.
 
 use super::{Axis, percent};
@@ -20,14 +20,14 @@ pub(crate) struct Note {
 /// A mark: one moment or several that lie together.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct NoteMark {
-    /// Where it stands.
+    /// Its position.
     pub(crate) x: String,
     /// Each of its moments, in milliseconds, with what happened.
     pub(crate) notes: Vec<(i64, String)>,
     pub(crate) count: usize,
     /// All that happened, oldest first.
     pub(crate) text: String,
-    /// A number beside it would stand out of the picture: it stands on the other side.
+    /// A number beside it would leave the picture: it is on the other side.
     pub(crate) end: bool,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct OnsetChart {
     pub(crate) doubt: String,
     /// The width of what follows the first failed check.
     pub(crate) rest: String,
-    /// The middle of the doubt, where its label stands.
+    /// The middle of the doubt, where its label is.
     pub(crate) middle: String,
     pub(crate) label: String,
     pub(crate) failed: Vec<String>,

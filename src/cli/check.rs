@@ -50,7 +50,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         }
     });
     let reports = until_interrupted(stream::iter(runs).buffered(AT_ONCE).collect::<Vec<_>>()).await;
-    // Before anything is said, and also where a signal came: commands are ended by now, queries are not.
+    // Before any output, and also after a signal: commands are ended by now, queries are not.
     shared.clean_up().await;
     let reports = reports?.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new();

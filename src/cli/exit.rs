@@ -1,4 +1,4 @@
-//! How a command ends that did not do its work: what is said of it, and the exit code.
+//! How a command ends that did not do its work: its message, and its exit code.
 
 use super::terminal::err;
 use crate::{shutdown, store::StoreError};
@@ -61,7 +61,7 @@ impl Stop {
 /// How long broken-off work may take to put away what it has begun.
 const PUT_AWAY: Duration = Duration::from_secs(10);
 
-/// Does blocking work that leaves something behind unless it is told to stop: on the first signal it is.
+/// Does blocking work that leaves something behind unless it is stopped: the first signal stops it.
 ///
 /// # Errors
 /// Those of the work, and that a signal ended it.
@@ -78,7 +78,7 @@ pub(super) async fn interruptible<T: Send + 'static>(
         signal = signals => {
             stop.0.store(true, Relaxed);
             match tokio::time::timeout(PUT_AWAY, working).await {
-                // It was done before it heard of it.
+                // The work was done before the signal arrived.
                 Ok(Ok(Ok(done))) => Ok(done),
                 _ => Err(Interrupted(signal).into()),
             }
@@ -112,7 +112,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// An error and its causes. Some errors say their cause themselves: it is not said twice.
+/// An error and its causes. Some errors include their cause: it is not repeated.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {

@@ -77,7 +77,7 @@ where
     let written =
         written.and_then(|target| Ok(target.file.sync_all()?)).and_then(|()| Ok(std::fs::rename(&part, &place)?));
     if written.is_err() {
-        // What is wrong is said below; a part that stays harms nothing.
+        // The error is reported below; a partial file that stays harms nothing.
         let _ = std::fs::remove_file(&part);
     }
     written.with_context(cannot)

@@ -1,4 +1,4 @@
-//! Compressed files: told by their name when they are written, and by their first bytes when they are read.
+//! Compressed files: recognized by their name when they are written, and by their first bytes when they are read.
 
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use std::{

@@ -1,4 +1,4 @@
-//! `serve`: watch and answer until told to stop.
+//! `serve`: watch and answer until a signal stops it.
 
 use crate::{
     app::App,

@@ -19,7 +19,7 @@ pub(super) async fn asset(named: Result<Named, NamesNothing>) -> Response {
             ];
             (headers, asset.text).into_response()
         }
-        // A page of another version asks for what this one does not have. Outsiders may be told no more.
+        // A page of another version asks for what this one does not have. Outsiders must not learn more.
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -63,7 +63,7 @@ fn missing(name: &str) -> ApiError {
     ApiError::not_found(format!("no service named “{name}” is watched"))
 }
 
-/// A picture of two halves. Its widths are estimated, and the letters are told to fit.
+/// A picture of two halves. Its widths are estimated, and `textLength` makes the letters fit.
 fn badge(label: &str, said: &str, colour: &str) -> Response {
     let label = format::clipped(label, 60);
     let width = |text: &str| (text.chars().count() as f64 * 6.6 + 12.0).ceil();

@@ -26,7 +26,7 @@ use crate::{
 };
 use serde::Serialize;
 
-/// Incidents on a page, and how often the history is asked at most to fill one.
+/// Incidents on a page, and how many queries at most fill one.
 const PAGE: u32 = 50;
 const READS: usize = 40;
 

@@ -17,7 +17,7 @@ use axum::{
 };
 use serde::Serialize;
 
-/// What stands around the content of a page.
+/// What surrounds the content of a page.
 #[derive(Serialize)]
 struct Layout<'a> {
     title: String,
@@ -85,7 +85,7 @@ pub(super) struct LayoutOptions {
 pub(super) enum Refresh {
     /// It is what it is.
     Never,
-    /// Nothing on it goes on: it is made anew when something was told.
+    /// Nothing on it goes on: it is made anew on an event.
     OnEvent,
     /// Also by the clock.
     OnEventAndClock,

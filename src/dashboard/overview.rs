@@ -315,7 +315,7 @@ fn last_failure(latest: Option<&Outage>, zone: Zone, now: UnixMs) -> Option<Stri
     }
 }
 
-/// What is wrong besides what the truth speaks of, and how many need nothing.
+/// What is wrong besides what the headline names, and how many need nothing.
 fn also(snapshot: &Snapshot, seen: &[Seen], truth: &Headline) -> Option<Sentence> {
     let now = snapshot.at;
     let spoken_of = truth.subject.as_ref().map(|(name, _)| name.as_str());

@@ -40,7 +40,7 @@ struct Content {
     made: Moment,
 }
 
-/// All that an outsider is told of a service.
+/// All that an outsider may see of a service.
 #[derive(Serialize)]
 struct Service {
     title: String,
@@ -51,7 +51,7 @@ struct Service {
     days_said: String,
 }
 
-/// All that an outsider is told of an outage.
+/// All that an outsider may see of an outage.
 #[derive(Serialize)]
 struct Outage {
     title: String,

@@ -24,7 +24,7 @@ pub(crate) struct Query {
     zone_unknown: Option<String>,
     /// `light` or `dark`, when the reader chose; otherwise the system decides.
     pub(super) theme: Option<&'static str>,
-    /// Nobody has said yet which zone the reader is in: the script may.
+    /// The reader's zone is not known yet: the script may set it.
     pub(super) zone_is_default: bool,
 }
 

@@ -281,7 +281,7 @@ fn cell(share: Share) -> Cell {
     }
 }
 
-/// What stands beside a service's name: what is wrong, or what is watched.
+/// The text beside a service's name: what is wrong, or what is watched.
 fn sub(seen: &Seen, now: UnixMs, commands: Commands) -> String {
     let target = || short_target(seen.now.service.target.shown(seen.now.service.kind, commands));
     let reason = || seen.now.last.as_ref().and_then(|l| l.reason.as_ref()).map(|r| format::clipped(&r.message, 100));

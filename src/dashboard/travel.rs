@@ -1,4 +1,4 @@
-//! The way through the past: a slider over the time that can be told, steps, and a field for a moment.
+//! The way through the past: a slider over the time of which the history has an answer, steps, and a field for a moment.
 
 use super::query::Query;
 use crate::{
@@ -19,7 +19,7 @@ const REACH_MS: i64 = 90 * DAY_MS;
 
 #[derive(Serialize)]
 pub(super) struct Travel {
-    /// The ends of the slider and where it stands, in milliseconds, to the minute.
+    /// The ends of the slider and its position, in milliseconds, to the minute.
     from: i64,
     to: i64,
     at: i64,

@@ -58,7 +58,7 @@ pub struct Health {
     pub failing: Option<Failing>,
     /// Only while `confirmed` is `Down`.
     pub recovering: Option<Recovering>,
-    /// The last result, whatever it said.
+    /// The last result, whatever its outcome.
     pub last_at: Option<UnixMs>,
 }
 
@@ -70,8 +70,8 @@ impl Health {
     /// Takes the next result in and says what it changed. `maintenance` has to be known from the last result up to and
     /// with this one.
     ///
-    /// In maintenance the machine stands still. No outage begins, none is confirmed and none ends: an incident that is
-    /// open when maintenance begins goes on after it, and its end is told then. A pass is remembered as the last good
+    /// In maintenance the machine is paused. No outage begins, none is confirmed and none ends: an incident that is
+    /// open when maintenance begins goes on after it, and its end is notified then. A pass is remembered as the last good
     /// one, and a service that was never judged is up with it. A run, of failures or of passes, does not carry over the
     /// beginning of maintenance: one of failures that was not confirmed ends there, as a blip.
     pub fn observe(&mut self, thresholds: Thresholds, at: UnixMs, outcome: Outcome, maintenance: &Overlay) -> Changes {

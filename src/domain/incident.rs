@@ -6,7 +6,7 @@ use super::{
     uptime::OutageTimes,
 };
 
-/// Other services whose outages began this close to an incident's start are said to have failed with it.
+/// Other services whose outages began this close to an incident's start are listed as failed with it.
 pub const TOGETHER_MS: i64 = 60_000;
 
 /// Changes of cause kept of one outage. A service that fails differently each time must not fill the disk.
@@ -46,7 +46,7 @@ pub struct Noted {
     pub at: UnixMs,
 }
 
-/// How an outage stands.
+/// The state of an outage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutageState {
     /// It lasts.
@@ -79,7 +79,7 @@ impl OutageState {
 /// The longest note, in bytes of UTF-8.
 pub const LONGEST_NOTE: usize = 4096;
 
-/// A note in the form in which it is kept: line ends are `\n`, nothing stands around it; `None` when nothing is left.
+/// A note in the form in which it is kept: line ends are `\n`, no space around it; `None` when nothing is left.
 ///
 /// # Errors
 /// What is wrong with it, in words: it is too long, or holds characters that are no text.
@@ -150,7 +150,7 @@ impl Outage {
         self.confirmed_at.is_none() && self.ended_at.is_some()
     }
 
-    /// How it stands.
+    /// Its state.
     pub fn state(&self) -> OutageState {
         match self.ended_at {
             Some(_) => OutageState::Resolved,

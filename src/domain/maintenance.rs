@@ -2,10 +2,10 @@
 //!
 //! It lies over the results and changes none of them. In maintenance:
 //!
-//! - time is maintenance and nothing else: it stands on neither side of uptime, and no gap is seen in it;
+//! - time is maintenance and nothing else: it counts on neither side of uptime, and no gap is seen in it;
 //! - a failed check says nothing about the time behind a window either: one that was made in it counts as one that could
-//!   not be judged, and one that was made before it stands for downtime up to its beginning;
-//! - the state machine stands still: see [`super::health::Health::observe`].
+//!   not be judged, and one that was made before it counts as downtime up to its beginning;
+//! - the state machine is paused: see [`super::health::Health::observe`].
 
 use super::{check::Outcome, time::UnixMs, window::Window};
 

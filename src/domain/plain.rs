@@ -1,6 +1,6 @@
 //! Text from outside (answers, errors, what commands print) made fit for a terminal, a log and a sentence.
 
-/// The most characters of a reason's message. The rest of what was said is in the excerpt.
+/// The most characters of a reason's message. The rest is in the excerpt.
 pub const LONGEST_MESSAGE: usize = 200;
 
 /// `text` on one line of at most `longest` characters: its lines are joined by ` · `, without empty ones and without

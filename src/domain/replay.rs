@@ -25,7 +25,7 @@ pub struct Input {
     pub phases: PhaseTimes,
     /// Why it is not `up`.
     pub why: Option<Why>,
-    /// With the settings of its time: the longest time it speaks for, in milliseconds,
+    /// With the settings of its time: the longest time it is valid for, in milliseconds,
     pub validity_ms: i64,
     /// and how many in a row change the status.
     pub thresholds: Thresholds,
@@ -71,13 +71,13 @@ pub struct ReplayedOutage {
 pub struct Effects {
     /// What the result before it spoke for.
     pub spoken: Option<Piece>,
-    /// The time between them that nothing speaks for.
+    /// The time between them that no result covers.
     pub gap: Option<(UnixMs, UnixMs)>,
     /// The outage that this result ends.
     pub ended: Option<ReplayedOutage>,
 }
 
-/// Where the replay stands.
+/// The position of the replay.
 #[derive(Clone, Debug)]
 pub struct Replay {
     health: Health,
@@ -90,10 +90,10 @@ pub struct Replay {
     maintenance: Overlay,
 }
 
-/// What is known of the time before the first result that is told.
+/// What is known of the time before the first result that is replayed.
 #[derive(Clone, Copy, Debug)]
 enum Start {
-    /// There was none, or what it left is known by now: every outage that began after this moment is told.
+    /// There was none, or what it left is known by now: every outage that began after this moment is reported.
     Known(UnixMs),
     /// Results have been retired, and the service may have been up or down. So many passed ones in a row so far, the
     /// first of them at this moment.
@@ -113,17 +113,17 @@ impl Replay {
         }
     }
 
-    /// Begins in the middle: nothing is told of outages until as many checks in a row have passed as end any outage.
+    /// Begins in the middle: no outage is reported until as many checks in a row have passed as end any outage.
     pub fn from_the_middle() -> Replay {
         Replay { start: Start::Unknown(0, UnixMs(i64::MIN)), ..Replay::from_the_beginning() }
     }
 
-    /// Begins while an outage lasts that was told of before: `outage` as it stood before the first result, which is at
-    /// `first` and has these thresholds.
+    /// Begins within an outage that was reported before: `outage` as it was before the first result, which is at `first`
+    /// and has these thresholds.
     pub fn from_within(mut outage: ReplayedOutage, first: UnixMs, thresholds: Thresholds) -> Replay {
         let in_a_row = u32::try_from(outage.checks_failed).unwrap_or(u32::MAX);
         let failing = Some(Failing { started_at: outage.first.at, in_a_row });
-        // What a result that will be told confirmed is confirmed by it again.
+        // A result that will be replayed confirms the outage again.
         outage.confirmed_at.take_if(|at| *at >= first && in_a_row < thresholds.failure);
         let confirmed = match (outage.confirmed_at, outage.last_ok_at) {
             (Some(_), _) => Confirmed::Down,
@@ -139,7 +139,7 @@ impl Replay {
         Replay { announced, maintenance: all, ..self }
     }
 
-    /// From when on outages are told: every one that began after this moment. `None` while it is not known whether the
+    /// From when on outages are reported: every one that began after this moment. `None` while it is not known whether the
     /// service was up.
     pub fn known_from(&self) -> Option<UnixMs> {
         match self.start {
@@ -167,7 +167,7 @@ impl Replay {
         self.open.as_ref()
     }
 
-    /// What the latest result speaks for, up to `now`.
+    /// What the latest result covers, up to `now`.
     pub fn last_speech(&self, now: UnixMs) -> Option<Piece> {
         let last = self.last?;
         let to = now.max(last.at).min(last.at.plus(last.validity_ms));
@@ -187,7 +187,7 @@ impl Replay {
     }
 
     fn orient(&mut self, check: &Input, in_a_row: u32, first: UnixMs) {
-        // A run of passes does not carry over the beginning of maintenance, and stands still in it.
+        // A run of passes does not carry over the beginning of maintenance, and is paused in it.
         let last_at = self.last.map(|last| last.at);
         let begins = last_at.is_some_and(|last| self.announced.first_start(last, check.at).is_some());
         let in_a_row = if begins { 0 } else { in_a_row };
@@ -261,7 +261,7 @@ mod tests {
 
     const T: Thresholds = Thresholds { failure: 2, success: 2 };
 
-    /// One result a second ('.' up, 'x' and 'y' down for different reasons, ' ' none); each speaks for 3 s.
+    /// One result a second ('.' up, 'x' and 'y' down for different reasons, ' ' none); each is valid for 3 s.
     fn tell(mut replay: Replay, results: &str) -> (Replay, Vec<Effects>) {
         let mut heard = Vec::new();
         for (i, c) in results.chars().enumerate().filter(|(_, c)| *c != ' ') {

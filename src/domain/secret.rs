@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What stands in the place of a secret, wherever one would be seen.
+/// What replaces a secret, wherever one would be seen.
 pub const REDACTED: &str = "•••";
 
 /// A credential. It prints as dots in every form; only [`Secret::expose`] gives the text.

@@ -49,7 +49,7 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    /// The longest time that one result speaks for: 2 × interval + timeout.
+    /// The longest time that one result is valid for: 2 × interval + timeout.
     pub fn validity_ms(&self) -> i64 {
         2 * self.interval_ms + self.timeout_ms
     }

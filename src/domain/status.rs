@@ -1,4 +1,4 @@
-//! What is said about a service, and about all of them together, at a moment.
+//! The status of a service, and of all of them together, at a moment.
 
 use super::{check::Outcome, health::Confirmed, time::UnixMs};
 
@@ -10,7 +10,7 @@ pub enum Status {
     Up,
     Degraded,
     Down,
-    /// Stale: for longer than [`STALE_GRACE_MS`] no judged result speaks for it.
+    /// Stale: for longer than [`STALE_GRACE_MS`] no judged result is valid for it.
     Unknown,
     /// In maintenance: whatever the checks say, nobody is to be alarmed.
     Maintenance,
@@ -62,7 +62,7 @@ impl Status {
 /// How long the status of a service holds beyond the validity of its last judged result, in milliseconds.
 ///
 /// A check may begin an interval late and take its timeout: it ends when the result before it ceases to be valid, and is
-/// known when the witnesses have been asked (two seconds for each of the two) and the commit has returned. So a service
+/// known when the witnesses have been checked (two seconds for each of the two) and the commit has returned. So a service
 /// that is checked, however late each check ends within its deadline, is never stale.
 pub const STALE_GRACE_MS: i64 = 5_000;
 
@@ -74,7 +74,7 @@ pub struct Known {
     pub confirmed: Confirmed,
     /// The last result that was judged: its time and its outcome.
     pub judged: Option<(UnixMs, Outcome)>,
-    /// How long it speaks, in milliseconds.
+    /// How long it is valid, in milliseconds.
     pub validity_ms: i64,
 }
 
@@ -96,7 +96,7 @@ impl Known {
     }
 }
 
-/// Since when a service stands as it stands: a function of its results.
+/// Since when a service has its status: a function of its results.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct StatusSince {
     /// The latest judged results that were all degraded, or all not: whether they are, and when the first was made.
@@ -144,7 +144,7 @@ impl Overall {
         }
     }
 
-    /// Whether a load balancer should be told 200.
+    /// Whether a load balancer should get 200.
     pub fn is_ok(self) -> bool {
         matches!(self, Overall::Healthy | Overall::Degraded)
     }

@@ -1,7 +1,7 @@
-//! For what time a check result speaks, and how that time adds up.
+//! For what time a check result is valid, and how that time adds up.
 //!
-//! A result speaks from its own start to the next result's start, but at most for its validity. What nothing speaks
-//! for is a gap. Maintenance lies over all of it: what it covers is maintenance and nothing else. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
+//! A result is valid from its own start to the next result's start, but at most for its validity. What no result covers
+//! is a gap. Maintenance lies over all of it: what it covers is maintenance and nothing else. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
 
 use super::{check::Outcome, histogram::Histogram, maintenance::Overlay, time::UnixMs, window::Window};
 
@@ -10,12 +10,12 @@ use super::{check::Outcome, histogram::Histogram, maintenance::Overlay, time::Un
 pub struct Observation {
     pub at: UnixMs,
     pub outcome: Outcome,
-    /// The longest time it speaks for, in milliseconds, with the settings in force when it was made.
+    /// The longest time it is valid for, in milliseconds, with the settings in force when it was made.
     pub validity_ms: i64,
     pub latency_us: Option<u32>,
 }
 
-/// A stretch of time and what is said about it.
+/// A stretch of time and what is known about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Piece {
     pub from: UnixMs,
@@ -44,10 +44,10 @@ impl Piece {
 /// What a [`Piece`] says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Says {
-    /// A result speaks for this time.
+    /// A result covers this time.
     Spoken(Outcome),
-    /// In this time, which a result speaks for, the truth changed unseen: the next judged result says the opposite.
-    /// `passed` is what the speaking result said.
+    /// In this time, which a result covers, the state changed unseen: the next judged result is the opposite.
+    /// `passed` is the outcome of the covering result.
     Doubt { passed: bool },
 }
 
@@ -71,7 +71,7 @@ impl Walk {
         spoken.into_iter().chain(doubt)
     }
 
-    /// What the last result speaks for, up to `now`: there is no later one.
+    /// What the last result covers, up to `now`: there is no later one.
     pub fn finish(mut self, now: UnixMs) -> Option<Piece> {
         let last = self.last?;
         Some(self.settle(last, now.max(last.at)))
@@ -93,7 +93,7 @@ pub struct Tally {
     pub degraded_ms: i64,
     pub down_ms: i64,
     pub unknown_ms: i64,
-    /// Maintenance, whatever its results said. Not among the sums that are kept: the overlay itself says it.
+    /// Maintenance, whatever its results. Not among the stored sums: it follows from the overlay.
     pub maintenance_ms: i64,
     /// The part of `up_ms + degraded_ms` that lies before a change for the worse that nobody saw.
     pub doubt_up_ms: i64,
@@ -111,12 +111,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Time outside maintenance that something speaks for.
+    /// Time outside maintenance that a result covers.
     pub fn spoken_ms(&self) -> i64 {
         self.up_ms + self.degraded_ms + self.down_ms + self.unknown_ms
     }
 
-    /// What is left of a stretch of `length_ms`: time outside maintenance that nothing speaks for.
+    /// What is left of a stretch of `length_ms`: time outside maintenance that no result covers.
     pub fn gap_ms(&self, length_ms: i64) -> i64 {
         length_ms - self.spoken_ms() - self.maintenance_ms
     }
@@ -304,7 +304,7 @@ pub fn tally(
     Buckets::new(window, window.length_ms()).fill(window, results, maintenance, now).lay(maintenance).total()
 }
 
-/// The downtime that each failed result stands for: its time and its milliseconds, where there are any, up to the last
+/// The downtime that each failed result causes: its time and its milliseconds, where there are any, up to the last
 /// result. `results` come in the order of time. An outage's `down_ms` is the sum of those of its checks.
 pub fn downtime(
     results: impl IntoIterator<Item = Observation>,
@@ -318,7 +318,7 @@ pub fn downtime(
     })
 }
 
-/// Until when a failed result, made at `at` and speaking until `to`, stands for downtime: a failure says nothing about
+/// Until when a failed result, made at `at` and valid until `to`, counts as downtime: a failure says nothing about
 /// the time in maintenance, and nothing about the time behind it.
 pub fn failed_until(at: UnixMs, to: UnixMs, maintenance: &Overlay) -> UnixMs {
     match maintenance.contains(at) {

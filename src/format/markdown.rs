@@ -204,7 +204,7 @@ mod tests {
         let text = "HTTP 503 from 10.0.0.7:5432 (expected 200–399): it's \"down\", 50 % - 1 + 2 = 3!";
         assert_eq!(inline(text), text);
         assert_eq!(inline("<img src=x> [a](b) *c* `d`"), r"\<img src=x\> \[a\](b) \*c\* \`d\`");
-        // What GitHub makes a link of without being asked.
+        // What GitHub makes a link of by itself.
         assert_eq!(inline("https://a.example WWW.a.example"), r"https\://a.example WWW\.a.example");
         assert_eq!(line("1. a"), r"1\. a");
         assert_eq!(line("- a"), r"\- a");

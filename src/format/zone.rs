@@ -89,7 +89,7 @@ impl Zone {
         self.say_moment(at, now, "%H:%M:%S", true)
     }
 
-    /// A moment as its time of day alone, where the day stands beside it.
+    /// A moment as its time of day alone, where the day is shown beside it.
     pub(crate) fn time_of_day(self, at: UnixMs) -> Moment {
         Moment { iso: at.to_string(), text: self.say(at, "%H:%M:%S%.3f"), ms: at.0 }
     }

@@ -61,7 +61,7 @@ impl Filters {
         }
     }
 
-    /// How long they lasted, as the history is asked for it.
+    /// How long they lasted, as the query of the history takes it.
     pub(crate) fn lasted(&self, now: UnixMs) -> Option<Lasted> {
         let Filters { min_ms, max_ms, .. } = *self;
         (min_ms.is_some() || max_ms.is_some()).then_some(Lasted { min_ms, max_ms, now })

@@ -13,7 +13,7 @@ use std::{
 pub struct Limits {
     /// Connections that may ask anything.
     pub connections: Quota,
-    /// Connections beyond those, which are told how things are and nothing else.
+    /// Connections beyond those, which get `/livez`, `/readyz` and `/health` and nothing else.
     pub reserve: Quota,
     /// Requests whose answer has not begun.
     pub requests: Quota,

@@ -9,7 +9,7 @@ use crate::{
     store::CheckRow,
 };
 
-/// Writes moments as RFC 3339; the calendar is asked once a day.
+/// Writes moments as RFC 3339; the date is computed once a day.
 #[derive(Default)]
 pub(crate) struct Times {
     day: Option<i64>,

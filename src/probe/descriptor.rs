@@ -25,9 +25,9 @@ pub(crate) struct Descriptor {
     pub(crate) scheme_is_optional: bool,
     /// A `url` of this kind, for messages.
     pub(crate) url_example: &'static str,
-    /// The key that tells the kind where there is no `type`, and that stands in the place of a `url`.
+    /// The key that tells the kind where there is no `type`, and that replaces a `url`.
     pub(crate) own_key: Option<&'static str>,
-    /// Keys that may stand in the place of a `url`, beside a `type`.
+    /// Keys that may replace a `url`, beside a `type`.
     pub(crate) instead_of_url: &'static [&'static str],
     /// The keys of its section that not every kind has.
     pub(crate) keys: &'static [&'static str],

@@ -190,7 +190,7 @@ mod tests {
         trace.end();
         assert_eq!(trace.left_out(), Duration::from_secs(3));
         let report = trace.report(crate::domain::check::Verdict::Passed, None);
-        // The clock stands still but for those three seconds.
+        // The clock is paused but for those three seconds.
         assert_eq!((report.latency_us, report.phases.dns_us), (0, Some(0)));
     }
 

@@ -88,7 +88,7 @@ fn spend(left: &AtomicUsize, bytes: usize) {
     left.store(left.load(Relaxed).saturating_sub(bytes), Relaxed);
 }
 
-/// How the head and the body are told apart: as they come, because a library may read on from one into the other before
+/// How the head and the body are distinguished: as they come, because a library may read on from one into the other before
 /// anybody has seen the head.
 #[derive(Debug)]
 enum Language {

@@ -123,7 +123,7 @@ impl Trace {
         self.state().now_in.map(|(phase, _)| phase)
     }
 
-    /// Another host is asked from here on.
+    /// From here on the check queries another host.
     pub(super) fn go_to(&self, host: &str, port: u16) {
         let mut state = self.state();
         host.clone_into(&mut state.host);
@@ -146,7 +146,7 @@ impl Trace {
         self.state().addresses = vec![address];
     }
 
-    /// The host that is being asked.
+    /// The host that the check queries.
     pub(super) fn host(&self) -> String {
         self.state().host.clone()
     }
@@ -165,7 +165,7 @@ impl Trace {
         }
     }
 
-    /// Whether the check stands in our own queue for a name lookup.
+    /// Whether the check waits in our own queue for a name lookup.
     pub(super) fn set_queued(&self, queued: bool) {
         self.state().queued = queued;
     }

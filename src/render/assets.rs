@@ -53,7 +53,7 @@ impl Asset {
     }
 }
 
-/// The style sheet's text, for a file that stands alone.
+/// The style sheet's text, for a file of its own.
 pub(crate) fn style() -> &'static str {
     STYLE.text
 }

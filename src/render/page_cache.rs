@@ -45,7 +45,7 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     page: Arc<Page>,
-    /// How often it was asked for of late.
+    /// How often it was requested recently.
     asked: u32,
     asked_at: UnixMs,
 }
@@ -63,8 +63,8 @@ struct Made {
 }
 
 impl PageCache {
-    /// The place of a page. The one that was asked for least of late gives way to a new one: whoever asks for many pages
-    /// that nobody else looks at pushes out their own.
+    /// The place of a page. The page with the fewest recent requests gives way to a new one: a client that requests many
+    /// pages that nobody else looks at pushes out its own.
     fn page(&self, key: String, now: UnixMs) -> Arc<Page> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back counts as a minute, too.

@@ -111,7 +111,7 @@ pub(crate) fn past_words(text: &mut String) {
 }
 
 impl Headline {
-    /// The same, said of what is over.
+    /// The same, of what is over.
     pub(crate) fn in_the_past(mut self) -> Headline {
         past_words(&mut self.before);
         past_words(&mut self.strong);

@@ -187,7 +187,7 @@ fn after(review: &Review, zone: Zone, now: UnixMs) -> Vec<String> {
     let mut said = Vec::new();
     let mut told: Vec<i64> = Vec::new();
     for (outage, with) in review.longest.iter().take(3) {
-        // What failed together is told once.
+        // Services that failed together share one entry.
         if told.iter().any(|at| (outage.started_at.0 - at).abs() < 60_000) {
             continue;
         }
@@ -225,7 +225,7 @@ fn nav(snapshot: &Snapshot, review: &Review, zone: Zone) -> Nav {
     let link = |period: &Period| {
         let query = match period.word() {
             Some((key, word)) => format!("?{key}={word}"),
-            // As moments: by the clocks of a zone an hour that comes twice could not be told.
+            // As moments: by the clocks of a zone an hour that comes twice would be ambiguous.
             None => format!("?from={}&to={}", period.window.from(), period.window.to()),
         };
         (query, name(period, zone, now))

@@ -93,7 +93,7 @@ impl Period {
         })
     }
 
-    /// Whether this names a week or a month, and only lies, with the one before it, where no time can be told.
+    /// Whether this names a week or a month, and only lies, with the one before it, where no date can be written.
     pub(crate) fn is_beyond(text: &str, zone: Zone) -> bool {
         (monday(text).is_some() && Period::week(text, zone).is_none())
             || (first_of_month(text).is_some() && Period::month(text, zone).is_none())
@@ -192,7 +192,7 @@ impl Review {
         let watched_from = stored.iter().map(|service| service.added_at).min();
         for stored in stored {
             let watched = snapshot.get(&stored.name);
-            // Who was not watched in it is not spoken of.
+            // Services that were not watched in the period are left out.
             if stored.removed_at.is_some_and(|at| at <= window.from()) || stored.added_at >= window.to() {
                 continue;
             }

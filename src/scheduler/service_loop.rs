@@ -164,8 +164,8 @@ impl ServiceLoop {
     }
 
     /// The time under which a result is kept. Results follow one another: after the clock was set back, until it has
-    /// come again to where it was, each is kept a millisecond after the one before. The time that passes twice can be
-    /// told only once, but nobody may be blind in it: outages are seen, shown and told.
+    /// come again to where it was, each is kept a millisecond after the one before. The time that passes twice is
+    /// recorded once, but outages in it have to be detected, shown and notified.
     fn time_for(&self, at: UnixMs) -> UnixMs {
         self.position.last_at.map_or(at, |last| at.max(last.plus(1)))
     }

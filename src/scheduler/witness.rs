@@ -1,4 +1,4 @@
-//! Our own network is the first suspect: witnesses are asked before anything is called down.
+//! Our own network is the first suspect: witnesses are checked before a service is reported down.
 
 use crate::{domain::check::Class, probe};
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -14,12 +14,12 @@ const HOLDS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Witnesses {
     addresses: Vec<String>,
-    /// When they were last asked, and whether one answered.
+    /// When they were last checked, and whether one answered.
     last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Witnesses {
-    /// These witnesses; none means that nobody is asked.
+    /// These witnesses; none means that nothing is checked.
     pub fn new(addresses: Vec<String>) -> Witnesses {
         Witnesses { addresses, last: Mutex::default() }
     }

@@ -1,6 +1,6 @@
 //! Connections: a bounded number, in all and of each client, each with a bounded patience, and a graceful end.
 //!
-//! Whoever finds no place among those that may ask anything is still told how things are, on a connection of the reserve.
+//! A client beyond the limit of connections still gets `/livez`, `/readyz` and `/health`, on a connection of the reserve.
 
 use super::write_timeout::WriteTimeout;
 use crate::{
@@ -109,7 +109,7 @@ fn in_reserve(limits: &Limits, client: Option<IpAddr>, full: Full) -> Result<(Pl
     limits.reserve.take(client).map(|place| (place, Some(Crowded(full))))
 }
 
-/// A descriptor that is given up where there is no other, so that `/readyz` can still be asked.
+/// A descriptor that is given up where there is no other, so that `/readyz` can still answer.
 fn spare_descriptor() -> Option<File> {
     File::open("/dev/null").ok()
 }

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// What a client is sent and does not read stands in buffers, and its answer, its connection and (for an export) a thread
+/// What a client is sent and does not read stays in buffers, and its answer, its connection and (for an export) a thread
 /// wait for it: without an end to that, a few clients that hang would hold all of them for ever.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
@@ -27,7 +27,7 @@ impl<S> WriteTimeout<S> {
         WriteTimeout { stream, patience, giving_up: Box::pin(sleep(patience)), waiting: false }
     }
 
-    /// Passes on what a write said, and starts or stops the wait.
+    /// Passes on the result of a write, and starts or stops the wait.
     fn judge<T>(&mut self, context: &mut Context<'_>, said: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if said.is_ready() {
             self.waiting = false;

@@ -51,7 +51,7 @@ pub(crate) fn host(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a host that stands alone, where an IPv6 address needs no brackets.
+/// Reads a host without a port, where an IPv6 address needs no brackets.
 pub(crate) fn bare_host(text: &str) -> Result<String, String> {
     match text.trim().parse::<std::net::Ipv6Addr>() {
         Ok(address) => Ok(address.to_string()),

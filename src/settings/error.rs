@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, all of it, where it stands and what would be right.
+//! What is wrong with a configuration, all of it, with its place and what would be right.
 
 use super::masking::{Masked, credentials_in_word, redact};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -18,7 +18,7 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// A mistake that stands in the file.
+    /// A mistake with its place in the file.
     pub(crate) fn at(span: Span, title: impl Into<String>) -> Mistake {
         Mistake { span: Some(span), ..Mistake::elsewhere(title) }
     }

@@ -1,4 +1,4 @@
-//! What must not be seen of a file because of where it stands.
+//! What must not be seen of a file because of its place.
 
 use super::{
     address::host_and_port,
@@ -10,7 +10,7 @@ use super::{
 use std::ops::Range;
 use toml::de::DeValue;
 
-/// Finds what must be hidden from the source by where it stands: values of keys that hold credentials, headers, and
+/// Finds what must be hidden of the source by its place: values of keys that hold credentials, headers, and
 /// what is sent.
 pub(crate) fn hidden_by_place(
     source: &str,

@@ -51,7 +51,7 @@ pub(crate) fn names_a_credential(name: &str) -> bool {
 /// `name = value`, `name: value`, `"name": "value"`: group 1 is the name; the value follows the match.
 static ASSIGNMENT: LazyLock<Regex> =
     LazyLock::new(|| constant(r#"(--?)?([A-Za-z0-9][A-Za-z0-9_-]*)(?:\\?["'])?[ \t]*[=:][ \t]*"#));
-/// The credential of an `Authorization` header, wherever one stands.
+/// The credential of an `Authorization` header, wherever there is one.
 static BEARER: LazyLock<Regex> = LazyLock::new(|| constant(r"(?i)\bbearer[ \t]+([A-Za-z0-9+/=._~-]+)"));
 /// A flag of a command line, before its value.
 static FLAG: LazyLock<Regex> = LazyLock::new(|| constant(r#"(?:^|[\s"'`])(--?[A-Za-z][A-Za-z0-9_-]*)[ \t]+"#));
@@ -160,7 +160,7 @@ fn user_information(rest: &str, scheme: &str) -> Option<Range<usize>> {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     // The last `@`, not the first: a password that someone forgot to percent-encode is a password all the same.
     let Some(end) = rest.rfind('@') else {
-        // Where the `@` itself was forgotten, what stands for a port is none.
+        // Where the `@` itself was forgotten, what looks like a port is none.
         let port = authority.split_once(':').filter(|(_, port)| !port.bytes().all(|b| b.is_ascii_digit()));
         let port = port.filter(|(host, port)| !host.starts_with('[') && (postgres || !port.starts_with('$')));
         let end = if postgres { rest.len() } else { authority.len() };

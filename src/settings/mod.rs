@@ -1,7 +1,7 @@
 //! How a section of the configuration is read.
 //!
-//! [`reader`] asks a table of the file typed questions: it reports every wrong answer where it stands, and finds the keys
-//! that nobody asked for. `config`, and each kind of probe, read their sections with it. What a section means is not here.
+//! [`reader`] asks a table of the file typed questions: it reports every wrong value with its place, and finds the keys
+//! that nothing reads. `config`, and each kind of probe, read their sections with it. What a section means is not here.
 //!
 //! | file | what is in it |
 //! | --- | --- |

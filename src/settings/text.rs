@@ -1,7 +1,7 @@
 //! Strings of the file, with the variables in them filled in.
 //!
-//! `${NAME}` stands for the environment variable of that name, and it is a mistake when there is none.
-//! `${NAME:-default}` stands for the default where the variable is missing or empty; a default ends at the first `}`.
+//! `${NAME}` is replaced by the environment variable of that name; a missing variable is a mistake.
+//! `${NAME:-default}` is replaced by the default where the variable is missing or empty; a default ends at the first `}`.
 //! `$$` is one `$`. A `$` before anything else is itself, so that `^ok$` and `$.status` need no care.
 
 use super::{
@@ -16,9 +16,9 @@ use std::ops::Range;
 pub(crate) struct Text {
     /// What the program uses.
     pub(crate) value: String,
-    /// Where it stands, with its quotes.
+    /// Its place in the file, with its quotes.
     pub(crate) span: Span,
-    /// What the file says: with `${NAME}`, not with what that stands for.
+    /// What the file says: with `${NAME}`, not with the value of the variable.
     pub(crate) written: String,
     /// What was filled in.
     pub(crate) fills: Vec<Fill>,
@@ -141,7 +141,7 @@ const HELP: &str = "`${NAME:-default}` gives a default, `$$` is a plain `$`";
 
 type Filled<'a> = (&'a str, String, bool);
 
-/// The variable that `inside` (what stands between the braces) names: its name, its value, and whether the environment
+/// The variable that `inside` (the text between the braces) names: its name, its value, and whether the environment
 /// gave it.
 fn variable<'a>(
     inside: &'a str,
@@ -178,7 +178,7 @@ fn variable<'a>(
 /// Stands for a value of the environment that is no UTF-8 text. No variable can have this value.
 pub(crate) const NOT_TEXT: &str = "\0";
 
-/// Where `part` of a string stands in the file, if it was written without escapes; otherwise the whole string.
+/// The place of `part` of a string in the file, if it was written without escapes; otherwise the whole string.
 pub(crate) fn place_of(part: &str, raw: &str, span: &Span) -> Span {
     match raw.find(part).filter(|_| !part.is_empty()) {
         Some(at) => span.start + at..span.start + at + part.len(),

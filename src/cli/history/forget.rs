@@ -38,7 +38,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let stock = examiner.usage(service)?;
     drop(examiner);
-    // Before anything is asked: a running service has to be stopped first.
+    // Before the prompt: a running service has to be stopped first.
     let mut upkeep = MaintenanceTasks::open(&config.storage.path)?;
     let span = match (stock.first_at, stock.last_at) {
         (Some(first), Some(last)) => format!(" from {first} to {last}"),

@@ -167,7 +167,7 @@ pub(super) async fn page(PageState(app): PageState, origin: RequestOrigin, Named
     layout::page(&app, &query, &snapshot, options, "incident.html", content)
 }
 
-/// The page that says so, or that it is not stored yet: its number may have been told already.
+/// The page that says so, or that it is not stored yet: a notification may have named its number already.
 pub(super) fn missing(snapshot: &Snapshot, id: &str) -> PageError {
     let number = id.parse().ok();
     let waiting = snapshot.services.iter().find_map(|s| number.and_then(|number| s.waiting_incident(number)));

@@ -43,7 +43,7 @@ pub(super) fn rows(notes: &[Note], snapshot: &Snapshot, zone: Zone) -> Vec<Chang
     notes.iter().rev().take(SHOWN).map(row).collect()
 }
 
-/// Maintenance of the range with its reasons, for what is said over the chart.
+/// Maintenance of the range with its reasons, for the labels of the chart.
 pub(super) fn maintenance_said(log: &[&Maintenance], zone: Zone) -> Vec<(Window, String)> {
     let clock = |at| zone.local(at).format("%a %H:%M").to_string();
     log.iter()

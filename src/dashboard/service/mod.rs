@@ -71,7 +71,7 @@ struct Content {
     /// Changes of the settings: marks below the chart, and a list.
     marks: Vec<NoteMark>,
     changes: Vec<ChangeRow>,
-    /// Maintenance, to be said over the chart.
+    /// Maintenance, for the labels of the chart.
     announced: Vec<Said>,
     checks: Checks,
 }

@@ -69,7 +69,7 @@ pub(super) fn uptime_shown(
     zone: Zone,
 ) -> Result<UptimeShown, StoreError> {
     let now = snapshot.at;
-    // Those of the past are asked for by few, and not kept.
+    // Figures of the past are seldom requested, and not cached.
     let figures = match snapshot.past {
         true => Arc::new(CachedStats::read(&app.reader, subject.id, now)?),
         false => StatsCache::get(&app.figures, &app.reader, subject.id, now)?,

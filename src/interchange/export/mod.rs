@@ -1,6 +1,6 @@
 //! A history as a document, version 1: `json`, `ndjson` or `csv`, made page by page and never held as a whole.
 //!
-//! What is said of a window is a function of the stored history alone. Two histories of which an export says the same
+//! The export of a window is a function of the stored history alone. Two histories of which an export says the same
 //! are the same to everybody who asks, so whatever a history consists of is in it, or follows from what is.
 
 mod objects;
@@ -38,7 +38,7 @@ pub enum ExportError {
 /// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps, then
 /// outages that are no incidents, then sums of what is not kept any more, then maintenance, then notes of incidents.
 ///
-/// `progress` hears how many check results have been written since it last heard.
+/// `progress` is called with the number of check results written since its last call.
 ///
 /// # Errors
 /// When the history cannot be read, or `sink` takes no more.

@@ -5,7 +5,7 @@ use crate::{
     store::StoreError,
 };
 
-/// The most characters that are said of what is wrong: it quotes what was found, which may be long.
+/// The most characters of a message: it quotes what was found, which may be long.
 const LONGEST_COMPLAINT: usize = 300;
 
 /// Why nothing was taken in.

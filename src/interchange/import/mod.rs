@@ -1,6 +1,6 @@
 //! Reads a document that an export wrote, object by object, into a history.
 //!
-//! Whatever is wrong with it is said with the line that it stands in, and ends the reading; the history that was being
+//! A mistake is reported with its line, and ends the reading; the history that was being
 //! merged into is not changed then.
 
 mod arrival;

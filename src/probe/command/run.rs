@@ -111,7 +111,7 @@ impl Command {
     fn start(&self) -> io::Result<(Group, pipe::Receiver)> {
         // One pipe for both, so that the lines come in the order in which they were written.
         let (reader, writer) = io::pipe()?;
-        // Listened to before there is anything to be heard.
+        // Subscribed before the first signal can arrive.
         let changes = unix::signal(SignalKind::child())?;
         let child = process::Command::new(&self.spec.argv[0])
             .args(&self.spec.argv[1..])

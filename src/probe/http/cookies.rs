@@ -120,7 +120,7 @@ impl Jar {
     }
 
     /// The `Cookie` of a request to `url`, where the jar has something for it. The configured ones among `headers` come
-    /// first, as they are, and what they name is not said a second time.
+    /// first, as they are, and no cookie is sent under a name of theirs.
     pub(super) fn header(&self, url: &Url, headers: &HeaderMap) -> Option<HeaderValue> {
         let configured: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
         let is_configured = |name: &[u8]| {
@@ -188,7 +188,7 @@ fn domain_matches(url: &Url, domain: &str) -> bool {
             && host.strip_suffix(domain).is_some_and(|below| !domain.is_empty() && below.ends_with('.'))
 }
 
-/// RFC 6265, section 5.1.4: the folder of what was asked for.
+/// RFC 6265, section 5.1.4: the directory of the requested path.
 fn default_path(path: &str) -> String {
     match path.rfind('/') {
         None | Some(0) => "/".to_owned(),

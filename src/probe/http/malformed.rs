@@ -276,7 +276,7 @@ mod tests {
     }
 
     proptest! {
-        /// It is said of what a stranger sent: it always ends, and fits into a sentence.
+        /// A stranger chose the input: reading always ends, and the description fits into a sentence.
         #[test]
         fn whatever_comes_is_said_in_a_short_line(bytes in proptest::collection::vec(any::<u8>(), 0..400), http: bool) {
             let bytes = if http { [b"HTTP/1.1 200 OK\r\n", bytes.as_slice()].concat() } else { bytes };

@@ -48,7 +48,7 @@ const EXCERPT_WAIT: Duration = Duration::from_secs(1);
 
 const OUR_NAME: &str = concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION"));
 
-/// An HTTP service, ready to be asked.
+/// An HTTP service, ready to be checked.
 #[derive(Debug)]
 pub(crate) struct Http {
     spec: HttpSpec,

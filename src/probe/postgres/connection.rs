@@ -23,7 +23,7 @@ pub(super) struct Connection {
     /// The password as the URL spells it.
     pub(super) spelled: Option<Secret>,
     pub(super) database: String,
-    /// The mode, where the URL says one, and where it stands.
+    /// The mode, where the URL has one, and its place in the file.
     pub(super) sslmode: Option<(SslMode, Span)>,
     /// What variables say that are named like credentials.
     pub(super) named: Vec<Secret>,

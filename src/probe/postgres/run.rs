@@ -41,7 +41,7 @@ use tokio_postgres::{
 
 /// How long the end of a session that was good may take. Its result is settled by then.
 const GOODBYE: Duration = Duration::from_millis(200);
-/// A PostgreSQL service, ready to be asked.
+/// A PostgreSQL service, ready to be checked.
 #[derive(Debug)]
 pub(crate) struct Postgres {
     spec: PostgresSpec,
@@ -70,7 +70,7 @@ impl Runner for Postgres {
             config.password(password.expose());
         }
         let verification = match spec.sslmode {
-            // As libpq: whoever names an authority wants it to be asked.
+            // As libpq: a named authority is meant to be verified against.
             SslMode::Require if !spec.tls.ca.is_empty() => Verification::Chain,
             SslMode::Disable | SslMode::Prefer | SslMode::Require => Verification::Nothing,
             SslMode::VerifyCa => Verification::Chain,
@@ -129,7 +129,7 @@ impl Postgres {
             if self.offers_tls(&mut stream, trace, deadline).await.map_err(last)? {
                 let connector = self.connector(trace).map_err(last)?;
                 let mut config = self.config.clone();
-                // "Direct": the question whether TLS is spoken was asked and answered above.
+                // "Direct": TLS was negotiated above.
                 config.ssl_mode(Wire::Require).ssl_negotiation(SslNegotiation::Direct);
                 let connector = Timed { inner: connector, trace: Arc::clone(trace) };
                 let session = config.connect_raw(stream, connector).await.map_err(refused)?;
@@ -147,7 +147,7 @@ impl Postgres {
         self.ask(session, false, trace, deadline).await.map_err(last)
     }
 
-    /// Asks the server whether it speaks TLS.
+    /// Asks the server whether it supports TLS.
     async fn offers_tls(&self, stream: &mut TcpStream, trace: &Trace, deadline: Duration) -> Result<bool, Fault> {
         let answer = ask_for_tls(stream).await;
         let answer = answer.map_err(|error| {

@@ -22,7 +22,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// How long a query that was given up is given to be cancelled.
 const CANCEL: Duration = Duration::from_secs(5);
 
-/// Asks the server whether it speaks TLS: `S` or `N`, from a PostgreSQL server.
+/// Asks the server whether it supports TLS: `S` or `N`, from a PostgreSQL server.
 pub(super) async fn ask_for_tls(stream: &mut TcpStream) -> io::Result<u8> {
     stream.write_all(&SSL_REQUEST).await?;
     stream.read_u8().await

@@ -44,7 +44,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<TcpSpec>> {
     let mut secrets: Vec<Secret> = send.iter().chain(&expect).flat_map(Text::secrets).collect();
     let login = send.as_ref().map_or_else(Vec::new, |text| sent_credentials(&text.value));
     if let Some(text) = &send {
-        // An answer may repeat the password without the user's name, which stands before it.
+        // An answer may repeat the password without the user's name, which precedes it.
         let words = login.iter().flat_map(|range| text.value[range.clone()].split(' '));
         secrets.extend(words.chain(login.iter().map(|range| &text.value[range.clone()])).map(Secret::new));
     }

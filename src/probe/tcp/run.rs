@@ -26,7 +26,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// What is left of the deadline to say what came instead of the expected text.
 const SPARE: Duration = Duration::from_millis(20);
 
-/// A TCP service, ready to be asked.
+/// A TCP service, ready to be checked.
 #[derive(Debug)]
 pub(crate) struct Tcp {
     spec: TcpSpec,

@@ -229,8 +229,8 @@ struct ObservingVerifier {
 impl ObservingVerifier {
     /// The intermediate certificate whose end is the end of the valid chain. None where that is the server's own.
     ///
-    /// A certificate that is sent and not needed does not count: whether one is needed is asked of the verifier itself,
-    /// for the second after its end. Where the server's own ends first, as nearly everywhere, nothing is asked.
+    /// A certificate that is sent and not needed does not count: the verifier itself decides whether one is needed,
+    /// for the second after its end. Where the server's own ends first, as nearly everywhere, the verifier is not called.
     fn first_to_end<'s>(
         &self,
         leaf: &CertificateDer<'_>,
@@ -314,7 +314,7 @@ impl ServerCertVerifier for ObservingVerifier {
     }
 }
 
-/// Never resumes a session. It is asked for one when the first message of a handshake is made, which is the moment when
+/// Never resumes a session. rustls asks for a session when the first message of a handshake is made, which is the moment when
 /// the connection is there and TLS begins: HTTP clients do not tell otherwise.
 #[derive(Debug)]
 struct HelloHook(Arc<Trace>);
