@@ -1,16 +1,16 @@
 //! Server-sent events: what has just become known, as of its commit, or as it is seen while nothing can be committed.
 
 use crate::{
+    clock::Clock,
     domain::time::UnixMs,
     http::{
         error::{Answer, ApiError},
-        limits::Place,
+        limits::{Limits, Place},
         params::Params,
         proxy_headers::RequestOrigin,
-        state::AppState,
     },
     interchange::json::{CheckJson, IncidentJson, Time},
-    live::{Change, StateChange, Subscription},
+    live::{Change, LiveState, StateChange, Subscription},
 };
 use axum::{
     extract::State,
@@ -68,19 +68,21 @@ impl Wanted {
 
 /// `GET /api/v1/events`
 pub(super) async fn stream(
-    State(app): State<AppState>,
+    State(live): State<Arc<LiveState>>,
+    State(limits): State<Arc<Limits>>,
+    State(clock): State<Clock>,
     origin: RequestOrigin,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
     let wanted = Wanted::read(&params)?;
     // A stream of a service that is not there would be silent for ever.
-    if let Some(name) = wanted.services.iter().find(|name| app.live.get(name).is_none()) {
+    if let Some(name) = wanted.services.iter().find(|name| live.get(name).is_none()) {
         return Err(ApiError::not_found(format!("no service named “{name}” is watched")));
     }
-    let place = app.limits.streams.take(origin.client).map_err(|full| ApiError::full(full, "event streams"))?;
-    let listening = app.live.listen(last_id(&headers));
-    let stream = events(listening, wanted, app.clone(), place);
+    let place = limits.streams.take(origin.client).map_err(|full| ApiError::full(full, "event streams"))?;
+    let listening = live.listen(last_id(&headers));
+    let stream = events(listening, wanted, clock, place);
     let sse = Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE).text("here"));
     // A proxy that gathers an answer before it passes it on would make a stream of it that never comes.
     let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
@@ -96,25 +98,25 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
 
 type Sent = Result<Event, Infallible>;
 
-fn events(listening: Subscription, wanted: Wanted, app: AppState, place: Place) -> impl Stream<Item = Sent> + Send {
+fn events(listening: Subscription, wanted: Wanted, clock: Clock, place: Place) -> impl Stream<Item = Sent> + Send {
     // The first line is sent at once, so that a client knows that it is connected.
     let mut first = vec![Ok(Event::default().retry(RETRY).comment("listening"))];
     match listening.missed {
         Some(missed) => {
-            first.extend(missed.iter().filter(|n| wanted.wants(&n.change)).map(|n| Ok(event(n, app.clock.now()))))
+            first.extend(missed.iter().filter(|n| wanted.wants(&n.change)).map(|n| Ok(event(n, clock.now()))))
         }
         None => first.push(Ok(reset())),
     }
-    let coming = stream::unfold((listening.coming, wanted, app, place), |(coming, wanted, app, place)| async {
+    let coming = stream::unfold((listening.coming, wanted, clock, place), |(coming, wanted, clock, place)| async {
         let mut receiver = coming?;
         loop {
             let sent = match receiver.recv().await {
-                Ok(news) if wanted.wants(&news.change) => event(&news, app.clock.now()),
+                Ok(news) if wanted.wants(&news.change) => event(&news, clock.now()),
                 Ok(_) => continue,
                 Err(broadcast::error::RecvError::Lagged(_)) => reset(),
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
-            return Some((Ok(sent), (Some(receiver), wanted, app, place)));
+            return Some((Ok(sent), (Some(receiver), wanted, clock, place)));
         }
     });
     stream::iter(first).chain(coming)

@@ -2,11 +2,14 @@
 
 use super::services;
 use crate::{
+    clock::Clock,
+    domain::service::Commands,
     http::{
         error::{Answer, ApiError},
+        limits::Limits,
         params::Params,
         proxy_headers::RequestOrigin,
-        state::AppState,
+        state::{Downloads, Queries},
     },
     interchange::export::{self, ExportError, Format, Order},
 };
@@ -20,6 +23,7 @@ use bytes::Bytes;
 use std::{
     io::Write,
     pin::Pin,
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -31,28 +35,36 @@ const CHUNK: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `GET /api/v1/export`
-pub(super) async fn download(State(app): State<AppState>, origin: RequestOrigin, params: Params) -> Answer<Response> {
+pub(super) async fn download(
+    State(queries): State<Queries>,
+    State(downloads): State<Downloads>,
+    State(limits): State<Arc<Limits>>,
+    State(commands): State<Commands>,
+    State(clock): State<Clock>,
+    origin: RequestOrigin,
+    params: Params,
+) -> Answer<Response> {
     params.only_and_several(&["window", "from", "to", "format"], &["service"])?;
     let format = params.word("format", "takes json, ndjson or csv", Format::parse)?.unwrap_or(Format::Json);
-    let now = app.clock.now();
+    let now = clock.now();
     let window = params.window(now)?;
-    let mut chosen = app.ask(|app| app.reader.services()).await?;
+    let mut chosen = queries.ask(|reader| reader.services()).await?;
     let named = params.all("service");
     if let Some(stranger) = named.iter().find(|name| !chosen.iter().any(|s| s.name == **name)) {
         return Err(services::nobody(stranger));
     }
     chosen.retain(|s| named.is_empty() || named.contains(&s.name.as_str()));
-    let order = Order { format, window, services: chosen, commands: app.commands, now };
+    let order = Order { format, window, services: chosen, commands, now };
     let name = format!(
         "history-{}-to-{}.{}",
         window.from().utc().format("%Y%m%dT%H%M%SZ"),
         window.to().utc().format("%Y%m%dT%H%M%SZ"),
         format.extension()
     );
-    let place = app.limits.exports.take(origin.client).map_err(|full| ApiError::full(full, "exports"))?;
+    let place = limits.exports.take(origin.client).map_err(|full| ApiError::full(full, "exports"))?;
     let (sender, mut receiver) = mpsc::channel::<Bytes>(4);
-    let (reader, runtime) = (app.reader.clone(), Handle::current());
-    let done = app.exporting.run(move |cancellation| {
+    let (reader, runtime) = (downloads.reader.clone(), Handle::current());
+    let done = downloads.threads.run(move |cancellation| {
         let _place = place;
         let reader = reader.until(cancellation);
         let mut sink = Chunks { sender, runtime: &runtime, buffer: Vec::with_capacity(CHUNK + 4096) };

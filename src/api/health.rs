@@ -1,6 +1,7 @@
 //! Is it up now: `/health`, from memory (and how it was, with `?at=`, from the history); and is the monitor itself: `/livez` and `/readyz`.
 
 use crate::{
+    clock::Clock,
     domain::{
         check::CheckResult,
         status::{Overall, Status},
@@ -10,10 +11,10 @@ use crate::{
         error::{Answer, ApiError},
         named::Named,
         params::Params,
-        state::AppState,
+        state::{Monitor, Queries},
     },
     interchange::json::{Ordered, ReasonJson, Time, ms},
-    live::ServiceNow,
+    live::{LiveState, ServiceNow},
 };
 use axum::{
     extract::State,
@@ -79,31 +80,39 @@ fn verbose(service: &ServiceNow, now: UnixMs) -> Verbose<'_> {
 }
 
 /// `GET /health`, and with `?at=T` what it would have answered then.
-pub(super) async fn all(State(app): State<AppState>, headers: HeaderMap, params: Params) -> Answer<Response> {
+pub(super) async fn all(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    headers: HeaderMap,
+    params: Params,
+) -> Answer<Response> {
     params.only(&KNOWN)?;
-    let now = app.clock.now();
+    let now = clock.now();
     match params.at(now)? {
-        Some(at) => answer(Asked::All(app.as_of(at).await?), at, &headers, &params),
-        None => answer(Asked::All(app.live.all()), now, &headers, &params),
+        Some(at) => answer(Asked::All(queries.as_of(&live, at).await?), at, &headers, &params),
+        None => answer(Asked::All(live.all()), now, &headers, &params),
     }
 }
 
 /// `GET /health/{service}`: 200 exactly while its `ok` is true.
 pub(super) async fn one(
-    State(app): State<AppState>,
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
     Named(name): Named,
     headers: HeaderMap,
     params: Params,
 ) -> Answer<Response> {
     params.only(&KNOWN)?;
-    let now = app.clock.now();
+    let now = clock.now();
     if let Some(at) = params.at(now)? {
-        let services = app.as_of(at).await?;
+        let services = queries.as_of(&live, at).await?;
         let service = services.into_iter().find(|s| s.service.name == name);
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         return answer(Asked::One([service.ok_or_else(missing)?]), at, &headers, &params);
     }
-    match app.live.get(&name) {
+    match live.get(&name) {
         Some(service) => answer(Asked::One([service]), now, &headers, &params),
         None => Err(ApiError::not_found(format!("no service named “{name}” is watched"))),
     }
@@ -210,27 +219,31 @@ fn health_json(asked: &Asked, services: &[Arc<ServiceNow>], overall: Overall, no
 }
 
 /// `GET /livez`: the process and its scheduler make progress.
-pub(super) async fn alive(State(app): State<AppState>, params: Params) -> Answer<Response> {
+pub(super) async fn alive(State(monitor): State<Monitor>, params: Params) -> Answer<Response> {
     params.only(&[])?;
     let trouble =
-        if app.scheduler.beats(&app.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
+        if monitor.scheduler.beats(&monitor.clock) { None } else { Some("the scheduler makes no progress".to_owned()) };
     Ok(said(trouble, json!({})))
 }
 
 /// `GET /readyz`: the database takes writes, and connections can be accepted. With `?verbose=1` also how many results wait until it does, how its
 /// backups are going, and whether a part of it is damaged; both make nobody unready, for it takes writes.
-pub(super) async fn ready(State(app): State<AppState>, params: Params) -> Answer<Response> {
+pub(super) async fn ready(
+    State(monitor): State<Monitor>,
+    State(live): State<Arc<LiveState>>,
+    params: Params,
+) -> Answer<Response> {
     params.only(&["verbose"])?;
-    let trouble = app.writer.trouble().or_else(|| app.limits.accepting.trouble());
+    let trouble = monitor.writer.trouble().or_else(|| monitor.limits.accepting.trouble());
     if !is_verbose(&params)? {
         return Ok(said(trouble, json!({})));
     }
-    let mut more = json!({"pending_store": pending_store(&app.live.all())});
-    let backups = app.backups.state();
+    let mut more = json!({"pending_store": pending_store(&live.all())});
+    let backups = monitor.backups.state();
     if backups.planned {
         more["backup"] = json!({"last": backups.last.map(Time), "failing": backups.failing});
     }
-    let scrub = app.scrub.state();
+    let scrub = monitor.scrub.state();
     if scrub.planned {
         more["scrub"] = json!({"last": scrub.last.map(Time), "damage": scrub.damage});
     }

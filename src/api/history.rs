@@ -2,8 +2,9 @@
 
 use super::services;
 use crate::{
+    clock::Clock,
     history::figures,
-    http::{error::Answer, named::Named, params::Params, state::AppState},
+    http::{error::Answer, named::Named, params::Params, state::Queries},
     interchange::json::{BucketJson, Time},
 };
 use axum::{Json, extract::State};
@@ -18,13 +19,18 @@ pub(super) struct History {
 }
 
 /// `GET /api/v1/services/{name}/history`
-pub(super) async fn buckets(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<History>> {
+pub(super) async fn buckets(
+    State(queries): State<Queries>,
+    State(clock): State<Clock>,
+    Named(name): Named,
+    params: Params,
+) -> Answer<Json<History>> {
     params.only(&["window", "from", "to", "buckets"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     let window = params.window(now)?;
     let count = params.number("buckets", 300, 2000)?;
-    let service = services::find(&app, name).await?;
-    let buckets = app.ask(move |app| figures::buckets(&app.reader, service.id, window, count, now)).await?;
+    let service = services::find(&queries, name).await?;
+    let buckets = queries.ask(move |reader| figures::buckets(reader, service.id, window, count, now)).await?;
     Ok(Json(History {
         from: Time(buckets.window().from()),
         to: Time(buckets.window().to()),

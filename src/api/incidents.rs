@@ -1,6 +1,7 @@
 //! The incident log.
 
 use crate::{
+    clock::Clock,
     domain::{
         check::CheckResult,
         incident::{Outage, OutageState, services},
@@ -14,9 +15,10 @@ use crate::{
         named::Named,
         params::{MOST, Params},
         proxy_headers::RequestOrigin,
-        state::AppState,
+        state::{AppState, Queries},
     },
     interchange::json::{CauseChangeJson, CheckJson, IncidentJson, Page},
+    live::LiveState,
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
 };
 use axum::{
@@ -27,6 +29,7 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Checks shown before and after each end of an incident, in time and in number on each side.
 const AROUND_MS: i64 = 5 * MINUTE_MS;
@@ -51,10 +54,14 @@ impl Listed {
 }
 
 /// `GET /api/v1/incidents`
-pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(
+    State(queries): State<Queries>,
+    State(clock): State<Clock>,
+    params: Params,
+) -> Answer<Json<Value>> {
     let known = ["service", "status", "window", "from", "to", "limit", "cursor"];
     params.only(&[&known[..], &incident_filter::NAMES].concat())?;
-    let now = app.clock.now();
+    let now = clock.now();
     let state = params.word("status", "takes open, left_open or resolved", OutageState::parse)?;
     let filters =
         Filters::read(|name| params.get(name)).map_err(|wrong| ApiError::parameter(wrong.name, wrong.takes))?;
@@ -62,15 +69,15 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
     let limit = params.number("limit", 50, MOST)?;
     let cursor = params.word("cursor", "takes the `next` of the page before", Cursor::parse)?;
     let service = match params.get("service") {
-        Some(name) => Some(super::services::find(&app, name.to_owned()).await?.id),
+        Some(name) => Some(super::services::find(&queries, name.to_owned()).await?.id),
         None => None,
     };
     let (class, lasted) = (filters.class, filters.lasted(now));
     let filter = OutageFilter { service, window, kind: OutageKind::Incidents, state, class, lasted };
-    let listed = app
-        .ask(move |app| {
-            let outages = app.reader.outages(&filter, cursor, limit)?;
-            outages.into_iter().map(|outage| Listed::read(&app.reader, outage)).collect::<Result<Vec<_>, _>>()
+    let listed = queries
+        .ask(move |reader| {
+            let outages = reader.outages(&filter, cursor, limit)?;
+            outages.into_iter().map(|outage| Listed::read(reader, outage)).collect::<Result<Vec<_>, _>>()
         })
         .await?;
     let next = listed
@@ -82,16 +89,22 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
 }
 
 /// `GET /api/v1/incidents/{id}`
-pub(super) async fn one(State(app): State<AppState>, Named(id): Named, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    Named(id): Named,
+    params: Params,
+) -> Answer<Json<Value>> {
     params.only(&[])?;
-    let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
-    let now = app.clock.now();
-    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
+    let number: i64 = id.parse().map_err(|_| missing(&live, &id))?;
+    let now = clock.now();
+    queries.ask(move |reader| detail(reader, number, now)).await?.map(Json).ok_or_else(|| missing(&live, &id))
 }
 
 /// 404, or 503 for one whose number may have been told already and that waits to be stored.
-fn missing(app: &AppState, id: &str) -> ApiError {
-    let waits = |number: i64| app.live.all().iter().any(|s| s.waiting_incident(number).is_some());
+fn missing(live: &LiveState, id: &str) -> ApiError {
+    let waits = |number: i64| live.all().iter().any(|s| s.waiting_incident(number).is_some());
     if id.parse().is_ok_and(waits) {
         return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
     }
@@ -128,10 +141,10 @@ pub(super) async fn annotate(
         let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
         ApiError::refused(StatusCode::BAD_REQUEST, detail)
     })?;
-    let number: i64 = id.parse().map_err(|_| missing(&app, &id))?;
+    let number: i64 = id.parse().map_err(|_| missing(&app.live, &id))?;
     annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
     let now = app.clock.now();
-    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app, &id))
+    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app.live, &id))
 }
 
 fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {

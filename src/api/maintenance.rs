@@ -1,21 +1,26 @@
 //! Windows of maintenance, as the history has them.
 
 use crate::{
-    http::{error::Answer, params::Params, state::AppState},
+    clock::Clock,
+    http::{error::Answer, params::Params, state::Queries},
     store::Maintenance,
 };
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 /// `GET /api/v1/maintenance`: what counts, in the order of time.
-pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(
+    State(queries): State<Queries>,
+    State(clock): State<Clock>,
+    params: Params,
+) -> Answer<Json<Value>> {
     params.only(&["service", "window", "from", "to"])?;
-    let window = params.window_or_none(app.clock.now(), None)?;
+    let window = params.window_or_none(clock.now(), None)?;
     let service = match params.get("service") {
-        Some(name) => Some(super::services::find(&app, name.to_owned()).await?.name),
+        Some(name) => Some(super::services::find(&queries, name.to_owned()).await?.name),
         None => None,
     };
-    let log = app.ask(move |app| app.reader.maintenance_log(window)).await?;
+    let log = queries.ask(move |reader| reader.maintenance_log(window)).await?;
     let is_meant = |one: &&Maintenance| match (&service, &one.services) {
         (Some(service), Some(services)) => services.contains(service),
         _ => true,

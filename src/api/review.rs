@@ -1,28 +1,51 @@
 //! A week, a month or any stretch looked back on.
 
 use crate::{
+    clock::Clock,
     format::zone::Zone,
     history::as_of::Snapshot,
     http::{
         error::{Answer, ApiError},
         params::Params,
-        state::AppState,
+        state::{AppState, Queries},
     },
+    live::LiveState,
+    render::Templates,
     report::{self, Form, Period, Review},
 };
 use axum::{
-    extract::State,
+    extract::{FromRef, State},
     http::header,
     response::{IntoResponse, Response},
 };
+use std::sync::Arc;
+
+/// What the review is made with as a file of its own.
+#[derive(Clone)]
+pub(super) struct ReviewFile {
+    templates: Templates,
+    title: Arc<str>,
+}
+
+impl FromRef<AppState> for ReviewFile {
+    fn from_ref(app: &AppState) -> ReviewFile {
+        ReviewFile { templates: app.templates.clone(), title: app.title.clone() }
+    }
+}
 
 /// A week or month of years that cannot be written.
 const BEYOND: &str = "is out of range: it and the one before it have to lie within the years 1970 to 9999";
 
 /// `GET /api/v1/review`: the last full week without a parameter.
-pub(super) async fn review(State(app): State<AppState>, params: Params) -> Answer<Response> {
+pub(super) async fn review(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    State(file): State<ReviewFile>,
+    params: Params,
+) -> Answer<Response> {
     params.only(&["week", "month", "window", "from", "to", "tz", "format"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     let takes = "takes a name of the IANA database, such as Europe/Berlin or UTC";
     let named_zone = params.word("tz", takes, Zone::parse)?;
     let zone = named_zone.unwrap_or(Zone::UTC);
@@ -40,7 +63,7 @@ pub(super) async fn review(State(app): State<AppState>, params: Params) -> Answe
         return Err(ApiError::parameter("week", "goes without month, window and from: give one of them"));
     }
     let period = week.or(month).or(free).unwrap_or_else(|| Period::last_week(now, zone));
-    let review = app.ask(move |app| Review::of(&app.reader, &Snapshot::now(app.live.all(), now), period)).await?;
+    let review = queries.ask(move |reader| Review::of(reader, &Snapshot::now(live.all(), now), period)).await?;
     let Some(review) = review else {
         return Err(ApiError::window(format!("this time has not come yet: it is {now}")));
     };
@@ -48,7 +71,7 @@ pub(super) async fn review(State(app): State<AppState>, params: Params) -> Answe
         Form::Json => ("application/json", report::in_json(&review, now).to_string()),
         Form::Markdown => ("text/markdown; charset=utf-8", report::markdown(&review, zone, now)),
         Form::Html => {
-            let html = report::file(&app.templates, &app.title, &review, zone, now);
+            let html = report::file(&file.templates, &file.title, &review, zone, now);
             ("text/html; charset=utf-8", html.map_err(|_| ApiError::internal())?)
         }
     };

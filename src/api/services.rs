@@ -1,6 +1,7 @@
 //! The services: how they stand and how they did.
 
 use crate::{
+    clock::Clock,
     domain::{
         incident::Outage,
         service::Commands,
@@ -8,83 +9,105 @@ use crate::{
         uptime::Budget,
         window::Window,
     },
-    history::{cached_stats::CachedStats, figures},
+    history::{
+        cached_stats::{CachedStats, StatsCache},
+        figures,
+    },
     http::{
         error::{Answer, ApiError},
         named::Named,
         params::Params,
-        state::AppState,
+        state::Queries,
     },
     interchange::json::{CheckJson, IncidentJson, Ordered, Time},
-    live::ServiceNow,
-    store::{StoreError, StoredService},
+    live::{LiveState, ServiceNow},
+    store::{Reader, StoreError, StoredService},
 };
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The names of [`crate::history::cached_stats::WINDOWS_MS`].
 const WINDOWS: [&str; 4] = ["24h", "7d", "30d", "90d"];
 
 /// `GET /api/v1/services`, and with `?at=T` as it was known then. The figures are what is known today of the windows that
 /// end at T.
-pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn list(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    State(stats): State<Arc<StatsCache>>,
+    State(commands): State<Commands>,
+    params: Params,
+) -> Answer<Json<Value>> {
     params.only(&["at"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     if let Some(at) = params.at(now)? {
-        let services = app.as_of(at).await?;
-        let items = app
-            .ask(move |app| {
+        let services = queries.as_of(&live, at).await?;
+        let items = queries
+            .ask(move |reader| {
                 services
                     .iter()
-                    .map(|s| Ok(summary(s, &CachedStats::read(&app.reader, s.id, at)?, at, app.commands)))
+                    .map(|s| Ok(summary(s, &CachedStats::read(reader, s.id, at)?, at, commands)))
                     .collect::<Result<Vec<_>, StoreError>>()
             })
             .await?;
         return Ok(Json(json!({ "items": items })));
     }
-    let items = app
-        .ask(move |app| {
-            let services = app.live.all();
+    let items = queries
+        .ask(move |reader| {
+            let services = live.all();
             let ids: Vec<_> = services.iter().map(|s| s.id).collect();
-            let figures = app.figures.list(&app.reader, &ids, now)?;
-            Ok(services
-                .iter()
-                .zip(&figures)
-                .map(|(s, figures)| summary(s, figures, now, app.commands))
-                .collect::<Vec<_>>())
+            let figures = stats.list(reader, &ids, now)?;
+            Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now, commands)).collect::<Vec<_>>())
         })
         .await?;
     Ok(Json(json!({ "items": items })))
 }
 
 /// `GET /api/v1/services/{name}`
-pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<Value>> {
+pub(super) async fn one(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    State(stats): State<Arc<StatsCache>>,
+    State(commands): State<Commands>,
+    Named(name): Named,
+    params: Params,
+) -> Answer<Json<Value>> {
     params.only(&["at"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     if let Some(at) = params.at(now)? {
-        let services = app.as_of(at).await?;
+        let services = queries.as_of(&live, at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
         let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
-        let body = app.ask(move |app| whole(app, &service, &CachedStats::read(&app.reader, service.id, at)?, at));
+        let body = queries
+            .ask(move |reader| whole(reader, commands, &service, &CachedStats::read(reader, service.id, at)?, at));
         return Ok(Json(body.await?));
     }
-    let Some(asked) = app.live.get(&name) else {
-        return unwatched(&app, name).await;
+    let Some(asked) = live.get(&name) else {
+        return unwatched(&queries, commands, name).await;
     };
-    let body = app.ask(move |app| {
-        let figures = app.figures.get(&app.reader, asked.id, now)?;
-        whole(app, &asked, &figures, now)
+    let body = queries.ask(move |reader| {
+        let figures = stats.get(reader, asked.id, now)?;
+        whole(reader, commands, &asked, &figures, now)
     });
     Ok(Json(body.await?))
 }
 
 /// All that there is to say of one service. It blocks.
-fn whole(app: &AppState, service: &ServiceNow, figures: &CachedStats, now: UnixMs) -> Result<Value, StoreError> {
-    let mut body = summary(service, figures, now, app.commands);
+fn whole(
+    reader: &Reader,
+    commands: Commands,
+    service: &ServiceNow,
+    figures: &CachedStats,
+    now: UnixMs,
+) -> Result<Value, StoreError> {
+    let mut body = summary(service, figures, now, commands);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
-        let spent = figures::confirmed_down_ms(&app.reader, service.id, window, now)?;
+        let spent = figures::confirmed_down_ms(reader, service.id, window, now)?;
         let budget = Budget::new(objective, window.length_ms(), spent);
         body["objective"] = json!({
             "objective": objective,
@@ -97,9 +120,9 @@ fn whole(app: &AppState, service: &ServiceNow, figures: &CachedStats, now: UnixM
     }
     body["configuration"] = Value::clone(&service.settings);
     if let Some(command) = body["configuration"].get_mut("command")
-        && app.commands == Commands::Program
+        && commands == Commands::Program
     {
-        *command = json!([service.service.target.shown(service.service.kind, app.commands)]);
+        *command = json!([service.service.target.shown(service.service.kind, commands)]);
     }
     Ok(body)
 }
@@ -109,13 +132,13 @@ fn open(outage: &Outage, now: UnixMs) -> Value {
 }
 
 /// A service that left the configuration still has its history, and says so.
-async fn unwatched(app: &AppState, name: String) -> Answer<Json<Value>> {
-    let service = find(app, name).await?;
+async fn unwatched(queries: &Queries, commands: Commands, name: String) -> Answer<Json<Value>> {
+    let service = find(queries, name).await?;
     Ok(Json(json!({
         "name": service.name,
         "group": service.group,
         "type": service.kind.as_str(),
-        "target": service.target.shown(service.kind, app.commands),
+        "target": service.target.shown(service.kind, commands),
         "status": "removed",
         "since": service.removed_at.map(Time),
         "interval_ms": service.interval_ms,
@@ -123,9 +146,9 @@ async fn unwatched(app: &AppState, name: String) -> Answer<Json<Value>> {
 }
 
 /// The service of this name, watched or not.
-pub(super) async fn find(app: &AppState, name: String) -> Answer<StoredService> {
+pub(super) async fn find(queries: &Queries, name: String) -> Answer<StoredService> {
     let asked = name.clone();
-    app.ask(move |app| app.reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
+    queries.ask(move |reader| reader.service(&asked)).await?.ok_or_else(|| nobody(&name))
 }
 
 /// 404: the history knows no service of this name.

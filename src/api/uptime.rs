@@ -2,12 +2,15 @@
 
 use super::services;
 use crate::{
+    clock::Clock,
     history::figures,
-    http::{error::Answer, named::Named, params::Params, state::AppState},
+    http::{error::Answer, named::Named, params::Params, state::Queries},
     interchange::json::{Ordered, Time, UptimeJson},
+    live::LiveState,
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 pub(super) struct All {
@@ -17,23 +20,28 @@ pub(super) struct All {
 }
 
 /// `GET /api/v1/uptime`: of the watched services, or of those that are named.
-pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<Json<All>> {
+pub(super) async fn all(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    params: Params,
+) -> Answer<Json<All>> {
     params.only_and_several(&["window", "from", "to"], &["service"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     let window = params.window(now)?;
     let mut asked = Vec::new();
     for name in params.all("service") {
-        let service = services::find(&app, name.to_owned()).await?;
+        let service = services::find(&queries, name.to_owned()).await?;
         asked.push((service.id, service.name));
     }
     if asked.is_empty() {
-        asked = app.live.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
+        asked = live.all().iter().map(|s| (s.id, s.service.name.clone())).collect();
     }
-    let of_each = app
-        .ask(move |app| {
+    let of_each = queries
+        .ask(move |reader| {
             asked
                 .into_iter()
-                .map(|(id, name)| Ok((name, UptimeJson::from(&figures::uptime(&app.reader, id, window, now)?))))
+                .map(|(id, name)| Ok((name, UptimeJson::from(&figures::uptime(reader, id, window, now)?))))
                 .collect()
         })
         .await?;
@@ -41,11 +49,16 @@ pub(super) async fn all(State(app): State<AppState>, params: Params) -> Answer<J
 }
 
 /// `GET /api/v1/services/{name}/uptime`
-pub(super) async fn one(State(app): State<AppState>, Named(name): Named, params: Params) -> Answer<Json<UptimeJson>> {
+pub(super) async fn one(
+    State(queries): State<Queries>,
+    State(clock): State<Clock>,
+    Named(name): Named,
+    params: Params,
+) -> Answer<Json<UptimeJson>> {
     params.only(&["window", "from", "to"])?;
-    let now = app.clock.now();
+    let now = clock.now();
     let window = params.window(now)?;
-    let service = services::find(&app, name).await?;
-    let uptime = app.ask(move |app| figures::uptime(&app.reader, service.id, window, now)).await?;
+    let service = services::find(&queries, name).await?;
+    let uptime = queries.ask(move |reader| figures::uptime(reader, service.id, window, now)).await?;
     Ok(Json(UptimeJson::from(&uptime)))
 }

@@ -1,10 +1,17 @@
 //! Badges: a status or an uptime as a small picture, for a README or another page.
 
 use crate::{
+    clock::Clock,
     domain::{status::Status, time::DAY_MS, window::Window},
     format,
     history::figures,
-    http::{error::ApiError, named::Named, params::Params, state::AppState},
+    http::{
+        error::ApiError,
+        named::Named,
+        params::Params,
+        state::{AppState, Queries},
+    },
+    live::LiveState,
 };
 use axum::{
     Router,
@@ -13,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use std::sync::Arc;
 
 /// Both badges.
 pub(crate) fn routes() -> Router<AppState> {
@@ -26,10 +34,15 @@ const RED: &str = "#b3221a";
 const GREY: &str = "#5b606b";
 
 /// `GET /badge/{service}/status.svg`
-async fn status(State(app): State<AppState>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
+async fn status(
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    Named(name): Named,
+    params: Params,
+) -> Result<Response, ApiError> {
     params.only(&["label"])?;
-    let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
-    let (said, colour) = match service.status(app.clock.now()) {
+    let service = live.get(&name).ok_or_else(|| missing(&name))?;
+    let (said, colour) = match service.status(clock.now()) {
         Status::Up => ("up", GREEN),
         Status::Degraded => ("degraded", AMBER),
         Status::Down => ("down", RED),
@@ -42,13 +55,20 @@ async fn status(State(app): State<AppState>, Named(name): Named, params: Params)
 }
 
 /// `GET /badge/{service}/uptime.svg?window=30d`
-async fn uptime(State(app): State<AppState>, Named(name): Named, params: Params) -> Result<Response, ApiError> {
+async fn uptime(
+    State(queries): State<Queries>,
+    State(live): State<Arc<LiveState>>,
+    State(clock): State<Clock>,
+    Named(name): Named,
+    params: Params,
+) -> Result<Response, ApiError> {
     params.only(&["label", "window"])?;
     let length = params.length()?.unwrap_or(30 * DAY_MS);
     let word = params.get("window").unwrap_or("30d").to_owned();
-    let service = app.live.get(&name).ok_or_else(|| missing(&name))?;
-    let now = app.clock.now();
-    let uptime = app.ask(move |app| figures::uptime(&app.reader, service.id, Window::ending(now, length), now)).await?;
+    let service = live.get(&name).ok_or_else(|| missing(&name))?;
+    let now = clock.now();
+    let uptime =
+        queries.ask(move |reader| figures::uptime(reader, service.id, Window::ending(now, length), now)).await?;
     let colour = match uptime.uptime {
         None => GREY,
         Some(share) if share >= 99.9 => GREEN,

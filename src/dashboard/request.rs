@@ -4,9 +4,9 @@ use super::{error::PageError, query::Query};
 use crate::{
     domain::time::UnixMs,
     history::{as_of::Snapshot, bounds},
-    http::state::{AppState, ReadError},
+    http::state::{AppState, Queries, ReadError},
 };
-use axum::response::Response;
+use axum::{extract::FromRef, response::Response};
 
 /// A page, or why there is none.
 pub(super) type Page = Result<Response, PageError>;
@@ -19,7 +19,7 @@ pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, 
     };
     let day = |at| query.zone.dated(at, now).text;
     let show = |at: UnixMs| (format!("Show {}", day(at)), query.with(&[("at", Some(&at.to_string()))]));
-    match app.as_of(at).await {
+    match Queries::from_ref(app).as_of(&app.live, at).await {
         Ok(services) => Ok(Snapshot::then(services, at).linking(app.base_path.clone(), query.carried(Some(at)))),
         Err(error) => {
             let way_out = match error {

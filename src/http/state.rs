@@ -1,4 +1,5 @@
-//! What every handler is given.
+//! What handlers are given. A handler takes the part that it needs, so that its signature says what it touches; pages take
+//! the whole, which their layout needs.
 
 use super::{limits::Limits, rate_limit::RateLimit};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     store::{AsOf, Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
-use axum::http::StatusCode;
+use axum::{extract::FromRef, http::StatusCode};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -33,7 +34,7 @@ pub struct AppState {
     pub limits: Arc<Limits>,
     /// What is known now.
     pub live: Arc<LiveState>,
-    /// The history; it blocks: see [`AppState::ask`].
+    /// The history; it blocks: see [`Queries::ask`].
     pub reader: Reader,
     /// Where the history is asked: so many questions at once, and a short queue before them.
     pub reading: Pool,
@@ -112,30 +113,42 @@ impl ReadError {
     }
 }
 
-impl AppState {
-    /// The threads that readers share.
-    pub fn reading() -> Pool {
-        Pool::new("read", READS, READS_WAITING).giving_way()
-    }
+/// The history as handlers query it: connections that only read, and the threads on which they may block.
+#[derive(Clone, Debug)]
+pub(crate) struct Queries {
+    reader: Reader,
+    threads: Pool,
+}
 
-    /// The threads that downloads share.
-    pub fn exporting() -> Pool {
-        Pool::new("export", EXPORTS, 0).giving_way()
-    }
+/// Downloads: they read for as long as their client takes, on threads of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Downloads {
+    pub(crate) reader: Reader,
+    pub(crate) threads: Pool,
+}
 
+/// What is known of the monitor itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Monitor {
+    pub(crate) writer: Writer,
+    pub(crate) scheduler: Arc<SchedulerHealth>,
+    pub(crate) backups: Arc<Backups>,
+    pub(crate) scrub: Arc<Scrub>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) clock: Clock,
+}
+
+impl Queries {
     /// Queries the history on a thread that may block. A caller that gives up ends its query.
     ///
     /// # Errors
     /// At once where too many queries run already. What an operator has to know of an error is in the log.
-    pub async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
+        query: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let app = self.clone();
-        let answer = self.reading.run(move |cancellation| {
-            let reader = app.reader.until(cancellation);
-            question(&AppState { reader, ..app })
-        })?;
+        let reader = self.reader.clone();
+        let answer = self.threads.run(move |cancellation| query(&reader.until(cancellation)))?;
         match answer.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -149,17 +162,97 @@ impl AppState {
         }
     }
 
-    /// How the services stood at a moment of the past.
+    /// What was known of the services at a moment of the past.
     ///
     /// # Errors
     /// Where the history cannot be read, or does not reach there.
-    pub(crate) async fn as_of(&self, at: UnixMs) -> Result<Vec<Arc<ServiceNow>>, ReadError> {
-        match self.ask(move |app| app.reader.as_of(at, &app.live.all())).await? {
+    pub(crate) async fn as_of(&self, live: &Arc<LiveState>, at: UnixMs) -> Result<Vec<Arc<ServiceNow>>, ReadError> {
+        let live = live.clone();
+        match self.ask(move |reader| reader.as_of(at, &live.all())).await? {
             AsOf::Known(services) => Ok(services),
             AsOf::Retired(from) => Err(ReadError::Retired { at, from }),
             // Nothing was known then: neither that a service was up nor that it was not.
             AsOf::Before(Some(first)) => Err(ReadError::BeforeHistory { at, first }),
             AsOf::Before(None) => Err(ReadError::NoHistory),
         }
+    }
+}
+
+impl FromRef<AppState> for Queries {
+    fn from_ref(app: &AppState) -> Queries {
+        Queries { reader: app.reader.clone(), threads: app.reading.clone() }
+    }
+}
+
+impl FromRef<AppState> for Downloads {
+    fn from_ref(app: &AppState) -> Downloads {
+        Downloads { reader: app.reader.clone(), threads: app.exporting.clone() }
+    }
+}
+
+impl FromRef<AppState> for Monitor {
+    fn from_ref(app: &AppState) -> Monitor {
+        Monitor {
+            writer: app.writer.clone(),
+            scheduler: app.scheduler.clone(),
+            backups: app.backups.clone(),
+            scrub: app.scrub.clone(),
+            limits: app.limits.clone(),
+            clock: app.clock.clone(),
+        }
+    }
+}
+
+impl FromRef<AppState> for Arc<LiveState> {
+    fn from_ref(app: &AppState) -> Arc<LiveState> {
+        app.live.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<Limits> {
+    fn from_ref(app: &AppState) -> Arc<Limits> {
+        app.limits.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<StatsCache> {
+    fn from_ref(app: &AppState) -> Arc<StatsCache> {
+        app.figures.clone()
+    }
+}
+
+impl FromRef<AppState> for Clock {
+    fn from_ref(app: &AppState) -> Clock {
+        app.clock.clone()
+    }
+}
+
+impl FromRef<AppState> for Commands {
+    fn from_ref(app: &AppState) -> Commands {
+        app.commands
+    }
+}
+
+impl AppState {
+    /// The threads that readers share.
+    pub fn reading() -> Pool {
+        Pool::new("read", READS, READS_WAITING).giving_way()
+    }
+
+    /// The threads that downloads share.
+    pub fn exporting() -> Pool {
+        Pool::new("export", EXPORTS, 0).giving_way()
+    }
+
+    /// Queries the history with all that a page is made of, on a thread that may block.
+    ///
+    /// # Errors
+    /// As [`Queries::ask`].
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&AppState) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let app = self.clone();
+        Queries::from_ref(self).ask(move |reader| query(&AppState { reader: reader.clone(), ..app })).await
     }
 }
