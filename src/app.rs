@@ -139,6 +139,13 @@ impl App {
         };
         let run = |channel| tokio::spawn(alerts::run(channel, context.clone(), token.clone()));
         let channels = channels.into_iter().map(run).collect();
+        if let Some(spec) = config.alerts.heartbeat.clone() {
+            let channel = Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg)?;
+            let (writer, health, time) = (store.writer.clone(), scheduler.health.clone(), clock.clone());
+            let makes_progress = move || writer.trouble().is_none() && health.beats(&time);
+            let time = clock.clone();
+            tokio::spawn(alerts::heartbeat::run(channel, makes_progress, move || time.now(), token.clone()));
+        }
         let backups = config.storage.backup.map(|plan| {
             let plan = backups::Plan {
                 path: config.storage.path.clone(),

@@ -210,6 +210,21 @@ async fn a_storm_is_at_most_three_messages_a_channel() {
     assert_eq!(told, 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_heartbeat_comes_every_minute_while_results_are_stored() {
+    let config = format!("{ENDPOINTS}[alerts]\nheartbeat_url = \"http://TARGET/beat/s3cret\"\n");
+    let world = World::start(&config).await;
+    world.pass(190.0).await;
+    assert_eq!(world.target.count("/beat/s3cret"), 3);
+    assert!(world.target.seen("/beat/s3cret")[0].head.starts_with("GET "));
+    // The history cannot be written any more.
+    world.sql().execute_batch("ALTER TABLE check_result RENAME TO gone; ALTER TABLE run RENAME TO gone_too").unwrap();
+    world.until("the trouble", |w| w.app().site.writer.trouble().is_some()).await;
+    let before = world.target.count("/beat/s3cret");
+    world.pass(300.0).await;
+    assert_eq!(world.target.count("/beat/s3cret"), before);
+}
+
 /// A mail server that takes one mail after a login, and what it heard.
 async fn mail_server(password: &'static str) -> (u16, tokio::task::JoinHandle<Vec<String>>) {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -5,6 +5,7 @@
 //! is told again only when the answer to it was lost, and then under the same id.
 
 mod compose;
+pub mod heartbeat;
 mod plan;
 
 use self::{
@@ -59,26 +60,46 @@ struct Tried {
     again: Instant,
 }
 
-/// The events that were told or given up in this run, the latest last.
+/// The events that were delivered or given up in this run: the outbox will know in a moment, or when the history can be
+/// written again.
 #[derive(Clone, Default)]
-struct Settled(Arc<Mutex<(VecDeque<String>, HashSet<String>)>>);
+struct Settled(Arc<Mutex<SettledEvents>>);
+
+#[derive(Default)]
+struct SettledEvents {
+    /// The latest last.
+    order: VecDeque<String>,
+    all: HashSet<String>,
+    /// Those of them that were given up.
+    given_up: Vec<String>,
+}
 
 impl Settled {
-    fn add(&self, event_id: &str) {
+    fn add(&self, event_id: &str, given_up: bool) {
         let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (order, all) = &mut *settled;
-        if order.len() == SETTLED
-            && let Some(oldest) = order.pop_front()
+        if settled.order.len() == SETTLED
+            && let Some(oldest) = settled.order.pop_front()
         {
-            all.remove(&oldest);
+            settled.all.remove(&oldest);
         }
-        order.push_back(event_id.to_owned());
-        all.insert(event_id.to_owned());
+        settled.order.push_back(event_id.to_owned());
+        settled.all.insert(event_id.to_owned());
+        if given_up {
+            settled.given_up.push(event_id.to_owned());
+        }
     }
 
-    /// Whether an event is settled: the outbox will know in a moment, or when the history can be written again.
+    /// Somebody asked for another try of what was given up.
+    fn forget_given_up(&self) {
+        let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for event_id in std::mem::take(&mut settled.given_up) {
+            settled.all.remove(&event_id);
+            settled.order.retain(|known| *known != event_id);
+        }
+    }
+
     fn has(&self, event_id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.contains(event_id)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).all.contains(event_id)
     }
 }
 
@@ -140,8 +161,8 @@ async fn serve(channel: Channel, context: Context, settled: Settled, mut shutdow
     // A thread of its own: whoever reads pages does not make an alert wait.
     let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
     let composer = Composer { live, zone, public_url };
-    let (tried, sent) = (None, Sent::default());
-    let mut queue = Queue { channel, outbox, composer, writer, health, clock, settled, tried, sent };
+    let (tried, sent, retries) = (None, Sent::default(), writer.retries());
+    let mut queue = Queue { channel, outbox, composer, writer, health, clock, settled, tried, sent, retries };
     let mut own = Own::default();
     while !shutdown.is_requested() {
         bell.mark_unchanged();
@@ -185,11 +206,18 @@ struct Queue {
     settled: Settled,
     tried: Option<Tried>,
     sent: Sent,
+    /// How often another try of what was given up has been asked for.
+    retries: u64,
 }
 
 impl Queue {
     /// What is to be done now.
     async fn next(&mut self) -> Next {
+        let retries = self.writer.retries();
+        if retries != self.retries {
+            self.retries = retries;
+            self.settled.forget_given_up();
+        }
         let waiting = match self.waiting().await {
             Some(waiting) => waiting,
             None => return Next::Wait(LOOK),
@@ -304,7 +332,8 @@ impl Queue {
     }
 
     async fn settle(&self, events: &[DueEvent], message_id: Option<String>, attempt: Attempt) {
-        events.iter().for_each(|event| self.settled.add(&event.event_id));
+        let given_up = matches!(attempt, Attempt::GivenUp { .. });
+        events.iter().for_each(|event| self.settled.add(&event.event_id, given_up));
         self.writer.attempted(events, self.channel.name(), message_id, attempt).await;
     }
 }
@@ -349,7 +378,7 @@ impl Own {
                 Ok(_) => {
                     tracing::info!(channel = %name, event, "notified");
                     queue.settle(&[], Some(notice.event_id.clone()), Attempt::Delivered).await;
-                    queue.settled.add(&notice.event_id);
+                    queue.settled.add(&notice.event_id, false);
                     *self = Own { told: alarm.number, ..Own::default() };
                 }
                 Err(failure) => {

@@ -25,13 +25,13 @@ pub(super) fn run(config: &Config) -> ExitCode {
         );
     }
     let alerts = &config.alerts;
-    if alerts.channels.is_empty() {
-        out!("nobody is notified: alerts are not enabled");
-    } else {
+    if !alerts.channels.is_empty() {
         let names: Vec<&str> = alerts.channels.iter().map(|channel| &*channel.name).collect();
-        let routes = alerts.routing.routes.len();
-        let routes = if routes == 0 { String::new() } else { format!(", by {routes} routes") };
-        out!("notified{routes}: {} (“alerts test” sends each a message)", names.join(", "));
+        let by = match alerts.routing.routes.len() as u64 {
+            0 => String::new(),
+            n => format!(", by {}", format::counted(n, "route", "routes")),
+        };
+        out!("notified{by}: {} (“alerts test” sends each a message)", names.join(", "));
     }
     ExitCode::SUCCESS
 }

@@ -12,16 +12,24 @@ use crate::{
         error::{Mistake, quoted},
         nearest,
         reader::{Table, Value},
-        url_variables, weburl,
+        url_variables,
     },
 };
 use chrono_tz::Tz;
-use reqwest::Url;
 use toml::de::DeValue;
 
 /// The keys of `[alerts]`.
-pub(super) const KEYS: [&str; 8] =
-    ["enabled", "webhook", "channels", "routes", "zone", "group_wait", "group_interval", "max_per_hour"];
+pub(super) const KEYS: [&str; 9] = [
+    "enabled",
+    "heartbeat_url",
+    "webhook",
+    "channels",
+    "routes",
+    "zone",
+    "group_wait",
+    "group_interval",
+    "max_per_hour",
+];
 
 /// The keys of `[[alerts.routes]]`.
 pub(super) const ROUTE: [&str; 10] =
@@ -49,10 +57,11 @@ pub(super) fn names(root: &Table<'_>) -> Vec<String> {
 
 /// Reads `[alerts]`, with what the endpoints of `checks` say of their own.
 pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
-    let none = Alerts { zone: Tz::UTC, channels: Vec::new(), routing: Routing::default() };
+    let none = Alerts { zone: Tz::UTC, heartbeat: None, channels: Vec::new(), routing: Routing::default() };
     let Some(table) = root.table("alerts") else { return none };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
     let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
+    let heartbeat = table.get("heartbeat_url").and_then(|value| heartbeat(&value));
     let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
     let defaults = Defaults::OURS.read(&table);
     let written = names(root);
@@ -85,15 +94,13 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
         // The message must not quote the address: it may be a credential from its first character to its last.
         let address = text.value.trim();
-        let valid = weburl::doubt(address).is_none()
-            && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-        if !valid {
+        if !channel::is_web_address(address) {
             let mistake = Mistake::at(text.span.clone(), "`webhook` is no address that alerts can be posted to");
             table.source.report(mistake.label("an `https://` or `http://` URL is needed"));
         }
     }
     let zone = zone.unwrap_or(Tz::UTC);
-    let Some((true, enabled)) = enabled else { return none };
+    let Some((true, enabled)) = enabled else { return Alerts { heartbeat, ..none } };
     // A webhook that could not be read was reported; it is not empty.
     if !has_channels && webhook_is_empty && (webhook.is_some() || table.peek("webhook").is_none()) {
         let mistake = Mistake::at(enabled, "alerts are enabled, but `webhook` is empty");
@@ -117,7 +124,28 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
             routing.services.insert(endpoint.service.name.clone(), own.clone());
         }
     }
-    Alerts { zone, channels, routing }
+    Alerts { zone, heartbeat, channels, routing }
+}
+
+/// The address that is called while the monitor makes progress. An empty variable is one that nobody sets.
+fn heartbeat(value: &Value<'_>) -> Option<ChannelSpec> {
+    let text = value.string().map(url_variables::literal)?;
+    let address = text.value.trim();
+    if address.is_empty() && !text.fills.is_empty() {
+        return None;
+    }
+    if !channel::is_web_address(address) {
+        let mistake = value.mistake("`heartbeat_url` is no address that can be called");
+        value.source.report(mistake.label("an `https://` or `http://` URL is needed"));
+        return None;
+    }
+    match ChannelSpec::of_heartbeat(Secret::new(address)) {
+        Ok(spec) => Some(spec),
+        Err(why) => {
+            value.source.report(Mistake::elsewhere(why));
+            None
+        }
+    }
 }
 
 /// The names of channels that a list has. `None`: one is none of them, which was reported.

@@ -141,6 +141,8 @@ fn vocabulary() -> Vocabulary {
     ];
     let values = Vocabulary::default().with(&["true", "false", "forever", "off"]);
     let ours = sections.into_iter().fold(values, Vocabulary::with);
+    // The address of a heartbeat is all that is needed to send one.
+    let ours = ours.with_sent(&["heartbeat_url"]);
     let ours = ours.with_addresses(&["url", "witness", "bind", "trusted_proxies"]);
     KINDS.iter().fold(ours, |all, kind| all.with(kind.keys).with(kind.inner_keys).with_sent(kind.sent_keys))
 }
@@ -186,7 +188,8 @@ fn place(key: &str) -> Option<String> {
 /// What some kinds run gets our environment, and with it the credentials of other services that are in there: `values`.
 fn guard_the_environment(config: &mut Config, values: &[String]) {
     let endpoints = &mut config.checks.endpoints;
-    let of_channels: Vec<Secret> = config.alerts.channels.iter().flat_map(ChannelSpec::secrets).collect();
+    let of_channels: Vec<Secret> =
+        config.alerts.channels.iter().chain(&config.alerts.heartbeat).flat_map(ChannelSpec::secrets).collect();
     let all =
         endpoints.iter().flat_map(|endpoint| &endpoint.secrets).chain(&of_channels).chain(&config.dashboard.token);
     let mut given: Vec<Secret> = Vec::new();

@@ -120,6 +120,8 @@ pub struct PublicService {
 pub struct Alerts {
     /// The zone of the times in messages. Default UTC.
     pub zone: Tz,
+    /// What is called every minute while the monitor makes progress; `None`: nobody.
+    pub heartbeat: Option<ChannelSpec>,
     /// Who is notified; none while alerts are not enabled. Names are unique.
     pub channels: Vec<ChannelSpec>,
     /// Who is notified of what.

@@ -32,6 +32,8 @@ pub(crate) const KEYS: [&str; 7] =
     ["name", "type", "kinds", "group_wait", "group_interval", "max_per_hour", "template"];
 /// The keys of all services that take HTTP, beside those of each.
 const HTTP_KEYS: [&str; 1] = ["headers"];
+/// The request of a heartbeat.
+const HEARTBEAT: &str = "title = \"Heartbeat\"\nmethod = \"GET\"\nurl = \"{{ channel.url }}\"\nbody = \"text\"\naccepted = \"200-299\"\n+++\n";
 /// The keys of `email`.
 const SMTP_KEYS: [&str; 8] = ["host", "port", "security", "user", "password", "from", "to", "ca"];
 /// The keys of `command`.
@@ -139,6 +141,17 @@ impl ChannelSpec {
             },
             transport: TransportSpec::Http(HttpSpec { template, settings, headers: Vec::new() }),
         })
+    }
+
+    /// The address of `[alerts] heartbeat_url`: a GET without a body.
+    ///
+    /// # Errors
+    /// When its template is wrong, which a test keeps from happening.
+    pub fn of_heartbeat(address: Secret) -> Result<ChannelSpec, String> {
+        let template = Template::parse(HEARTBEAT).map_err(|error| error.what)?;
+        let settings = BTreeMap::from([("url".to_owned(), Some(address.clone()))]);
+        let transport = TransportSpec::Http(HttpSpec { template, settings, headers: Vec::new() });
+        Ok(ChannelSpec { name: "heartbeat".into(), transport, ..ChannelSpec::of_webhook(address)? })
     }
 
     /// What people see of it.
@@ -355,13 +368,18 @@ fn http(table: &Table<'_>, template: Template) -> Option<HttpSpec> {
 fn is_url(value: &Value<'_>, text: &crate::settings::text::Text) -> bool {
     let text = url_variables::literal(text.clone());
     let address = text.value.trim();
-    let valid = weburl::doubt(address).is_none()
-        && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let valid = is_web_address(address);
     if !valid {
         let mistake = value.mistake(format!("{} is no address that alerts can be sent to", value.what));
         value.source.report(mistake.label("an `https://` or `http://` URL is needed"));
     }
     valid
+}
+
+/// Whether this is an address that can be reached over HTTP.
+pub(crate) fn is_web_address(address: &str) -> bool {
+    weburl::doubt(address).is_none()
+        && Url::parse(address).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
 }
 
 /// Headers of one's own; `None` where one was reported.

@@ -70,6 +70,8 @@ pub(in crate::store) struct Shared {
     pub(in crate::store) dropped: AtomicU64,
     /// Results that may wait.
     pub(in crate::store) capacity: AtomicUsize,
+    /// Calls for another try of what was given up.
+    pub(in crate::store) retries: AtomicU64,
     /// Why the store fails, while it does.
     pub(in crate::store) trouble: Mutex<Option<String>>,
     /// Results that found no room since the last commit.
@@ -170,7 +172,15 @@ impl Writer {
     pub async fn retry_given_up(&self, channel: Option<ChannelName>) -> bool {
         let (done, written) = oneshot::channel();
         let _ = self.sender.send(Message::Awaited(Note::Retry { channel }, done));
-        written.await.is_ok()
+        let is_written = written.await.is_ok();
+        self.shared.retries.fetch_add(1, Relaxed);
+        self.shared.events.send_replace(());
+        is_written
+    }
+
+    /// How often [`Writer::retry_given_up`] was called in this run. What was given up before may be in the outbox again.
+    pub fn retries(&self) -> u64 {
+        self.shared.retries.load(Relaxed)
     }
 
     async fn beside(&self, work: impl FnOnce() + Send + 'static) {

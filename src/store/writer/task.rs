@@ -84,6 +84,7 @@ pub(in crate::store) fn start(
         committed: AtomicU64::new(0),
         commits: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
+        retries: AtomicU64::new(0),
         capacity: AtomicUsize::new(CAPACITY),
         trouble: Mutex::default(),
         lost: Mutex::default(),
