@@ -16,10 +16,21 @@ use crate::{
         window::Window,
     },
     live::{ServiceId, ServiceNow},
-    store::{AsOf, Columns, Reader, Result, Setting, Settings, StoredService, Tables, Walk, Which},
+    store::{Columns, Reader, Result, Setting, Settings, StoredService, Tables, Walk, Which},
 };
 use serde_json::json;
 use std::{ops::ControlFlow, sync::Arc};
+
+/// What a question about a moment of the past gives.
+#[derive(Clone, Debug)]
+pub enum AsOf {
+    /// The services that were watched, those of today first and in their order.
+    Known(Vec<Arc<ServiceNow>>),
+    /// Single results are kept from this moment on, and the one asked for lies before it.
+    Retired(UnixMs),
+    /// It lies before anything was watched, which began at this moment; `None`: nothing ever was.
+    Before(Option<UnixMs>),
+}
 
 /// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
 /// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
@@ -28,16 +39,6 @@ use std::{ops::ControlFlow, sync::Arc};
 /// When the history cannot be read.
 pub fn as_of(reader: &Reader, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
     reader.read(|tables| known_at(tables, at, today))
-}
-
-impl Reader {
-    /// [`as_of`].
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub fn as_of(&self, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {
-        as_of(self, at, today)
-    }
 }
 
 fn known_at(tables: Tables<'_>, at: UnixMs, today: &[Arc<ServiceNow>]) -> Result<AsOf> {

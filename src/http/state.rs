@@ -8,12 +8,15 @@ use crate::{
     clock::Clock,
     config::PublicService,
     domain::{network::Network, secret::Secret, service::Commands, time::UnixMs},
-    history::cached_stats::StatsCache,
+    history::{
+        cached_stats::StatsCache,
+        states::{self, AsOf},
+    },
     live::{LiveState, ServiceNow},
     notify::ChannelInfo,
     render::{PageCache, Templates},
     scheduler::SchedulerHealth,
-    store::{AsOf, Reader, Scrub, StoreError, Writer},
+    store::{Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
 use axum::{extract::FromRef, http::StatusCode};
@@ -168,7 +171,7 @@ impl Queries {
     /// Where the history cannot be read, or does not reach there.
     pub(crate) async fn as_of(&self, live: &Arc<LiveState>, at: UnixMs) -> Result<Vec<Arc<ServiceNow>>, ReadError> {
         let live = live.clone();
-        match self.ask(move |reader| reader.as_of(at, &live.all())).await? {
+        match self.ask(move |reader| states::as_of(reader, at, &live.all())).await? {
             AsOf::Known(services) => Ok(services),
             AsOf::Retired(from) => Err(ReadError::Retired { at, from }),
             // Nothing was known then: neither that a service was up nor that it was not.

@@ -38,7 +38,6 @@ pub use self::procedures::{
     retention::{Expired, RetentionPolicy},
 };
 pub use self::questions::{
-    as_of::AsOf,
     export_records::{Beyond, CheckRow, Head, OutageRecord, ServiceHead, SettingHead, SumRecord, SumSize},
     services::SettingChange,
 };

@@ -1,4 +1,4 @@
-//! The read-only side of the history: a pool of connections. What is asked of it: [`super::questions`].
+//! The read-only side of the history: a pool of connections. What is asked of it: [`super::questions`], and the `history` room.
 
 use super::{
     Result, StoreError,
