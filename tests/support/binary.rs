@@ -25,9 +25,13 @@ pub(crate) fn program(folder: &Path) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs it to its end. Where it is to serve and cannot, another program on the usual port must not be the reason.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
-    program(folder).args(arguments).stdin(Stdio::null()).output().unwrap()
+    let mut command = program(folder);
+    if matches!(arguments, [] | ["serve", ..]) {
+        command.env("DASHBOARD_PORT", own_port().to_string());
+    }
+    command.args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 /// What it wrote to its standard output.
