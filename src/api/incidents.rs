@@ -102,7 +102,7 @@ pub(super) async fn one(
     queries.ask(move |reader| detail(reader, number, now)).await?.map(Json).ok_or_else(|| missing(&live, &id))
 }
 
-/// 404, or 503 for one whose number may have been told already and that waits to be stored.
+/// 404, or 503 for one whose number a notification may have named already and that waits to be stored.
 fn missing(live: &LiveState, id: &str) -> ApiError {
     let waits = |number: i64| live.all().iter().any(|s| s.waiting_incident(number).is_some());
     if id.parse().is_ok_and(waits) {

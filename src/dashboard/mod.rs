@@ -73,7 +73,7 @@ async fn explain(PageState(app): PageState, query: Query, request: Request, next
     layout::error_page(error, &app, &query)
 }
 
-/// A path that leads nowhere, asked for by a browser.
+/// A path that leads nowhere, requested by a browser.
 pub(crate) fn nothing_here(app: &AppState, query: &Query) -> Response {
     layout::error_page(PageError::nothing_here(), app, query)
 }

@@ -51,7 +51,7 @@ impl Refused {
     }
 }
 
-/// What a client without the right token is told to authenticate with.
+/// How a client without the right token has to authenticate.
 pub(crate) const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
 
 /// What the refusal of a note says where no token is configured.
@@ -70,7 +70,7 @@ fn is_of_another_site(headers: &HeaderMap, own: &RequestOrigin) -> bool {
         return !["same-origin", "none"].contains(&site);
     }
     let Some(origin) = text(header::ORIGIN.as_str()) else { return false };
-    // A proxy that speaks TLS may leave us without a word of it: the scheme tells nothing here.
+    // A proxy may terminate TLS and not say so: the scheme proves nothing here.
     let host = |origin: &str| {
         let (scheme, host) = origin.split_once("://")?;
         let port = if scheme == "https" { ":443" } else { ":80" };

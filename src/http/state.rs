@@ -39,7 +39,7 @@ pub struct AppState {
     pub live: Arc<LiveState>,
     /// The history; it blocks: see [`Queries::ask`].
     pub reader: Reader,
-    /// Where the history is asked: so many questions at once, and a short queue before them.
+    /// The threads for queries of the history: a bounded number, and a short queue before them.
     pub reading: Pool,
     /// Where downloads are written.
     pub exporting: Pool,

@@ -49,10 +49,12 @@ impl Templates {
         // Lines that hold only a tag leave no empty line behind.
         match SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
             Ok(syntax) => environment.set_syntax(syntax),
-            Err(error) => panic!("the syntax of templates: {error:#}"),
+            Err(error) => unreachable!("the syntax is a constant: {error:#}"),
         }
         for (name, text) in EMBEDDED {
-            environment.add_template(name, text).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+            environment
+                .add_template(name, text)
+                .unwrap_or_else(|e| panic!("the embedded template {name}, which a test reads: {e:#}"));
         }
         Templates { environment: Arc::new(environment), names: Arc::new(Names::new()) }
     }
