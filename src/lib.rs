@@ -48,9 +48,9 @@
 //! [`live::LiveState`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::writer::pending_state`), and the live state shows that, marked.
 //!
-//! Reading: a handler asks ([`http::state::AppState::ask`]) [`history::figures`] for a window, with a [`store::Reader`]; that
+//! Reading: a handler queries (`http::state::Queries`) [`history::figures`] for a window, with a [`store::Reader`]; that
 //! adds up rollups for whole days and hours and rows for the edges into a [`domain::timeline::Tally`];
-//! [`domain::uptime::Uptime`] makes the figures of it; the handler says them.
+//! [`domain::uptime::Uptime`] makes the figures of it; the handler renders them.
 //!
 //! # The seam to another engine
 //!
@@ -142,10 +142,10 @@
 //!
 //! - What is counted is what is stored. What is shown as now is ahead of the store only while the store fails, and is
 //!   marked (`pending_store`); once it is written the live state says the same, and no event comes twice.
-//! - What is told before its commit keeps its id in it, and is noted beside the history first (`store::writer::ahead`), so that a
-//!   crash makes nobody be told twice.
+//! - An event that is notified before its commit keeps its id in it, and is noted beside the history first
+//!   (`store::writer::ahead`), so that a crash makes nobody be notified twice.
 //! - A result moves the state of its service only if there is room to store it, so states and rows never disagree. What
-//!   finds no room moves a state of its own, that is shown and told until something newer is stored.
+//!   finds no room moves a state of its own, that is shown and notified until something newer is stored.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   ([`history::verify`], [`domain::replay`]), and tests compare them with a naive walk.
 //! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
