@@ -43,7 +43,9 @@ async fn run_beside(folder: &Path, arguments: &[&str]) -> Output {
 
 async fn post(world: &World, path: &'static str, token: &'static str) -> u16 {
     let request = Request::post(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
-    ask(&world.app().site, request).await.status.as_u16()
+    // What is to be written waits for the writer, and the writer for time to pass.
+    let (answer, ()) = tokio::join!(ask(&world.app().site, request), world.pass(5.0));
+    answer.status.as_u16()
 }
 
 fn channels(text: &str) -> String {
@@ -138,6 +140,10 @@ async fn a_channel_that_hangs_delays_no_other_and_a_dead_one_shows_in_its_figure
     let metrics = world.get("/metrics").await.text().to_owned();
     assert!(metrics.contains("healthcheck_alerts_waiting{channel=\"dead\"} 1\n"), "{metrics}");
     assert!(metrics.contains("healthcheck_alerts_sent_total{channel=\"ops\"} 1\n"), "{metrics}");
+    let line = "Alerts do not arrive by dead.";
+    assert!(!world.get("/dashboard").await.text().contains(line));
+    world.pass(600.0).await;
+    assert!(world.get("/dashboard").await.text().contains(line));
     let page = world.get("/dashboard/alerts").await.text().to_owned();
     assert!(page.contains("1 channel fails") && page.contains("no answer within 10 s"), "{page}");
 }

@@ -2,7 +2,10 @@
 
 use super::{error::PageError, query::Query};
 use crate::{
-    domain::status::Overall,
+    domain::{
+        status::Overall,
+        time::{MINUTE_MS, UnixMs},
+    },
     format::{self, zone::Moment},
     history::as_of::Snapshot,
     http::state::AppState,
@@ -42,6 +45,8 @@ struct Layout<'a> {
     trouble: Option<String>,
     /// Where the history is damaged, once that was found.
     damage: Option<String>,
+    /// Channels that no message has reached for a while, in words.
+    silent: Option<String>,
     /// Results that are shown and not stored yet.
     pending_store: String,
     /// Whether the page is to stay fresh,
@@ -166,6 +171,7 @@ fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, options: Lay
         health_code: if overall.is_ok() { 200 } else { 503 },
         trouble: if snapshot.past { None } else { app.writer.trouble() },
         damage: app.scrub.state().damage,
+        silent: if snapshot.past { None } else { silent(app, at) },
         pending_store: format::count(snapshot.services.iter().map(|s| s.pending_store).sum()),
         live: options.live != Refresh::Never && !snapshot.past,
         ticks: options.live == Refresh::OnEventAndClock && !snapshot.past,
@@ -179,6 +185,20 @@ fn frame<'a>(app: &'a AppState, query: &Query, snapshot: &Snapshot, options: Lay
         fields: query.carried_pairs(then),
         version: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// A channel that fails for this long is shown on every page, in milliseconds.
+const SILENT_MS: i64 = 10 * MINUTE_MS;
+
+/// The channels that no message has reached for a while.
+fn silent(app: &AppState, now: UnixMs) -> Option<String> {
+    let health = app.channels_health.all();
+    let fails = |name: &str| {
+        let since = health.iter().find(|health| health.name == name)?.failing_since?;
+        (now.since(since) > SILENT_MS).then(|| name.to_owned())
+    };
+    let names: Vec<String> = app.channels.iter().filter_map(|channel| fails(&channel.name)).collect();
+    (!names.is_empty()).then(|| format::listed(&names))
 }
 
 /// The page that says what is wrong.
