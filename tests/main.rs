@@ -27,6 +27,7 @@ mod lost_file;
 mod maintenance;
 mod modes;
 mod notes;
+mod notify_services;
 mod pages;
 mod past;
 mod pending;

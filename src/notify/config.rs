@@ -3,7 +3,7 @@
 use super::{
     delivery::{Batching, ChannelInfo},
     sample,
-    template::Template,
+    template::{Setting, Template},
 };
 use crate::{
     domain::{
@@ -16,6 +16,7 @@ use crate::{
         masking::{announces_a_credential, assigned_by_an_argument},
         nearest,
         reader::{Table, Value},
+        text::Text,
         url_variables, weburl,
     },
 };
@@ -259,9 +260,10 @@ pub(crate) fn read(table: &Table<'_>, defaults: Defaults) -> Option<(ChannelSpec
     table.finish(|_| None);
     let (name, transport) = (ChannelName::from(name?), transport?);
     let keeps_state = matches!(&transport, TransportSpec::Http(spec) if spec.template.keeps_state());
+    let groups = matches!(&transport, TransportSpec::Http(spec) if spec.template.groups());
     let millis = |ms: i64| Duration::from_millis(ms.unsigned_abs());
     let batching = Batching {
-        each: false,
+        each: groups,
         keeps_state,
         group_wait: millis(defaults.group_wait_ms),
         group_interval: millis(defaults.group_interval_ms),
@@ -350,22 +352,40 @@ fn http(table: &Table<'_>, template: Template) -> Option<HttpSpec> {
     for (name, setting) in template.settings() {
         let (key, value) = (interned(name), table.get_own(interned(name)));
         let is_there = value.is_some();
-        let given = value.and_then(|value| value.filled().filter(|text| !setting.url || is_url(&value, text)));
+        let given = value.and_then(|value| given(setting, &value));
         if given.is_none() && is_there {
             complete = false;
         } else if given.is_none() && !setting.optional && setting.default.is_none() {
             table.missing(key, &setting.help);
             complete = false;
         }
-        let given = given.map(|text| text.value.trim().to_owned()).or_else(|| setting.default.clone());
+        let given = given.or_else(|| setting.default.clone());
         settings.insert(name.clone(), given.map(Secret::new));
     }
     complete.then_some(HttpSpec { template, settings, headers: headers? })
 }
 
+/// The value of a setting; what it cannot be is reported.
+fn given(setting: &Setting, value: &Value<'_>) -> Option<String> {
+    if let Some((least, most)) = setting.integer {
+        return value.integer(least..=most).map(|number| number.to_string());
+    }
+    let text = value.filled()?;
+    let given = text.value.trim().to_owned();
+    if setting.url {
+        return is_url(value, &text).then_some(given);
+    }
+    if !setting.one_of.is_empty() && !setting.one_of.contains(&given) {
+        let mistake = value.mistake(format!("{} cannot be {}", value.what, text.quoted()));
+        value.source.report(mistake.label(format!("one of {}", setting.one_of.join(", "))).help(&setting.help));
+        return None;
+    }
+    Some(given)
+}
+
 /// Whether this is an address that can be posted to. The message must not quote it: it may be a credential from its first
 /// character to its last.
-fn is_url(value: &Value<'_>, text: &crate::settings::text::Text) -> bool {
+fn is_url(value: &Value<'_>, text: &Text) -> bool {
     let text = url_variables::literal(text.clone());
     let address = text.value.trim();
     let valid = is_web_address(address);

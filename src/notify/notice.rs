@@ -62,10 +62,15 @@ pub struct Item {
 }
 
 impl Notice {
-    /// The title and, below it, the sentence and the details: the whole message as plain text.
+    /// The title, below it the sentence and the details, and the link: the whole message as plain text.
     pub fn plain(&self) -> String {
-        let details = self.details.iter().map(|detail| format!("{}: {}", detail.label, detail.value));
-        let lines = [self.title.clone(), self.text.clone()].into_iter().chain(details).chain(self.url.clone());
+        let lines = [self.title.clone(), self.message()].into_iter().chain(self.url.clone());
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The sentence and, below it, the details.
+    pub fn message(&self) -> String {
+        let details = self.details.iter().map(|detail| format!("{}: {}", detail.label, detail.value));
+        [self.text.clone()].into_iter().chain(details).collect::<Vec<_>>().join("\n")
     }
 }

@@ -1,11 +1,14 @@
 //! A notification service that takes HTTP is one file: a few lines of metadata (TOML), a line `+++`, and the template of the
 //! body. No Rust: whatever file lies in `services/` is a service, under its name; users can bring their own.
 //!
-//! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `plain`, `status`, …) and the settings of the
-//! channel (`channel.token`). In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded;
-//! `|safe` writes it as it is. In the URL and in headers it is written as it is. A variable that does not exist is an error.
+//! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `status`, …), the settings of the channel
+//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link. In a JSON
+//! body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded; `|safe` writes it as it is. In the
+//! URL and in headers it is written as it is; a header of nothing is left out. A variable that does not exist is an error.
+//! Filters: `cut(n)` and `cut_bytes(n)` for limits, `markdown` and `html` for what others said, `base64`, `urlencode`.
 
 use super::notice::Notice;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use include_dir::{Dir, include_dir};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -52,13 +55,18 @@ struct Metadata {
     /// Errors of such an answer that mean: later.
     #[serde(default)]
     later_errors: Vec<String>,
-    /// Where an answer that is JSON says what is wrong, as `error.message`.
+    /// Where an answer that is JSON says what is wrong, as `error.message`; `""` where the answer itself is the text.
     error: Option<String>,
     /// Where it says in how many seconds to try again. The header `Retry-After` is read in any case.
     retry_after: Option<String>,
+    /// The same in milliseconds.
+    retry_after_ms: Option<String>,
     /// The service keeps an alert by its key until it is resolved.
     #[serde(default)]
     keeps_state: bool,
+    /// The service makes groups of alerts by itself: it gets each event at once, as a message of its own.
+    #[serde(default)]
+    groups: bool,
     /// The keys of the channel's section.
     #[serde(default)]
     settings: BTreeMap<String, Setting>,
@@ -94,6 +102,11 @@ pub(super) struct Setting {
     /// It is an `http://` or `https://` URL.
     #[serde(default)]
     pub(super) url: bool,
+    /// It is a whole number from the first to the second.
+    pub(super) integer: Option<(i64, i64)>,
+    /// What it can be; anything, where none is named.
+    #[serde(default)]
+    pub(super) one_of: Vec<String>,
 }
 
 /// A place in an answer and what stands there.
@@ -181,6 +194,15 @@ struct Context<'a> {
     notice: String,
     /// The whole message as plain text.
     plain: String,
+    /// The same without title and link.
+    message: String,
+}
+
+impl<'a> Context<'a> {
+    fn new(fields: &'a Notice, channel: &'a BTreeMap<String, Option<String>>) -> serde_json::Result<Context<'a>> {
+        let notice = serde_json::to_string(fields)?;
+        Ok(Context { channel, fields, notice, plain: fields.plain(), message: fields.message() })
+    }
 }
 
 /// A message as the service wants it. It cannot be printed: its URL may hold a credential.
@@ -234,6 +256,8 @@ impl Template {
         environment.add_filter("markdown", markdown);
         environment.add_filter("html", html);
         environment.add_filter("cut", cut);
+        environment.add_filter("cut_bytes", cut_bytes);
+        environment.add_filter("base64", base64);
         let before = head.matches('\n').count() + 2;
         let mut add = |name: &str, text: &str, before: usize| {
             let added = environment.add_template_owned(name.to_owned(), text.to_owned());
@@ -258,6 +282,11 @@ impl Template {
         self.metadata.keeps_state
     }
 
+    /// Whether the service makes groups of alerts by itself.
+    pub(super) fn groups(&self) -> bool {
+        self.metadata.groups
+    }
+
     /// The keys of a channel's section.
     pub(super) fn settings(&self) -> &BTreeMap<String, Setting> {
         &self.metadata.settings
@@ -272,8 +301,7 @@ impl Template {
         notice: &Notice,
         settings: &BTreeMap<String, Option<String>>,
     ) -> Result<Message, TemplateError> {
-        let json = serde_json::to_string(notice).map_err(|error| TemplateError::new(error.to_string()))?;
-        let context = Context { channel: settings, fields: notice, notice: json, plain: notice.plain() };
+        let context = Context::new(notice, settings).map_err(|error| TemplateError::new(error.to_string()))?;
         let render = |name: &str| {
             let template = self.environment.get_template(name);
             let rendered = template.and_then(|template| template.render(Serde(&context)));
@@ -285,6 +313,8 @@ impl Template {
         };
         let header = |name: &String| Ok((name.clone(), render(&format!("header {name}"))?));
         let mut headers: Vec<_> = self.metadata.headers.keys().map(header).collect::<Result<_, TemplateError>>()?;
+        // That of a setting that was left out.
+        headers.retain(|(_, value)| !value.is_empty());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             let kind = match self.metadata.body {
                 Body::Json => "application/json",
@@ -309,12 +339,7 @@ impl Template {
         let (head, body) = text.split_once(SEPARATOR).unwrap_or((text, ""));
         let before = head.matches('\n').count() + 2;
         for notice in notices {
-            let context = Context {
-                channel: settings,
-                fields: notice,
-                notice: serde_json::to_string(notice).unwrap_or_default(),
-                plain: notice.plain(),
-            };
+            let context = Context::new(notice, settings).map_err(|error| TemplateError::new(error.to_string()))?;
             let template = self.environment.get_template("body");
             let rendered = template.and_then(|template| template.render(Serde(&context)));
             let rendered = rendered.map_err(|error| at_its_place(&error, body, before))?;
@@ -334,8 +359,18 @@ impl Template {
         let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
         let at = |path: &str| json.as_ref().and_then(|json| json.pointer(&pointer(path)));
         let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let why = self.metadata.error.as_deref().and_then(at).map(text);
-        let after_s = self.metadata.retry_after.as_deref().and_then(at).and_then(serde_json::Value::as_f64);
+        // What a proxy answers is a page.
+        let is_words = json.is_none() && !body.trim().is_empty() && !body.trim_start().starts_with('<');
+        let why = match self.metadata.error.as_deref() {
+            Some("") => match &json {
+                Some(serde_json::Value::String(text)) => Some(text.clone()),
+                _ => is_words.then(|| body.trim().to_owned()),
+            },
+            path => path.and_then(at).map(text),
+        };
+        let number = |path: &Option<String>| path.as_deref().and_then(at).and_then(serde_json::Value::as_f64);
+        let after_s = number(&self.metadata.retry_after);
+        let after_s = after_s.or_else(|| number(&self.metadata.retry_after_ms).map(|ms| ms / 1000.0));
         let later = |why| Answer::Later { why, after_s: after_s.map(|s| s.clamp(0.0, 86_400.0).ceil() as u64) };
         if self.metadata.accepted.contain(status) {
             return match &self.metadata.accepted_if {
@@ -410,6 +445,19 @@ fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// The same for a limit in bytes.
+fn cut_bytes(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(longest.saturating_sub('…'.len_utf8()))])
+}
+
+/// As the password of HTTP's `Basic` and its user are written.
+fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
@@ -421,7 +469,9 @@ mod tests {
     fn settings(template: &Template) -> BTreeMap<String, Option<String>> {
         let value = |name: &String, setting: &Setting| {
             let given = if setting.url { "https://example.com/hook".to_owned() } else { format!("the-{name}") };
-            Some(setting.default.clone().unwrap_or(given))
+            let number = setting.integer.map(|(least, _)| least.to_string());
+            let chosen = setting.one_of.first().cloned();
+            Some(setting.default.clone().or(number).or(chosen).unwrap_or(given))
         };
         template.settings().iter().map(|(name, setting)| (name.clone(), value(name, setting))).collect()
     }
@@ -527,6 +577,16 @@ mod tests {
         ] {
             assert_eq!(template.judge(status, body), expected, "{status} {body}");
         }
+        let text = format!("{HEAD}refused = \"404\"\nerror = \"\"\nretry_after_ms = \"wait_ms\"\n+++\n{{}}");
+        let template = Template::parse(&text).unwrap();
+        for (status, body, expected) in [
+            (404, "no_service\n", Answer::Refused { why: why("no_service") }),
+            (404, "\"no_service\"", Answer::Refused { why: why("no_service") }),
+            (404, "<html>no</html>", Answer::Refused { why: None }),
+            (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
+        ] {
+            assert_eq!(template.judge(status, body), expected, "{status} {body}");
+        }
     }
 
     #[test]
@@ -534,6 +594,8 @@ mod tests {
         assert_eq!(markdown("a*b_@x"), "a\\*b\\_@\u{200b}x");
         assert_eq!(html("<!channel> & \"x\""), "&lt;!channel&gt; &amp; &quot;x&quot;");
         assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
+        assert_eq!((cut_bytes("äöü", 6), cut_bytes("äöüß", 7)), ("äöü".to_owned(), "äö…".to_owned()));
+        assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(
             notice("test").plain().lines().next(),
             Some("[DOWN] web <!channel> @everyone *x* _y_ `z` [a](http://b) <b>\"&\\")
