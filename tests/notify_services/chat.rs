@@ -254,6 +254,42 @@ async fn mattermost() {
 }
 
 #[tokio::test]
+async fn rocketchat() {
+    holds(Documented {
+        name: "rocketchat",
+        source: "https://docs.rocket.chat/docs/integrations",
+        section: "webhook = \"SERVER/hooks/1/hunter2\"\nchannel = \"#ops\"",
+        method: "POST",
+        path: |_| "/hooks/1/hunter2".to_owned(),
+        headers: &[("content-type", "application/json")],
+        payload: |notice, body| {
+            let message = json(body);
+            assert_eq!(message["channel"], "#ops");
+            let said = text(&message["text"], 5000);
+            assert!(!said.contains("@everyone") && !said.contains("@channel"), "{said}");
+            // All that others said is in one block of code: it holds no other backtick, and ends where we end it.
+            assert_eq!(said.matches('`').count(), 6, "{said}");
+            assert!(said.starts_with("```\n") && !said.rsplit("```").next().unwrap().contains("HTTP"), "{said}");
+            says_what_happened(notice, said);
+        },
+        taken: (200, r#"{"success": true}"#),
+        refused: &[
+            (400, r#"{"success": false, "error": "invalid-channel"}"#, "invalid-channel"),
+            (
+                404,
+                r#"{"success": false, "error": "Invalid integration id or token provided."}"#,
+                "Invalid integration id",
+            ),
+        ],
+        later: &[
+            (429, "", r#"{"success": false, "error": "Error, too many requests."}"#, None),
+            (503, "Retry-After: 7", "", Some(7)),
+        ],
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn googlechat() {
     holds(Documented {
         name: "googlechat",
