@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::{check::Class, time::UnixMs},
     format::{self, zone::Zone},
-    notify::Channel,
+    notify::{Channel, Notice, Status},
     probe::Shared,
     routing::{AlertKind, Facts, Severity},
 };
@@ -72,7 +72,14 @@ async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     for spec in config.alerts.channels.into_iter().filter(|spec| chosen(&spec.name)) {
         let channel = Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg)?;
-        match until_interrupted(channel.deliver(&notice)).await? {
+        let tried = async {
+            // A receiver that keeps alerts until they are resolved is to page somebody, and then to forget it.
+            if channel.batching.keeps_state {
+                channel.deliver(&Notice { status: Status::Firing, ..notice.clone() }).await?;
+            }
+            channel.deliver(&notice).await
+        };
+        match until_interrupted(tried).await? {
             Ok(delivered) => out!("{}: delivered. {}", channel.name(), delivered.answer),
             Err(failure) => {
                 failed = true;
