@@ -15,7 +15,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
         maintenance::Overlay,
-        service::{Cadence, Kind, Service, Thresholds},
+        service::{CheckSchedule, Kind, Service, Thresholds},
         time::UnixMs,
     },
     store::{Configured, Record, RetentionPolicy, Store, WatchedService},
@@ -89,7 +89,7 @@ fn service(n: usize) -> Service {
         target: format!("http://127.0.0.1:9/{n}").into(),
         critical: true,
         enabled: true,
-        cadence: Cadence { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
+        cadence: CheckSchedule { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
         objective: None,

@@ -10,7 +10,7 @@ use healthcheck_dashboard::{
     clock::Clock,
     domain::{
         maintenance::Overlay,
-        service::{Cadence, Service},
+        service::{CheckSchedule, Service},
         time::UnixMs,
     },
     store::{RetentionPolicy, Store},
@@ -232,7 +232,7 @@ fn the_writer_may_be_killed_while_it_writes_retires_and_seals() {
 #[ignore = "it never ends"]
 async fn writes_and_retires_until_it_is_killed() {
     let Some(folder) = std::env::var_os("HISTORY_TO_WRITE").map(PathBuf::from) else { return };
-    let cadence = Cadence { interval_ms: 3_000, timeout_ms: 1_000, retry_interval_ms: 1_000 };
+    let cadence = CheckSchedule { interval_ms: 3_000, timeout_ms: 1_000, retry_interval_ms: 1_000 };
     let services: Vec<Service> =
         ["a", "b", "c", "d"].map(|name| Service { cadence, ..service(name) }).into_iter().collect();
     let keep = RetentionPolicy { checks: Some(20), hours: Some(21), days: Some(22), rows: Some(2) };

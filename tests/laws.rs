@@ -15,7 +15,7 @@ use healthcheck_dashboard::{
         check::Outcome,
         incident::GapReason,
         maintenance::Overlay,
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
@@ -103,7 +103,11 @@ fn run_with(interval: impl Strategy<Value = i64>, times: i64) -> impl Strategy<V
 fn service(run: &Run) -> Service {
     Service {
         enabled: run.watched != Watch::NotEnabled,
-        cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
+        cadence: CheckSchedule {
+            interval_ms: run.interval_ms,
+            timeout_ms: run.interval_ms / 2,
+            retry_interval_ms: 1_000,
+        },
         thresholds: Thresholds { failure: run.failure, success: run.success },
         ..history::service("web")
     }

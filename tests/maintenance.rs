@@ -15,7 +15,7 @@ use healthcheck_dashboard::{
         time::{HOUR_MS, UnixMs},
         window::Window,
     },
-    store::{Mark, Marking, StoreError},
+    store::{MaintenanceMarker, Mark, StoreError},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -249,8 +249,9 @@ async fn the_past_can_be_marked_and_the_mark_taken_back() {
     assert_eq!((&before["down_ms"], &before["incidents"]), (&json!(300_000), &json!(1)));
     let mark = Mark { window: w(599 * 60, 603 * 60), services: Some(vec!["web".into()]), reason: "it was us".into() };
     let now = s(26 * 3600);
-    let (history, id) =
-        history.meanwhile(slow_pair(), |path| Marking::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap()).await;
+    let (history, id) = history
+        .meanwhile(slow_pair(), |path| MaintenanceMarker::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap())
+        .await;
     assert_eq!(rows(&history), stored, "no row is changed");
     let during = history.get(DAY).await.ok();
     assert_eq!((&during["down_ms"], &during["maintenance_ms"]), (&json!(120_000), &json!(240_000)));
@@ -282,7 +283,7 @@ async fn the_past_can_be_marked_and_the_mark_taken_back() {
     assert_eq!(history.get("/api/v1/maintenance?service=nobody").await.status, 404);
     let (history, taken) = history
         .meanwhile(slow_pair(), |path| {
-            let mut marking = Marking::open(path).unwrap();
+            let mut marking = MaintenanceMarker::open(path).unwrap();
             let taken = marking.take_back(id, now, |_, _| ()).unwrap();
             let again = marking.take_back(id, now, |_, _| ()).unwrap_err().to_string();
             assert!(again.contains("taken back before"), "{again}");
@@ -301,7 +302,9 @@ async fn an_outage_that_lay_in_maintenance_as_a_whole_is_none_that_counts() {
     let history = a_day().await;
     let mark = Mark { window: w(590 * 60, 620 * 60), services: None, reason: "the network".into() };
     let (history, _) = history
-        .meanwhile(slow_pair(), |path| Marking::open(path).unwrap().add(&mark, s(26 * 3600), |_, _| ()).unwrap())
+        .meanwhile(slow_pair(), |path| {
+            MaintenanceMarker::open(path).unwrap().add(&mark, s(26 * 3600), |_, _| ()).unwrap()
+        })
         .await;
     let u = history.get(DAY).await.ok();
     assert_eq!((&u["incidents"], &u["down_ms"], &u["uptime"]), (&json!(0), &json!(0), &json!(100.0)));
@@ -315,7 +318,7 @@ async fn a_mark_is_refused_where_it_would_not_be_right() {
     let (history, late) = History::with_a_retired_past("2026-11-16T00:00:00Z").await;
     let (_, said) = history
         .meanwhile(vec![service("web")], |path| {
-            let mut marking = Marking::open(path).unwrap();
+            let mut marking = MaintenanceMarker::open(path).unwrap();
             let now = late.plus(HOUR_MS);
             let mut said = |window: Window, services: Option<Vec<String>>| {
                 let mark = Mark { window, services, reason: "x".into() };
@@ -345,7 +348,7 @@ async fn what_was_announced_stays_what_it_was() {
     history.committed().await;
     let (_, said) = history
         .meanwhile(vec![service("web")], |path| {
-            let mut marking = Marking::open(path).unwrap();
+            let mut marking = MaintenanceMarker::open(path).unwrap();
             (marking.take_back(1, s(60), |_, _| ()).unwrap_err(), marking.take_back(7, s(60), |_, _| ()).unwrap_err())
         })
         .await;

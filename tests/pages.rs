@@ -10,7 +10,7 @@ use crate::support::{
 use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     domain::{
-        service::{Cadence, Service},
+        service::{CheckSchedule, Service},
         time::UnixMs,
     },
     http::state::AppState,
@@ -106,7 +106,7 @@ async fn an_outage_is_drawn_at_its_true_extent_however_short_and_a_gap_as_a_gap(
 #[tokio::test(start_paused = true)]
 async fn a_chart_says_when_its_settings_changed_and_from_what() {
     let history = seen(&[("web", ".....")], s(43)).await;
-    let cadence = Cadence { interval_ms: 60_000, ..service("web").cadence };
+    let cadence = CheckSchedule { interval_ms: 60_000, ..service("web").cadence };
     let mut history = history.restart(vec![Service { cadence, critical: false, ..service("web") }]).await;
     history.checks("web", s(50), "..");
     history.committed().await;

@@ -12,7 +12,7 @@ use healthcheck_dashboard::{
         time::{DAY_MS, HOUR_MS, UnixMs},
         window::Window,
     },
-    store::{Mark, Marking},
+    store::{MaintenanceMarker, Mark},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -287,7 +287,7 @@ proptest! {
             let Some(window) = Window::new(begin(), now) else { return Ok(()) };
             let mark = Mark { window, services: None, reason: "afterwards".into() };
             let (history, _) = history
-                .meanwhile(pair(2, 2), |path| Marking::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap())
+                .meanwhile(pair(2, 2), |path| MaintenanceMarker::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap())
                 .await;
             history.at(now);
             for (at, expected) in &live {

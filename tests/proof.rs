@@ -11,7 +11,7 @@ use healthcheck_dashboard::{
     clock::Clock,
     domain::{
         maintenance::Overlay,
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, SECOND_MS, UnixMs},
     },
     history::figures,
@@ -347,7 +347,7 @@ fn retention_says_what_would_go_and_that_is_what_goes() {
     let now = Clock::system().now().floor(DAY_MS);
     let from = now.plus(-10 * DAY_MS);
     let day = [".........xxx....".repeat(9), " ".repeat(20)].concat();
-    let cadence = Cadence { interval_ms: 600_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 600_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let web = Service { cadence, ..service("web") };
     write(&path, &[(web, past(from, 600_000, &day.repeat(8)))], from);
     let count = |table: &str| number(&path, &format!("SELECT count(*) FROM {table}"));
@@ -407,7 +407,7 @@ async fn results_are_never_made_under_settings_that_begin_after_them() {
     let path = folder.path().join("history.db");
     write(&path, &[(service("web"), past(begin(), 10_000, "...."))], begin());
     // New settings, and then the clock is set back by an hour: the monitor is started again without a check between.
-    let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let slower = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
     let open = |at: UnixMs| {
         Store::open(&path, vec![watched(slower.clone())], Vec::new(), Routing::default(), KEEP, Clock::pinned(at))
@@ -452,7 +452,7 @@ async fn that_a_service_was_not_configured_follows_from_what_is_stored() {
 async fn what_reaches_into_the_time_that_is_kept_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
-    let cadence = Cadence { interval_ms: 7 * DAY_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 7 * DAY_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let weekly = Service { cadence, ..service("weekly") };
     // Checked once a week; another one was not checked for twenty days, and is recovering, a check every ten days.
     let weeks = past(begin(), 7 * DAY_MS, "......");

@@ -7,7 +7,7 @@ use healthcheck_dashboard::{
         check::Outcome,
         health::{Confirmed, Health},
         maintenance::Overlay,
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         status::{STALE_GRACE_MS, Status},
         time::{HOUR_MS, MINUTE_MS, UnixMs},
     },
@@ -80,7 +80,7 @@ proptest! {
 async fn a_service_that_is_checked_more_often_since_a_restart_is_not_stale_until_its_first_check() {
     let every = |interval_ms: i64| {
         let usual = service("web");
-        Service { cadence: Cadence { interval_ms, ..usual.cadence }, ..usual }
+        Service { cadence: CheckSchedule { interval_ms, ..usual.cadence }, ..usual }
     };
     let begin = UnixMs::parse(BEGIN).unwrap();
     let mut history = History::new(BEGIN, vec![every(10 * MINUTE_MS)]);

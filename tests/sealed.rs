@@ -10,7 +10,7 @@ use healthcheck_dashboard::{
     clock::Clock,
     domain::{
         health::{Changes, Confirmed},
-        service::{Cadence, Service},
+        service::{CheckSchedule, Service},
         time::{DAY_MS, HOUR_MS},
     },
     store::{MaintenanceTasks, RetentionPolicy, Store},
@@ -404,7 +404,7 @@ fn a_full_disk_in_the_middle_of_sealing_or_unsealing_loses_nothing() {
 fn a_service_that_is_checked_every_few_hours_stays_rows() {
     let folder = folder("seal_after_days = 1");
     let path = folder.path().join("history.db");
-    let cadence = Cadence { interval_ms: 3 * HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 3 * HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     write(&path, &[(Service { cadence, ..service("seldom") }, past(begin(), 3 * HOUR_MS, &".".repeat(800)))], begin());
     assert_eq!(seal(&path), 0);
     // And that is found out soon, however long its history is.

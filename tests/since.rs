@@ -7,7 +7,7 @@ use healthcheck_dashboard::{
     domain::{
         check::Outcome,
         maintenance::Overlay,
-        service::{Cadence, Service},
+        service::{CheckSchedule, Service},
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
     store::Store,
@@ -15,7 +15,7 @@ use healthcheck_dashboard::{
 use std::path::Path;
 
 fn open(path: &Path, now: UnixMs) -> Store {
-    let cadence = Cadence { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: HOUR_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let watched = watched(Service { cadence, ..service("web") });
     Store::open(path, vec![watched], Vec::new(), Routing::default(), KEEP, Clock::pinned(now)).unwrap()
 }

@@ -7,7 +7,7 @@ use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Outcome, Reason},
         health::{Began, Changes, Confirmed},
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
     },
     store::{RetentionPolicy, Store, StoreError},
@@ -261,7 +261,7 @@ async fn a_record_that_contradicts_the_history_is_refused_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_retired_is_answered_at_the_resolution_that_is_left() {
-    let cadence = Cadence { interval_ms: 10 * MINUTE_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 10 * MINUTE_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let web = Service { cadence, thresholds: Thresholds { failure: 1, success: 1 }, ..service("web") };
     let keep = RetentionPolicy { checks: Some(2), hours: Some(4), ..RetentionPolicy::FOREVER };
     let mut history = History::kept(BEGIN, vec![web], keep);

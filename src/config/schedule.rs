@@ -1,7 +1,7 @@
 //! How often, how long and how many: the settings that `[checks]` gives to all and an endpoint may give to itself.
 
 use crate::{
-    domain::service::{Cadence, Thresholds},
+    domain::service::{CheckSchedule, Thresholds},
     settings::{
         error::{Mistake, Span},
         nearest,
@@ -24,7 +24,7 @@ pub(super) struct Schedule {
 /// What is in force.
 #[derive(Clone, Debug)]
 pub(super) struct EffectiveSchedule {
-    pub(super) cadence: Cadence,
+    pub(super) cadence: CheckSchedule,
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
     pub(super) objective: Option<f64>,
@@ -78,7 +78,7 @@ impl Schedule {
             }
         }
         EffectiveSchedule {
-            cadence: Cadence {
+            cadence: CheckSchedule {
                 interval_ms,
                 timeout_ms: either(&self.timeout_ms, &parent.timeout_ms, TIMEOUT_MS).min(interval_ms),
                 retry_interval_ms: either(&self.retry_interval_ms, &parent.retry_interval_ms, RETRY_INTERVAL_MS)

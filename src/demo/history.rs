@@ -8,12 +8,12 @@ use crate::{
         check::{CheckResult, Class, Outcome, PhaseTimes, Reason},
         health::Health,
         maintenance::Overlay,
-        service::Cadence,
+        service::CheckSchedule,
         time::{DAY_MS, UnixMs},
         window::Window,
     },
     live::ServiceId,
-    store::{Backfill, Configured, Mark, Marking, Record, WatchedService},
+    store::{Backfill, Configured, MaintenanceMarker, Mark, Record, WatchedService},
 };
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ pub(super) fn make(config: &Config, clock: &Clock) -> anyhow::Result<()> {
     let (window, services, reason) = past::maintenance(now);
     let services = Some(services.map(str::to_owned).to_vec());
     if let Some(window) = Window::new(window.0, window.1) {
-        Marking::open(&config.storage.path)?.add(
+        MaintenanceMarker::open(&config.storage.path)?.add(
             &Mark { window, services, reason: reason.to_owned() },
             now,
             |_, _| {},
@@ -111,7 +111,7 @@ fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> WatchedService {
     let past = past::of(&service.name, now);
     let settings = past.settings(endpoint, at, now);
     service.cadence =
-        Cadence { interval_ms: settings.interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
+        CheckSchedule { interval_ms: settings.interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
     (service.thresholds, service.degraded_after_ms) = (settings.thresholds, settings.degraded_after_ms);
     WatchedService {
         configured: Configured { service, renamed_from: None },

@@ -13,7 +13,7 @@ use super::{
     maintenance::Overlay,
     service::Thresholds,
     time::UnixMs,
-    timeline::{Piece, Says, failed_until},
+    timeline::{ObservationState, Piece, failed_until},
 };
 
 /// A stored result, as far as outages and gaps follow from it.
@@ -171,13 +171,14 @@ impl Replay {
     pub fn last_speech(&self, now: UnixMs) -> Option<Piece> {
         let last = self.last?;
         let to = now.max(last.at).min(last.at.plus(last.validity_ms));
-        Some(Piece { from: last.at, to, says: Says::Spoken(last.outcome) })
+        Some(Piece { from: last.at, to, says: ObservationState::Observed(last.outcome) })
     }
 
     fn end_speech(&mut self, next_at: UnixMs) -> (Option<Piece>, Option<(UnixMs, UnixMs)>) {
         let Some(last) = self.last else { return (None, None) };
         let silent_from = last.at.plus(last.validity_ms);
-        let spoken = Piece { from: last.at, to: next_at.min(silent_from), says: Says::Spoken(last.outcome) };
+        let spoken =
+            Piece { from: last.at, to: next_at.min(silent_from), says: ObservationState::Observed(last.outcome) };
         if last.outcome == Outcome::Down
             && let Some(outage) = &mut self.open
         {
@@ -326,7 +327,8 @@ mod tests {
             if said.ended_at.is_some_and(|end| end < start) {
                 continue;
             }
-            let spoken = before.last_speech(start).filter(|piece| piece.says == Says::Spoken(Outcome::Down));
+            let spoken =
+                before.last_speech(start).filter(|piece| piece.says == ObservationState::Observed(Outcome::Down));
             let down_ms = open.down_ms + spoken.map_or(0, |piece| piece.to.since(piece.from));
             let so_far = ReplayedOutage { confirmed_at: said.confirmed_at, down_ms, ..open.clone() };
             let rest = format!("{}{}", " ".repeat(first), &results[first..]);

@@ -39,7 +39,7 @@ impl Kind {
 
 /// How often and how long. The arithmetic of the history depends on it, so its changes are recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cadence {
+pub struct CheckSchedule {
     /// From the start of one check to the start of the next, in milliseconds, at least 1.
     pub interval_ms: i64,
     /// A check's hard deadline, in milliseconds, at most the interval.
@@ -48,7 +48,7 @@ pub struct Cadence {
     pub retry_interval_ms: i64,
 }
 
-impl Cadence {
+impl CheckSchedule {
     /// The longest time that one result is valid for: 2 × interval + timeout.
     pub fn validity_ms(&self) -> i64 {
         2 * self.interval_ms + self.timeout_ms
@@ -139,7 +139,7 @@ pub struct Service {
     pub critical: bool,
     /// A service that is not enabled is `paused`.
     pub enabled: bool,
-    pub cadence: Cadence,
+    pub cadence: CheckSchedule,
     pub thresholds: Thresholds,
     /// Passed checks slower than this are `degraded`, in milliseconds.
     pub degraded_after_ms: Option<i64>,

@@ -20,21 +20,22 @@ pub struct Observation {
 pub struct Piece {
     pub from: UnixMs,
     pub to: UnixMs,
-    pub says: Says,
+    pub says: ObservationState,
 }
 
 impl Piece {
     /// What is left of it where maintenance lies over it, in order. A failure says nothing about the time in it, and
     /// nothing about the time behind it.
     pub fn outside(self, maintenance: &Overlay) -> impl Iterator<Item = Piece> {
-        let failure = matches!(self.says, Says::Spoken(Outcome::Down) | Says::Doubt { passed: false });
+        let failure =
+            matches!(self.says, ObservationState::Observed(Outcome::Down) | ObservationState::Doubt { passed: false });
         let failed_until = failed_until(self.from, self.to, maintenance);
         let parts = Window::new(self.from, self.to).into_iter().flat_map(|whole| maintenance.outside(whole));
         parts.filter_map(move |part| {
             let says = match self.says {
                 says if !failure || part.from() < failed_until => says,
-                Says::Spoken(_) => Says::Spoken(Outcome::Unknown),
-                Says::Doubt { .. } => return None,
+                ObservationState::Observed(_) => ObservationState::Observed(Outcome::Unknown),
+                ObservationState::Doubt { .. } => return None,
             };
             Some(Piece { from: part.from(), to: part.to(), says })
         })
@@ -43,9 +44,9 @@ impl Piece {
 
 /// What a [`Piece`] says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Says {
+pub enum ObservationState {
     /// A result covers this time.
-    Spoken(Outcome),
+    Observed(Outcome),
     /// In this time, which a result covers, the state changed unseen: the next judged result is the opposite.
     /// `passed` is the outcome of the covering result.
     Doubt { passed: bool },
@@ -65,7 +66,7 @@ impl Walk {
         let spoken = self.last.map(|last| self.settle(last, next.at));
         let doubt = next.outcome.passed().and_then(|passed| {
             let (from, to, before) = self.judged.take()?;
-            (before != passed).then_some(Piece { from, to, says: Says::Doubt { passed: before } })
+            (before != passed).then_some(Piece { from, to, says: ObservationState::Doubt { passed: before } })
         });
         self.last = Some(next);
         spoken.into_iter().chain(doubt)
@@ -82,7 +83,7 @@ impl Walk {
         if let Some(passed) = last.outcome.passed() {
             self.judged = Some((last.at, to, passed));
         }
-        Piece { from: last.at, to, says: Says::Spoken(last.outcome) }
+        Piece { from: last.at, to, says: ObservationState::Observed(last.outcome) }
     }
 }
 
@@ -121,14 +122,14 @@ impl Tally {
         length_ms - self.spoken_ms() - self.maintenance_ms
     }
 
-    fn add(&mut self, ms: i64, says: Says) {
+    fn add(&mut self, ms: i64, says: ObservationState) {
         match says {
-            Says::Spoken(Outcome::Up) => self.up_ms += ms,
-            Says::Spoken(Outcome::Degraded) => self.degraded_ms += ms,
-            Says::Spoken(Outcome::Down) => self.down_ms += ms,
-            Says::Spoken(Outcome::Unknown) => self.unknown_ms += ms,
-            Says::Doubt { passed: true } => self.doubt_up_ms += ms,
-            Says::Doubt { passed: false } => self.doubt_down_ms += ms,
+            ObservationState::Observed(Outcome::Up) => self.up_ms += ms,
+            ObservationState::Observed(Outcome::Degraded) => self.degraded_ms += ms,
+            ObservationState::Observed(Outcome::Down) => self.down_ms += ms,
+            ObservationState::Observed(Outcome::Unknown) => self.unknown_ms += ms,
+            ObservationState::Doubt { passed: true } => self.doubt_up_ms += ms,
+            ObservationState::Doubt { passed: false } => self.doubt_down_ms += ms,
         }
     }
 
@@ -313,7 +314,7 @@ pub fn downtime(
     let mut walk = Walk::default();
     results.into_iter().filter_map(move |mut result| {
         result.outcome = maintenance.judged(result.at, result.outcome);
-        let piece = walk.observe(result).find(|piece| piece.says == Says::Spoken(Outcome::Down))?;
+        let piece = walk.observe(result).find(|piece| piece.says == ObservationState::Observed(Outcome::Down))?;
         Some((piece.from, failed_until(piece.from, piece.to, maintenance).since(piece.from)))
     })
 }

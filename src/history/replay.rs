@@ -7,7 +7,7 @@ use crate::{
         maintenance::Overlay,
         replay::{Input, Replay, ReplayedOutage},
         time::UnixMs,
-        timeline::{Piece, Says},
+        timeline::{ObservationState, Piece},
         window::Window,
     },
     live::ServiceId,
@@ -48,7 +48,9 @@ pub struct ReplayOutcome {
 
 impl ReplayOutcome {
     fn add(&mut self, window: Window, piece: Piece) {
-        if let (Says::Spoken(Outcome::Degraded), Some(part)) = (piece.says, window.clip(piece.from, piece.to)) {
+        if let (ObservationState::Observed(Outcome::Degraded), Some(part)) =
+            (piece.says, window.clip(piece.from, piece.to))
+        {
             self.degraded_ms += part.length_ms();
         }
     }
@@ -163,7 +165,7 @@ impl Replayed {
         for piece in piece.outside(maintenance) {
             self.would.add(window, piece);
         }
-        for piece in (Piece { says: Says::Spoken(stored.outcome), ..piece }).outside(maintenance) {
+        for piece in (Piece { says: ObservationState::Observed(stored.outcome), ..piece }).outside(maintenance) {
             self.had.add(window, piece);
         }
     }

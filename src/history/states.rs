@@ -10,7 +10,7 @@ use crate::{
         health::{self, Confirmed, Failing, Health},
         incident::Outage,
         maintenance::Overlay,
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         time::{DAY_MS, UnixMs},
         timeline,
         window::Window,
@@ -131,7 +131,7 @@ fn service_then(stored: &StoredService, setting: Setting, today: Option<&Service
         target: stored.target.clone(),
         critical: setting.critical.unwrap_or(today.is_none_or(|t| t.critical)),
         enabled: setting.enabled,
-        cadence: Cadence {
+        cadence: CheckSchedule {
             interval_ms: setting.interval_ms,
             timeout_ms: setting.timeout_ms,
             retry_interval_ms: today

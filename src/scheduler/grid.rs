@@ -8,7 +8,7 @@ use crate::{
         check::{CheckResult, Outcome},
         health::{Confirmed, Health},
         maintenance::Overlay,
-        service::{Cadence, Kind, Service, Thresholds},
+        service::{CheckSchedule, Kind, Service, Thresholds},
         status::Status,
         time::UnixMs,
         window::Window,
@@ -34,7 +34,7 @@ use tokio::{
 /// One point of the grid: a service's settings, and how its checks end.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
-    pub(super) cadence: Cadence,
+    pub(super) cadence: CheckSchedule,
     pub(super) thresholds: Thresholds,
     pub(super) acts: Vec<Act>,
 }
@@ -244,7 +244,7 @@ fn point() -> impl Strategy<Value = Point> {
     (interval, share, retry, 1..4_u32, 1..4_u32).prop_flat_map(move |(interval_ms, share, retry, failure, success)| {
         let timeout_ms = (interval_ms * share / 100).max(1);
         let retry_interval_ms = (interval_ms * retry / 100).max(1);
-        let cadence = Cadence { interval_ms, timeout_ms, retry_interval_ms };
+        let cadence = CheckSchedule { interval_ms, timeout_ms, retry_interval_ms };
         let acts = prop_oneof![1 => Just(vec![Act::Hang]), 3 => prop::collection::vec(act(timeout_ms), 1..12)];
         acts.prop_map(move |acts| Point { cadence, thresholds: Thresholds { failure, success }, acts })
     })
@@ -271,7 +271,7 @@ proptest! {
 
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
-    let cadence = Cadence { interval_ms: 1_000, timeout_ms: 500, retry_interval_ms: 500 };
+    let cadence = CheckSchedule { interval_ms: 1_000, timeout_ms: 500, retry_interval_ms: 500 };
     let thresholds = Thresholds { failure: 3, success: 2 };
     let point = Point { cadence, thresholds, acts: vec![Act::Pass(Duration::ZERO)] };
     let log = Log::default();

@@ -130,7 +130,7 @@ fn first_check(index: usize, count: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::service::{Cadence, Kind, Thresholds};
+    use crate::domain::service::{CheckSchedule, Kind, Thresholds};
 
     #[test]
     fn first_checks_are_spread_over_one_interval_in_shared_slots() {
@@ -142,7 +142,7 @@ mod tests {
             target: String::new().into(),
             critical: true,
             enabled: true,
-            cadence: Cadence { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
+            cadence: CheckSchedule { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
             thresholds: Thresholds { failure: 3, success: 2 },
             degraded_after_ms: None,
             objective: None,

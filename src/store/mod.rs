@@ -32,7 +32,7 @@ pub use self::error::{Result, StoreError};
 pub(crate) use self::procedures::mend::Fix;
 pub use self::procedures::{
     backup::{Copied, Restored, Verified, backup, begin_anew, restore, set_damaged_aside, verify},
-    maintenance_marks::{Mark, Marking},
+    maintenance_marks::{MaintenanceMarker, Mark},
     maintenance_tasks::{Examiner, MaintenanceTasks, Retiring, ServiceUsage, Space, Unsealed},
     merge::{Merge, Merged},
     retention::{Expired, RetentionPolicy},
@@ -56,7 +56,7 @@ pub use self::tables::{
     settings::Setting,
 };
 pub(crate) use self::tables::{
-    kept::{Kept, may_have_gone},
+    kept::{RetainedFrom, may_have_gone},
     maintenance::Which,
     outages::derived::StoredOutage,
     reasons::Reasons,

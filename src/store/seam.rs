@@ -9,7 +9,7 @@ use super::{
     },
     tables::{
         channels::{self, ChannelHealth},
-        kept::{self, Kept},
+        kept::{self, RetainedFrom},
         maintenance::{self, Maintenance, Which},
         notes,
         outages::{
@@ -84,7 +84,7 @@ impl<'a> Tables<'a> {
     }
 
     /// From when on rows and sums of a service are kept.
-    pub(crate) fn kept(self, id: ServiceId) -> Result<Kept> {
+    pub(crate) fn kept(self, id: ServiceId) -> Result<RetainedFrom> {
         kept::of(self.0, id)
     }
 

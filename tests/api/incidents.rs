@@ -2,7 +2,7 @@
 
 use super::{begin, five_minutes, history::pages, time};
 use crate::support::history::{History, result, service};
-use healthcheck_dashboard::domain::service::{Cadence, Service, Thresholds};
+use healthcheck_dashboard::domain::service::{CheckSchedule, Service, Thresholds};
 use serde_json::{Value, json};
 
 fn ids(items: &[Value]) -> Vec<(String, String)> {
@@ -107,7 +107,7 @@ async fn a_blip_is_no_incident_under_its_number_either() {
 #[tokio::test(start_paused = true)]
 async fn the_checks_around_an_end_are_those_next_to_it_however_often_we_look() {
     let often = Service {
-        cadence: Cadence { interval_ms: 100, timeout_ms: 100, retry_interval_ms: 100 },
+        cadence: CheckSchedule { interval_ms: 100, timeout_ms: 100, retry_interval_ms: 100 },
         thresholds: Thresholds { failure: 1, success: 1 },
         ..service("web")
     };

@@ -15,7 +15,7 @@ use healthcheck_dashboard::{
         health::Health,
         incident::Outage,
         maintenance::Overlay,
-        service::{Cadence, Service, Thresholds},
+        service::{CheckSchedule, Service, Thresholds},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
@@ -25,7 +25,7 @@ use healthcheck_dashboard::{
         verify,
     },
     interchange::export::Format,
-    store::{Configured, Examiner, Mark, Marking, Reader, Source, Store, WatchedService},
+    store::{Configured, Examiner, MaintenanceMarker, Mark, Reader, Source, Store, WatchedService},
 };
 use proptest::prelude::*;
 use std::{path::Path, sync::Arc};
@@ -67,7 +67,11 @@ fn run() -> impl Strategy<Value = Run> {
 
 fn service(run: &Run) -> Service {
     Service {
-        cadence: Cadence { interval_ms: run.interval_ms, timeout_ms: run.interval_ms / 2, retry_interval_ms: 1_000 },
+        cadence: CheckSchedule {
+            interval_ms: run.interval_ms,
+            timeout_ms: run.interval_ms / 2,
+            retry_interval_ms: 1_000,
+        },
         thresholds: Thresholds { failure: run.failure, success: run.success },
         ..history::service("web")
     }
@@ -146,7 +150,7 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
             let Some(window) = Window::new(window.from(), window.to().min(now)) else { continue };
             let services = doomed.then(|| vec!["web".to_owned()]);
             let mark = Mark { window, services, reason: "marked".into() };
-            let id = Marking::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap();
+            let id = MaintenanceMarker::open(path).unwrap().add(&mark, now, |_, _| ()).unwrap();
             life.doomed.extend(doomed.then_some(id));
         }
         let service = service(run);
@@ -274,7 +278,7 @@ proptest! {
             Overlay::new(planned).inside(lived).collect::<Vec<_>>()
         );
         if !doomed.is_empty() {
-            let mut marking = Marking::open(&path).unwrap();
+            let mut marking = MaintenanceMarker::open(&path).unwrap();
             for id in doomed {
                 marking.take_back(id, now, |_, _| ()).unwrap();
             }

@@ -7,7 +7,7 @@ use healthcheck_dashboard::{
         check::CheckResult,
         health::Health,
         maintenance::Overlay,
-        service::{Cadence, Service},
+        service::{CheckSchedule, Service},
         time::{DAY_MS, SECOND_MS, UnixMs},
     },
     history::verify::{self, Difference},
@@ -166,7 +166,7 @@ fn make_large(path: &Path) {
     let now = Clock::system().now().floor(DAY_MS);
     let from = now.plus(-30 * DAY_MS);
     let day = "...........~~..xxXxX..?..x.....   ....xx..xXx.x..".repeat(29);
-    let cadence = Cadence { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
+    let cadence = CheckSchedule { interval_ms: 60_000, timeout_ms: 5_000, retry_interval_ms: 2_000 };
     let named = |name: &str| Service { cadence, ..service(name) };
     let services = ["web", "api"].map(|name| (named(name), past(from, 60_000, &day.repeat(25))));
     write(path, &services, from);

@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::{time::UnixMs, window::Window},
     format,
-    store::{Mark, Marking, Reader, Source},
+    store::{MaintenanceMarker, Mark, Reader, Source},
 };
 use comfy_table::{Table, presets};
 use std::{
@@ -97,13 +97,13 @@ fn add(path: &Path, args: Add, now: UnixMs) -> anyhow::Result<()> {
     services.sort();
     services.dedup();
     let mark = Mark { window, services: Some(services).filter(|s| !s.is_empty()), reason: args.reason };
-    let id = Marking::open(path)?.add(&mark, now, progress)?;
+    let id = MaintenanceMarker::open(path)?.add(&mark, now, progress)?;
     out!("{}", sentence(id, "is marked", &mark.window, mark.services.as_deref()));
     Ok(())
 }
 
 fn remove(path: &Path, args: &Remove, now: UnixMs) -> anyhow::Result<()> {
-    let one = Marking::open(path)?.take_back(args.id, now, progress)?;
+    let one = MaintenanceMarker::open(path)?.take_back(args.id, now, progress)?;
     out!("{}", sentence(one.id, "is taken back", &one.window, one.services.as_deref()));
     Ok(())
 }

@@ -15,8 +15,8 @@ use crate::{
     },
     live::ServiceId,
     store::{
-        Cause, Damage, Examiner, Fix, Kept, Result, SealedFault, Size, StoredOutage, StoredService, Tables, Walk,
-        Which, may_have_gone,
+        Cause, Damage, Examiner, Fix, Result, RetainedFrom, SealedFault, Size, StoredOutage, StoredService, Tables,
+        Walk, Which, may_have_gone,
     },
 };
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -124,7 +124,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(tables: Tables<'_>, service: &StoredService, kept: Kept) -> Result<Rows> {
+    fn of(tables: Tables<'_>, service: &StoredService, kept: RetainedFrom) -> Result<Rows> {
         let first = tables.first_at(Walk::over(service.id))?;
         let last_judged = tables.last_judged(service.id, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at);
         let retired = may_have_gone(service, kept, first);
@@ -141,7 +141,7 @@ impl Rows {
 struct Examination<'a, 'f> {
     tables: Tables<'a>,
     service: &'a StoredService,
-    kept: Kept,
+    kept: RetainedFrom,
     rows: Rows,
     compared: Compared,
     found: &'a mut Found<'f>,

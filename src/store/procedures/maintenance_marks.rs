@@ -31,20 +31,20 @@ pub struct Mark {
 
 /// The history while nobody else writes it, for marking maintenance.
 #[derive(Debug)]
-pub struct Marking {
+pub struct MaintenanceMarker {
     conn: Connection,
     _lock: schema::Lock,
 }
 
-impl Marking {
+impl MaintenanceMarker {
     /// Takes the history that exists at `path`.
     ///
     /// # Errors
     /// When there is none, it cannot be used, or another process (such as the running service) holds it.
-    pub fn open(path: &Path) -> Result<Marking> {
+    pub fn open(path: &Path) -> Result<MaintenanceMarker> {
         files::present(path)?;
         let lock = schema::lock(path)?;
-        Ok(Marking { conn: connection::open_writer(path)?, _lock: lock })
+        Ok(MaintenanceMarker { conn: connection::open_writer(path)?, _lock: lock })
     }
 
     /// Marks a window of the past and recomputes what depends on it. All or nothing. `progress` is told after each

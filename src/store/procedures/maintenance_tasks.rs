@@ -5,7 +5,7 @@ use super::{
     forget,
     mend::{self, Fix},
     prune_reasons,
-    retention::{self, Sweep},
+    retention::{self, RetentionProgress},
 };
 use crate::{
     domain::time::UnixMs,
@@ -289,4 +289,4 @@ pub struct Unsealed {
 
 /// How far the deletion of what is too old has come.
 #[derive(Default, Debug)]
-pub struct Retiring(Sweep);
+pub struct Retiring(RetentionProgress);

@@ -108,7 +108,7 @@ enum Did {
 /// Where the sweep over the services stands: first it deletes, then it seals. One piece at a time, each in a transaction of
 /// its own.
 #[derive(Clone, Default, Debug)]
-pub(in crate::store) struct Sweep {
+pub(in crate::store) struct RetentionProgress {
     /// Services up to this one are done.
     done: i64,
     /// Whether anything was deleted since the first service.
@@ -120,7 +120,7 @@ pub(in crate::store) struct Sweep {
     sealed_until: HashMap<ServiceId, UnixMs>,
 }
 
-impl Sweep {
+impl RetentionProgress {
     /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing is
     /// left to do. What is damaged of a service is said in the log, and does not keep it from the next one.
     pub(in crate::store) fn step(&mut self, conn: &mut Connection, keep: RetentionPolicy, now: UnixMs) -> Result<bool> {
@@ -199,7 +199,11 @@ impl Sweep {
     }
 
     fn begin(&mut self, sealing: bool) {
-        *self = Sweep { sealing, sealed_until: std::mem::take(&mut self.sealed_until), ..Sweep::default() };
+        *self = RetentionProgress {
+            sealing,
+            sealed_until: std::mem::take(&mut self.sealed_until),
+            ..RetentionProgress::default()
+        };
     }
 }
 

@@ -21,14 +21,14 @@ pub(in crate::store) fn id(conn: &Connection) -> Result<String> {
 
 /// From when on rows, hour rollups, and what is kept longest can be relied on; `None`: from the beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct RetainedFrom {
     pub(crate) rows_from: Option<UnixMs>,
     pub(crate) hours_from: Option<UnixMs>,
     /// Day rollups, incidents and gaps.
     pub(crate) days_from: Option<UnixMs>,
 }
 
-impl Kept {
+impl RetainedFrom {
     /// The resolution at which this moment can still be told: a day, an hour, or a millisecond.
     pub(crate) fn resolution_ms(&self, at: UnixMs) -> i64 {
         match at {
@@ -47,7 +47,7 @@ impl Kept {
 }
 
 /// Whether there may have been results of a service before the first one that is kept.
-pub(crate) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<UnixMs>) -> bool {
+pub(crate) fn may_have_gone(service: &StoredService, kept: RetainedFrom, first: Option<UnixMs>) -> bool {
     let Some(rows_from) = kept.rows_from else { return false };
     // Everything from a day before this moment on is still there.
     let untouched = rows_from.min(service.rolled_until.unwrap_or(rows_from)).plus(-DAY_MS);
@@ -56,7 +56,7 @@ pub(crate) fn may_have_gone(service: &StoredService, kept: Kept, first: Option<U
 
 /// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
 /// arrived here.
-pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<Kept> {
+pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<RetainedFrom> {
     // One question for the three: it is asked with every figure.
     let sql = "SELECT (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('rows_from', 'rows_from of service ' || ?1)),
         (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('hours_from', 'hours_from of service ' || ?1)),
@@ -65,7 +65,7 @@ pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<Kept
         let from = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(UnixMs));
         Ok([from(0)?, from(1)?, from(2)?])
     })?;
-    Ok(Kept { rows_from, hours_from, days_from })
+    Ok(RetainedFrom { rows_from, hours_from, days_from })
 }
 
 /// When the first service was added, and from when on the rows of all services are kept; one question for both.
@@ -84,7 +84,7 @@ fn of_service(name: &str, service: ServiceId) -> String {
 }
 
 /// Notes what was retired of one service before it arrived here. Only ever moves on.
-pub(in crate::store) fn note(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+pub(in crate::store) fn note(conn: &Connection, service: ServiceId, kept: RetainedFrom) -> Result<()> {
     for (name, from) in [("rows_from", kept.rows_from), ("hours_from", kept.hours_from), ("days_from", kept.days_from)]
     {
         if let Some(from) = from {

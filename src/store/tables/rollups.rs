@@ -4,7 +4,7 @@
 //! every doubt in it is known. `service.rolled_until` says up to where hours are settled and written.
 
 use super::{
-    kept::{self, Kept},
+    kept::{self, RetainedFrom},
     maintenance::Which,
     results,
     services::StoredService,
@@ -77,7 +77,7 @@ pub(in crate::store) fn settle(conn: &Connection, service: ServiceId, from: Unix
 }
 
 /// Removes what no export would say: the sums that the rows tell, and hours that are not kept any more.
-pub(in crate::store) fn forget(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+pub(in crate::store) fn forget(conn: &Connection, service: ServiceId, kept: RetainedFrom) -> Result<()> {
     for size in [Size::Hour, Size::Day] {
         let table = size.table();
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE service_id = ?1 AND start >= ?2"))?
@@ -86,14 +86,14 @@ pub(in crate::store) fn forget(conn: &Connection, service: ServiceId, kept: Kept
     forget_hours(conn, service, kept)
 }
 
-fn forget_hours(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+fn forget_hours(conn: &Connection, service: ServiceId, kept: RetainedFrom) -> Result<()> {
     conn.prepare_cached("DELETE FROM rollup_hour WHERE service_id = ?1 AND start < ?2")?
         .execute([service.0, kept.hours_from.map_or(i64::MIN, |from| from.0)])?;
     Ok(())
 }
 
 /// Makes all sums of a service anew from its rows. A sum that is there and knows of more stays: its rows are gone.
-pub(in crate::store) fn rebuild(conn: &Connection, service: ServiceId, kept: Kept) -> Result<()> {
+pub(in crate::store) fn rebuild(conn: &Connection, service: ServiceId, kept: RetainedFrom) -> Result<()> {
     let first = Walk::over(service).first_at(conn)?.map(|at| at.0);
     let judged = results::last_judged(conn, service, UnixMs(i64::MAX), Which::All)?.map(|(at, _)| at.0);
     let summed: Option<i64> = conn.query_row(

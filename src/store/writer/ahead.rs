@@ -407,8 +407,8 @@ impl Ahead {
             Err(error) if !slots.warned => {
                 slots.warned = true;
                 tracing::warn!(
-                    "{}: who is told while the history cannot be written cannot be noted: {error}. After a crash \
-                     somebody may be told of the same again",
+                    "{}: notifications sent while the history cannot be written cannot be recorded here: {error}. After \
+                     a crash the same incident may be notified again",
                     slots.path.display()
                 );
             }

@@ -31,7 +31,7 @@ use crate::{
         rows::Walk,
         seam::Tables,
         tables::{
-            kept::{self, Kept},
+            kept::{self, RetainedFrom},
             maintenance, notes, outages, outbox, reasons, rollups, runs, services, settings,
         },
     },
@@ -188,7 +188,11 @@ impl Merge {
         for setting in &new.settings {
             self.setting(id, setting)?;
         }
-        kept::note(&self.conn, id, Kept { rows_from: new.rows_from, hours_from: new.hours_from, days_from: None })?;
+        kept::note(
+            &self.conn,
+            id,
+            RetainedFrom { rows_from: new.rows_from, hours_from: new.hours_from, days_from: None },
+        )?;
         Ok(id)
     }
 

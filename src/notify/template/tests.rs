@@ -1,0 +1,141 @@
+//! Templates: those of the services, and what is wrong with others.
+
+use super::{
+    super::sample::{notice, notices},
+    *,
+};
+use serde_json::{Value, json};
+
+fn settings(template: &Template) -> BTreeMap<String, Option<String>> {
+    let value = |name: &String, setting: &Setting| {
+        let given = if setting.url { "https://example.com/hook".to_owned() } else { format!("the-{name}") };
+        let number = setting.integer.map(|(least, _)| least.to_string());
+        let chosen = setting.one_of.first().cloned();
+        Some(setting.default.clone().or(number).or(chosen).unwrap_or(given))
+    };
+    template.settings().iter().map(|(name, setting)| (name.clone(), value(name, setting))).collect()
+}
+
+#[test]
+fn every_service_writes_every_notice() {
+    let mut services = 0;
+    for file in SERVICES.files() {
+        let name = file.path().display();
+        let text = file.contents_utf8().unwrap();
+        let template = Template::parse(text).unwrap_or_else(|e| panic!("{}", e.in_file(&name.to_string(), text)));
+        let all = settings(&template);
+        let mut least = all.clone();
+        for (name, setting) in template.settings().iter().filter(|(_, s)| s.optional && s.default.is_none()) {
+            assert!(setting.optional);
+            least.insert(name.clone(), None);
+        }
+        for settings in [all, least] {
+            let tried = template.try_out(text, &settings, &notices());
+            tried.unwrap_or_else(|error| panic!("{}", error.in_file(&name.to_string(), text)));
+            for notice in notices() {
+                let message = template.render(&notice, &settings).unwrap();
+                assert!(reqwest::Url::parse(&message.url).is_ok(), "{name}: {}", message.url);
+            }
+        }
+        services += 1;
+    }
+    assert_eq!(services, Template::names().count());
+    assert!(Template::built_in("nobody").is_none());
+}
+
+#[test]
+fn a_webhook_gets_the_notice_as_it_is() {
+    let template = Template::built_in("webhook").unwrap().unwrap();
+    let settings = BTreeMap::from([("webhook".to_owned(), Some("https://example.com/a?b=c&d".to_owned()))]);
+    for notice in notices() {
+        let message = template.render(&notice, &settings).unwrap();
+        assert_eq!(message.body, serde_json::to_string(&notice).unwrap());
+        assert_eq!((message.method.as_str(), message.url.as_str()), ("POST", "https://example.com/a?b=c&d"));
+        assert_eq!(
+            message.headers,
+            [
+                ("content-type".to_owned(), "application/json".to_owned()),
+                ("idempotency-key".to_owned(), "h-7-confirmed".to_owned())
+            ]
+        );
+    }
+    let later = Answer::Later { why: None, after_s: None };
+    let answers = [200, 299, 301, 199, 400].map(|status| template.judge(status, ""));
+    assert_eq!(answers, [Answer::Accepted, Answer::Accepted, later.clone(), later.clone(), later]);
+}
+
+const HEAD: &str = "title = \"X\"\nurl = \"https://x\"\naccepted = \"200\"\n";
+
+#[test]
+fn words_of_others_cannot_leave_their_place() {
+    let json_template = Template::parse(&format!("{HEAD}+++\n{{\"text\": {{{{ text }}}}, \"of\": {{{{ service }}}}}}"));
+    let form = Template::parse(&format!("{HEAD}body = \"form\"\n+++\ntext={{{{ text }}}}&of={{{{ service }}}}"));
+    for notice in notices() {
+        let message = json_template.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+        let body: Value = serde_json::from_str(&message.body).unwrap();
+        assert_eq!(body, json!({"text": notice.text, "of": notice.service}));
+        let message = form.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(message.body.as_bytes()).into_owned().collect();
+        let service = notice.service.clone().unwrap_or_default();
+        assert_eq!(pairs, [("text".to_owned(), notice.text.clone()), ("of".to_owned(), service)]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_template_is_said_with_its_place() {
+    let wrong = |text: &str| Template::parse(text).unwrap_err();
+    assert!(wrong("url = \"\"").what.contains("+++"));
+    assert!(wrong("title = \"\"\nurl = \"\"\naccepted = \"ok\"\n+++\n").what.contains("no list of HTTP statuses"));
+    let unknown_key = wrong(&format!("{HEAD}retries = 3\n+++\n"));
+    assert!(unknown_key.what.contains("retries") && unknown_key.line == Some(4), "{unknown_key:?}");
+    let broken = wrong(&format!("{HEAD}+++\n{{{{ text"));
+    assert!(broken.what.contains("syntax error") && broken.line == Some(5), "{broken:?}");
+    let text = format!("{HEAD}+++\n{{\"a\": 1,\n \"b\": {{{{ texts }}}}}}");
+    let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+    assert_eq!(
+        error.in_file("x.template", &text),
+        "x.template:6:10: `texts` is no variable of templates\n \"b\": {{ texts }}}\n         ^"
+    );
+    let text = format!("{HEAD}+++\n{{\"a\": 1,");
+    let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+    assert!(error.what.contains("is no JSON"), "{error:?}");
+}
+
+#[test]
+fn an_answer_is_judged_by_its_status_and_its_body() {
+    let text = "title = \"X\"\nurl = \"https://x\"\naccepted = \"200\"\nrefused = \"400-404\"\nerror = \"error.text\"\nretry_after = \"wait\"\nlater_errors = [\"busy\"]\naccepted_if = { path = \"ok\", value = true }\n+++\n{}";
+    let template = Template::parse(text).unwrap();
+    let why = |text: &str| Some(text.to_owned());
+    for (status, body, expected) in [
+        (200, r#"{"ok": true}"#, Answer::Accepted),
+        (200, r#"{"ok": false, "error": {"text": "no"}}"#, Answer::Refused { why: why("no") }),
+        (200, r#"{"ok": false, "error": {"text": "busy"}}"#, Answer::Later { why: why("busy"), after_s: None }),
+        (404, "not JSON", Answer::Refused { why: None }),
+        (429, r#"{"wait": 2.5}"#, Answer::Later { why: None, after_s: Some(3) }),
+    ] {
+        assert_eq!(template.judge(status, body), expected, "{status} {body}");
+    }
+    let text = format!("{HEAD}refused = \"404\"\nerror = \"\"\nretry_after_ms = \"wait_ms\"\n+++\n{{}}");
+    let template = Template::parse(&text).unwrap();
+    for (status, body, expected) in [
+        (404, "no_service\n", Answer::Refused { why: why("no_service") }),
+        (404, "\"no_service\"", Answer::Refused { why: why("no_service") }),
+        (404, "<html>no</html>", Answer::Refused { why: None }),
+        (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
+    ] {
+        assert_eq!(template.judge(status, body), expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn filters_leave_no_markup() {
+    assert_eq!(markdown("a*b_@x"), "a\\*b\\_@\u{200b}x");
+    assert_eq!(html("<!channel> & \"x\""), "&lt;!channel&gt; &amp; &quot;x&quot;");
+    assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
+    assert_eq!((cut_bytes("äöü", 6), cut_bytes("äöüß", 7)), ("äöü".to_owned(), "äö…".to_owned()));
+    assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    assert_eq!(
+        notice("test").plain().lines().next(),
+        Some("[DOWN] web <!channel> @everyone *x* _y_ `z` [a](http://b) <b>\"&\\")
+    );
+}
