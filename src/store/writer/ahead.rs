@@ -1,10 +1,11 @@
-//! Alerts ahead of their commit: while the history cannot be written, whoever is to be told of what is confirmed is told all
-//! the same, under the id that the event has once it is written.
+//! Alerts ahead of their commit: while the history cannot be written, channels are still notified of what is confirmed,
+//! under the id that the event has once it is written.
 //!
-//! Who was told must outlive the process, and the history cannot take it. So it is noted in a small file beside it, which
-//! got its whole length while there was room and is only ever overwritten: before somebody is told, and after. After a
-//! restart it knows what was told of outages that never came into the history: nobody is told of their beginning again
-//! while they go on, and everybody who was told of it is told of their end.
+//! Which channels were notified must outlive the process, and the history cannot record it. So the writer records it in
+//! a small file beside the history. The file got its whole length while there was room and is only ever overwritten:
+//! before a channel is notified, and after. After a restart the file has the notifications of outages that never came
+//! into the history. No channel is notified of their beginning again while they go on. Every channel that was notified
+//! of the beginning is notified of the end.
 
 use super::{
     notified::{Due, Notified},
@@ -35,7 +36,7 @@ pub(in crate::store) struct Ahead(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Locked for moments only: the writer asks.
+    /// Locked for moments only: the writer queries it.
     inner: Mutex<Inner>,
     /// Locked while the disk is waited for, and before `inner` where both are.
     slots: Mutex<Option<Slots>>,
@@ -46,18 +47,18 @@ struct Inner {
     /// The history's id, with which the ids of its events begin.
     history: String,
     routing: Arc<Routing>,
-    /// Events that are to be told and are in no outbox, in their order.
+    /// Events that channels are to be notified of and that are in no outbox, in their order.
     due: Vec<Due>,
-    /// What was told of them, and to whom.
+    /// Events that channels were notified of, each with its channels.
     told: Vec<Notified>,
     /// The run of passed checks of services whose outage never came into the history: how many, and the first.
     passes: HashMap<i64, (u32, UnixMs)>,
-    /// How many events the file notes.
+    /// How many events are recorded in the file.
     noted: usize,
 }
 
 impl Ahead {
-    /// Remembers nothing and notes nothing: for histories that are not made live.
+    /// Remembers nothing and records nothing: for histories that are not made live.
     pub(in crate::store) fn none() -> Ahead {
         Ahead::with(String::new(), Arc::default(), None, Vec::new(), 0)
     }
@@ -68,8 +69,8 @@ impl Ahead {
         Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
     }
 
-    /// Reads what the run before this one noted beside the history at `path`, and brings what it knows into the history.
-    /// Also gives what numbers it used.
+    /// Reads what the run before this one recorded beside the history at `path`, and brings it into the history. Also
+    /// returns the numbers that the run used.
     pub(in crate::store) fn open(
         path: &Path,
         conn: &Connection,
@@ -79,7 +80,7 @@ impl Ahead {
     ) -> Result<(Ahead, Used)> {
         let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
         let place = files::with(path, files::TOLD);
-        // Where nobody is told of anything there is nothing to note, but what was told is still known.
+        // Where no channel is to be notified there is nothing to record, but earlier notifications are still known.
         if routing.channels.is_empty() && !place.exists() {
             return Ok((Ahead::with(history, routing, None, Vec::new(), 0), Used::default()));
         }
@@ -111,7 +112,7 @@ impl Ahead {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something was confirmed that is not in the outbox yet. Whether somebody is to be told.
+    /// Adds an event that is not in the outbox yet. Returns whether a channel is to be notified.
     pub(in crate::store) fn add(&self, event: Event, outage: &Outage, track: &ServiceNow, now: UnixMs) -> bool {
         let service = track.id;
         let mut inner = self.locked();
@@ -146,9 +147,10 @@ impl Ahead {
         true
     }
 
-    /// The same for what was confirmed by a result that found no room; `is_known` says whether the beginning of the outage
-    /// will be stored. Only that it began is told: its end is told when the history knows of it, or knows that it cannot
-    /// know. And only one of a service: what comes after it is, as far as anybody was told, the same.
+    /// The same for what was confirmed by a result that found no room; `is_known`: whether the beginning of the outage
+    /// will be stored. Channels are notified only of the beginning. They are notified of the end when the history has
+    /// the outage, or can never have it. Channels are notified of only one outage per service: for them, what comes
+    /// after it is the same outage.
     pub(in crate::store) fn add_lost(
         &self,
         event: Event,
@@ -172,8 +174,8 @@ impl Ahead {
         true
     }
 
-    /// All that was taken in is written: what was told of outages that were confirmed by results that were lost is what a
-    /// run before this one might have told. Gives the numbers of those that no outage has.
+    /// All that was taken in is written. Some outages were confirmed by results that were lost: their notifications now
+    /// count like those of a run before this one. Returns the numbers of these that no outage has.
     pub(in crate::store) fn lose_unstored(&self, tracks: &HashMap<ServiceId, ServiceTrack>) -> Vec<(ServiceId, i64)> {
         let mut inner = self.locked();
         let Inner { due, told, .. } = &mut *inner;
@@ -193,8 +195,8 @@ impl Ahead {
         free
     }
 
-    /// The events that are to be told to a channel, but for those that it has been told of: the ends of outages that never
-    /// came into the history (`owed`), or all others.
+    /// The events that a channel is to be notified of, without those that it has been notified of (`settled`): the ends
+    /// of outages that never came into the history (`owed`), or all others.
     pub(in crate::store) fn pending(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Vec<DueEvent> {
         let inner = self.locked();
         let is_due = |due: &&Due| {
@@ -213,7 +215,7 @@ impl Ahead {
         inner.due.iter().filter(is_due).map(event).collect()
     }
 
-    /// A channel is about to be told of an event that is not stored. It blocks.
+    /// Records that a channel is about to be notified of an event that is not stored. The call blocks.
     pub(in crate::store) fn telling(&self, event_id: &str, channel: &str) {
         let mut inner = self.locked();
         let Some(due) = inner.due.iter().find(|due| due.event_id == event_id) else { return };
@@ -233,8 +235,8 @@ impl Ahead {
         }
     }
 
-    /// Channels were told of events that are stored, and the history does not take that in. Whether this is new, and has
-    /// to be noted with [`Ahead::save`].
+    /// Channels were notified of events that are stored, and the history cannot record that. Returns whether this is
+    /// new and has to be recorded with [`Ahead::save`].
     pub(in crate::store) fn answered<'a>(&self, answers: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
         let mut inner = self.locked();
         let before = inner.told.len();
@@ -248,7 +250,7 @@ impl Ahead {
         inner.told.len() != before
     }
 
-    /// A channel has been told of an event, or is told no more of it. It blocks.
+    /// Records that a channel has been notified of an event, or will not be notified of it any more. The call blocks.
     pub(in crate::store) fn told(&self, event_id: &str, channel: &str) {
         let mut inner = self.locked();
         let Some(place) = inner.due.iter().position(|due| due.event_id == event_id) else { return };
@@ -258,7 +260,7 @@ impl Ahead {
         let due = &mut inner.due[place];
         due.channels.retain(|name| **name != *channel);
         if due.owed && due.channels.is_empty() {
-            // The last word on an outage that the history never had.
+            // This was the last notification of an outage that the history never had.
             let number = due.outage.id;
             inner.due.remove(place);
             inner.told.retain(|told| !(told.orphan && told.number == number) && told.event_id != event_id);
@@ -267,14 +269,14 @@ impl Ahead {
         self.save();
     }
 
-    /// Whether a channel was told of an event before it was written.
+    /// Whether a channel was notified of an event before the event was written.
     pub(in crate::store) fn is_told(&self, service: ServiceId, number: i64, event: Event, channel: &str) -> bool {
         let inner = self.locked();
         !inner.told.is_empty() && inner.is_told(service.0, number, event, channel)
     }
 
-    /// Looks at a result for the end of an outage that was told and never came into the history. Whether somebody is to
-    /// be told of it.
+    /// Looks at a result for the end of an outage that channels were notified of and that never came into the history.
+    /// Returns whether a channel is to be notified of the end.
     pub(in crate::store) fn watch(&self, record: &Record, success_threshold: u32, now: UnixMs) -> bool {
         let mut inner = self.locked();
         if inner.told.is_empty() {
@@ -300,7 +302,7 @@ impl Ahead {
             return false;
         }
         let knows = |channel: &&ChannelName| told.channels.iter().any(|(name, _)| **name == ***channel);
-        // Nor is anybody told of it again who was told before the restart.
+        // A channel that was notified of the end before the restart is not notified again.
         let is_over = |channel: &&ChannelName| inner.is_told(service, told.number, Event::Resolved, channel);
         let channels: Vec<_> =
             inner.routing.channels.iter().map(|c| &c.name).filter(|c| knows(c) && !is_over(c)).cloned().collect();
@@ -313,8 +315,8 @@ impl Ahead {
         true
     }
 
-    /// Takes note of what a commit has written: an outage that was told and lost, and goes on, has its place now. Gives
-    /// the services of those: the number that was told is no other outage's.
+    /// Takes in what a commit has written: an outage that channels were notified of, that was lost and goes on, has its
+    /// place now. Returns the services of such outages: no other outage gets the number of the notification.
     pub(in crate::store) fn committed(&self, tracks: &HashMap<ServiceId, ServiceTrack>) -> Vec<ServiceId> {
         let mut inner = self.locked();
         if inner.told.iter().all(|told| !told.orphan) {
@@ -326,7 +328,8 @@ impl Ahead {
             let Some(track) = tracks.get(&ServiceId(told.service)) else { return false };
             let outage = track.now().outage.as_ref();
             match told.is(Event::Confirmed) {
-                // Its end is told with the end of the one that goes on, unless that has been told as well.
+                // Channels are notified of its end with the end of the outage that goes on, unless they were notified
+                // of that end as well.
                 true => {
                     !inner.owes(told.number)
                         && outage.is_some_and(|outage| outage.is_incident() && !is_over.contains(&outage.id))
@@ -343,7 +346,7 @@ impl Ahead {
             settled.extend(one.as_ref().map(|told| ServiceId(told.service)));
             inner.told.retain(|told| told.event_id != event_id);
             if let Some(over) = one.filter(|told| told.is(Event::Resolved)) {
-                // Whoever was told of the end has heard of it all.
+                // A channel that was notified of the end has all notifications of the outage.
                 let begun = inner.told.iter_mut().filter(|told| told.orphan && told.number == over.number);
                 begun.for_each(|begun| begun.channels.retain(|(channel, _)| !over.was_told(channel)));
                 inner.told.retain(|told| !told.channels.is_empty());
@@ -353,7 +356,7 @@ impl Ahead {
         settled
     }
 
-    /// The channels that are told of the monitor itself.
+    /// The channels that are notified of problems of the monitor itself.
     pub(in crate::store) fn channels_of_monitor(&self, now: UnixMs) -> Vec<ChannelName> {
         self.locked().routing.channels(&Facts::of_the_monitor(now))
     }
@@ -363,7 +366,7 @@ impl Ahead {
         self.locked().history.clone()
     }
 
-    /// All that was taken in is written, and with it its events: from here on the outbox knows them. It blocks.
+    /// All that was taken in is written, and with it its events: from here on the outbox has them. The call blocks.
     pub(in crate::store) fn all_written(&self) {
         let mut inner = self.locked();
         inner.due.retain(|due| due.owed);
@@ -381,7 +384,7 @@ impl Ahead {
 }
 
 impl Ahead {
-    /// Notes who was told. It blocks.
+    /// Records which channels were notified. The call blocks.
     pub(in crate::store) fn save(&self) {
         let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slots) = slots.as_mut() else {
@@ -418,7 +421,8 @@ impl Ahead {
 }
 
 impl Inner {
-    /// What was told of an outage that was lost and goes on was told of this one: its end is the end of both.
+    /// Notifications of an outage that was lost and goes on count as notifications of this one: its end is the end of
+    /// both.
     fn carry_on(&mut self, due: &Due) {
         let goes_on = |told: &Notified| told.orphan && told.service == due.service.0 && told.is(Event::Confirmed);
         let Some(place) = self.told.iter().position(|told| goes_on(told) && !self.owes(told.number)) else { return };
@@ -427,7 +431,7 @@ impl Inner {
         self.passes.remove(&due.service.0);
     }
 
-    /// Whether an outage that never came into the history is over, and somebody still to be told.
+    /// Whether an outage that never came into the history is over, and a channel is still to be notified.
     fn owes(&self, number: i64) -> bool {
         self.due.iter().any(|due| due.owed && due.outage.id == number)
     }
@@ -435,7 +439,7 @@ impl Inner {
     fn is_told(&self, service: i64, number: i64, event: Event, channel: &str) -> bool {
         self.told.iter().any(|told| {
             let same = told.number == number && told.service == service;
-            // Until it is known to be over, what is confirmed next is the same.
+            // Until the lost outage is known to be over, the next confirmed outage is the same.
             let goes_on =
                 told.orphan && told.service == service && event == Event::Confirmed && !self.owes(told.number);
             told.is(event) && (same || goes_on) && told.was_told(channel)
@@ -443,7 +447,7 @@ impl Inner {
     }
 }
 
-/// Of what was told, that which the history does not know. What it knows as still to be told is settled in it.
+/// The notifications whose event the history does not have. Where the history has the event, they are recorded in it.
 fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<Notified>> {
     let mut orphans: Vec<Notified> = Vec::new();
     for told in noted {
@@ -464,7 +468,7 @@ fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<N
         } else if told.is(Event::Confirmed) || outage.is_some() {
             orphans.push(Notified { orphan: true, ..told });
         } else if let Some(begun) = orphans.iter_mut().find(|begun| begun.number == told.number) {
-            // Its end was told as well, to these.
+            // These channels were notified of the end as well.
             begun.channels.retain(|(channel, _)| !told.was_told(channel));
         }
     }
@@ -472,12 +476,12 @@ fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<N
     Ok(orphans)
 }
 
-/// The numbers of outages that were told before they were stored.
+/// The numbers of outages that channels were notified of before the outages were stored.
 #[derive(Default, Debug)]
 pub(in crate::store) struct Used {
-    /// The highest. None is given to another outage.
+    /// The highest. No other outage gets one of these numbers.
     pub(in crate::store) last: Option<i64>,
-    /// Those that no outage has, each with the service whose next one carries it on.
+    /// The numbers that no outage has, each with the service whose next outage carries it on.
     pub(in crate::store) free: Vec<(ServiceId, i64)>,
 }
 

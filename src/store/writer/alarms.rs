@@ -1,5 +1,5 @@
-//! What is wrong with the monitor itself. It is told like an incident, but from memory: what it tells of may be that the
-//! history, and with it the outbox, has gone.
+//! Problems of the monitor itself. Channels are notified of them as of an incident, but from memory: the problem may be
+//! that the history, and with it the outbox, has gone.
 
 use crate::{domain::time::UnixMs, routing::ChannelName};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ pub struct Alarm {
     pub is_over: bool,
     /// The same for a failure and its recovery.
     pub key: String,
-    /// The channels that are told of it.
+    /// The channels that are notified of it.
     pub channels: Vec<ChannelName>,
     /// One sentence for people.
     pub text: String,
@@ -58,7 +58,7 @@ impl Alarms {
         inner.all.drain(..excess);
     }
 
-    /// The first after the one of this number.
+    /// The first alarm after the alarm of this number.
     pub(in crate::store) fn after(&self, number: u64) -> Option<Alarm> {
         self.locked().all.iter().find(|alarm| alarm.number > number).cloned()
     }

@@ -37,7 +37,7 @@ use std::{cell::OnceCell, collections::HashMap, path::PathBuf, sync::Arc};
 #[derive(Clone, Debug)]
 pub(in crate::store) enum Note {
     Interruption(Interruption),
-    /// How an attempt to tell of an event ended.
+    /// How an attempt to notify a channel of events ended.
     Attempt {
         event_ids: Vec<String>,
         channel: ChannelName,
@@ -61,7 +61,7 @@ pub(in crate::store) enum Note {
 /// Interruptions that the reasons of gaps are looked for in.
 const INTERRUPTIONS_IN_MIND: usize = 100;
 
-/// The writing side: the connection, and where every service stands as of the last commit.
+/// The writing side: the connection, and the state of every service as of the last commit.
 #[derive(Debug)]
 pub(in crate::store) struct WriteState {
     pub(in crate::store) conn: Connection,
@@ -72,7 +72,7 @@ pub(in crate::store) struct WriteState {
     pub(in crate::store) routing: Arc<Routing>,
     /// What numbers its outages.
     pub(in crate::store) numbers: Numbers,
-    /// Who was told of what before it was written.
+    /// Which channels were notified of which events before these were written.
     pub(in crate::store) ahead: Ahead,
     /// What interrupted this run, for the reasons of gaps.
     pub(in crate::store) interruptions: Vec<Interruption>,
@@ -87,7 +87,7 @@ pub(in crate::store) struct WriteState {
 /// What became of what a history held that is not found under its name any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::store) enum Rescued {
-    /// It is in this file.
+    /// The content is in this file.
     Copied(PathBuf),
     /// What was in the log only is in the file.
     WrittenBack,
@@ -96,22 +96,22 @@ pub(in crate::store) enum Rescued {
 /// What a commit made of its records.
 #[derive(Default, Debug)]
 pub(in crate::store) struct Committed {
-    /// The services that changed, as they stand.
+    /// The services that changed, in their current state.
     pub(in crate::store) tracks: Vec<ServiceTrack>,
-    /// Whether somebody is to be told.
+    /// Whether a channel is to be notified.
     pub(in crate::store) events: bool,
-    /// Records that stood in the history already.
+    /// Records that were in the history already.
     pub(in crate::store) repeated: usize,
     /// Records that the database refused.
     pub(in crate::store) refused: usize,
-    /// Outages whose note is another one.
+    /// Outages whose note has changed.
     pub(in crate::store) noted: Vec<Outage>,
-    /// Notes of the configuration that fit no incident, or one for which it has another note before.
+    /// Notes of the configuration that fit no incident, or an incident for which it has another note before.
     pub(in crate::store) unfit: Vec<(StatedNote, Option<i64>)>,
 }
 
 impl WriteState {
-    /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in mind.
+    /// Writes the records in one transaction. On failure nothing is changed, neither in the file nor in memory.
     pub(in crate::store) fn commit(&mut self, records: &[Record], notes: &[Note], now: UnixMs) -> Result<Committed> {
         self.look()?;
         let mut touched: Vec<ServiceTrack> = Vec::with_capacity(records.len());
@@ -155,7 +155,7 @@ impl WriteState {
                 }
             }
         }
-        // What happens has to stand in the history before what it bears on.
+        // Maintenance that happens has to be in the history before the results that it bears on.
         let until = records.iter().map(|record| record.result.at).max().unwrap_or(now).max(now).plus(1);
         let noted = self.plan.note(&tx, until, now)?;
         let mut tail = self.tail.clone();
@@ -189,7 +189,7 @@ impl WriteState {
             let has_it = |track: &ServiceTrack| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);
             let place = touched.iter().position(has_it).or_else(|| {
                 let track = self.tracks.values().find(|track| has_it(track))?;
-                // An outage that this very commit ended is nobody's any more.
+                // An outage that this very commit ended is no service's current outage any more.
                 let moved_on = touched.iter().any(|touched| touched.now.id == track.now.id);
                 (!moved_on).then(|| touched.push(track.clone()))?;
                 Some(touched.len() - 1)
@@ -206,7 +206,7 @@ impl WriteState {
         self.plan.noted(noted);
         self.tracks.extend(touched.iter().map(|track| (track.now.id, track.clone())));
         done.tracks = touched;
-        // Old ones bear on no gap that is still to come.
+        // Old interruptions bear on no gap that is still to come.
         let excess = interruptions.len().saturating_sub(INTERRUPTIONS_IN_MIND);
         interruptions.drain(..excess);
         self.interruptions = interruptions;
@@ -298,7 +298,7 @@ struct Context<'a> {
     interruptions: &'a [Interruption],
     run_started_at: UnixMs,
     now: UnixMs,
-    /// When the monitor ran, once somebody asks.
+    /// When the monitor ran, from the first query on.
     lives: OnceCell<Runs>,
 }
 
@@ -326,7 +326,8 @@ impl Context<'_> {
             Some(from) if from < hour && track.judged(result, Which::All).passed().is_some() => {
                 match rollups::settle(self.conn, *id, from, hour) {
                     Ok(()) => track.rolled_until = Some(hour),
-                    // What an older day says cannot be read. The result counts all the same, and its hour can wait.
+                    // The content of an older day cannot be read. The result counts all the same, and its hour can
+                    // wait.
                     Err(StoreError::Content(what)) => {
                         tracing::error!(service = track.now.service.name, "an hour could not be aggregated: {what}");
                     }
@@ -341,7 +342,7 @@ impl Context<'_> {
     /// Writes a row. `false` when there is one of that time already.
     fn write(&self, track: &ServiceTrack, tail: Option<&mut Tail>, id: ServiceId, row: &Row) -> Result<bool> {
         if track.now.last.as_ref().is_none_or(|last| last.at < row.at) {
-            // It is later than all that is known, and so than all that is sealed.
+            // The row is later than all that is known, and so than all that is sealed.
             return match tail {
                 Some(tail) => tail.add(self.conn, id, row).map(|()| true),
                 None => rows::insert(self.conn, id, row),
@@ -350,7 +351,7 @@ impl Context<'_> {
         if Walk::over(id).from(row.at).before(row.at.plus(1)).first(self.conn)?.is_some() {
             return Ok(false);
         }
-        // It has its place before what lies in the tail, and may have it in a day that is sealed.
+        // The row has its place before what lies in the tail, and may have it in a day that is sealed.
         if let Some(tail) = tail {
             tail.settle_one(self.conn, id)?;
         }
@@ -379,19 +380,19 @@ impl Context<'_> {
         if from < self.run_started_at && self.run_started_at <= to {
             return off;
         }
-        // A result that was not kept would have spoken for a while.
+        // A result that was not kept would have been valid for a while.
         let end = |i: &Interruption| match i.why {
             GapReason::NotStored => i.to.plus(track.last_validity_ms),
             _ => i.to,
         };
         let overlap = |i: &Interruption| end(i).min(to).since(i.from.max(from));
         let longest = self.interruptions.iter().filter(|i| overlap(i) > 0).max_by_key(|i| overlap(i));
-        // Also where this run began while the last result of the one before it still spoke.
+        // Also where this run began while the last result of the run before it was still valid.
         let first = track.now.last.as_ref().is_some_and(|last| last.at < self.run_started_at);
         longest.map_or(if first { off } else { GapReason::Stalled }, |i| i.why)
     }
 
-    /// Keeps the book of the outages; whether somebody is to be told.
+    /// Keeps the book of the outages. Returns whether a channel is to be notified.
     fn outage(&self, track: &ServiceTrack, record: &Record, reason: Option<i64>, step: &Step) -> Result<bool> {
         let Record { service: id, result, excerpt, .. } = record;
         let excerpt = excerpt.as_deref();
@@ -405,7 +406,8 @@ impl Context<'_> {
         if let (true, Some(reason)) = (step.failed, reason) {
             outages::note_cause(self.conn, outage.id, result, reason, excerpt)?;
         }
-        // Every result moves the sums: of the failed ones because of what they say, of others because they end it.
+        // Every result moves the sums: a failed one by what it reports, another one because it ends the failed one's
+        // validity.
         outages::update(self.conn, outage)?;
         if let Some(event) = step.event {
             let channels = self.routing.channels(&Facts::of(event.kind(), &track.now.service, outage));

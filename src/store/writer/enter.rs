@@ -24,7 +24,8 @@ pub struct Configured {
     pub renamed_from: Option<String>,
 }
 
-/// Makes the history know the configured services and their settings from `now` on; gives where each stands, in order.
+/// Enters the configured services and their settings into the history, from `now` on. Returns the state of each
+/// service, in order.
 pub(in crate::store) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -> Result<Vec<Resumed>> {
     let mut resumed = Vec::with_capacity(configured.len());
     let mut present = HashSet::new();

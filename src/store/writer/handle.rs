@@ -32,10 +32,10 @@ pub(in crate::store) const CAPACITY: usize = 100_000;
 
 pub(in crate::store) enum Message {
     Record(Box<Record>),
-    /// One that found no room.
+    /// A result that found no room.
     Lost(Box<Record>),
     Note(Note),
-    /// Something that somebody waits for to be written.
+    /// A note whose commit a caller waits for.
     Awaited(Note, oneshot::Sender<()>),
     Stop,
 }
@@ -77,7 +77,7 @@ pub(in crate::store) struct Shared {
     /// Results that found no room since the last commit.
     pub(in crate::store) lost: Mutex<Option<Interruption>>,
     pub(in crate::store) alarms: Alarms,
-    /// Rings when somebody is to be told of something. Every channel hears it.
+    /// Changes when a channel is to be notified of something. The change wakes every channel.
     pub(in crate::store) events: watch::Sender<()>,
 }
 
@@ -97,8 +97,8 @@ pub(in crate::store) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Writer {
-    /// Whether one more result has room. Ask before the state machine sees the result: what is not kept must not move
-    /// it, so that the history and the states never disagree.
+    /// Whether one more result has room. Query this before the state machine sees the result: a result that is not kept
+    /// must not move the state machine, so that the history and the states never disagree.
     pub fn has_room(&self) -> bool {
         self.shared.waiting.load(Relaxed) < self.shared.capacity.load(Relaxed)
     }
@@ -115,8 +115,8 @@ impl Writer {
         let _ = self.sender.send(Message::Record(Box::new(record)));
     }
 
-    /// Takes a result in that found no room: it is shown, and told, and will never be stored. It was seen by a state
-    /// machine of its own, that goes on from the one of the results that are kept.
+    /// Takes in a result that found no room: the writer shows it, notifies channels of it, and never stores it. A state
+    /// machine of its own has seen it, which goes on from the state machine of the results that are kept.
     pub fn record_dropped(&self, record: Record) {
         let at = record.result.at;
         self.shared.dropped.fetch_add(1, Relaxed);
@@ -134,14 +134,14 @@ impl Writer {
     }
 
     /// The events of a channel that the outbox does not have yet, because the history cannot be written; `settled` are
-    /// those that it has been told of. What stands in the outbox happened before them, unless they are `owed`: ends of
-    /// outages of which the channel was told and that never came into the history.
+    /// those that the channel has been notified of. What is in the outbox happened before them, unless they are `owed`:
+    /// ends of outages that the channel was notified of and that never came into the history.
     pub fn unstored_events(&self, channel: &str, owed: bool, settled: &dyn Fn(&str) -> bool) -> Vec<DueEvent> {
         self.ahead.pending(channel, owed, settled)
     }
 
-    /// A channel is about to be told of an event. Where that is not stored it is noted beside the history first, on a
-    /// thread that may block.
+    /// A channel is about to be notified of an event. Where the event is not stored, the writer records this beside the
+    /// history first, on a thread that may block.
     pub async fn telling(&self, event: &DueEvent, channel: &ChannelName) {
         if !event.is_stored {
             let (ahead, id, channel) = (self.ahead.clone(), event.event_id.clone(), channel.clone());
@@ -189,27 +189,27 @@ impl Writer {
         }
     }
 
-    /// Writes down what somebody says of an outage (`None`: nothing any more). `true` when it has been committed; `false`
-    /// when it never will be. While the store fails this waits.
+    /// Writes somebody's note on an outage (`None` removes it). `true` when it has been committed; `false` when it
+    /// never will be. While the store fails this waits.
     pub async fn note_incident(&self, outage: i64, text: Option<String>) -> bool {
         let (done, written) = oneshot::channel();
         let _ = self.sender.send(Message::Awaited(Note::Incident { outage, text }, done));
         written.await.is_ok()
     }
 
-    /// Writes down the notes that the configuration has. Of those that fit no incident the log says so.
+    /// Writes the notes that the configuration has. The log reports those that fit no incident.
     pub fn state_notes(&self, notes: Vec<StatedNote>) {
         if !notes.is_empty() {
             let _ = self.sender.send(Message::Note(Note::Stated(notes)));
         }
     }
 
-    /// The first alarm about the monitor itself after the one of this number.
+    /// The first alarm about the monitor itself after the alarm of this number.
     pub fn next_alarm(&self, after: u64) -> Option<Alarm> {
         self.shared.alarms.after(after)
     }
 
-    /// Tells every channel of something that is wrong with the monitor itself, or is right again.
+    /// Notifies every channel that something is wrong with the monitor itself, or is right again.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
         let channels = self.ahead.channels_of_monitor(now);
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);

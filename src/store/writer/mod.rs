@@ -1,6 +1,7 @@
 //! The one writer of a running service: services enter and resume, results are taken in, gathered and committed.
 //!
-//! While it cannot commit, what waits is shown and told ahead (`pending`, `seen`, `ahead`).
+//! While the writer cannot commit, it shows what waits and notifies channels ahead of the commit (`pending`, `seen`,
+//! `ahead`).
 
 pub(super) mod ahead;
 pub(super) mod alarms;

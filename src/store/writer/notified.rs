@@ -1,4 +1,4 @@
-//! Events that are to be told ahead of their commit, and those of which somebody was told.
+//! Events that channels are to be notified of ahead of their commit, and events that channels were notified of.
 
 use crate::{
     domain::{
@@ -25,11 +25,12 @@ pub(crate) struct Due {
     pub(crate) channels: Vec<ChannelName>,
     /// The end of an outage that never came into the history.
     pub(crate) owed: bool,
-    /// Confirmed by a result that will never be stored: whether its beginning will be.
+    /// The outage was confirmed by a result that will never be stored: whether the beginning of the outage will be
+    /// stored.
     pub(crate) lost: Option<bool>,
 }
 
-/// An event of which somebody was told, or is being told.
+/// An event that channels were notified of, or are being notified of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Notified {
     pub(crate) event_id: String,
@@ -46,7 +47,7 @@ pub(crate) struct Notified {
     pub(crate) http_status: Option<u16>,
     /// Each channel, and whether its answer is known.
     pub(crate) channels: Vec<(String, bool)>,
-    /// A run before this one told it, and its outage, or that end of it, is not in the history.
+    /// A run before this one notified channels of it, and its outage, or that end of the outage, is not in the history.
     #[serde(skip)]
     pub(crate) orphan: bool,
 }
@@ -72,7 +73,7 @@ impl Notified {
         }
     }
 
-    /// Of an event that is stored no more is to be known than who was told.
+    /// Of an event that is stored, only the notified channel has to be known.
     pub(crate) fn stored(event_id: &str, channel: &str) -> Notified {
         Notified {
             event_id: event_id.to_owned(),
@@ -100,7 +101,7 @@ impl Notified {
         self.channels.iter().any(|(name, answered)| name == channel && *answered)
     }
 
-    /// The outage as it was told, now that it is over.
+    /// The outage as channels were notified of it, now that it is over.
     pub(crate) fn outage(&self, ended_at: UnixMs) -> Outage {
         Outage {
             id: self.number,

@@ -13,9 +13,10 @@ pub(in crate::store) struct Numbers(Arc<Mutex<Given>>);
 #[derive(Debug)]
 struct Given {
     next: i64,
-    /// Those that were told before a restart that lost their outage, for the next one of the same service.
+    /// Numbers that channels were notified of before a restart lost their outage. The next outage of the same service
+    /// takes the number.
     lost: HashMap<ServiceId, i64>,
-    /// Those of outages whose first result is not written yet.
+    /// The numbers of outages whose first result is not written yet.
     unwritten: HashMap<(ServiceId, UnixMs), i64>,
 }
 
@@ -26,8 +27,9 @@ impl Numbers {
         Numbers(Arc::new(Mutex::new(Given { next, lost, unwritten: HashMap::new() })))
     }
 
-    /// The number of the outage of a service that began with the result of this time: the same as often as it is asked
-    /// for until it is written. What was seen before a commit keeps its number in it, and in the one after a failed one.
+    /// The number of the outage of a service that began with the result of this time. Every query gives the same number
+    /// until the outage is written. An outage that was seen before a commit keeps its number in that commit. After a
+    /// failed commit it keeps the number in the next one.
     pub(in crate::store) fn of(&self, service: ServiceId, started_at: UnixMs) -> i64 {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Given { next, lost, unwritten } = &mut *given;
@@ -39,12 +41,13 @@ impl Numbers {
         })
     }
 
-    /// An outage of a service was told under this number and never came into the history: its next one carries it on.
+    /// Channels were notified of an outage of a service under this number, and the outage never came into the history.
+    /// The next outage of the service carries it on.
     pub(in crate::store) fn carry_on(&self, service: ServiceId, number: i64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.insert(service, number);
     }
 
-    /// There is none to be carried on.
+    /// The service has no outage to be carried on.
     pub(in crate::store) fn carry_on_none(&self, service: ServiceId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.remove(&service);
     }

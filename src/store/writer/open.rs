@@ -65,7 +65,7 @@ impl Store {
     /// maintenance that is announced; `routing` says who is notified of incidents.
     ///
     /// # Errors
-    /// When the file cannot be used; nothing has been changed then but what a migration says of itself.
+    /// When the file cannot be used; nothing has been changed then but what a migration reports.
     pub fn open(
         path: &Path,
         services: Vec<WatchedService>,

@@ -1,4 +1,4 @@
-//! While the store fails: what waits is shown as it will be, and whoever is to be told is told.
+//! While the store fails: the writer shows what waits as it will be, and still notifies the channels.
 
 use super::{
     commit::Committed,
@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use tokio::time::{Instant, sleep_until};
 
 impl Task {
-    /// Sees what one more result that waits changes, and rings where somebody is to be told of it.
+    /// Sees what one more result that waits changes, and wakes the channels where one is to be notified of it.
     pub(in crate::store) fn see_one(&mut self, record: &Record) {
         let mut rings = false;
         if let Some(seen) = &mut self.seen
@@ -22,7 +22,8 @@ impl Task {
         self.watch_lost_ends(record, rings);
     }
 
-    /// Something was confirmed, or is over, that is not in the outbox yet. Whether somebody is to be told.
+    /// Takes in an outage that was confirmed, or is over, and is not in the outbox yet. Returns whether a channel is to
+    /// be notified.
     fn notify_ahead(&self, event: Event, outage: &Outage, service: ServiceId) -> bool {
         let track = self.tracks.get(&service);
         let is_due = track.is_some_and(|track| self.ahead.add(event, outage, track.now(), self.clock.now()));
@@ -36,7 +37,7 @@ impl Task {
     pub(in crate::store) fn see_lost(&mut self, record: &Record) {
         let now = self.clock.now();
         let mut rings = false;
-        // Where it can be written again, the next result will be there in a moment.
+        // Where the history can be written again, the next result will be there in a moment.
         if let Some(seen) = &mut self.seen
             && let Some((event, outage)) = seen.take_lost(record, &self.tracks, &self.numbers)
         {
@@ -47,12 +48,13 @@ impl Task {
         self.watch_lost_ends(record, rings);
     }
 
-    /// Looks for the end of what was told and lost, and rings for it, or because there is something else to be told.
+    /// Looks for the end of an outage that channels were notified of and that was lost. Wakes the channels for that
+    /// end, or because one is to be notified of something else.
     fn watch_lost_ends(&self, record: &Record, mut rings: bool) {
         if let Some(track) = self.tracks.get(&record.service) {
             let is_over = self.ahead.watch(record, track.now().service.thresholds.success, self.clock.now());
             if is_over {
-                // Its number is told once more, and then it is nobody's.
+                // Channels are notified under its number once more. Then no outage has the number.
                 self.numbers.carry_on_none(record.service);
             }
             rings |= is_over;
@@ -62,8 +64,8 @@ impl Task {
         }
     }
 
-    /// Shows where the services stand after a commit. What has been seen of them beyond it stays shown until it is written,
-    /// so that nothing runs backwards; then the history says the same, and nothing is told again.
+    /// Shows the state of the services after a commit. What has been seen of them beyond the commit stays shown until
+    /// it is written, so that nothing runs backwards. Then the history has the same, and no channel is notified again.
     pub(in crate::store) fn show(&mut self, done: Committed, failed: bool) {
         let refused = done.refused + done.repeated > 0;
         let in_part = failed && !done.tracks.is_empty();
@@ -73,7 +75,7 @@ impl Task {
             return self.post(committed);
         };
         if self.records.is_empty() {
-            // What is shown beyond it was lost, and is shown until there is something newer.
+            // What is shown beyond the commit was lost, and is shown until there is something newer.
             let is_newer = |id: &ServiceId| self.tracks.get(id).is_some_and(|track| !seen.is_ahead(track));
             self.post(seen.services().chain(committed).filter(is_newer).collect());
         } else if refused || in_part {
@@ -86,12 +88,12 @@ impl Task {
         }
     }
 
-    /// Posts services as they stand in the history.
+    /// Posts the stored state of services.
     fn post(&self, services: HashSet<ServiceId>) {
         self.live.post(services.iter().filter_map(|id| self.tracks.get(id)).map(|track| track.now().clone()));
     }
 
-    /// Sees where the services stand with all that waits.
+    /// Sees the state of the services with all that waits.
     pub(in crate::store) fn see(&mut self) {
         let (mut seen, mut rings) = (PendingState::default(), false);
         for record in self.under_way.iter().chain(&self.records) {

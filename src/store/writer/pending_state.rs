@@ -1,4 +1,5 @@
-//! What the checks see while it cannot be written: where the services stand once all that waits is in the history.
+//! What the checks see while the history cannot be written: the state of the services once all that waits is in the
+//! history.
 
 use super::{
     numbers::Numbers,
@@ -18,7 +19,7 @@ use std::{
 #[derive(Default, Debug)]
 pub(crate) struct PendingState {
     tracks: HashMap<ServiceId, ServiceTrack>,
-    /// Those that have changed since they were last shown.
+    /// The services that have changed since they were last shown.
     changed: HashSet<ServiceId>,
     /// Outages that began with a result that will never be stored.
     began_lost: HashSet<i64>,
@@ -27,8 +28,8 @@ pub(crate) struct PendingState {
 }
 
 impl PendingState {
-    /// Takes one more result in that waits. `stored` is where the services stand in the history. Gives what somebody is to
-    /// be told.
+    /// Takes in one more result that waits. `stored` is the state of the services in the history. Returns the event
+    /// that channels are to be notified of.
     pub(crate) fn take(
         &mut self,
         record: &Record,
@@ -39,14 +40,14 @@ impl PendingState {
         Some((event?, outage?))
     }
 
-    /// The same for one that found no room.
+    /// The same for a result that found no room.
     pub(crate) fn take_lost(
         &mut self,
         record: &Record,
         stored: &HashMap<ServiceId, ServiceTrack>,
         numbers: &Numbers,
     ) -> Option<(Event, Arc<Outage>)> {
-        // It does not wait; but what is shown of the service is not stored.
+        // The result does not wait; but what is shown of the service is not stored.
         let (event, outage, began) = self.step(record, stored, numbers, |pending| pending.max(1))?;
         self.lost_until.insert(record.service, record.result.at);
         if began {
@@ -65,7 +66,7 @@ impl PendingState {
         let id = record.service;
         let stored = stored.get(&id)?;
         let track = self.tracks.entry(id).or_insert_with(|| stored.clone());
-        // One that comes late may stand in the history already, and says nothing of now.
+        // A result that comes late may be in the history already, and does not report the current state.
         if track.now().last.as_ref().is_some_and(|last| last.at >= record.result.at) {
             return None;
         }
@@ -81,18 +82,18 @@ impl PendingState {
         self.began_lost.contains(&outage)
     }
 
-    /// Whether it shows a later result of a service than this, that will never be stored.
+    /// Whether the service has a shown result that is later than its stored state and will never be stored.
     pub(crate) fn is_ahead(&self, stored: &ServiceTrack) -> bool {
         let last = stored.now().last.as_ref().map(|last| last.at);
         self.lost_until.get(&stored.now().id).copied() > last
     }
 
-    /// What has changed since this was asked last.
+    /// The services that have changed since the last query.
     pub(crate) fn news(&mut self) -> Vec<Arc<ServiceNow>> {
         self.changed.drain().filter_map(|id| self.tracks.get(&id)).map(|track| track.now().clone()).collect()
     }
 
-    /// The services that it speaks of.
+    /// The services whose state it has.
     pub(crate) fn services(&self) -> impl Iterator<Item = ServiceId> + '_ {
         self.tracks.keys().copied()
     }

@@ -32,8 +32,8 @@ pub(in crate::store) fn note_lost(notes: &mut Vec<Note>, lost: Interruption) {
     }
 }
 
-/// After a row was refused: commits each record alone, so that only the refused ones are lost, and says which. What has
-/// been committed when the store fails in the middle stays so.
+/// After a row was refused: commits each record alone, so that only the refused records are lost, and reports which.
+/// What has been committed when the store fails in the middle stays committed.
 pub(in crate::store) fn one_by_one(
     core: &mut WriteState,
     records: Vec<Record>,

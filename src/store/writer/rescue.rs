@@ -8,14 +8,14 @@ use tokio::time::Instant;
 pub(in crate::store) struct Rescue {
     /// What it held is safe.
     pub(in crate::store) done: Option<Rescued>,
-    /// It is tried again then.
+    /// When the writer tries again.
     pub(in crate::store) again: Option<Instant>,
-    /// Somebody was told of it.
+    /// The channels were notified of it.
     pub(in crate::store) is_told: bool,
 }
 
 impl Rescue {
-    /// For the reader of the reason.
+    /// What was done, for the reader of the reason.
     pub(in crate::store) fn said(&self) -> Option<String> {
         self.done.as_ref().map(|done| match done {
             Rescued::Copied(path) => format!("what it held is saved as {}", path.display()),

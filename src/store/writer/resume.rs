@@ -1,4 +1,4 @@
-//! Where each service stood when the monitor stopped, rebuilt from its rows.
+//! The state of each service when the monitor stopped, rebuilt from its rows.
 
 use crate::{
     domain::{
@@ -25,7 +25,7 @@ use crate::{
 };
 use rusqlite::Connection;
 
-/// Where a service stood, rebuilt from its rows: a restart is no transition.
+/// The state of a service, rebuilt from its rows: a restart is no transition.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Resumed {
     pub(in crate::store) id: ServiceId,
@@ -38,7 +38,7 @@ pub(in crate::store) struct Resumed {
     pub(in crate::store) rolled_until: Option<UnixMs>,
     /// The validity of `last`, in milliseconds.
     pub(in crate::store) last_validity_ms: i64,
-    /// That of `judged`.
+    /// The validity of `judged`.
     pub(in crate::store) judged_validity_ms: i64,
     /// Whether it was not watched until now, by intent.
     pub(in crate::store) was_paused: bool,
@@ -90,7 +90,7 @@ pub(in crate::store) fn resume(
     })
 }
 
-/// [`since`], and where a damaged day keeps from knowing it, since the last result: nobody is to be without checks for that.
+/// [`since`]; where a damaged day hides it, since the last result. No service is to be without checks for that.
 fn since_or_last(
     conn: &Connection,
     id: ServiceId,
@@ -141,7 +141,7 @@ fn failing_health(
     }
     let end = last_at.plus(1);
     let failed = results::last_failed(conn, id, end)?.unwrap_or(outage.started_at);
-    // A run of passes does not carry over the beginning of maintenance, and stands still in it.
+    // A run of passes does not carry over the beginning of maintenance, and does not grow during maintenance.
     let maintenance = match Window::new(outage.started_at, end) {
         Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
         None => Overlay::NONE,

@@ -1,4 +1,4 @@
-//! The file that what is noted ahead of a commit lies in.
+//! The file that holds what is recorded ahead of a commit.
 
 use crate::store::disk::checksum::fnv1a;
 use std::{
@@ -12,10 +12,10 @@ const SLOTS: u64 = 2;
 
 const SMALLEST_SLOT: usize = 16 * 1024;
 
-/// What a service's outage needs in it.
+/// The bytes that the outage of a service needs in a slot.
 const EACH: usize = 768;
 
-/// Before what a slot says: its number, its length and its sum.
+/// The bytes before the content of a slot: its number, its length and its checksum.
 pub(in crate::store) const HEAD: usize = 24;
 
 /// The file.
@@ -27,12 +27,12 @@ pub(in crate::store) struct Slots {
     pub(in crate::store) size: usize,
     /// The number of the latest write.
     pub(in crate::store) turn: u64,
-    /// It has been said that nothing can be noted.
+    /// The writer has warned that nothing can be recorded.
     pub(in crate::store) warned: bool,
 }
 
 impl Slots {
-    /// Opens or makes the file; what its newest sound slot says.
+    /// Opens or makes the file. Returns the content of its newest sound slot.
     pub(in crate::store) fn open(path: &Path, services: usize) -> std::io::Result<(Slots, Option<Vec<u8>>)> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
@@ -70,7 +70,7 @@ fn sum(turn: u64, said: &[u8]) -> u64 {
     fnv1a(turn.to_le_bytes().into_iter().chain(said.iter().copied()))
 }
 
-/// A slot's number and what it says, if it is sound.
+/// The number and the content of a slot, if it is sound.
 fn read(file: &File, at: u64, size: usize) -> Option<(u64, Vec<u8>)> {
     let mut head = [0; HEAD];
     file.read_exact_at(&mut head, at).ok()?;

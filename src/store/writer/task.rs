@@ -1,5 +1,5 @@
-//! The one writer: gathers what comes in a moment, commits it together, and then says so. While it cannot commit, what
-//! waits is shown as it will be, marked as not stored (`pending`).
+//! The one writer: gathers what comes in a moment, commits it together, and then acknowledges it. While it cannot
+//! commit, it shows what waits as it will be, marked as not stored (`pending`).
 
 use super::{
     ahead::Ahead,
@@ -47,7 +47,7 @@ use tokio::{
 
 /// How long the first result of a commit waits for others.
 const GATHER: Duration = Duration::from_millis(200);
-/// How often it is looked in that time whether there are enough, or whether the end has come.
+/// How often the writer looks in that time whether there are enough, or whether the end has come.
 pub(in crate::store) const LISTEN: Duration = Duration::from_millis(100);
 /// Results that are committed together at most.
 const BATCH: usize = 2_000;
@@ -61,7 +61,7 @@ const WATCH: Duration = Duration::from_secs(2);
 const RESCUE_AGAIN: Duration = Duration::from_secs(60);
 /// How often an idle monitor notes that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How often what is too old is looked for.
+/// How often the writer looks for what is too old.
 const RETIRE_EVERY: Duration = Duration::from_secs(3600);
 /// How long the end of the program waits for a store that fails.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
@@ -114,7 +114,7 @@ pub(in crate::store) fn start(
     };
     let broken = shared.clone();
     let task = AssertUnwindSafe(task.run()).catch_unwind().map(move |ended| {
-        // What it had in mind is lost with it: it cannot be started again.
+        // What the writer had in memory is lost with it: the writer cannot be started again.
         if ended.is_err() {
             tracing::error!("the writer of the history panicked: nothing is recorded until the service is restarted");
             *locked(&broken.trouble) = Some("the writer panicked; restart the service".to_owned());
@@ -125,12 +125,12 @@ pub(in crate::store) fn start(
 }
 
 pub(in crate::store) struct Task {
-    /// What blocks is done on it, and nothing else is: no reader and no name server can take it.
+    /// Blocking work runs on this thread, and nothing else does: no reader and no name server can take it.
     pub(in crate::store) thread: Pool,
     pub(in crate::store) core: Arc<Mutex<WriteState>>,
-    /// Where every service stands as of the last commit. The core has the same, and may be held by a commit.
+    /// The state of every service as of the last commit. The core has the same, but a commit may hold the core.
     pub(in crate::store) tracks: HashMap<ServiceId, ServiceTrack>,
-    /// Where they stand with what waits, while the store fails.
+    /// The state of the services with what waits, while the store fails.
     pub(in crate::store) seen: Option<PendingState>,
     pub(in crate::store) numbers: Numbers,
     pub(in crate::store) ahead: Ahead,
@@ -166,7 +166,7 @@ impl Task {
                     self.gather().await;
                 }
                 Ok(None) => self.stopping = true,
-                // There is nothing to write, and it is where it was.
+                // There is nothing to write, and the file is where it was.
                 Err(_quiet) if is_idle && Instant::now() < beat_at && self.is_in_place().await => continue,
                 Err(_quiet) => {}
             }
@@ -204,8 +204,8 @@ impl Task {
         }
     }
 
-    /// Takes in what comes within a moment. It is slept through, not listened through: to be woken for each of a thousand
-    /// results a second would cost as much as to write them.
+    /// Takes in what comes within a moment. The writer sleeps meanwhile and does not listen: to be woken for each of a
+    /// thousand results a second would cost as much as to write them.
     async fn gather(&mut self) {
         let until = Instant::now() + GATHER;
         loop {
@@ -271,7 +271,7 @@ impl Task {
                     free.iter().for_each(|(service, number)| self.numbers.carry_on(*service, *number));
                     let core = self.core.clone();
                     let work = move || {
-                        // Before the number may be forgotten, the history knows that it is taken.
+                        // Before the number may be forgotten, the history records that it is taken.
                         let last = free.into_iter().map(|(_, number)| number).max();
                         if let Some(Err(error)) = last.map(|number| outages::take_id(&locked(&core).conn, number)) {
                             tracing::warn!("the id of a lost incident could not be recorded: {error}");
@@ -285,7 +285,7 @@ impl Task {
         }
     }
 
-    /// Notes beside the history who was told of what, while it cannot be noted in it.
+    /// Records beside the history which channels were notified of what, while the history cannot record it.
     async fn note_answers(&mut self) {
         let answers = self.notes.iter().filter_map(|note| match note {
             Note::Attempt { attempt: Attempt::Later { .. }, .. } => None,
@@ -298,7 +298,7 @@ impl Task {
         }
     }
 
-    /// Does something on the writer's thread. It may take long where the disk is the trouble.
+    /// Runs `work` on the writer's thread. The work may take long where the disk is the trouble.
     async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
         let mut work = self.thread.run(|_| work())?;
         let late_at = Instant::now() + LATE;
@@ -315,7 +315,7 @@ impl Task {
         }
     }
 
-    /// Commits the records; gives what came of it, and back what could not be committed.
+    /// Commits the records. Returns the result of the commit, and what could not be committed.
     async fn commit(&mut self, records: Vec<Record>, notes: Vec<Note>) -> (Committed, Option<Rest>) {
         let (core, now, count) = (self.core.clone(), self.clock.now(), records.len());
         let awaited = std::mem::take(&mut self.awaited);
@@ -332,11 +332,11 @@ impl Task {
         let done = self.blocking(work).await;
         self.under_way = Arc::default();
         match &done {
-            // What was not written waits on.
+            // The notes were not written: whoever waits for them waits on.
             Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
             Ok(_) => {
                 for done in awaited {
-                    // Who has given up does not hear it.
+                    // A caller that has given up waiting gets no acknowledgement.
                     let _ = done.send(());
                 }
             }
@@ -384,7 +384,7 @@ impl Task {
         self.blocking(move || locked(&core).look().is_ok()).await.unwrap_or(false)
     }
 
-    /// Sees to it that what an open file holds is not lost with it, and that somebody is told.
+    /// Saves what an open file holds, so that it is not lost with the file, and notifies the channels.
     async fn rescue(&mut self, error: &StoreError) {
         if !std::mem::replace(&mut self.rescue.is_told, true) {
             self.alarm(false, format!("{error}; checks go on, and nothing of them is stored"));
@@ -411,7 +411,7 @@ impl Task {
         }
     }
 
-    /// Tells every channel of the monitor itself.
+    /// Notifies every channel of an alarm about the monitor itself.
     fn alarm(&self, is_over: bool, text: String) {
         let now = self.clock.now();
         let channels = self.ahead.channels_of_monitor(now);
@@ -437,7 +437,7 @@ impl Task {
 
     /// Does a small piece of what keeps the newest rows in order.
     async fn compact(&mut self) {
-        // To ask costs less than to wake a thread for nothing. Nobody else holds the core now.
+        // The query costs less than to wake a thread for nothing. Nobody else holds the core now.
         if locked(&self.shared.trouble).is_some() || !locked(&self.core).needs_compaction() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Where a service stands, and what the next result makes of it: the same whether it is written at once or later.
+//! The state of a service, and how the next result changes it: the same whether the result is written at once or later.
 
 use super::resume::Resumed;
 use crate::{
@@ -26,13 +26,13 @@ pub struct Record {
     /// The beginning of the failing answer.
     pub excerpt: Option<String>,
     pub certificate_expires_at: Option<UnixMs>,
-    /// What the state machine made of it,
+    /// What the state machine made of the result,
     pub changes: Changes,
-    /// and what it says after it.
+    /// and its state after the result.
     pub confirmed: Confirmed,
 }
 
-/// What the writer keeps in mind of one service.
+/// What the writer keeps in memory for one service.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct ServiceTrack {
     /// The live state has the same.
@@ -47,7 +47,7 @@ pub(in crate::store) struct ServiceTrack {
 }
 
 impl ServiceTrack {
-    /// Where a service stands at the beginning of a run.
+    /// The state of a service at the beginning of a run.
     pub(in crate::store) fn new(
         resumed: Resumed,
         service: Arc<Service>,
@@ -94,13 +94,14 @@ impl ServiceTrack {
         overlay.judged(result.at, result.outcome)
     }
 
-    /// The time before a result at `next_at` for which no result speaks.
+    /// The time before a result at `next_at` for which no result is valid.
     pub(in crate::store) fn silence_before(&self, next_at: UnixMs) -> Option<(UnixMs, UnixMs)> {
         let from = self.now.last.as_ref()?.at.plus(self.last_validity_ms);
         (from < next_at).then_some((from, next_at))
     }
 
-    /// Takes the next result in and says what it changed. `number` gives an outage that begins with it its number.
+    /// Takes in the next result and reports what it changed. `number` gives the number of an outage that begins with
+    /// the result.
     pub(in crate::store) fn step(&mut self, record: &Record, number: impl FnOnce() -> i64) -> Step {
         let Record { result, changes, confirmed, certificate_expires_at, .. } = record;
         self.end_speech(result.at);
@@ -108,12 +109,12 @@ impl ServiceTrack {
         let mut step = Step { failed: judged == Outcome::Down, ..Step::default() };
         let now = Arc::make_mut(&mut self.now);
         if let Some(at) = changes.broken_off {
-            // It was not confirmed when maintenance began: what comes after that is another one.
+            // The outage was not confirmed when maintenance began: what comes after that is another outage.
             let over = now.outage.take_if(|outage| !outage.is_incident());
             step.broken_off = over.map(|outage| Outage { ended_at: Some(at), ..Arc::unwrap_or_clone(outage) });
         }
-        // Should the record of a change ever have been lost (refused, or in a commit that broke), the next one makes up
-        // for it: no outage stays unknown, and none stays open. In maintenance none begins and none ends.
+        // Should the record of a change ever have been lost (refused, or in a commit that broke), the next record makes
+        // up for it: no outage stays unknown, and none stays open. In maintenance no outage begins and none ends.
         let began = changes.began.or_else(|| {
             let last_ok_at = now.judged.filter(|(_, o)| o.passed() == Some(true)).map(|(at, _)| at);
             (step.failed && now.outage.is_none()).then_some(Began { last_ok_at })
@@ -168,7 +169,7 @@ impl ServiceTrack {
         step
     }
 
-    /// The next result is there: now it is known how long the last one spoke.
+    /// The next result is there: now it is known how long the last result was valid.
     fn end_speech(&mut self, next_at: UnixMs) {
         let Some((last_at, outcome)) = self.now.last.as_ref().map(|last| (last.at, last.outcome)) else { return };
         let spoken_until = next_at.min(last_at.plus(self.last_validity_ms));
@@ -186,7 +187,7 @@ impl ServiceTrack {
     fn note_state(&mut self, record: &Record, judged: Outcome) {
         let Record { result, changes, confirmed, .. } = record;
         let now = Arc::make_mut(&mut self.now);
-        // One that comes late says nothing of now.
+        // A result that comes late does not report the current state.
         let newest = now.last.as_ref().is_none_or(|last| last.at < result.at);
         if newest && judged.passed().is_some() {
             now.judged = Some((result.at, judged));
@@ -205,19 +206,19 @@ impl ServiceTrack {
     }
 }
 
-/// What a result changed of its service, beside where that stands now.
+/// What a result changed of its service, beside the current state of the service.
 #[derive(Default, Debug)]
 pub(in crate::store) struct Step {
-    /// Maintenance ended an outage before it was confirmed: as it stands.
+    /// The outage that maintenance ended before it was confirmed, in its current state.
     pub(in crate::store) broken_off: Option<Outage>,
-    /// The outage under way, or ended by this result, as it stands.
+    /// The outage under way, or ended by this result, in its current state.
     pub(in crate::store) outage: Option<Arc<Outage>>,
-    /// It began with this result.
+    /// The outage began with this result.
     pub(in crate::store) began: bool,
-    /// The result is one of its failed checks.
+    /// The result is one of the failed checks of the outage.
     pub(in crate::store) failed: bool,
-    /// Somebody is to be told.
+    /// The event that channels are to be notified of.
     pub(in crate::store) event: Option<Event>,
-    /// The end of the certificate is another one.
+    /// The end of the certificate, where it has changed.
     pub(in crate::store) certificate: Option<UnixMs>,
 }
