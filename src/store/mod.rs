@@ -5,9 +5,9 @@
 //! | `scrub` | reads the whole file over and over, beside the running service |
 //! | `writer` | services enter and resume; results are taken in, gathered and committed |
 //! | `procedures` | what is done to a whole history: mend, import, retain, forget, mark, back up |
-//! | `questions` | what is asked of a history, each in one transaction: functions of [`Reader`] |
+//! | `questions` | the queries on a history, each in one transaction: functions of [`Reader`] |
 //! | `reader` | the read-only pool of connections |
-//! | `seam` | what the history room reads of the tables: one function for each question, free of SQL to who asks |
+//! | `seam` | what the history room reads of the tables: one function for each query, which shows its caller no SQL |
 //! | `tables` | a file for each table: named functions, their SQL beside them |
 //! | `connection` | the writing connection |
 //! | `rows` | check results: where they lie, and the one way to walk over them |

@@ -1,4 +1,5 @@
-//! The read-only side of the history: a pool of connections. What is asked of it: [`super::questions`], and the `history` room.
+//! The read-only side of the history: a pool of connections. The queries on it are in [`super::questions`], and in the
+//! `history` room.
 
 use super::{
     Result, StoreError,
@@ -27,8 +28,8 @@ pub struct Reader {
     cancellation: Option<Cancellation>,
 }
 
-/// Connections at most; more questions at once would wait for each other. Whoever asks is bounded before: four readers,
-/// eight exports, and what the program itself wants to know.
+/// Connections at most; more queries at once would wait for each other. The number of callers is bounded before: four
+/// readers, eight exports, and the queries of the program itself.
 const CONNECTIONS: u32 = 16;
 
 /// Steps of SQLite's machine between two looks at whether anybody still waits: some microseconds.
@@ -89,7 +90,7 @@ impl Reader {
         Ok(Reader { pool, source, cancellation: None })
     }
 
-    /// The same, for somebody who may give up: what is being asked then ends with an error, and nothing more is asked.
+    /// The same, for a caller that may give up: the query under way then ends with an error, and no other one begins.
     pub fn until(&self, cancellation: &Cancellation) -> Reader {
         Reader { cancellation: Some(cancellation.clone()), ..self.clone() }
     }
@@ -113,13 +114,13 @@ impl Reader {
         Ok(Lent { conn, is_watched: true })
     }
 
-    /// Asks several things of one moment of the history.
+    /// Makes several queries on one moment of the history.
     pub(crate) fn read<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
         let mut conn = self.conn()?;
         ask(Tables::of(&*conn.transaction()?))
     }
 
-    /// Asks one thing.
+    /// Makes one query.
     pub(crate) fn read_one<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
         ask(Tables::of(&*self.conn()?))
     }
@@ -133,7 +134,7 @@ impl Reader {
         self.source.unchanged()
     }
 
-    /// What tells this history from any other: 16 hexadecimal digits.
+    /// What identifies this history: 16 hexadecimal digits.
     pub fn id(&self) -> Result<String> {
         kept::id(&*self.conn()?)
     }

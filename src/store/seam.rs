@@ -51,7 +51,7 @@ use std::{
 pub(crate) struct Tables<'a>(&'a Connection);
 
 impl<'a> Tables<'a> {
-    /// The connection is in a transaction, where more than one question is asked.
+    /// The connection is in a transaction, where the caller makes more than one query.
     pub(in crate::store) fn of(conn: &'a Connection) -> Tables<'a> {
         Tables(conn)
     }
@@ -135,7 +135,7 @@ impl<'a> Tables<'a> {
         known.of(self.0, id)
     }
 
-    /// The numbers of the reasons that say that a check was slow, and nothing worse.
+    /// The numbers of the reasons that a check was slow, and nothing worse.
     pub(crate) fn slow_reasons(self) -> Result<HashSet<i64>> {
         replay_input::slow_reasons(self.0)
     }
@@ -240,7 +240,7 @@ impl<'a> Tables<'a> {
         runs::interruptions(self.0)
     }
 
-    /// When it ran and what interrupted it, ever: what tells the reason of a gap.
+    /// When the monitor ran and what interrupted it, ever: from this follows the reason of a gap.
     pub(crate) fn monitor_runs(self) -> Result<Runs> {
         Runs::of(self.0)
     }
@@ -306,12 +306,12 @@ impl<'a> Tables<'a> {
         runs::gaps(self.0, service, window, now)
     }
 
-    /// The hours of a window as the rows say.
+    /// The hours of a window, computed from the rows.
     pub(crate) fn hours_of_rows(self, id: ServiceId, window: Window) -> Result<Buckets> {
         rollups::recompute(self.0, id, window)
     }
 
-    /// Since when a service stands as it stands, as the results before `end` say.
+    /// Since when a service has its present state, by the results before `end`.
     pub(crate) fn status_since(
         self,
         id: ServiceId,
@@ -321,7 +321,7 @@ impl<'a> Tables<'a> {
         standing::since(self.0, id, judged, end)
     }
 
-    /// The health of a service without an outage, as the results before `end` say.
+    /// The health of a service without an outage, by the results before `end`.
     pub(crate) fn unfailing_health(self, id: ServiceId, end: UnixMs) -> Result<Health> {
         standing::unfailing_health(self.0, id, end)
     }
@@ -363,7 +363,7 @@ impl<'a> Tables<'a> {
         runs::stored_gaps(self.0, id)
     }
 
-    /// What is said of the sealed days of a service and is not so.
+    /// What is wrong in the stored descriptions of the sealed days of a service.
     pub(crate) fn sealed_faults(self, id: ServiceId) -> Result<Vec<SealedFault>> {
         sealing::faults(self.0, id)
     }

@@ -1,4 +1,4 @@
-//! What SQLite says of the file and of its references.
+//! What SQLite reports about the file and its references.
 
 use crate::store::Result;
 use rusqlite::Connection;
@@ -11,7 +11,7 @@ pub struct Damage {
     pub expected: &'static str,
 }
 
-/// What SQLite says of the file: nothing when it is sound. The quick way does not compare indexes with their tables.
+/// What SQLite reports about the file: nothing when it is sound. The quick way does not compare indexes with tables.
 pub(in crate::store) fn integrity(conn: &Connection, quick: bool) -> Result<Vec<Damage>> {
     let mut damage = Vec::new();
     let pragma = if quick { "PRAGMA quick_check" } else { "PRAGMA integrity_check" };

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What tells a file from every other: its device and its inode.
+/// What identifies a file: its device and its inode.
 pub(in crate::store) type Identity = (u64, u64);
 
 /// The files of an open history as they were when it was opened.
@@ -68,7 +68,7 @@ impl Place {
         let there = match self.path.metadata() {
             Ok(there) => there,
             Err(error) if is_gone(&error) => return Some((Lost::File, said(&self.path, "was deleted"))),
-            // Nobody can say.
+            // Whether it has changed is not known.
             Err(_) => return None,
         };
         if identity(&there) != self.file {

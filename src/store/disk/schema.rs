@@ -54,8 +54,8 @@ pub(in crate::store) fn lock(path: &Path) -> Result<Lock> {
     Ok(Lock { _file: file })
 }
 
-/// Takes the lock. A process that has let go of it may have begun a command in that very moment, which has it for as long
-/// as it takes to become that command: so it is asked for more than once.
+/// Takes the lock, with more than one attempt: a process that has released the lock may have started a command in that
+/// very moment. The child process holds the lock until it has become that command.
 fn take(file: &File, patience: Duration) -> bool {
     let pause = Duration::from_millis(20);
     (0..patience.as_millis() / pause.as_millis()).any(|attempt| {
@@ -77,7 +77,7 @@ fn refuse_network(folder: &Path) -> Result<()> {
 }
 
 /// The network file system of this number (`f_type` of statfs(2)). FUSE and 9p are not among them: both are what local
-/// folders are made of in containers and virtual machines, and nothing tells those from others.
+/// folders are made of in containers and virtual machines, and nothing distinguishes those from others.
 fn network(f_type: u32) -> Option<&'static str> {
     Some(match f_type {
         0x6969 => "NFS",
@@ -146,7 +146,7 @@ pub(in crate::store) fn prepare_reader(conn: &Connection) -> rusqlite::Result<()
 /// Refuses what is not a history, or comes from a newer version of this program.
 ///
 /// # Errors
-/// As said.
+/// As described above.
 pub(in crate::store) fn identify(conn: &Connection, path: &Path) -> Result<()> {
     let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) =
@@ -163,7 +163,7 @@ pub(in crate::store) fn identify(conn: &Connection, path: &Path) -> Result<()> {
 /// Refuses also what an older version left behind: who only reads cannot bring it up to date.
 ///
 /// # Errors
-/// As said.
+/// As described above.
 pub(in crate::store) fn identify_current(conn: &Connection, path: &Path) -> Result<()> {
     identify(conn, path)?;
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -197,8 +197,8 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<()> {
     // results would keep the checks waiting for minutes.
     if version > 0 && !all[version as usize..].iter().all(|(_, text)| only_adds(text)) {
         let copy = files::with(path, &format!(".before-{:02}", version + 1));
-        // A copy that stands there already is of the same state: a migration that failed left it behind. Under its name
-        // there is never half of one.
+        // A copy that exists already is of the same state: a migration that failed left it behind. Under this name
+        // there is never an incomplete copy.
         if !copy.exists() {
             keep_copy(conn, &copy)?;
         }

@@ -153,7 +153,7 @@ impl Stamp {
     }
 }
 
-/// Whether there is something in the log beside it, or nobody can say.
+/// Whether there is something in the log beside it, or this is not known.
 fn has_log(path: &Path) -> bool {
     match files::log(path).metadata() {
         Ok(log) => log.len() > 0,

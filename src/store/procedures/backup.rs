@@ -2,8 +2,8 @@
 //!
 //! The copy is made page by page by SQLite's backup interface within one read transaction: it is of one moment, the
 //! writer goes on meanwhile (what it writes waits in the log), and it can be stopped between any two steps. `VACUUM
-//! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or say how
-//! far it has come.
+//! INTO` costs about the same and gives a somewhat smaller file, but it is one statement: nobody can stop it, or report
+//! how far it has come.
 
 use crate::{
     domain::time::UnixMs,
@@ -33,7 +33,7 @@ pub struct Copied {
     pub of: u64,
 }
 
-/// What tells whether a copy is what it was made of.
+/// What has to be the same in a copy and in the history that it was made of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Stamp {
     /// The database's own id.
@@ -54,12 +54,12 @@ pub struct Verified {
     pub bytes: u64,
 }
 
-/// Copies the history at `path` to `target`, which appears when it is whole and has been verified. `step` hears how far
-/// it is and says whether to go on.
+/// Copies the history at `path` to `target`, which appears when it is whole and has been verified. `step` is called
+/// with the progress of the copy and returns whether to go on.
 ///
 /// # Errors
-/// When there is no history, `target` is the history itself, or is there and not to be `replaced`, it cannot be written, or is not what it
-/// should be. Nothing is left of a copy that failed.
+/// When there is no history, `target` is the history itself, or is there and not to be `replaced`, it cannot be
+/// written, or is not what it should be. Nothing is left of a copy that failed.
 pub fn backup(path: &Path, target: &Path, replace: bool, mut step: impl FnMut(Copied) -> bool) -> Result<Verified> {
     files::present(path)?;
     files::refuse_own(path, target)?;
@@ -228,7 +228,8 @@ pub fn set_damaged_aside(path: &Path, now: UnixMs) -> Result<PathBuf> {
     let _lock = schema::lock(path)?;
     let told = files::with(path, files::TOLD);
     let aside = set_aside(path, "damaged", now)?;
-    // Of whom it tells is known to that history alone. Where it stays, it is not read.
+    // The notifications recorded in this file are about outages of that history alone. Where the file stays, nobody
+    // reads it.
     if told.exists() {
         let _ = std::fs::rename(told, files::with(&aside, files::TOLD));
     }

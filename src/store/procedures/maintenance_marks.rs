@@ -47,8 +47,8 @@ impl MaintenanceMarker {
         Ok(MaintenanceMarker { conn: connection::open_writer(path)?, _lock: lock })
     }
 
-    /// Marks a window of the past and recomputes what depends on it. All or nothing. `progress` is told after each
-    /// service how many are done, and of how many.
+    /// Marks a window of the past and recomputes what depends on it. All or nothing. `progress` is called after each
+    /// service with how many are done, and of how many.
     ///
     /// # Errors
     /// When it reaches into the future, into time of which the single results are not kept any more, or names a service
@@ -156,7 +156,7 @@ impl Overlaid<'_> {
         Ok(made)
     }
 
-    /// What the failed checks that speak into the window stand for, by outage.
+    /// The downtime of the failed checks that are valid within the window, by outage.
     fn downtime(&self, service: &StoredService) -> Result<HashMap<i64, i64>> {
         let mut sums = HashMap::new();
         let rows = results::neighbours(self.conn, service.id, self.window)?;

@@ -77,12 +77,12 @@ impl Examiner {
         services::all(&self.conn)
     }
 
-    /// Asks several things of one moment of the history.
+    /// Makes several queries on one moment of the history.
     pub(crate) fn read<T>(&mut self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
         ask(Tables::of(&*self.conn.transaction()?))
     }
 
-    /// What SQLite says of the file and of its references. The quick way does not compare indexes with their tables.
+    /// What SQLite reports about the file and its references. The quick way does not compare indexes with their tables.
     pub fn integrity(&self, quick: bool) -> Result<Vec<Damage>> {
         integrity::integrity(&self.conn, quick)
     }
@@ -178,7 +178,7 @@ impl MaintenanceTasks {
         services::all(&self.conn)
     }
 
-    /// Asks several things of one moment of the history.
+    /// Makes several queries on one moment of the history.
     pub(crate) fn read<T>(&mut self, ask: impl FnOnce(Tables<'_>) -> Result<T>) -> Result<T> {
         ask(Tables::of(&*self.conn.transaction()?))
     }

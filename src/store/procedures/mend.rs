@@ -20,7 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) enum Fix {
     /// Nothing does: it is the rows that are damaged.
     Nothing,
-    /// What is said of the sealed day that begins then.
+    /// The stored description of the sealed day that begins then.
     Seal(UnixMs),
     RolledUntil(Option<UnixMs>),
     Sum {

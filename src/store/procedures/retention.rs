@@ -79,7 +79,7 @@ impl Limits {
 }
 
 /// The first moment of which rows are needed so that every window from `first` on can be answered from rows: a day more
-/// than promised, and in any case the result that speaks at `first`, which can be two weeks old where a service is
+/// than promised, and in any case the result that is valid at `first`, which can be two weeks old where a service is
 /// checked once a week. While a service is down also its latest failure: from it on the passes that end the outage are
 /// counted.
 fn first_needed(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<UnixMs> {
@@ -105,8 +105,8 @@ enum Did {
     Sealed(ServiceId, UnixMs),
 }
 
-/// Where the sweep over the services stands: first it deletes, then it seals. One piece at a time, each in a transaction of
-/// its own.
+/// The progress of the sweep over the services: first it deletes, then it seals. One piece at a time, each in a
+/// transaction of its own.
 #[derive(Clone, Default, Debug)]
 pub(in crate::store) struct RetentionProgress {
     /// Services up to this one are done.
@@ -121,8 +121,8 @@ pub(in crate::store) struct RetentionProgress {
 }
 
 impl RetentionProgress {
-    /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing is
-    /// left to do. What is damaged of a service is said in the log, and does not keep it from the next one.
+    /// Deletes one small piece of what is too old, or seals a day of it. `false` when the sweep is through and nothing
+    /// is left to do. The sweep logs what is damaged of a service, and goes on with the next one.
     pub(in crate::store) fn step(&mut self, conn: &mut Connection, keep: RetentionPolicy, now: UnixMs) -> Result<bool> {
         if self.sealed >= SEALED_AT_ONCE {
             self.begin(false);

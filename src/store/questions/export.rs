@@ -104,7 +104,7 @@ impl Reader {
         self.read(|tables| tables.first_at(walk))
     }
 
-    /// An outage with what of it cannot be told from the rows from `first` on.
+    /// An outage with what of it cannot be derived from the rows from `first` on.
     pub fn outage_record(&self, service: ServiceId, outage: &Outage, first: Option<UnixMs>) -> Result<OutageRecord> {
         let beyond = match first {
             Some(first) if first <= outage.started_at => None,
@@ -186,7 +186,7 @@ pub(in crate::store) fn once(mut runs: Vec<RunHead>) -> Vec<RunHead> {
     runs
 }
 
-/// What of an outage the rows from `first` on do not tell.
+/// What of an outage cannot be derived from the rows from `first` on.
 pub(in crate::store) fn beyond(
     tables: Tables<'_>,
     service: ServiceId,

@@ -14,7 +14,7 @@ use crate::{
     store::{Interruption, RunHead, Setting},
 };
 
-/// What stands before the rows: the services with their settings over time, and the monitor's own life.
+/// What an export has before the rows: the services with their settings over time, and the monitor's own life.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Head {
     pub services: Vec<ServiceHead>,
@@ -24,7 +24,7 @@ pub struct Head {
     pub interruptions: Vec<Interruption>,
 }
 
-/// A service, whatever the configuration says of it today.
+/// A service, whatever its configuration is today.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ServiceHead {
     pub name: String,

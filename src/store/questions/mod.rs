@@ -1,4 +1,4 @@
-//! What is asked of a history: functions of [`super::Reader`], each of which sees one moment of it.
+//! The queries on a history: functions of [`super::Reader`], each of which sees one moment of it.
 
 mod checks;
 pub(super) mod export;

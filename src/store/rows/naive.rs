@@ -1,4 +1,4 @@
-//! For tests: what every walk should find, told in the simplest way.
+//! For tests: what every walk should find, computed in the simplest way.
 
 use super::{Columns, Outcomes, Row, Walk, count_all};
 use crate::{

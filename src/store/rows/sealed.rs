@@ -20,7 +20,7 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::ControlFlow;
 
-/// A sealed day, as far as it is told without its columns.
+/// A sealed day, as far as it is known without its columns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
     pub(super) id: i64,
@@ -34,8 +34,8 @@ pub(super) struct Place {
 
 pub(super) const PLACE: &str = "id, service_id, day, first_at, last_at, results, outcomes";
 
-/// What the table asks of its rows, too. A damaged file need not keep to it: what is no day is walked over as if it were
-/// not there, and `verify` says so.
+/// What the table requires of its rows, too. A damaged file need not keep to it: a walk passes over what is no day as
+/// if it were not there, and `verify` reports it.
 pub(super) const IS_DAY: &str = "day % 86400000 = 0 AND day BETWEEN -9000000000000000 AND 9000000000000000
     AND first_at >= day AND last_at BETWEEN first_at AND day + 86399999
     AND results BETWEEN 1 AND 1000000 AND outcomes BETWEEN 1 AND 15";
@@ -131,7 +131,7 @@ pub(super) fn walk(
     each: &mut impl FnMut(Row) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     let mut rest = walk;
-    // Most walks stay within a day of which there are rows: it is not sealed, and nothing has to be asked.
+    // Most walks stay within a day of which there are rows: it is not sealed, and no query is needed.
     if let Some((day, after)) = walk.first_day(direction) {
         let mut seen = false;
         let mut take = |row| {

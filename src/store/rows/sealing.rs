@@ -85,7 +85,7 @@ fn checksums(conn: &Connection, place: Place) -> Result<(i64, i64)> {
     let mut statement = conn.prepare_cached(sql)?;
     let count = statement.column_count();
     Ok(statement.query_row([place.id], |row| {
-        // Behind the checksum stands whose they are. What is no column is as bad as none.
+        // The value after the checksum names the service. A value that is no column is as bad as a missing one.
         let columns: Vec<_> = (2..count).map(|column| row.get(column).unwrap_or_default()).collect();
         Ok((checksum(&columns), row.get(0)?))
     })?)
@@ -160,7 +160,7 @@ pub(super) fn delete(conn: &Connection, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a sealed day that is damaged; how many results it had, as it said.
+/// Deletes a sealed day that is damaged. Returns how many results it had, by its stored description.
 pub(in crate::store) fn drop_damaged(conn: &Connection, service: ServiceId, day: UnixMs) -> Result<usize> {
     let place = of_day(conn, service, day)?;
     if let Some(place) = place
@@ -246,11 +246,12 @@ pub(crate) struct Fault {
     pub(crate) what: &'static str,
     pub(crate) stored: String,
     pub(crate) recomputed: String,
-    /// Whether its rows can be relied on: they tell the rest.
+    /// Whether its rows can be relied on: the rest follows from them.
     pub(crate) readable: bool,
 }
 
-/// Compares what is said of the sealed days of a service with their columns: the first thing that is wrong with each.
+/// Compares the stored descriptions of the sealed days of a service with their columns. Returns the first thing that is
+/// wrong with each.
 pub(in crate::store) fn faults(conn: &Connection, service: ServiceId) -> Result<Vec<Fault>> {
     let sql = format!("SELECT {PLACE}, coalesce({IS_DAY}, 0) FROM sealed_day WHERE service_id = ?1 ORDER BY day");
     let mut statement = conn.prepare_cached(&sql)?;

@@ -1,9 +1,9 @@
 //! The tail: where many services are watched, their newest rows lie in the order in which they came.
 //!
-//! In `check_result` the next row of each service belongs to a page of its own, so that a round of checks of ten thousand
-//! services would write ten thousand pages. In the tail a commit writes its rows side by side, into a part: rows of some
-//! seconds, sorted by service. Small parts are joined into larger ones, so that few have to be asked; and when enough rows
-//! of each service lie there, those of some services at a time move to where they stay, many a page.
+//! In `check_result` the next row of each service belongs to a page of its own, so that a round of checks of ten
+//! thousand services would write ten thousand pages. In the tail a commit writes its rows side by side, into a part:
+//! rows of some seconds, sorted by service. Small parts are joined into larger ones, so that a query reads few; and
+//! when enough rows of each service lie there, those of some services at a time move to where they stay, many a page.
 
 use super::{
     main_table::{self, condition, needed},
@@ -32,7 +32,7 @@ struct Sizes {
 
 const SIZES: Sizes = Sizes { part: 2_000, joined: 16, rows_a_service: 30, pieces: 32 };
 
-/// Where the tail of a running history stands.
+/// The state of the tail of a running history.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Tail {
     sizes: Sizes,

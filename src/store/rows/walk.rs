@@ -46,7 +46,7 @@ pub(super) enum Direction {
     Backward,
 }
 
-/// A walk over the results of one service. It has to see one moment of the database: where it is not all that is asked, it
+/// A walk over the results of one service. It has to see one moment of the database: where it is not the only query, it
 /// belongs into a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk {

@@ -1,5 +1,5 @@
-//! The loop that reads the whole history again and again, slowly, and says where it is damaged: a page that nobody asks for
-//! is else found when it is too late, after the last backup that is whole has been removed.
+//! The loop that reads the whole history again and again, slowly, and reports where it is damaged. Damage in a page
+//! that no query reads would else be found when it is too late, after the last backup that is whole has been removed.
 
 mod reading;
 
@@ -49,7 +49,7 @@ pub struct ScrubState {
 enum Verdict {
     Sound,
     Damaged(String),
-    /// It could not be read to its end; `None`: it is told elsewhere why.
+    /// The history could not be read to its end; `None`: the reason is reported elsewhere.
     Unknown(Option<String>),
 }
 
@@ -130,7 +130,7 @@ impl Scrub {
         self.set(|state| (state.last, state.damage) = (Some(now), None));
     }
 
-    /// It is told once: another place that is found later is of the same damage, for whoever has to do something about it.
+    /// Reports the damage once: another place that is found later is of the same damage, for whoever has to act on it.
     fn damaged(&self, how: String, writer: &Writer, now: UnixMs) {
         if self.state().damage.is_none() {
             tracing::error!("the history is damaged {how}. {ADVICE}");

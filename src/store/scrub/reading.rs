@@ -34,7 +34,7 @@ struct Bounds {
 /// Some milliseconds.
 const BOUNDS: Bounds = Bounds { rows: 5_000, bytes: 256 << 10, pages: 1_024 };
 
-/// What the tables ask of the numbers in their rows, too.
+/// What the tables require of the numbers in their rows, too.
 const OUTCOMES: &str = "outcome BETWEEN 0 AND 3 AND recheck IN (0, 1)";
 
 /// Where a row lies in its tree.
@@ -67,7 +67,7 @@ pub(super) struct Piece {
 pub(super) enum Fault {
     /// It is damaged: where, and how that shows.
     Damage(String),
-    /// It cannot be said.
+    /// The read failed in another way: whether there is damage is not known.
     Unknown(StoreError),
 }
 
@@ -113,7 +113,7 @@ impl Reading {
     /// When the history cannot be opened.
     pub(super) fn of(path: &Path) -> Result<Reading> {
         let conn = Source::of(path)?.open()?;
-        // It says sooner that a page is none. Each is read once a round: there is nothing to be kept.
+        // With it SQLite reports sooner that a page is none. Each is read once a round: there is nothing to be kept.
         conn.pragma_update(None, "cell_size_check", true)?;
         conn.pragma_update(None, "cache_size", -512)?;
         Ok(Reading { conn, place: Place::of(path), trees: Vec::new(), left: [Work::Schema].into(), bounds: BOUNDS })
@@ -131,7 +131,7 @@ impl Reading {
     pub(super) fn piece(&mut self) -> Result<Piece, Fault> {
         self.look()?;
         let read = self.step().or_else(|error| {
-            // A file that was replaced or cut short is another story, and told elsewhere. What is damaged is so twice.
+            // A file that was replaced or cut short is another fault, and reported elsewhere. Damage shows up twice.
             self.look()?;
             self.forget_pages();
             if is_damage(&error) { self.step() } else { Err(error) }
@@ -152,7 +152,7 @@ impl Reading {
             Some(Work::Schema) => "its description of its tables",
             Some(Work::Structure) | None => "its pages",
         };
-        // What to do is said with it: the advice of the error itself would say it twice.
+        // The report advises what to do already: with the advice of the error itself it would do so twice.
         let how = match &error {
             StoreError::Sqlite(error) => error.to_string(),
             error => error.to_string(),
@@ -183,7 +183,7 @@ impl Reading {
                 self.trees = trees(&self.conn)?;
                 let mut all: Vec<_> = (0..self.trees.len()).map(Work::Tree).collect();
                 all.sort_by_cached_key(|_| chance());
-                // Its words say less of where it is.
+                // The words of SQLite are less clear about the place.
                 all.push(Work::Structure);
                 all
             }
@@ -202,7 +202,7 @@ impl Reading {
         Ok(piece)
     }
 
-    /// What SQLite says of the pages: of all of them where they are few, and else of those that hold nothing.
+    /// What SQLite reports about the pages: about all where they are few, and else about those that hold nothing.
     fn structure(&self) -> Result<()> {
         let pages: i64 = self.conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
         let what = if pages <= self.bounds.pages { "1" } else { "sqlite_schema" };

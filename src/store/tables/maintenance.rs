@@ -11,7 +11,7 @@ use crate::{
 };
 use rusqlite::{Connection, params};
 
-/// Who said that it is maintenance.
+/// Who declared the maintenance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Source {
     /// The configuration, beforehand.

@@ -1,6 +1,6 @@
 //! What is stored, a file for each table: named functions with their SQL beside them.
 //!
-//! Check results are read by [`super::rows`]; what is made of several tables is asked in [`super::questions`].
+//! [`super::rows`] reads the check results; the queries on several tables are in [`super::questions`].
 
 pub(super) mod channels;
 pub(super) mod columns;

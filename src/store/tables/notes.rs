@@ -87,8 +87,8 @@ pub(in crate::store) enum Fits {
     No,
 }
 
-/// Writes a note that the configuration has. What was written by hand, or removed by hand, stays; so does what stands
-/// already in the incidents of `done`, which the configuration has another note for.
+/// Writes a note that the configuration has. What was written by hand, or removed by hand, stays. So does the note that
+/// an incident of `done` has already: the configuration has another note for it.
 pub(in crate::store) fn state(conn: &Connection, stated: &StatedNote, done: &[i64], now: UnixMs) -> Result<Fits> {
     let found: Option<(i64, Option<String>, Option<String>)> = conn
         .prepare_cached(

@@ -1,4 +1,5 @@
-//! What is to be told to whom: written with the change that it tells of, settled once it was told.
+//! Which channels are to be notified of which events. An event is written with the change that it reports, and settled
+//! once the channel was notified.
 
 use super::outages;
 use crate::{
@@ -33,7 +34,7 @@ impl Event {
     }
 }
 
-/// An event that a channel has not been told of yet.
+/// An event that a channel has not been notified of yet.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DueEvent {
     /// The same at every attempt, and in no other history.
@@ -45,9 +46,9 @@ pub struct DueEvent {
     pub attempts: u32,
     /// When it is to be tried.
     pub next_at: UnixMs,
-    /// Of a resolve: the message in which the channel was told of the beginning, where that is known.
+    /// Of a resolve: the message that notified the channel of the beginning, where that is known.
     pub trigger: Option<Trigger>,
-    /// It stands in the outbox.
+    /// The event is stored in the outbox.
     pub is_stored: bool,
 }
 
@@ -73,7 +74,7 @@ pub enum Attempt {
     },
 }
 
-/// Writes an event for each channel. A channel that was told of it before it could be written is settled.
+/// Writes an event for each channel. It is settled already where the channel was notified before it could be written.
 pub(in crate::store) fn add(
     conn: &Connection,
     channels: &[ChannelName],
@@ -94,7 +95,8 @@ pub(in crate::store) fn add(
     Ok(())
 }
 
-/// Whoever was told of an incident that was open (`told_open`) is to be told of the end that an import brought.
+/// Every channel that was notified of an incident that was open (`told_open`) is to be notified of the end that an
+/// import brought.
 pub(in crate::store) fn owe_ends(conn: &Connection) -> Result<()> {
     conn.execute(
         "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at)
@@ -140,7 +142,7 @@ pub(in crate::store) fn pending(
     Ok(events)
 }
 
-/// The message in which a channel was told of the beginning of an incident.
+/// The message that notified a channel of the beginning of an incident.
 fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigger>> {
     let message_id: Option<String> = conn
         .prepare_cached(

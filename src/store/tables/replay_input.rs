@@ -1,4 +1,4 @@
-//! The stored results as a history is told again from them: each with the settings of its time.
+//! The stored results as a replay reads them: each with the settings of its time.
 
 use super::settings::{Setting, Settings};
 use crate::{
@@ -40,7 +40,7 @@ pub(in crate::store) fn each(
     })
 }
 
-/// The numbers of the reasons that say that a check was slow, and nothing worse.
+/// The numbers of the reasons that a check was slow, and nothing worse.
 pub(in crate::store) fn slow_reasons(conn: &Connection) -> Result<HashSet<i64>> {
     let mut statement = conn.prepare_cached("SELECT id FROM reason WHERE class = ?1")?;
     let rows = statement.query_map([Class::Slow.as_str()], |row| row.get(0))?;

@@ -1,4 +1,4 @@
-//! Check results: their reasons, how long they speak, and the questions that are asked of them.
+//! Check results: their reasons, how long they are valid, and the queries on them.
 
 use super::{
     maintenance::{self, Which},
@@ -168,7 +168,7 @@ pub(in crate::store) fn walk(
     walk_with(conn, &Settings::of(conn, service)?, service, window, Columns::Latency, each)
 }
 
-/// [`walk`] for who knows already how long the results speak, and what is needed of them.
+/// [`walk`] for a caller that knows already how long the results are valid, and what is needed of them.
 pub(in crate::store) fn walk_with(
     conn: &Connection,
     settings: &Settings,

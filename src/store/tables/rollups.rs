@@ -1,7 +1,8 @@
-//! Sums of whole hours and days: a function of the rows and of the maintenance over them, kept because it answers faster and outlives them.
+//! Sums of whole hours and days: a function of the rows and of the maintenance over them, kept because it answers
+//! faster and outlives them.
 //!
 //! An hour is settled once a judged result lies at or after its end: then every result in it has a successor, and
-//! every doubt in it is known. `service.rolled_until` says up to where hours are settled and written.
+//! every doubt in it is known. `service.rolled_until` records up to where hours are settled and written.
 
 use super::{
     kept::{self, RetainedFrom},
@@ -76,7 +77,7 @@ pub(in crate::store) fn settle(conn: &Connection, service: ServiceId, from: Unix
     begin(conn, service, until)
 }
 
-/// Removes what no export would say: the sums that the rows tell, and hours that are not kept any more.
+/// Removes what no export would contain: the sums that follow from the rows, and hours that are not kept any more.
 pub(in crate::store) fn forget(conn: &Connection, service: ServiceId, kept: RetainedFrom) -> Result<()> {
     for size in [Size::Hour, Size::Day] {
         let table = size.table();
@@ -157,7 +158,7 @@ fn weight(t: &Tally) -> impl Ord + use<> {
     (t.checks, t.spoken_ms(), t.failures, times, t.min_us, t.max_us, t.latency.to_bytes())
 }
 
-/// The hours of a window as the rows say.
+/// The hours of a window, computed from the rows.
 pub(in crate::store) fn recompute(conn: &Connection, service: ServiceId, window: Window) -> Result<Buckets> {
     let mut rows: Vec<Observation> = Vec::new();
     let maintenance = results::walk(conn, service, window, |row| rows.push(row))?;
@@ -173,7 +174,7 @@ pub(in crate::store) fn overlaid(conn: &Connection, service: &StoredService, win
     let id = service.id;
     let first = Walk::over(id).first_at(conn)?;
     let Some(first) = first else { return Ok(()) };
-    // Where results have been retired, what was said before the first one is not known any more.
+    // Where results have been retired, what the results before the first one were is not known any more.
     let retired = kept::may_have_gone(service, kept::of(conn, id)?, Some(first));
     let first = if retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
     let judged = results::last_judged(conn, id, UnixMs(i64::MAX), Which::All)?;
@@ -243,7 +244,7 @@ fn write(conn: &Connection, size: Size, service: ServiceId, start: UnixMs, tally
     Ok(())
 }
 
-/// The last settled hour that began before a moment and that a degraded result speaks in, outside maintenance.
+/// The last settled hour that began before a moment and in which a degraded result is valid, outside maintenance.
 pub(in crate::store) fn last_degraded(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<Option<UnixMs>> {
     let start: Option<i64> = conn
         .prepare_cached("SELECT max(start) FROM rollup_hour WHERE service_id = ?1 AND start < ?2 AND degraded_ms > 0")?
@@ -330,7 +331,7 @@ pub(in crate::store) fn each(
             doubt_down_ms: row.get(6)?,
             checks: row.get::<_, i64>(7)?.unsigned_abs(),
             failures: row.get::<_, i64>(8)?.unsigned_abs(),
-            // Maintenance is not a matter of results: the overlay says it.
+            // Maintenance is not a matter of results: it comes from the overlay.
             ..Tally::default()
         };
         if latency == Latency::Read {
@@ -384,7 +385,7 @@ pub(in crate::store) fn stored(
     Ok(stored)
 }
 
-/// Writes one rollup in the place of what stands there; none where nothing is known.
+/// Writes one rollup in the place of the stored one; none where nothing is known.
 pub(in crate::store) fn replace(
     conn: &Connection,
     size: Size,
@@ -398,8 +399,8 @@ pub(in crate::store) fn replace(
     write(conn, size, service, start, tally)
 }
 
-/// The hours whose sums a window of maintenance bears on: its own, those before it as far as a result speaks into it or
-/// was in doubt until it, and those that the last result in it speaks into.
+/// The hours whose sums a window of maintenance bears on: its own, those before it as far as a result is valid into it
+/// or was in doubt until it, and those that the last result in it is still valid in.
 fn hours_around(conn: &Connection, service: ServiceId, window: Window) -> Result<Option<Window>> {
     let before = results::last_judged(conn, service, window.from(), Which::All)?.map_or(window.from(), |(at, _)| at);
     let speaks = match Walk::over(service).before(window.to()).last_at(conn)? {

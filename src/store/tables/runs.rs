@@ -200,7 +200,7 @@ fn outside_maintenance(conn: &Connection, service: &StoredService, gaps: Vec<Gap
     Ok(left)
 }
 
-/// The gap that began when the last result of a service ceased to speak, in pieces where it has more causes than one.
+/// The gap that began when the last result of a service ceased to be valid, in pieces where it has several causes.
 pub(in crate::store) fn open_gap(conn: &Connection, service: &StoredService, now: UnixMs) -> Result<Vec<Gap>> {
     let Some(last) = Walk::over(service.id).last_at(conn)? else { return Ok(Vec::new()) };
     let settings = Settings::of(conn, service.id)?;
@@ -272,14 +272,14 @@ impl Runs {
         Ok(Runs { starts, runs, interruptions: interruptions.collect::<rusqlite::Result<_>>()?, in_order })
     }
 
-    /// Whether what happened can be told from the order of time. Settings begin with the run that has them, unless they
-    /// had to wait for a clock that was set back.
+    /// Whether what happened can be derived from the order of time. Settings begin with the run that has them, unless
+    /// they had to wait for a clock that was set back.
     fn steady(&self, settings: &Settings) -> bool {
         self.in_order && settings.iter().all(|(since, _)| self.starts.binary_search(since).is_ok())
     }
 
     /// What a gap is made of: pieces that follow each other, and why nothing was observed in each. `validity_ms` is how
-    /// long the result before it spoke at most.
+    /// long the result before it was valid at most.
     pub(crate) fn causes(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<Cause> {
         let pieces = settings.cut(from, to);
         let reasons = |n: usize, piece: &Piece| match piece.paused {
@@ -323,8 +323,8 @@ impl Runs {
         overlapping.iter().map(|i| i.why).collect()
     }
 
-    /// The reasons that a gap can have that no pause divides, the most likely one first. In most gaps it is the only one;
-    /// which interruptions were known when a gap was written cannot be told any more, so that of a run may also have none
+    /// The reasons that a gap can have that no pause divides, the most likely one first. In most gaps it is the only
+    /// one; nothing records which interruptions were known when a gap was written, so that of a run may also have none
     /// of them.
     pub(crate) fn reasons(&self, from: UnixMs, to: UnixMs, settings: &Settings, validity_ms: i64) -> Vec<GapReason> {
         let (mut reasons, steady) = (Vec::new(), self.steady(settings));
@@ -341,7 +341,7 @@ impl Runs {
             reasons.extend([GapReason::Off, GapReason::Paused]);
         }
         reasons.extend(self.interrupted(from, to, validity_ms));
-        // Where a run began while the last result of the run before it still spoke.
+        // Where a run began while the last result of the run before it was still valid.
         if let Some(began) = began.filter(|began| *began > from.plus(-validity_ms)) {
             reasons.push(off(began));
             if steady {

@@ -1,4 +1,4 @@
-//! How a service stands, and since when, as its results say.
+//! The state of a service, and since when it has it, by its results.
 
 use super::{
     maintenance::{self, Which},
@@ -17,7 +17,7 @@ use crate::{
 };
 use rusqlite::Connection;
 
-/// Since when a service stands as it stands, as the results before `end` say, of which `judged` is the last judged one.
+/// Since when a service has its present state, by the results before `end`, of which `judged` is the last judged one.
 pub(in crate::store) fn since(
     conn: &Connection,
     id: ServiceId,
@@ -39,15 +39,15 @@ pub(in crate::store) fn since(
     Ok(StatusSince { run, recovered: outages::last_end(conn, id, end)? })
 }
 
-/// The health of a service without an outage, as the results before `end` say.
+/// The health of a service without an outage, by the results before `end`.
 pub(in crate::store) fn unfailing_health(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Health> {
     let last_ok_at = results::last_passed(conn, id, end)?;
     let confirmed = if last_ok_at.is_some() { Confirmed::Up } else { Confirmed::Pending };
     Ok(Health { confirmed, last_ok_at, ..Health::NEW })
 }
 
-/// The last degraded result before `end`. A service is seldom degraded: the sums say in which hour to look, so that no
-/// start reads months of rows. What lies in maintenance they leave out.
+/// The last degraded result before `end`. A service is seldom degraded: the sums show in which hour to look, so that no
+/// start reads months of rows. They leave out what lies in maintenance.
 fn last_degraded(conn: &Connection, id: ServiceId, end: UnixMs) -> Result<Option<UnixMs>> {
     let settled = services::settled_until(conn, id)?.unwrap_or(UnixMs(i64::MIN)).min(end);
     let found = results::last_degraded(conn, id, settled, end)?;

@@ -1,4 +1,4 @@
-//! Services that arrive: what two histories say of one is united.
+//! Services that arrive: unites what two histories have recorded of a service.
 
 use crate::{
     live::ServiceId,
@@ -35,8 +35,9 @@ pub(in crate::store) fn add(conn: &Connection, new: &ServiceHead) -> Result<Serv
     Ok(ServiceId(id))
 }
 
-/// Unites what two histories say of a service: it is described as by the one with the later settings. Of one time, the
-/// longer target: the other may have come from an export that shows of a command its program only.
+/// Unites what two histories have recorded of a service: the one with the later settings describes it. Where both are
+/// of one time, the longer target stays: the other may have come from an export that shows of a command its program
+/// only.
 pub(in crate::store) fn unite(conn: &Connection, old: &StoredService, new: &ServiceHead) -> Result<()> {
     let latest = settings::last(conn, old.id)?.map(|(since, _)| since);
     let certificate = services::certificate_expires_at(conn, old.id)?.max(new.certificate_expires_at);

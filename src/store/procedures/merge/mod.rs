@@ -2,7 +2,7 @@
 //!
 //! Everything happens in one transaction: until [`Merge::commit`] returns, the history is as it was, whatever happens.
 //! Rows are united by (service, time); everything that follows from rows is made anew from the united rows, by the
-//! rules that made it live. Of what two histories say differently one is kept, and which one does not depend on which
+//! rules that made it live. Where two histories differ, one record is kept, and which one does not depend on which
 //! came first: of two results of one moment the worse, of two descriptions of a service the one with the later
 //! settings, of two incidents with one number the later keeps it and the other gets a new one.
 
@@ -82,9 +82,9 @@ pub struct Merge {
     file: i64,
     services: HashMap<String, Arriving>,
     reasons: HashMap<Reason, i64>,
-    /// Services that the file under way says nothing of but whose maintenance it changed.
+    /// Services that the file under way does not contain, but whose maintenance it changed.
     also: BTreeMap<String, ServiceId>,
-    /// The windows of maintenance that the file under way has spoken of.
+    /// The windows of maintenance that the file under way has named so far.
     windows: HashSet<i64>,
     day: Day,
     merged: Merged,
@@ -108,7 +108,7 @@ pub struct Merged {
     pub oldest_added: Option<UnixMs>,
 }
 
-/// A service that the file under way speaks of.
+/// A service that the file under way contains.
 #[derive(Clone, Copy, Debug)]
 struct Arriving {
     id: ServiceId,
@@ -157,7 +157,7 @@ impl Merge {
         kept::settle(&self.conn)?;
         let here: BTreeSet<String> = services::all(&self.conn)?.into_iter().map(|s| s.name).collect();
         if head.services.iter().any(|s| !here.contains(&s.name)) {
-            // Those that arrive were not among all services when that was said.
+            // A window for all services was recorded before those that arrive were among them.
             maintenance::name_all(&self.conn)?;
         }
         for service in &head.services {
@@ -196,7 +196,7 @@ impl Merge {
         Ok(id)
     }
 
-    /// Keeps in mind what the history itself says of a service and will not be able to tell from the united rows.
+    /// Keeps what the history itself has recorded of a service and could not derive from the united rows.
     fn remember(&mut self, id: ServiceId) -> Result<()> {
         let first = Walk::over(id).first_at(&self.conn)?;
         let filter = outages::OutageFilter {
@@ -213,7 +213,7 @@ impl Merge {
                     Some(first) if first <= outage.started_at => None,
                     first => Some(export::beyond(Tables::of(&self.conn), id, outage, first)?),
                 };
-                // The changes of cause that the rows tell are of interest for what was answered then.
+                // Of the changes of cause that follow from the rows, the answers of that time are of interest.
                 for change in outages::cause_changes(&self.conn, outage.id)? {
                     if let Some(excerpt) = &change.excerpt {
                         self.excerpt(id, change.at, excerpt)?;
@@ -239,7 +239,7 @@ impl Merge {
                 self.waiting_gap(id, &gap)?;
             }
         }
-        // Sums that the rows tell are made anew, and until then nobody is to take them for more than that.
+        // Sums that follow from the rows are made anew, and until then nobody is to take them for more than that.
         rollups::forget(&self.conn, id, kept::of(&self.conn, id)?)
     }
 
@@ -304,7 +304,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Takes in what was said of an outage: its number, and what the rows do not tell of it.
+    /// Takes in what was recorded of an outage: its number, and what of it does not follow from the rows.
     ///
     /// # Errors
     /// When it cannot be written, or its service is not known.
@@ -364,7 +364,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Takes in what was said of a gap: why nothing was observed. One that lasts says nothing.
+    /// Takes in what was recorded of a gap: why nothing was observed. A gap that lasts is not taken in.
     ///
     /// # Errors
     /// When it cannot be written, or its service is not known.

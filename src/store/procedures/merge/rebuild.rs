@@ -1,5 +1,5 @@
 //! Makes anew what follows from the rows of a service: outages, gaps, sums. Rows are the truth; only where there are
-//! none any more, what was said of that time is believed.
+//! none any more, the merge believes what was recorded of that time.
 
 use super::staged;
 use crate::{
@@ -46,7 +46,7 @@ pub(in crate::store) fn service(conn: &Connection, service: ServiceId) -> Result
     staged::claim(conn, service)
 }
 
-/// Writes what was over before the first row, as it was said.
+/// Writes what was over before the first row, as it was recorded.
 fn believed(conn: &Connection, service: ServiceId, first: Option<UnixMs>) -> Result<()> {
     // From the latest on: of those that last (where there is no row at all) only the latest one can.
     let mut newer: Option<UnixMs> = None;
@@ -66,7 +66,7 @@ fn believed(conn: &Connection, service: ServiceId, first: Option<UnixMs>) -> Res
     })?;
     let mut over = UnixMs::MIN;
     for (from, to) in staged::gaps_until(conn, service, first)? {
-        // One that was said in pieces may have been said in one piece too.
+        // One history may have recorded a gap in pieces, and another one the same gap in one piece.
         if from >= over {
             let said = staged::said_of(conn, service, from, to)?;
             runs::note_gap(conn, service, from, to, said.first().map_or(GapReason::Off, |(_, why)| *why))?;
@@ -81,7 +81,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     let settings = Settings::of(conn, service)?;
     let ever = Window::new(first, UnixMs::MAX);
     let overlay = |which| ever.map_or(Ok(Overlay::NONE), |ever| maintenance::overlay(conn, service, ever, which));
-    // Their answers stand beside no row any more.
+    // No row is stored for their answers any more.
     let mut earlier_changes = Vec::new();
     let telling = match (staged::under_way(conn, service, first)?, settings.at(first)) {
         (Some(outage), Some(setting)) => {
@@ -96,7 +96,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
         let heard = telling.observe(told);
         if let Some((from, to)) = heard.gap {
             for Cause { from, to, reasons } in lives.causes(from, to, &settings, last_validity_ms) {
-                // What was said of another gap is believed as far as it can be: the rows that arrived have divided it.
+                // The rows that arrived have divided the recorded gap: its reason is believed where it is possible.
                 let said = staged::said_of(conn, service, from, to)?;
                 let why = said
                     .iter()
@@ -117,7 +117,7 @@ fn tell(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<()> {
     Ok(())
 }
 
-/// What was said of an outage, as the replay goes on with it.
+/// What was recorded of an outage, as the replay goes on with it.
 fn retold(outage: Written) -> ReplayedOutage {
     let why = |reason, http_status| Why { reason, http_status };
     let first_why = why(outage.reason, outage.http_status);
@@ -129,7 +129,7 @@ fn retold(outage: Written) -> ReplayedOutage {
             latency_us: outage.latency_us,
             phases: outage.phases,
             why: Some(first_why),
-            // What it spoke for is in `down_ms` already.
+            // The time that it was valid for is in `down_ms` already.
             validity_ms: 0,
             thresholds: Thresholds { failure: 1, success: 1 },
         },
@@ -144,7 +144,7 @@ fn retold(outage: Written) -> ReplayedOutage {
     }
 }
 
-/// An outage that was told again as it is written: with the beginnings of the answers, and with a last passed check that
+/// An outage that was replayed, as it is written: with the beginnings of the answers, and with a last passed check that
 /// is older than every row.
 fn written(
     conn: &Connection,
@@ -180,10 +180,11 @@ fn written(
     })
 }
 
-/// Gives every outage its number: the smallest of those it had that is still free, and where none is, a new one. The
-/// later outage is asked first, incidents before blips: the numbers that people have lately been told of are those that
-/// stay. Two that began together, as where two histories contradict each other about time of which neither has its rows
-/// any more, are asked in an order that follows from what they are, so that it is the same one next time. Gives how many incidents have lost the number that they had here.
+/// Gives every outage its number: the smallest of those it had that is still free, and where none is, a new one. Later
+/// outages get theirs first, incidents before blips: so the numbers of the latest notifications stay. Two outages can
+/// begin together, as where two histories contradict each other about time of which neither has its rows any more.
+/// Their order follows from what they are, so that it is the same one next time. Returns how many incidents have lost
+/// the number that they had here.
 pub(in crate::store) fn number(conn: &Connection) -> Result<u64> {
     let (highest, claimed) = (staged::highest_number(conn)?, staged::claims(conn)?);
     let mut taken = HashSet::new();
@@ -211,8 +212,8 @@ pub(in crate::store) fn number(conn: &Connection) -> Result<u64> {
     replay(conn, &numbers)
 }
 
-/// Moves the events that are or were to be told to the outages that they tell of; how many incidents have another
-/// number than they had here.
+/// Moves the events, whether their notifications are due or settled, to the outages that they are about. Returns how
+/// many incidents have another number than they had here.
 fn replay(conn: &Connection, numbers: &HashMap<i64, i64>) -> Result<u64> {
     // Where the outages of this history's own went.
     let mut went: HashMap<i64, i64> = HashMap::new();
@@ -224,7 +225,7 @@ fn replay(conn: &Connection, numbers: &HashMap<i64, i64>) -> Result<u64> {
         match went.get(&before) {
             Some(now) if *now == before => {}
             Some(now) if *now > 0 => staged::move_event(conn, event, *now)?,
-            // The rows say now that it never was.
+            // By the rows that are there now, this outage never was.
             Some(_) => staged::drop_event(conn, event)?,
             None => {}
         }

@@ -12,7 +12,7 @@ use crate::{
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::HashMap;
 
-/// The columns of what was said of an outage, in an order that makes of two that differ the same one the first,
+/// The columns of what was recorded of an outage. Of two records that differ, their order makes the same one the first,
 /// whichever of them came first.
 const SAID: &str =
     "SELECT i.src, i.last_ok_at, i.started_at, i.confirmed_at, i.ended_at, i.down_ms, i.checks_failed, i.reason_id,
@@ -64,7 +64,8 @@ pub(in crate::store) fn complete(conn: &Connection, service: ServiceId, src: i64
     Ok(())
 }
 
-/// Hands `each` the outages that began before the first row, as they were said, the latest first, with their numbers there.
+/// Hands `each` the outages that began before the first row, as they were recorded, the latest first, with their
+/// numbers there.
 pub(in crate::store) fn each_before(
     conn: &Connection,
     service: ServiceId,
@@ -81,7 +82,7 @@ pub(in crate::store) fn each_before(
     Ok(())
 }
 
-/// The gaps that were over before the first row, as they were said.
+/// The gaps that were over before the first row, as they were recorded.
 pub(in crate::store) fn gaps_until(
     conn: &Connection,
     service: ServiceId,
@@ -98,7 +99,7 @@ pub(in crate::store) fn gaps_until(
     Ok(gaps)
 }
 
-/// The outage that was under way at the first row, as the history said whose rows begin there.
+/// The outage that was under way at the first row, as it was recorded by the history whose rows begin there.
 pub(in crate::store) fn under_way(conn: &Connection, service: ServiceId, first: UnixMs) -> Result<Option<Written>> {
     let sql = format!(
         "{SAID} WHERE i.service_id = ?1 AND i.started_at < ?2 AND i.seen_from = ?2
@@ -111,7 +112,7 @@ pub(in crate::store) fn under_way(conn: &Connection, service: ServiceId, first: 
     Ok(Some(outage))
 }
 
-/// The beginning of the answer that a check got, as it was said.
+/// The beginning of the answer that a check got, as it was recorded.
 pub(in crate::store) fn excerpt(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<Option<String>> {
     let sql = "SELECT excerpt FROM in_excerpt WHERE service_id = ?1 AND at = ?2";
     Ok(conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0)).optional()?)
@@ -132,8 +133,8 @@ pub(in crate::store) fn last_ok_before_rows(
     Ok(last.map(UnixMs))
 }
 
-/// Why nothing was observed, as it was said of just this gap (`true`), and of those that it shares time with, most first.
-/// Of what lay in maintenance nothing is said.
+/// Why nothing was observed: the reasons recorded of just this gap (`true`), and of those that it shares time with,
+/// most first. Of what lay in maintenance no reason is recorded.
 pub(in crate::store) fn said_of(
     conn: &Connection,
     service: ServiceId,

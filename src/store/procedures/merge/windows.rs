@@ -13,11 +13,11 @@ use crate::{
 use rusqlite::{Connection, params};
 use std::collections::HashSet;
 
-/// Takes in a window that another history says; the services whose maintenance it changes. One window, as it was known at
-/// two moments or of some services only, is one: it is for all of these services, it ends when it was known to end
-/// first, and it is taken back where that was known.
+/// Takes in a window that another history recorded. Returns the services whose maintenance it changes. One window, as
+/// it was known at two moments or of some services only, is one: it is for all of these services, it ends when it was
+/// known to end first, and it is taken back where that was known.
 ///
-/// `seen` are the windows that the same document has spoken of before: this is none of them.
+/// `seen` are the windows that the same document has named before: this is none of them.
 pub(in crate::store) fn unite(
     conn: &Connection,
     new: &Maintenance,
@@ -35,8 +35,8 @@ pub(in crate::store) fn unite(
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     known.retain(|(id, ..)| !seen.contains(id));
-    // Several can begin and be noted at one moment. The same one has the same services and the same end; or the same
-    // services, when it was cut short; or the same end, when it was said of some services only.
+    // Several windows can begin and be noted at one moment. The same window has the same services and the same end; or
+    // the same services, when it was cut short; or the same end, when it was recorded of some services only.
     let mut sorted = services.to_vec();
     sorted.sort();
     let mut best = None;
