@@ -7,7 +7,7 @@ use std::sync::{
 };
 use tokio::time::Instant;
 
-/// Tells wall-clock time to whoever must stamp something.
+/// Gives the wall-clock time to whoever must stamp something.
 ///
 /// A test pins the clock to a moment and moves it with `tokio::time::advance`, so that timers and timestamps can never
 /// drift apart; it can also set the wall clock forward and back, as an administrator would.
@@ -30,7 +30,7 @@ enum Source {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Readings {
     pub wall: UnixMs,
-    /// Stands still while the machine sleeps; cannot be set.
+    /// Stops while the machine sleeps; cannot be set.
     pub monotonic_ms: i64,
     /// Goes on while the machine sleeps; cannot be set.
     pub boot_ms: i64,

@@ -43,7 +43,7 @@ pub fn run() -> io::Result<ExitCode> {
     })
 }
 
-/// It fails where the child has just ended, and then there is nobody to tell.
+/// The call fails where the child has just ended, and then no process is left to notify.
 fn pass_on(child: Pid, signal: Signal) {
     let _ = kill_process(child, signal);
 }

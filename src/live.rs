@@ -109,7 +109,7 @@ pub struct StateChange {
     /// Grows with time, also across restarts.
     pub id: u64,
     pub change: Change,
-    /// It is not stored yet.
+    /// The change is not stored yet.
     pub pending_store: bool,
 }
 
@@ -127,7 +127,7 @@ pub enum Change {
 /// Changes that are kept for those who come back after a moment.
 const KEPT: usize = 1024;
 
-/// The latest news and those who listen.
+/// The latest changes and their listeners.
 #[derive(Debug)]
 struct Wire {
     next_id: u64,
@@ -218,7 +218,7 @@ impl LiveState {
         self.changes.load(Relaxed)
     }
 
-    /// Tells of the statuses that have changed by themselves.
+    /// Notifies the listeners of the statuses that have changed by themselves.
     fn catch_up(&self) {
         let now = self.clock.now();
         if self.holds_at(now) {
@@ -251,7 +251,7 @@ impl LiveState {
         now
     }
 
-    /// Listens, from the news after the one with this number on, or from now on.
+    /// Subscribes to the changes after the one with this number, or to those from now on.
     pub fn listen(&self, after: Option<u64>) -> Subscription {
         let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
         let missed = match after {
@@ -297,7 +297,7 @@ impl LiveState {
         Overall::of(self.all().iter().map(|s| (s.status(now), s.service.critical)))
     }
 
-    /// Replaces what is known of some services, all at once, and tells those who listen.
+    /// Replaces what is known of some services, all at once, and notifies the listeners.
     pub fn post(&self, news: impl IntoIterator<Item = Arc<ServiceNow>>) {
         let now = self.clock.now();
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
@@ -315,14 +315,14 @@ impl LiveState {
         self.tell(said);
     }
 
-    /// Tells those who listen that the notes of some outages are other ones.
+    /// Notifies the listeners that the notes of some outages have changed.
     pub fn noted(&self, outages: Vec<Outage>) {
         let told = outages.into_iter().filter(Outage::is_incident);
         let news = told.map(|o| Change::Incident { resolved_at: o.ended_at, outage: Arc::new(o) });
         self.tell(news.map(|what| (what, false)).collect());
     }
 
-    /// Tells those who listen of news, each with whether it is not stored yet.
+    /// Notifies the listeners of changes, each with whether it is not stored yet.
     fn tell(&self, said: Vec<(Change, bool)>) {
         if said.is_empty() {
             return;
@@ -338,7 +338,7 @@ impl LiveState {
             }
             wire.kept.push_back(news.clone());
             if let Some(sender) = &wire.sender {
-                // It fails where nobody listens.
+                // The send fails where nobody listens.
                 let _ = sender.send(news);
             }
         }
@@ -361,7 +361,7 @@ fn differences(before: &ServiceNow, slot: &mut Slot, at: UnixMs, said: &mut Vec<
     let now = slot.now.clone();
     let Some(last) = &now.last else { return };
     let pending_store = now.pending_store > 0;
-    // What was seen and then refused by the store leaves an older one as the latest: no news.
+    // What was seen and then refused by the store leaves an older result as the latest: no change.
     if before.last.as_ref().is_none_or(|b| b.at < last.at) {
         said.push((Change::Check { service: now.service.clone(), result: last.clone() }, pending_store));
     }

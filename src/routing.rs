@@ -1,7 +1,7 @@
 //! Who is notified of what: channels by name, and the routes that lead to them.
 //!
 //! Routes are tried in their order and the first that matches decides, unless it says `continue`. What no route matches
-//! goes to every channel: an alert that nobody receives has to be asked for, by a route without channels. A resolve goes
+//! goes to every channel: only a route without channels can request that nobody receives an alert. A resolve goes
 //! where its trigger went, so its route is found with what was known when the incident was confirmed.
 
 use crate::domain::{check::Class, incident::Outage, service::Service, time::UnixMs};
@@ -17,7 +17,7 @@ pub type ChannelName = Arc<str>;
 pub enum AlertKind {
     /// An incident is confirmed.
     Down,
-    /// It is over.
+    /// An incident is over.
     Resolved,
     /// The monitor itself has a problem, or has it no more.
     Monitor,
@@ -138,7 +138,7 @@ impl Hours {
 /// What an alert has to be for a route: everything that is named, one of each list.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Matchers {
-    /// Names, in which `*` stands for any characters.
+    /// Names, in which `*` matches any characters.
     pub services: Vec<String>,
     /// The same, of groups.
     pub groups: Vec<String>,
@@ -269,7 +269,7 @@ fn list(channels: &[ChannelName]) -> String {
     if channels.is_empty() { "nobody".to_owned() } else { channels.join(", ") }
 }
 
-/// Whether a text is what a pattern says, in which `*` stands for any characters, also none.
+/// Whether a text matches a pattern, in which `*` matches any characters, also none.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };

@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
 
-/// Tells every [`Shutdown`] made from it.
+/// Notifies every [`Shutdown`] made from it.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
 
@@ -146,7 +146,7 @@ mod tests {
             shutdown.requested().await;
         })
         .await;
-        // One that went well for a while begins with the shortest pause again.
+        // A loop that went well for a while begins with the shortest pause again.
         assert_eq!(*starts.borrow(), [0, 1, 3, 7, 15, 31, 63, 123, 183, 304]);
     }
 }

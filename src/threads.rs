@@ -52,7 +52,7 @@ impl From<Busy> for Broken {
     }
 }
 
-/// Tells work that nobody waits for its outcome any more.
+/// Notifies work that nobody waits for its outcome any more.
 #[derive(Clone, Default, Debug)]
 pub struct Cancellation(Arc<AtomicBool>);
 
@@ -109,7 +109,7 @@ impl Pool {
     }
 
     /// Has one of the threads do this. Where the outcome is dropped before it has come, work that waits is not begun, and
-    /// work under way is told.
+    /// work under way is notified.
     ///
     /// # Errors
     /// When all threads are busy and the queue is full: at once, before any thread is taken.

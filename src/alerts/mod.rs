@@ -1,8 +1,8 @@
-//! Telling people of incidents: takes events out of the outbox, in their order, and tries until they are delivered.
+//! Notifies people of incidents: takes events out of the outbox, in their order, and tries until they are delivered.
 //!
 //! The outbox is written in the transaction of the incident, so that no event is lost and none is invented. While the
-//! history cannot be written, what is confirmed is told from memory, under the id that it will have in the outbox. An event
-//! is told again only when the answer to it was lost, and then under the same id.
+//! history cannot be written, a channel sends confirmed events from memory, under the ids that they will have in the
+//! outbox. A channel sends an event again only when the answer to it was lost, and then under the same id.
 
 mod compose;
 pub mod heartbeat;
@@ -37,20 +37,22 @@ pub fn test_notice(now: UnixMs, public_url: Option<&str>) -> Notice {
 /// The first pause after a failed attempt; doubled at each further one.
 const FIRST_PAUSE_MS: i64 = 1_000;
 const LONGEST_PAUSE_MS: i64 = 10 * 60_000;
-/// What could not be told for this long, and so often, is old news. Both: a clock that was set must not silence anybody.
+/// An event that could not be delivered for this long, and after so many attempts, is given up. Both are required: a
+/// clock that was set must not suppress a notification.
 const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
 const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
-/// A message that is refused so often is given up: those behind it must not wait for it.
+/// A channel gives up a message that was refused so often: the messages behind it must not wait for it.
 const REFUSALS: u32 = 4;
-/// How often the outbox is looked into without being rung for.
+/// How often a channel reads the outbox without a wake-up.
 const LOOK: Duration = Duration::from_secs(30);
 /// Events that are remembered as settled, at most: for as long as that waits for its commit.
 const SETTLED: usize = 10_000;
-/// How long an answer that is under way is waited for when the program is to stop: it decides whether somebody was told.
+/// How long a channel waits for an answer that is under way when the program is to stop: the answer decides whether the
+/// receiver was notified.
 const LAST_ANSWER: Duration = Duration::from_secs(4);
 
-/// The message that was tried last in this run and is to be tried again. What the outbox says of its events may be older:
-/// their commit may still be to come.
+/// The message that was tried last in this run and is to be tried again. What the outbox records of its events may be
+/// older: their commit may still be to come.
 struct Tried {
     events: Vec<DueEvent>,
     notice: Notice,
@@ -89,7 +91,7 @@ impl Settled {
         }
     }
 
-    /// Somebody asked for another try of what was given up.
+    /// A user requested another attempt for the events that were given up.
     fn forget_given_up(&self) {
         let mut settled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for event_id in std::mem::take(&mut settled.given_up) {
@@ -206,7 +208,7 @@ struct Queue {
     settled: Settled,
     tried: Option<Tried>,
     sent: Sent,
-    /// How often another try of what was given up has been asked for.
+    /// How often users have requested another attempt for the events that were given up.
     retries: u64,
 }
 
@@ -353,14 +355,14 @@ fn pause_ms(attempts: u32, event_id: &str) -> i64 {
 /// How far a channel is with the alarms about the monitor itself. They lie in memory, and end with the run.
 #[derive(Default)]
 struct Own {
-    /// The last one that it was told of.
+    /// The number of the last alarm that the channel is done with.
     told: u64,
     attempts: u32,
     again: Option<Instant>,
 }
 
 impl Own {
-    /// Tells of those that are due; how long until the next attempt.
+    /// Sends the notifications of the alarms that are due; returns how long until the next attempt.
     async fn tell(&mut self, queue: &Queue) -> Duration {
         let name = queue.channel.name();
         while let Some(alarm) = queue.writer.next_alarm(self.told) {

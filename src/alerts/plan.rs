@@ -94,7 +94,7 @@ fn is_resolve_of(event: &DueEvent, first: &DueEvent) -> bool {
     event.event == Event::Resolved && key(event) == key(first)
 }
 
-/// What the receiver knows an alert by: the message that told of its beginning.
+/// What the receiver knows an alert by: the message that reported its beginning.
 pub(super) fn key(event: &DueEvent) -> String {
     match (&event.trigger, event.event) {
         (Some(trigger), _) => trigger.message_id.clone(),

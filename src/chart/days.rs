@@ -1,4 +1,4 @@
-//! A row of days: height is severity. A calm day is a low mark, a bad one stands up.
+//! A row of days: height is severity. A calm day is a low mark, a bad day a high one.
 
 use super::Axis;
 use crate::{

@@ -54,7 +54,7 @@ pub(crate) struct HistoryChart {
 pub(crate) struct Fall {
     pub(crate) x: String,
     pub(crate) width: String,
-    /// It began before the window: no line.
+    /// The outage began before the window: no line.
     pub(crate) continues: bool,
 }
 

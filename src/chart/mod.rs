@@ -1,5 +1,5 @@
-//! Charts as pure geometry: numbers in, positions and paths out. What they look like is said by templates and the
-//! style sheet; nothing here asks the clock or the history.
+//! Charts as pure geometry: numbers in, positions and paths out. Templates and the style sheet define what they look
+//! like; nothing here reads the clock or the history.
 //!
 //! Horizontal positions are per cent of the chart's width, so that a chart fits a phone and a wall without a script;
 //! vertical ones are pixels. Lines and bands live in an inner picture that is stretched, 1000 units wide.

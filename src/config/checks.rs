@@ -61,7 +61,8 @@ fn witnesses(table: &Table<'_>) -> Vec<String> {
     witnesses
 }
 
-/// What only all endpoints together can tell: names that are there twice, and old names that are still in use.
+/// Reports the mistakes that only all endpoints together show: names that are there twice, and old names that are still
+/// in use.
 fn check_names(table: &Table<'_>, endpoints: &[Named]) {
     let mut names: HashMap<&str, &Span> = HashMap::new();
     // As they look: the same letters can be made of other characters (an é of one, or of two).

@@ -105,7 +105,7 @@ fn identity(table: &Table<'_>, key: &'static str) -> Option<Text> {
 }
 
 /// Which kind of endpoint this is: by its `type`, by the key that only this kind has, or by the scheme of its `url`.
-/// Reported where nothing tells the kind.
+/// Reports a mistake where none of these gives the kind.
 fn kind(table: &Table<'_>) -> Option<&'static Descriptor> {
     let has = |key: &str| table.peek(key).is_some();
     if let Some(value) = table.get("type") {

@@ -1,7 +1,7 @@
 //! What the file says, and what the program may rely on.
 //!
 //! [`load`] reads a `config.toml` and gives a [`Config`] without a mistake in it, or a [`ConfigError`] with every
-//! mistake at once. The way through this room: `toml` parses the text into a tree that knows where everything stands;
+//! mistake at once. The way through this room: `toml` parses the text into a tree that knows the place of every value;
 //! [`crate::settings`] asks it typed questions; one file per section (`checks`, `sections`) asks
 //! them. What is an endpoint's own because of its kind is in [`crate::probe`], in the folder of the kind.
 //!
@@ -163,7 +163,7 @@ fn read(root: &Table<'_>, path: &Path) -> Config {
     config
 }
 
-/// Where a key belongs that stands outside of all tables.
+/// Where a key belongs that was written outside of all tables.
 fn place(key: &str) -> Option<String> {
     if ["endpoints", "endpoint"].contains(&key) {
         return Some("write `[[checks.endpoints]]`".to_owned());
@@ -180,7 +180,7 @@ fn place(key: &str) -> Option<String> {
     let mut found = tables.iter().filter(|(_, keys)| keys.contains(&key));
     match (found.next(), found.next()) {
         (Some((table, _)), None) => Some(format!("it belongs below {table}")),
-        // A key that several tables have tells nothing.
+        // A key that several tables have does not show where it belongs.
         _ => None,
     }
 }

@@ -39,7 +39,7 @@ fn one(table: &Table<'_>) -> Option<StatedNote> {
             }
         }
     });
-    // Without a moment nobody has asked for it.
+    // Without a moment nothing has requested this key: `finish` would report it as unknown.
     table.get("zone");
     table.finish(|_| None);
     Some(StatedNote { service: service?, at: at?, text: text? })

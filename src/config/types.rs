@@ -36,7 +36,7 @@ pub struct Checks {
     pub endpoints: Vec<Endpoint>,
     /// Checks under way at once, at least 1; `None`: three quarters of the descriptor limit.
     pub max_concurrent: Option<usize>,
-    /// Addresses (`host:port`) that should always answer. Asked before failures are believed.
+    /// Addresses (`host:port`) that should always answer. The monitor queries them before it believes a failure.
     pub witness: Vec<String>,
 }
 

@@ -40,7 +40,7 @@ struct Content {
     longest: usize,
     /// Why what was sent was not written.
     refused: Option<String>,
-    /// It was the token.
+    /// The note was refused because of its token.
     token_refused: bool,
 }
 

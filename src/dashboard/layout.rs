@@ -51,7 +51,7 @@ struct Layout<'a> {
     pending_store: String,
     /// Whether the page is to stay fresh,
     live: bool,
-    /// also where nothing is told.
+    /// also where no event arrives.
     ticks: bool,
     /// The moment of the past that it shows: nothing on it goes on.
     past: Option<Past>,
@@ -88,9 +88,9 @@ pub(super) struct LayoutOptions {
 /// How a page stays fresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Refresh {
-    /// It is what it is.
+    /// The page is never made anew.
     Never,
-    /// Nothing on it goes on: it is made anew on an event.
+    /// Nothing on the page runs on with the clock: it is made anew on an event.
     OnEvent,
     /// Also by the clock.
     OnEventAndClock,

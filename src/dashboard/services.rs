@@ -80,7 +80,7 @@ struct Row {
 #[derive(Serialize)]
 struct Cell {
     text: String,
-    /// Said where much of the window was not observed.
+    /// Shown where much of the window was not observed.
     title: Option<String>,
     none: bool,
 }

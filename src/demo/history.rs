@@ -23,7 +23,7 @@ const BATCH: usize = 20_000;
 const RETRY_MS: i64 = 2_000;
 const TIMEOUT_MS: i64 = 2_000;
 
-/// Where the walk over one service's past stands.
+/// The state of the walk over one service's past.
 struct Walker {
     id: ServiceId,
     past: Past,

@@ -5,13 +5,13 @@ use super::time::UnixMs;
 /// What a check says of its service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Outcome {
-    /// It passed.
+    /// The check passed.
     Up,
-    /// It passed, but slowly, or with a certificate about to expire, or with an exit code that says so.
+    /// The check passed, but slowly, or with a certificate about to expire, or with an exit code that says so.
     Degraded,
-    /// It failed.
+    /// The check failed.
     Down,
-    /// It could not be judged, because of the monitor: neither uptime nor downtime.
+    /// The check could not be judged, because of the monitor: neither uptime nor downtime.
     Unknown,
 }
 
@@ -249,7 +249,8 @@ pub struct Reason {
     /// The phase that broke, where there is one.
     pub phase: Option<Phase>,
     /// A sentence that a person can act on: one line, at most [`super::plain::LONGEST_MESSAGE`] characters, no credentials.
-    /// (Histories of earlier versions have longer ones, with line breaks: [`super::plain::one_line`] where they are said.)
+    /// (Histories of earlier versions have longer ones, with line breaks: [`super::plain::one_line`] where they are
+    /// shown.)
     pub message: String,
 }
 

@@ -282,7 +282,7 @@ mod tests {
         let (health, log) = run_with(".xxx.....", "    mmm  ");
         assert_eq!(health.confirmed, Confirmed::Up);
         assert_eq!(log.last(), Some(&(8, Changes { ended: Some(UnixMs(7)), ..Changes::default() })));
-        // One that goes on is the same one, and is not confirmed again.
+        // An incident that goes on is the same one, and is not confirmed again.
         let (health, log) = run_with(".xxx..xxx", "    mmm  ");
         assert_eq!(health.failing.map(|f| f.started_at), Some(UnixMs(1)));
         assert_eq!(log.len(), 2);

@@ -27,12 +27,12 @@ pub struct Outage {
     pub confirmed_at: Option<UnixMs>,
     /// The first passed check of the recovering run (of a blip: the pass that ended it); `None` while it lasts.
     pub ended_at: Option<UnixMs>,
-    /// What its failed checks speak for, in milliseconds. While it lasts: up to the latest check.
+    /// How long its failed checks are valid, in milliseconds. While the outage lasts: up to the latest check.
     pub down_ms: i64,
     pub checks_failed: u64,
     /// The first failed check, in words and figures.
     pub cause: Cause,
-    /// It has no end because its service is not checked any more: nobody knows whether it lasts.
+    /// The outage has no end because its service is not checked any more: nobody knows whether it lasts.
     pub left_open: bool,
     /// What people wrote down about it.
     pub note: Option<Noted>,
@@ -49,11 +49,11 @@ pub struct Noted {
 /// The state of an outage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OutageState {
-    /// It lasts.
+    /// The outage lasts.
     Open,
     /// Its service stopped being checked while it lasted.
     LeftOpen,
-    /// It is over.
+    /// The outage is over.
     Resolved,
 }
 

@@ -55,7 +55,7 @@ pub struct ReplayedOutage {
     pub why: Why,
     pub confirmed_at: Option<UnixMs>,
     pub ended_at: Option<UnixMs>,
-    /// What its failed checks speak for, in milliseconds, up to the latest check.
+    /// How long its failed checks are valid, in milliseconds, up to the latest check.
     pub down_ms: i64,
     pub checks_failed: u64,
     /// Why its latest failed check failed.
@@ -69,7 +69,7 @@ pub struct ReplayedOutage {
 /// What the next result settles.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Effects {
-    /// What the result before it spoke for.
+    /// The time that the result before it is valid for.
     pub spoken: Option<Piece>,
     /// The time between them that no result covers.
     pub gap: Option<(UnixMs, UnixMs)>,
@@ -218,7 +218,7 @@ impl Replay {
 
     fn outage(&mut self, check: &Input) -> Option<ReplayedOutage> {
         let changes = self.health.observe(check.thresholds, check.at, check.outcome, &self.announced);
-        // It was not confirmed when maintenance began: what comes after that is another one.
+        // The outage was not confirmed when maintenance began: what comes after that is another outage.
         let broken_off = changes.broken_off.and_then(|at| {
             let outage = self.open.take_if(|outage| outage.confirmed_at.is_none())?;
             Some(ReplayedOutage { ended_at: Some(at), ..outage })

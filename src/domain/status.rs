@@ -149,8 +149,8 @@ impl Overall {
         matches!(self, Overall::Healthy | Overall::Degraded)
     }
 
-    /// What is said of one service that is asked for by its name: whoever asks wants to know of this one, whether it is
-    /// critical or not. Nobody can say that one that is paused, or in maintenance, is there.
+    /// The overall state for a query of one service by its name. The query is about this service, whether it is
+    /// critical or not. Nobody can say that a service that is paused, or in maintenance, is there.
     pub fn of_one(status: Status) -> Overall {
         match status {
             Status::Up => Overall::Healthy,

@@ -1,7 +1,8 @@
 //! For what time a check result is valid, and how that time adds up.
 //!
 //! A result is valid from its own start to the next result's start, but at most for its validity. What no result covers
-//! is a gap. Maintenance lies over all of it: what it covers is maintenance and nothing else. Every figure about a stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
+//! is a gap. Maintenance lies over all of it: what it covers is maintenance and nothing else. Every figure about a
+//! stretch of time (uptime, a chart's bucket, a rollup) is a [`Tally`] made here.
 
 use super::{check::Outcome, histogram::Histogram, maintenance::Overlay, time::UnixMs, window::Window};
 
@@ -56,7 +57,7 @@ pub enum ObservationState {
 #[derive(Default)]
 pub struct Walk {
     last: Option<Observation>,
-    /// The speech of the last judged result, once its end is known, and whether it passed.
+    /// The time that the last judged result is valid for, once its end is known, and whether the result passed.
     judged: Option<(UnixMs, UnixMs, bool)>,
 }
 
@@ -166,8 +167,8 @@ impl Tally {
 }
 
 impl Tally {
-    /// What is left when the sums of a part of this stretch are taken away. Response times are left out: what is the
-    /// slowest of the rest, sums do not tell.
+    /// What is left when the sums of a part of this stretch are taken away. Response times are left out: sums do not
+    /// show the slowest of the rest.
     pub fn without(self, part: &Tally) -> Tally {
         Tally {
             up_ms: self.up_ms - part.up_ms,
@@ -204,7 +205,7 @@ impl Buckets {
     /// `results` come in the order of time and reach beyond `part` as far as they bear on it: back to the last one
     /// before it and the last judged one before it, on to the first judged one at or after its end; a failed one in
     /// maintenance is not judged. `maintenance` is known as far as they reach. `now` is the moment up to which the last
-    /// result speaks when nothing follows it.
+    /// result is valid when nothing follows it.
     pub fn fill(
         mut self,
         part: Window,

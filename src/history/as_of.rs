@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) struct Snapshot {
     /// The moment: what comes after it is not known.
     pub(crate) at: UnixMs,
-    /// It is not now.
+    /// Whether the moment lies in the past.
     pub(crate) past: bool,
     /// The services that were watched at that moment, as they were known then.
     pub(crate) services: Vec<Arc<ServiceNow>>,
@@ -64,7 +64,7 @@ impl Snapshot {
             return Some(Outage { ended_at, confirmed_at, note, left_open: ended_at.is_none(), ..outage });
         };
         match &service.outage {
-            // It lasted, as far as anybody knew: the pass that ends it may have been seen, and not the next one.
+            // The outage lasted, as far as anybody knew: the pass that ends it may have been seen, but not the next.
             Some(open) if open.id == outage.id => Some(Outage { note, ..(**open).clone() }),
             _ => ended_at.map(|_| Outage { note, ..outage }),
         }

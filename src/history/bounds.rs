@@ -1,12 +1,12 @@
-//! How far back a moment of the past can be told, and where there is something to see.
+//! How far back the state at a moment of the past is known, and where there is something to see.
 
 use crate::{
     domain::time::UnixMs,
     store::{Reader, Result},
 };
 
-/// When the first service began to be watched, and from when on what was known can be told of all of them: as far
-/// as their single results are kept. `None` in a history without services.
+/// When the first service began to be watched, and from when on the state of all of them is known: as far as their
+/// single results are kept. `None` in a history without services.
 ///
 /// # Errors
 /// When the history cannot be read.

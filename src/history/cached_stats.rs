@@ -26,7 +26,7 @@ use std::{
 pub const FRESH_MS: i64 = 15_000;
 /// Those of a list are shown up to this age while new ones are made.
 const STALE_MS: i64 = 5 * 60_000;
-/// How often they are made without being asked for, so that no reader waits for all of them.
+/// How often the figures are made without a query, so that no reader waits for all of them.
 const KEEP: Duration = Duration::from_secs(240);
 
 /// The windows of [`CachedStats::shares`], in milliseconds: 24 hours, 7, 30 and 90 days.
@@ -103,7 +103,7 @@ impl StatsCache {
     /// The figures of a service, at most [`FRESH_MS`] old. It blocks.
     ///
     /// # Errors
-    /// When the history cannot be asked.
+    /// When the history cannot be queried.
     pub fn get(&self, reader: &Reader, service: ServiceId, now: UnixMs) -> Result<Arc<CachedStats>, StoreError> {
         self.get_or(service, now, FRESH_MS, || CachedStats::read(reader, service, now))
     }
@@ -112,7 +112,7 @@ impl StatsCache {
     /// once more, up to five minutes old, and made anew for the next one who asks. It blocks.
     ///
     /// # Errors
-    /// When the history cannot be asked.
+    /// When the history cannot be queried.
     pub fn list(
         self: &Arc<Self>,
         reader: &Reader,

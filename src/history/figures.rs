@@ -43,7 +43,7 @@ fn uptime_in(tables: Tables<'_>, service: ServiceId, window: Window, now: UnixMs
 /// A window in at most about `count` (1 to 2000) equal buckets.
 ///
 /// Buckets of an hour and more are whole hours, so that rollups can answer; the window of the answer may then be
-/// a little larger than the one asked for.
+/// a little larger than the requested one.
 pub fn buckets(reader: &Reader, service: ServiceId, window: Window, count: u32, now: UnixMs) -> Result<Buckets> {
     let count = i64::from(count.clamp(1, 2000));
     let size = (window.length_ms() + count - 1) / count;
@@ -63,7 +63,7 @@ pub fn buckets_of(reader: &Reader, service: ServiceId, window: Window, size_ms: 
     })
 }
 
-/// Confirmed downtime of a window, in milliseconds: what the failed checks of its incidents speak for inside it.
+/// Confirmed downtime of a window, in milliseconds: how long the failed checks of its incidents are valid inside it.
 pub fn confirmed_down_ms(reader: &Reader, service: ServiceId, window: Window, now: UnixMs) -> Result<i64> {
     let filter = OutageFilter {
         service: Some(service),

@@ -1,5 +1,5 @@
-//! Questions that are asked of a history, free of SQL: algorithms over [`crate::store::Tables`], each of which sees one
-//! moment of the history, and the figures that pages show.
+//! Queries of a history, free of SQL: algorithms over [`crate::store::Tables`], each of which sees one moment of the
+//! history, and the figures that pages show.
 
 pub(crate) mod as_of;
 pub mod bounds;

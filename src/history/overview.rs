@@ -1,4 +1,4 @@
-//! What an overview shows of a service, asked for in one go: the pieces that its windows share are read once.
+//! What an overview shows of a service, in one query: the pieces that its windows share are read once.
 
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
 /// The sums of some windows that end together, the last days and the last hours.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OverviewRow {
-    /// Without response times. Where rows have been retired, a window is larger than it was asked for.
+    /// Without response times. Where rows have been retired, a window is larger than the requested one.
     pub windows: Vec<(Window, Tally)>,
     /// Days (UTC), the one under way included and cut off; without response times.
     pub days: Buckets,

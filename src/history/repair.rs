@@ -17,7 +17,7 @@ const AT_ONCE: usize = 200;
 pub fn service(tasks: &mut MaintenanceTasks, id: ServiceId) -> Result<Vec<Difference>> {
     let mut all = differences_mended(tasks, id)?;
     if all.iter().any(|(_, fix)| matches!(fix, Fix::Seal(_))) {
-        // Where a sealed day was not what is said of it nothing else could be compared.
+        // Where a sealed day differed from what is recorded about it, nothing else could be compared.
         all.extend(differences_mended(tasks, id)?);
     }
     Ok(all.into_iter().filter(|(_, fix)| *fix != Fix::Nothing).map(|(difference, _)| difference).collect())

@@ -114,7 +114,7 @@ fn service(tables: Tables<'_>, service: &StoredService, window: Window, rules: R
     let mut retold: Vec<ReplayedOutage> = Vec::new();
     let mut last: Option<Input> = None;
     tables.replay_inputs(service.id, &settings, calm.unwrap_or(first), |told, setting| {
-        // One that lasts beyond the window is told to its end.
+        // An outage that lasts beyond the window is replayed to its end.
         if told.at >= window.to() && last.is_some_and(|last| last.at >= window.to()) && telling.open().is_none() {
             return Ok(ControlFlow::Break(()));
         }
@@ -152,7 +152,7 @@ fn service(tables: Tables<'_>, service: &StoredService, window: Window, rules: R
             replayed.would.outages.push(outage(tables, id, service, one)?);
         }
     }
-    // One that began before anything is known of it can be on neither side.
+    // An outage that began before the first known state can be on neither side.
     let known = |outage: &Outage| outage.started_at > known;
     replayed.had.outages.retain(known);
     replayed.would.outages.retain(known);
@@ -160,7 +160,7 @@ fn service(tables: Tables<'_>, service: &StoredService, window: Window, rules: R
 }
 
 impl Replayed {
-    /// Adds what a result spoke for: by the rules, and as it was.
+    /// Adds the time that a result is valid for: by the rules, and as it was.
     fn add(&mut self, window: Window, piece: Piece, stored: Input, maintenance: &Overlay) {
         for piece in piece.outside(maintenance) {
             self.would.add(window, piece);
@@ -194,9 +194,9 @@ fn outage(tables: Tables<'_>, id: i64, service: &StoredService, one: ReplayedOut
     })
 }
 
-/// The first of the last `count` results in a row before `at` that passed: from it on the story can be told without
-/// knowing what was before. `None` when there were never so many. In announced maintenance none counts, and no run carries
-/// over its beginning.
+/// The first of the last `count` results in a row before `at` that passed: from it on the state is known without the
+/// results before. `None` when there were never so many. In announced maintenance none counts, and no run carries over
+/// its beginning.
 fn calm_before(
     tables: Tables<'_>,
     service: ServiceId,

@@ -26,14 +26,14 @@ use std::{ops::ControlFlow, sync::Arc};
 pub enum AsOf {
     /// The services that were watched, those of today first and in their order.
     Known(Vec<Arc<ServiceNow>>),
-    /// Single results are kept from this moment on, and the one asked for lies before it.
+    /// Single results are kept from this moment on, and the requested moment lies before it.
     Retired(UnixMs),
-    /// It lies before anything was watched, which began at this moment; `None`: nothing ever was.
+    /// The requested moment lies before anything was watched, which began at this moment; `None`: nothing ever was.
     Before(Option<UnixMs>),
 }
 
-/// How the services that were watched at `at` stood then, as it was known then. `today` are those that are watched
-/// now. What only results of later times tell (how an outage ended, a mark of maintenance) is not in it.
+/// The states of the services that were watched at `at`, as they were known then. `today` are those that are watched
+/// now. What only later results show (how an outage ended, a mark of maintenance) is not in it.
 ///
 /// # Errors
 /// When the history cannot be read.
@@ -120,7 +120,7 @@ fn one(
     }))
 }
 
-/// What the history does not record over time is told as it is today: the group, the kind, the target.
+/// What the history does not record over time is shown as it is today: the group, the kind, the target.
 fn service_then(stored: &StoredService, setting: Setting, today: Option<&ServiceNow>) -> Service {
     let today = today.map(|t| &t.service);
     Service {
@@ -160,7 +160,7 @@ fn health_before(
     };
     let failed = tables.last_failed(id, end)?;
     let (begin, from) = match (outage.ended_at.filter(|ended| *ended < end), outage.confirmed_at, failed) {
-        // It was over, unless it was an incident and the run of passes that ended it was still too short.
+        // The outage was over, unless it was an incident and the run of passes that ended it was still too short.
         (Some(_), None, _) => return tables.unfailing_health(id, end),
         (Some(ended_at), Some(_), _) => (down, ended_at),
         // A failed check after the confirmation: it was down, and no pass since counts but those that follow.

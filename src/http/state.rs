@@ -43,7 +43,7 @@ pub struct AppState {
     pub reading: Pool,
     /// Where downloads are written.
     pub exporting: Pool,
-    /// Asked how it is, and given notes of incidents: handlers write nothing else.
+    /// Handlers query its health and hand it notes of incidents. They write nothing else.
     pub writer: Writer,
     /// Signs of life of the scheduler.
     pub scheduler: Arc<SchedulerHealth>,

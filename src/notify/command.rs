@@ -99,7 +99,7 @@ struct Group(Option<u32>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(pid) = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-            // It fails where nothing is left to be killed.
+            // The call fails where no process is left to kill.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }

@@ -21,16 +21,16 @@ pub struct Batching {
 /// A message that a receiver took.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Delivered {
-    /// What it answered, in a few words, for people.
+    /// What the receiver answered, in a few words, for people.
     pub answer: String,
 }
 
 /// A message that a receiver did not take. The reason holds no credential.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// It may take it later; not before `after`, if it said so.
+    /// The receiver may take the message later; not before `after`, if its answer gave a time.
     Later { why: String, after: Option<Duration> },
-    /// It will never take this one.
+    /// The receiver will never take this message.
     Refused { why: String },
 }
 

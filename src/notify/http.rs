@@ -53,7 +53,7 @@ impl HttpChannel {
             .tls_backend_preconfigured(tls)
             .timeout(PATIENCE)
             .pool_max_idle_per_host(0)
-            // A POST that is redirected becomes a GET, or tells a stranger.
+            // A POST that is redirected becomes a GET, or discloses the message to a stranger.
             .redirect(Policy::none())
             .dns_resolver(Arc::new(Names))
             .user_agent(concat!("healthcheck_dashboard/", env!("CARGO_PKG_VERSION")))

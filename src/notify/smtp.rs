@@ -92,8 +92,8 @@ impl SmtpChannel {
         }
     }
 
-    /// The mail: its id follows from the message, so that a repetition can be told, and all mails of one incident are a
-    /// thread.
+    /// The mail. Its id follows from the message, so that a repetition can be recognized. All mails of one incident are
+    /// a thread.
     fn mail(&self, notice: &Notice) -> Result<Message, String> {
         let domain = self.from.email.domain();
         let id = |key: &str| format!("<{}@{domain}>", key.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));

@@ -11,7 +11,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Cleanups(watch::Sender<usize>);
 
-/// One that is under way; it counts until it is dropped.
+/// A cleanup that is under way. It counts until it is dropped.
 struct Open(watch::Sender<usize>);
 
 impl Cleanups {

@@ -17,7 +17,7 @@ pub(crate) struct Descriptor {
     pub(crate) article: &'static str,
     /// What people write for its name. Not accepted, but understood.
     pub(crate) aliases: &'static [&'static str],
-    /// The schemes of its URLs. A URL tells the kind, and needs no `type` beside it.
+    /// The schemes of its URLs. A URL gives the kind, and needs no `type` beside it.
     pub(crate) schemes: &'static [&'static str],
     /// Other spellings of its schemes: accepted, but not named in messages.
     pub(crate) scheme_aliases: &'static [&'static str],
@@ -25,7 +25,7 @@ pub(crate) struct Descriptor {
     pub(crate) scheme_is_optional: bool,
     /// A `url` of this kind, for messages.
     pub(crate) url_example: &'static str,
-    /// The key that tells the kind where there is no `type`, and that replaces a `url`.
+    /// The key that gives the kind where there is no `type`, and that replaces a `url`.
     pub(crate) own_key: Option<&'static str>,
     /// Keys that may replace a `url`, beside a `type`.
     pub(crate) instead_of_url: &'static [&'static str],
@@ -75,7 +75,7 @@ impl Kinds {
         self.0.iter().copied()
     }
 
-    /// The kind that URLs of this scheme tell.
+    /// The kind that URLs of this scheme give.
     pub(crate) fn of_scheme(self, scheme: &str) -> Option<&'static Descriptor> {
         self.iter().find(|kind| kind.has_scheme(scheme))
     }

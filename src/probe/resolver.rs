@@ -28,9 +28,9 @@ pub(super) struct Resolver {
 pub(super) enum LookupError {
     /// The system's resolver failed.
     Failed { host: String, error: io::Error },
-    /// It has none of the kind that is wanted.
+    /// The name has no address of the wanted kind.
     WrongFamily { host: String, wanted: IpVersion },
-    /// It leads to where a cloud hands out credentials.
+    /// The name leads to where a cloud hands out credentials.
     Metadata { host: String, address: IpAddr },
 }
 

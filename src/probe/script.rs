@@ -11,9 +11,9 @@ use tokio::time::sleep;
 /// How one check ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Act {
-    /// It passes after this time.
+    /// The check passes after this time.
     Pass(Duration),
-    /// It fails after this time.
+    /// The check fails after this time.
     Fail(Duration),
     /// Nothing comes: it ends with its deadline.
     Hang,

@@ -148,7 +148,7 @@ impl Seen {
         self.health.observe(point.thresholds, result.at, result.outcome, &Overlay::NONE);
     }
 
-    /// A change of the status is told.
+    /// Checks and records a change of the status that an event reports.
     fn status(&mut self, before: Status, now: Status) -> Result<(), TestCaseError> {
         prop_assert_eq!(before, self.status);
         prop_assert_ne!(before, now);
@@ -297,7 +297,7 @@ async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
     let window = Window::new(begin, begin.plus(120_000)).unwrap();
     let gaps = services.iter().flat_map(|service| reader.gaps(service.id, window, window.to()).unwrap());
     let gaps: Vec<_> = gaps.map(|gap| (gap.service, gap.from, gap.to)).collect();
-    // The last result before spoke for 2.5 s; pauses between restarts are doubled.
+    // The last result before was valid for 2.5 s; pauses between restarts are doubled.
     let until = gaps[0].2.unwrap();
     assert_eq!(gaps, [("s0".to_owned(), begin.plus(11_500), Some(until))]);
     assert!((60_000..=110_000).contains(&until.since(begin)), "{until}");

@@ -19,8 +19,8 @@ impl Watch {
         Watch(Mutex::new(clock.readings()))
     }
 
-    /// Compares the clocks with the last time and notes what happened to them. To be asked before a result is handed
-    /// over: why there is a gap before it has to be known by then.
+    /// Compares the clocks with the last time and records what happened to them. The caller does this before it hands
+    /// over a result: the reason of a gap before that result has to be known by then.
     pub(super) fn look(&self, clock: &Clock, writer: &Writer) -> Readings {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.readings();

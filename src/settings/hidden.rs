@@ -59,7 +59,7 @@ pub(crate) fn hidden_by_place(
     }
 }
 
-/// Whether this is an address that lost its scheme, with its user information all the same, only nothing tells where.
+/// Whether this is an address that lost its scheme. It may still hold user information, but nothing shows where.
 fn is_bare(vocabulary: &Vocabulary, key: &str, value: &DeValue<'_>) -> bool {
     let bare =
         |text: &str| !begins_with_a_scheme(text) && (text.contains('@') || host_and_port(text, Some(1)).is_err());

@@ -197,7 +197,7 @@ fn assigned(text: &str, start: usize, name: &str) -> Option<Range<usize>> {
             let inside = at + quote.len();
             let end = inside + closing(&text[inside..], quote);
             if at > start && !text[end..].starts_with(quote) {
-                // It closes what is around all this.
+                // The quote closes what is around all this.
                 break;
             }
             first.get_or_insert(inside..end);

@@ -20,7 +20,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// How many characters have to be inserted, removed, replaced or swapped with their neighbour to get from `a` to `b`.
 fn distance(a: &str, b: &str) -> usize {
-    // Words of a configuration are short. What is not short is no slip of the keyboard, and costs nothing to tell.
+    // Words of a configuration are short. What is not short is no slip of the keyboard, and costs nothing to detect.
     let (long, short) = (a.chars().count().max(b.chars().count()), a.chars().count().min(b.chars().count()));
     if long - short > 24 || long > 80 { usize::MAX / 4 } else { strsim::osa_distance(a, b) }
 }

@@ -1,5 +1,5 @@
-//! The file as typed questions and answers: every wrong answer is reported where it stands, and every key that nobody
-//! asked for is found at the end.
+//! The file as typed questions and answers: every wrong answer is reported at its place, and every key that nobody has
+//! requested is found at the end.
 
 use super::{
     error::{Mistake, Span, quoted},
@@ -48,7 +48,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A table of the file. It remembers which keys it was asked for.
+/// A table of the file. It remembers which keys were requested.
 pub(crate) struct Table<'a> {
     pub(crate) source: &'a Source<'a>,
     /// Its header, or the whole of it where it is written in line.
@@ -134,7 +134,7 @@ impl<'a> Table<'a> {
         self.source.report(mistake.label(label).also(first.1.clone(), "this is the other"));
     }
 
-    /// Reports every key that nobody asked for. `explain` may say more of one than the nearest known key.
+    /// Reports every key that nobody has requested. `explain` may say more about a key than the nearest known key.
     pub(crate) fn finish(&self, explain: impl Fn(&str) -> Option<(String, String)>) {
         let known = self.known.borrow();
         for (key, value) in self.all().into_iter().filter(|(key, _)| !known.contains(key)) {
@@ -170,7 +170,7 @@ pub(crate) struct Value<'a> {
     pub(crate) source: &'a Source<'a>,
     /// How a sentence calls it: its key in backticks, or "an entry of …".
     pub(crate) what: String,
-    /// Where its key stands.
+    /// The place of its key.
     pub(crate) key: Span,
     pub(crate) span: Span,
     pub(crate) value: &'a DeValue<'a>,

@@ -175,7 +175,7 @@ fn variable<'a>(
     }
 }
 
-/// Stands for a value of the environment that is no UTF-8 text. No variable can have this value.
+/// Represents a value of the environment that is no UTF-8 text. No variable can have this value.
 pub(crate) const NOT_TEXT: &str = "\0";
 
 /// The place of `part` of a string in the file, if it was written without escapes; otherwise the whole string.

@@ -189,7 +189,7 @@ pub(super) fn missing(snapshot: &Snapshot, id: &str) -> PageError {
 enum Found {
     It(Box<Content>),
     Nothing,
-    /// It was confirmed after the moment that is shown.
+    /// The incident was confirmed after the moment that is shown.
     Later,
 }
 

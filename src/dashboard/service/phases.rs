@@ -28,7 +28,7 @@ pub(super) struct PhasesShown {
 }
 
 impl PhasesShown {
-    /// The phases of a range; `None` where there are none to tell apart. It blocks.
+    /// The phases of a range; `None` where there are none to distinguish. This call blocks.
     pub(super) fn read(
         reader: &Reader,
         id: crate::live::ServiceId,

@@ -78,14 +78,14 @@ pub fn service(examiner: &mut Examiner, id: ServiceId, mut found: impl FnMut(Dif
     examiner.read(|tables| compare(tables, id, &mut note))
 }
 
-/// Hears of each difference and of what makes it go away.
+/// Receives each difference and the fix that removes it.
 pub(super) type Found<'a> = dyn FnMut(Difference, Fix) -> Result<()> + 'a;
 
 /// Computes all that follows from the rows of a service and compares it with what is stored.
 pub(super) fn compare(tables: Tables<'_>, id: ServiceId, found: &mut Found<'_>) -> Result<Option<Compared>> {
     let Some(service) = tables.service(id)? else { return Ok(None) };
     if sealed_days(tables, &service, found)? {
-        // A walk over what is not where it is said to be would tell another story.
+        // A walk over rows that are not where the records place them would give other results.
         return Ok(Some(Compared::default()));
     }
     let kept = tables.kept(id)?;
@@ -98,7 +98,7 @@ pub(super) fn compare(tables: Tables<'_>, id: ServiceId, found: &mut Found<'_>) 
     Ok(Some(examination.compared))
 }
 
-/// Compares what is said of sealed days with what is in them; whether something differs.
+/// Compares what is recorded about sealed days with what is in them; returns whether something differs.
 fn sealed_days(tables: Tables<'_>, service: &StoredService, found: &mut Found<'_>) -> Result<bool> {
     let faults = tables.sealed_faults(service.id)?;
     let any = !faults.is_empty();
@@ -231,7 +231,7 @@ impl Examination<'_, '_> {
             }
             return Ok(());
         };
-        // Where rows have been retired, what was said before the first one is not known.
+        // Where rows have been retired, the results before the first row are not known.
         let begin = if self.rows.retired { first.ceil(HOUR_MS) } else { first.floor(HOUR_MS) };
         let whole_days = if self.rows.retired { begin.ceil(DAY_MS) } else { begin.floor(DAY_MS) };
         let hours_kept = self.kept.hours_from.map(|from| from.min(until.floor(DAY_MS)));
@@ -269,8 +269,8 @@ impl Examination<'_, '_> {
         Ok(())
     }
 
-    /// Where nothing was checked for years there is nothing to add up: the next day in which a result lies, or that one
-    /// may speak in, or that something is stored of.
+    /// Where nothing was checked for years there is nothing to add up: the next day in which a result lies or may
+    /// still be valid, or for which something is stored.
     fn next_day_with_rows(&self, day: UnixMs) -> Result<UnixMs> {
         let results = Walk::over(self.id());
         if self.tables.last_at(results.from(day.plus(-LONGEST_VALIDITY_MS)).before(day))?.is_some() {
@@ -446,5 +446,5 @@ impl Examination<'_, '_> {
     }
 }
 
-/// The longest time that a result speaks for: two intervals of a week, and the timeout.
+/// The longest time that a result is valid for: two intervals of a week, and the timeout.
 const LONGEST_VALIDITY_MS: i64 = 3 * 7 * DAY_MS;

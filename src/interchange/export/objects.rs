@@ -131,7 +131,7 @@ impl<'a> ServiceJson<'a> {
     }
 }
 
-/// An outage, with what the check results beside it do not tell.
+/// An outage, with what the check results beside it do not show.
 #[derive(Serialize)]
 pub(crate) struct OutageJson<'a> {
     #[serde(flatten)]

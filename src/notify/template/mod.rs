@@ -5,7 +5,7 @@
 //! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link. In a JSON
 //! body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded; `|safe` writes it as it is. In the
 //! URL and in headers it is written as it is; a header of nothing is left out. A variable that does not exist is an error.
-//! Filters: `cut(n)` and `cut_bytes(n)` for limits, `markdown` and `html` for what others said, `base64`, `urlencode`.
+//! Filters: `cut(n)` and `cut_bytes(n)` for limits, `markdown` and `html` for texts from others, `base64`, `urlencode`.
 
 mod filters;
 #[cfg(test)]
@@ -101,19 +101,19 @@ pub(super) struct Setting {
     pub(super) help: String,
     #[serde(default)]
     pub(super) optional: bool,
-    /// What stands in its place where it is left out.
+    /// The value where the setting is left out.
     pub(super) default: Option<String>,
-    /// It is an `http://` or `https://` URL.
+    /// The value is an `http://` or `https://` URL.
     #[serde(default)]
     pub(super) url: bool,
-    /// It is a whole number from the first to the second.
+    /// The value is a whole number from the first to the second.
     pub(super) integer: Option<(i64, i64)>,
-    /// What it can be; anything, where none is named.
+    /// What the value can be; anything, where none is named.
     #[serde(default)]
     pub(super) one_of: Vec<String>,
 }
 
-/// A place in an answer and what stands there.
+/// A place in an answer and the value expected there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Equals {

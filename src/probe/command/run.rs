@@ -185,12 +185,13 @@ impl Group {
         if !self.detach
             && let Some(pid) = pid_of(child)
         {
-            // It is only looked at, and not reaped: so long its number, which is that of its group, is no other's.
+            // `waitid` only looks at the child and does not reap it: so long its number, which is that of its group, is
+            // no other's.
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
             while waitid(WaitId::Pid(pid), look)?.is_none() {
                 self.changes.recv().await;
             }
-            // It fails where nothing is left to be killed, and then all is well.
+            // The call fails where no process is left to kill, and then all is well.
             let _ = kill_process_group(pid, Signal::KILL);
         }
         child.wait().await

@@ -3,7 +3,7 @@
 use reqwest::{Url, header::HeaderName};
 
 /// Headers that say nothing that a stranger must not know. All others may hold a credential: a name alone (`x-api-key`,
-/// `cookie`, `x-hub-signature`, …) does not tell, so they are taken for one.
+/// `cookie`, `x-hub-signature`, …) does not show whether they do, so they are treated as credentials.
 const HARMLESS: [&str; 16] = [
     "accept",
     "accept-charset",

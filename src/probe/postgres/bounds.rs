@@ -115,7 +115,7 @@ impl Meter {
         if length > MESSAGE {
             return Err(TooMuch::Message.into());
         }
-        // It counts itself, but not the tag. One that is too short is for the client to refuse.
+        // The length counts itself, but not the tag. The client refuses a length that is too short.
         self.left = length.saturating_sub(4);
         if self.ready && tag == b'D' {
             self.rows += length + 1;

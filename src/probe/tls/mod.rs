@@ -183,7 +183,7 @@ impl Trust {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        // It refuses what it does not know and must not pass over, such as a critical extension.
+        // The parser refuses what it does not know and must not pass over, such as a critical extension.
         let certificate = ParsedCertificate::try_from(leaf)?;
         let tbs = x509_cert::Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?.tbs_certificate;
         let (from, to) = (tbs.validity.not_before.to_unix_duration(), tbs.validity.not_after.to_unix_duration());
@@ -314,8 +314,8 @@ impl ServerCertVerifier for ObservingVerifier {
     }
 }
 
-/// Never resumes a session. rustls asks for a session when the first message of a handshake is made, which is the moment when
-/// the connection is there and TLS begins: HTTP clients do not tell otherwise.
+/// Never resumes a session. rustls requests a session when it makes the first message of a handshake. At that moment
+/// the connection is there and TLS begins: HTTP clients do not report it otherwise.
 #[derive(Debug)]
 struct HelloHook(Arc<Trace>);
 
