@@ -39,16 +39,16 @@ pub enum StoreError {
     /// It can be done, but would not be right; the text says why.
     #[error("{0}")]
     Refused(String),
-    /// What stands in a row cannot be.
+    /// A row holds something that cannot be.
     #[error("the history holds something that cannot be: {0}")]
     Content(String),
-    /// SQLite says no. Not a source: its words are in ours already, and would be said twice.
+    /// SQLite reports an error. It is not a source: our message contains its words already, and would repeat them.
     #[error("{}", in_words(.0))]
     Sqlite(rusqlite::Error),
     /// No connection to read with.
     #[error("no connection to the history: {0}")]
     Pool(#[from] r2d2::Error),
-    /// Who asked does not wait for the answer any more.
+    /// Whoever made the query does not wait for the answer any more.
     #[error("whoever asked has gone")]
     GivenUp,
     /// The open file is not the one that is found under its name any more.
@@ -73,7 +73,7 @@ impl StoreError {
         StoreError::Open { path: path.to_owned(), reason: in_words(&error), damaged: is_damage(&error) }
     }
 
-    /// Whether the file itself is at fault: what stands in it cannot be, or it is no whole database.
+    /// Whether the file itself is at fault: it holds something that cannot be, or it is no whole database.
     pub fn is_damage(&self) -> bool {
         match self {
             StoreError::Open { damaged, .. } => *damaged,
@@ -83,8 +83,8 @@ impl StoreError {
         }
     }
 
-    /// Whether trying the same again cannot help: it is what stands in the history, or should, that is at fault, and
-    /// neither the disk nor somebody else who uses it.
+    /// Whether another attempt cannot help: what is stored in the history, or should be, is at fault, and neither the
+    /// disk nor somebody else who uses it.
     pub(super) fn is_of_data(&self) -> bool {
         use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, TypeMismatch};
         match self {
@@ -104,7 +104,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
-/// The common failures as a person would say them.
+/// The common failures in plain words.
 fn in_words(error: &rusqlite::Error) -> String {
     use rusqlite::ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,

@@ -13,8 +13,8 @@ use std::{
 /// What is noted ahead of a commit: its name, after the history's.
 pub(in crate::store) const TOLD: &str = "-told";
 
-/// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and who was
-/// told what while it could not be written.
+/// What a history in use has beside it: SQLite's log with its index and its journal, the lock of whoever writes it, and
+/// the record of the notifications that were sent while the history could not be written.
 const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", TOLD];
 
 /// What of it is SQLite's: a part of the history, and of no other one.
@@ -26,15 +26,16 @@ const KEPT: [&str; 4] = [".before-", ".replaced-", SAVED, ".damaged-"];
 /// What was saved of a history that lost its file: such copies begin with this.
 const SAVED: &str = ".saved-";
 
-/// Who may read and write what we make, where nobody says otherwise: its owner. A history holds what services answered.
+/// Who may read and write the files that we make, where nothing else is configured: their owner. A history holds what
+/// services answered.
 const PRIVATE: u32 = 0o600;
-/// Marks a mode that nobody has asked for.
+/// Marks that nobody has set a mode.
 const UNSAID: u32 = 1 << 31;
 
 /// As the umask, this is of the process and of everything that it makes: there is one configuration.
 static MODE: AtomicU32 = AtomicU32::new(UNSAID | PRIVATE);
 
-/// Says who may read and write the files that are made from now on, and those of a history that is opened.
+/// Sets who may read and write the files that are made from now on, and those of a history that is opened.
 pub fn set_mode(mode: u32) {
     MODE.store(mode & 0o666, Relaxed);
 }
@@ -93,8 +94,8 @@ pub(in crate::store) fn make_missing(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Sees to it that a history and what is kept of it beside it can be read by nobody but whom it is for; says so where it had
-/// to be changed.
+/// Makes sure that nobody can read a history, and what is kept of it beside it, but whom it is for. Logs every change
+/// that this needed.
 pub(in crate::store) fn settle_history(path: &Path) {
     let mut all = vec![path.to_owned()];
     all.extend(BESIDE.map(|suffix| with(path, suffix)));
@@ -102,7 +103,7 @@ pub(in crate::store) fn settle_history(path: &Path) {
     settle_modes(all);
 }
 
-/// The files beside a history whose names go on after its own as asked.
+/// The files beside a history whose names begin with its own, and whose rest `is_meant` accepts.
 fn beside(path: &Path, is_meant: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let folder = folder(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -119,7 +120,7 @@ fn beside(path: &Path, is_meant: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 /// the rest.
 ///
 /// # Errors
-/// As said.
+/// As described above.
 pub(in crate::store) fn refuse_remains(path: &Path) -> Result<()> {
     let is_empty = path.metadata().is_ok_and(|there| there.len() == 0);
     let is_missing = !path.exists();
@@ -182,7 +183,7 @@ pub fn settle_modes(files: impl IntoIterator<Item = PathBuf>) {
 /// Refuses where there is no history, and where nobody could look whether there is one.
 ///
 /// # Errors
-/// As said.
+/// As described above.
 pub(in crate::store) fn present(path: &Path) -> Result<()> {
     match path.try_exists() {
         Ok(true) => Ok(()),

@@ -70,7 +70,7 @@ impl Walk {
     /// When the oldest check started.
     pub(super) fn first_at(self, conn: &Connection) -> Result<Option<UnixMs>> {
         if self.from == i64::MIN && self.outcomes == Outcomes::ALL {
-            // What is said of the oldest sealed day tells it without reading the day.
+            // The stored description of the oldest sealed day has it: the day need not be read.
             if let Some(place) = sealing::oldest(conn, self.service)?.filter(|place| place.last_at.0 <= self.to) {
                 let before = main_table::first_at(conn, self.before(place.first_at), Direction::Forward)?;
                 return Ok(Some(before.unwrap_or(place.first_at)));

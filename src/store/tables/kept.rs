@@ -1,4 +1,4 @@
-//! What the table of facts says: which history this is, and from when on rows and sums of a service are kept.
+//! The table of facts: which history this is, and from when on rows and sums of a service are kept.
 
 pub(in crate::store) mod aged;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 use rusqlite::Connection;
 
-/// What tells this history from any other: 16 hexadecimal digits.
+/// What identifies this history: 16 hexadecimal digits.
 pub(in crate::store) fn id(conn: &Connection) -> Result<String> {
     let sql = "SELECT value FROM fact WHERE name = 'id'";
     Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
@@ -29,7 +29,7 @@ pub(crate) struct RetainedFrom {
 }
 
 impl RetainedFrom {
-    /// The resolution at which this moment can still be told: a day, an hour, or a millisecond.
+    /// The resolution at which this moment is still stored: a day, an hour, or a millisecond.
     pub(crate) fn resolution_ms(&self, at: UnixMs) -> i64 {
         match at {
             at if self.hours_from.is_some_and(|from| at < from) => DAY_MS,
@@ -38,7 +38,7 @@ impl RetainedFrom {
         }
     }
 
-    /// Moves the ends of a window out to what can still be told.
+    /// Moves the ends of a window out to the resolution that is still stored.
     pub(crate) fn widen(&self, window: Window, now: UnixMs) -> Window {
         let from = window.from().floor(self.resolution_ms(window.from()));
         let to = window.to().ceil(self.resolution_ms(window.to())).min(now.max(window.to()));
@@ -57,7 +57,7 @@ pub(crate) fn may_have_gone(service: &StoredService, kept: RetainedFrom, first: 
 /// What is kept of a service: what this history has retired of all of them, and what was retired elsewhere before it
 /// arrived here.
 pub(in crate::store) fn of(conn: &Connection, service: ServiceId) -> Result<RetainedFrom> {
-    // One question for the three: it is asked with every figure.
+    // One query for the three: it runs with every figure.
     let sql = "SELECT (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('rows_from', 'rows_from of service ' || ?1)),
         (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('hours_from', 'hours_from of service ' || ?1)),
         (SELECT max(CAST(value AS INTEGER)) FROM fact WHERE name IN ('days_from', 'days_from of service ' || ?1))";
@@ -94,7 +94,7 @@ pub(in crate::store) fn note(conn: &Connection, service: ServiceId, kept: Retain
     Ok(())
 }
 
-/// What was retired of all services so far is noted of each, so that nothing of it is said of those that arrive.
+/// Records for each service what was retired of all services so far, so that it does not count for those that arrive.
 pub(in crate::store) fn settle(conn: &Connection) -> Result<()> {
     for service in services::all(conn)? {
         let kept = of(conn, service.id)?;

@@ -31,14 +31,14 @@ const SELECT: &str = concat!(
       LEFT JOIN incident_note n ON n.service_id = o.service_id AND n.started_at = o.started_at"
 );
 
-/// Which outages are asked for.
+/// Which outages a query selects.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct OutageFilter {
     pub service: Option<ServiceId>,
     /// Those that overlap it.
     pub window: Option<Window>,
     pub kind: OutageKind,
-    /// Only those that stand like this.
+    /// Only those in this state.
     pub state: Option<OutageState>,
     /// Only those whose first failed check failed in this way.
     pub class: Option<Class>,
@@ -368,7 +368,7 @@ pub(in crate::store) fn note_last_id(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Writes where an outage stands.
+/// Writes the state of an outage.
 pub(in crate::store) fn update(conn: &Connection, outage: &Outage) -> Result<()> {
     conn.prepare_cached(
         "UPDATE outage SET down_ms = ?2, checks_failed = ?3, confirmed_at = ?4, ended_at = ?5 WHERE id = ?1",
@@ -383,7 +383,7 @@ pub(in crate::store) fn update(conn: &Connection, outage: &Outage) -> Result<()>
     Ok(())
 }
 
-/// Notes that a failed check of an outage says something else than the one before it, if it does.
+/// Records that a failed check of an outage has another cause than the one before it, if it has.
 pub(in crate::store) fn note_cause(
     conn: &Connection,
     outage: i64,

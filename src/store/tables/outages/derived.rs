@@ -1,4 +1,4 @@
-//! Outages as they follow from the rows: read to be compared with a replay, and written as it says. Reasons are numbers.
+//! Outages as they follow from the rows: read to be compared with a replay, written by its result. Reasons are numbers.
 
 use super::next_id;
 use crate::{
@@ -210,7 +210,7 @@ pub(in crate::store) fn clear(conn: &Connection, service: ServiceId) -> Result<(
     Ok(())
 }
 
-/// The numbers of all outages, incidents before blips, the later ones first. Two that began together stand in an order that
+/// The numbers of all outages, incidents before blips, the later ones first. Of two that began together, the order
 /// follows from what they are.
 pub(in crate::store) fn numbers(conn: &Connection) -> Result<Vec<i64>> {
     let mut statement = conn.prepare(
