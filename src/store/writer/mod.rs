@@ -1,6 +1,6 @@
 //! The one writer of a running service: services enter and resume, results are taken in, gathered and committed.
 //!
-//! While the writer cannot commit, it shows what waits and notifies channels ahead of the commit (`pending`, `seen`,
+//! While the writer cannot commit, it shows what waits and notifies channels ahead of the commit (`pending`, `pending_state`,
 //! `ahead`).
 
 pub(super) mod ahead;
