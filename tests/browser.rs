@@ -124,6 +124,7 @@ async fn no_page_is_wider_than_a_phone() {
         "/dashboard/services/nothing",
         "/dashboard/review",
         "/dashboard/wall",
+        "/dashboard/alerts",
     ] {
         browser.go(&running.page(path)).await;
         assert_eq!(browser.overflow().await, 0, "{path}");
@@ -343,6 +344,7 @@ async fn no_page_breaks_a_rule_of_accessibility() {
             "/dashboard/services/api?window=1h",
             "/dashboard/review",
             "/dashboard/wall",
+            "/dashboard/alerts",
             "/dashboard/services/nothing",
             "/dashboard/services/checkout?window=7d",
             "/public",

@@ -59,6 +59,7 @@ fn answers(port: u16) -> Vec<(String, String)> {
         "/dashboard",
         "/dashboard?q=sh",
         "/dashboard/wall",
+        "/dashboard/alerts",
         "/dashboard/incidents",
         "/dashboard/incidents/1",
         "/dashboard/incidents.atom",

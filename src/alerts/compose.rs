@@ -4,7 +4,7 @@ use super::plan;
 use crate::{
     domain::{
         incident::Outage,
-        plain::{LONGEST_MESSAGE, one_line},
+        sanitize::{LONGEST_MESSAGE, one_line},
         time::UnixMs,
     },
     live::LiveState,

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     domain::{
         check::{Class, Reason, Report, Verdict},
-        plain::one_line,
+        sanitize::one_line,
     },
     format,
     probe::{Probe, Shared},

@@ -97,7 +97,7 @@ fn say(app: &AppState, rows: &[Row]) -> (Headline, String) {
     let of_them: Vec<String> = rows.iter().filter(|row| row.kind == "down").map(|row| row.name.clone()).collect();
     let which = match of_them.as_slice() {
         [] => format!("{all}."),
-        names => format!("{} of {all}.", format::listed(names)),
+        names => format!("Failing: {}. There are {all} in all.", format::listed(names)),
     };
     (truth, format!("{which}{hint}{waiting}"))
 }

@@ -248,8 +248,8 @@ pub struct Reason {
     pub class: Class,
     /// The phase that broke, where there is one.
     pub phase: Option<Phase>,
-    /// A sentence that a person can act on: one line, at most [`super::plain::LONGEST_MESSAGE`] characters, no credentials.
-    /// (Histories of earlier versions have longer ones, with line breaks: [`super::plain::one_line`] where they are
+    /// A sentence that a person can act on: one line, at most [`super::sanitize::LONGEST_MESSAGE`] characters, no credentials.
+    /// (Histories of earlier versions have longer ones, with line breaks: [`super::sanitize::one_line`] where they are
     /// shown.)
     pub message: String,
 }

@@ -4,7 +4,7 @@ pub(crate) mod markdown;
 pub mod zone;
 
 use crate::domain::check::{Class, Reason};
-pub(crate) use crate::domain::plain::one_line as clipped;
+pub(crate) use crate::domain::sanitize::one_line as clipped;
 
 const NBSP: char = '\u{a0}';
 

@@ -6,7 +6,7 @@ use super::{
     notice::Notice,
 };
 use crate::domain::{
-    plain::{LONGEST_MESSAGE, one_line},
+    sanitize::{LONGEST_MESSAGE, one_line},
     secret::{Secret, scrub},
 };
 use rustix::process::{Pid, Signal, kill_process_group};

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     metadata::is_metadata_address,
-    plain::{LONGEST_MESSAGE, one_line},
+    sanitize::{LONGEST_MESSAGE, one_line},
     secret::{Secret, scrub},
 };
 use reqwest::{

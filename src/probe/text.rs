@@ -1,7 +1,7 @@
 //! What leaves a probe as text: without secrets, without control characters, not too long.
 
 use crate::domain::{
-    plain::{LONGEST_MESSAGE, clean, one_line},
+    sanitize::{LONGEST_MESSAGE, clean, one_line},
     secret::{Secret, scrub},
 };
 use base64::{

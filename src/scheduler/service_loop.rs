@@ -6,7 +6,7 @@ use crate::{
         check::{CheckResult, Class, Outcome, Reason, Report, Verdict},
         health::{Changes, Health},
         maintenance::Overlay,
-        plain::{LONGEST_MESSAGE, one_line},
+        sanitize::{LONGEST_MESSAGE, one_line},
         service::Service,
         time::UnixMs,
         window::Window,

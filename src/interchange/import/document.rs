@@ -1,6 +1,6 @@
 //! The document of `json`, taken in while it is parsed.
 
-use super::{arrival::Arrival, error::Wrong};
+use super::{error::Wrong, reader::ImportReader};
 use crate::store::StoreError;
 use serde::{
     Deserialize, Deserializer,
@@ -10,7 +10,7 @@ use std::{fmt, marker::PhantomData};
 
 /// The document of `json`: an object whose lists are taken in element by element.
 pub(crate) struct Document<'a, 'm> {
-    pub(crate) arrival: &'a mut Arrival<'m>,
+    pub(crate) reader: &'a mut ImportReader<'m>,
     /// What the history could not do, which the parser's own error cannot hold.
     pub(crate) failed: &'a mut Option<StoreError>,
 }
@@ -31,30 +31,30 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Document { arrival, failed } = self;
+        let Document { reader, failed } = self;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "export" => {
                     let head = map.next_value()?;
-                    arrival.export(head).map_err(|wrong| told(wrong, failed))?;
+                    reader.export(head).map_err(|wrong| told(wrong, failed))?;
                 }
-                "checks" => map.next_value_seed(Each::new(failed, |check| arrival.check(check)))?,
-                "incidents" => map.next_value_seed(Each::new(failed, |o| arrival.outage(o, true)))?,
-                "gaps" => map.next_value_seed(Each::new(failed, |gap| arrival.gap(gap)))?,
-                "blips" => map.next_value_seed(Each::new(failed, |o| arrival.outage(o, false)))?,
-                "sums" => map.next_value_seed(Each::new(failed, |sum| arrival.sum(sum)))?,
-                "maintenance" => map.next_value_seed(Each::new(failed, |one| arrival.maintenance(one)))?,
-                "notes" => map.next_value_seed(Each::new(failed, |note| arrival.note(note)))?,
+                "checks" => map.next_value_seed(Each::new(failed, |check| reader.check(check)))?,
+                "incidents" => map.next_value_seed(Each::new(failed, |o| reader.outage(o, true)))?,
+                "gaps" => map.next_value_seed(Each::new(failed, |gap| reader.gap(gap)))?,
+                "blips" => map.next_value_seed(Each::new(failed, |o| reader.outage(o, false)))?,
+                "sums" => map.next_value_seed(Each::new(failed, |sum| reader.sum(sum)))?,
+                "maintenance" => map.next_value_seed(Each::new(failed, |one| reader.maintenance(one)))?,
+                "notes" => map.next_value_seed(Each::new(failed, |note| reader.note(note)))?,
                 "end" => {
                     let end = map.next_value()?;
-                    arrival.end(&end).map_err(|wrong| told(wrong, failed))?;
+                    reader.end(&end).map_err(|wrong| told(wrong, failed))?;
                 }
                 other => {
                     return Err(A::Error::custom(format!("“{other}” in an export, which this version does not know")));
                 }
             }
         }
-        arrival.is_whole().map_err(|wrong| told(wrong, failed))
+        reader.is_whole().map_err(|wrong| told(wrong, failed))
     }
 }
 

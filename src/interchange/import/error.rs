@@ -1,7 +1,7 @@
 //! Why an import ends early.
 
 use crate::{
-    domain::plain::{clean, one_line},
+    domain::sanitize::{clean, one_line},
     store::StoreError,
 };
 

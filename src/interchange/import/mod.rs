@@ -3,14 +3,14 @@
 //! A mistake is reported with its line, and ends the reading; the history that was being
 //! merged into is not changed then.
 
-mod arrival;
 mod document;
 mod error;
 mod objects;
+mod reader;
 
 pub use error::ImportError;
 
-use self::{arrival::Arrival, document::Document, error::Wrong};
+use self::{document::Document, error::Wrong, reader::ImportReader};
 use crate::interchange::json::EndJson;
 use crate::{domain::time::UnixMs, store::Merge};
 use serde::de::DeserializeSeed;
@@ -26,11 +26,11 @@ const LONGEST_LINE: u64 = 256 << 20;
 /// When it cannot be read, is wrong, or the history cannot be written.
 pub fn read(input: &mut impl BufRead, merge: &mut Merge, latest: UnixMs) -> Result<(), ImportError> {
     let begin = beginning(input)?;
-    let mut arrival = Arrival { merge, latest, begun: false, came: EndJson::default(), ended: false };
+    let mut reader = ImportReader { merge, latest, begun: false, came: EndJson::default(), ended: false };
     let first = begin.split_once('{').map(|(before, rest)| (before.trim(), rest.trim_start()));
     match first {
-        Some(("", rest)) if rest.starts_with("\"type\"") => lines(input, &mut arrival),
-        Some(("", rest)) if rest.starts_with("\"export\"") => document(input, &mut arrival),
+        Some(("", rest)) if rest.starts_with("\"type\"") => lines(input, &mut reader),
+        Some(("", rest)) if rest.starts_with("\"export\"") => document(input, &mut reader),
         _ => {
             let what = if begin.starts_with("service,at,outcome,") {
                 "this is CSV, which holds the check results alone: import the same history as json or ndjson"
@@ -50,7 +50,7 @@ fn beginning(input: &mut impl BufRead) -> Result<String, ImportError> {
     Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned())
 }
 
-fn lines(input: &mut impl BufRead, arrival: &mut Arrival<'_>) -> Result<(), ImportError> {
+fn lines(input: &mut impl BufRead, reader: &mut ImportReader<'_>) -> Result<(), ImportError> {
     let mut text = Vec::new();
     let mut line = 0;
     loop {
@@ -67,17 +67,17 @@ fn lines(input: &mut impl BufRead, arrival: &mut Arrival<'_>) -> Result<(), Impo
         let taken = if read as u64 == LONGEST_LINE {
             Err(Wrong::said("it is longer than any line is"))
         } else {
-            arrival.line(&text)
+            reader.line(&text)
         };
         taken.map_err(|wrong| wrong.at(line))?;
     }
-    arrival.is_whole().map_err(|wrong| wrong.at(line + 1))
+    reader.is_whole().map_err(|wrong| wrong.at(line + 1))
 }
 
-fn document(input: &mut impl BufRead, arrival: &mut Arrival<'_>) -> Result<(), ImportError> {
+fn document(input: &mut impl BufRead, reader: &mut ImportReader<'_>) -> Result<(), ImportError> {
     let mut failed = None;
     let mut json = serde_json::Deserializer::from_reader(input);
-    let read = Document { arrival, failed: &mut failed }.deserialize(&mut json).and_then(|()| json.end());
+    let read = Document { reader, failed: &mut failed }.deserialize(&mut json).and_then(|()| json.end());
     match (read, failed) {
         (_, Some(error)) => Err(error.into()),
         (Err(error), None) if error.is_io() => {

@@ -16,17 +16,17 @@ use serde::{
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 #[derive(Deserialize)]
-pub(crate) struct HeadIn {
+pub(crate) struct ImportedHead {
     pub(crate) version: u32,
-    pub(crate) services: Vec<ServiceIn>,
+    pub(crate) services: Vec<ImportedService>,
     #[serde(default)]
-    pub(crate) runs: Vec<RunIn>,
+    pub(crate) runs: Vec<ImportedRun>,
     #[serde(default)]
-    pub(crate) interruptions: Vec<InterruptionIn>,
+    pub(crate) interruptions: Vec<ImportedInterruption>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ServiceIn {
+pub(crate) struct ImportedService {
     pub(crate) name: String,
     pub(crate) group: Option<String>,
     #[serde(rename = "type")]
@@ -37,11 +37,11 @@ pub(crate) struct ServiceIn {
     pub(crate) certificate_expires_at: Option<Moment>,
     pub(crate) checks_kept_from: Option<Moment>,
     pub(crate) hours_kept_from: Option<Moment>,
-    pub(crate) settings: Vec<SettingIn>,
+    pub(crate) settings: Vec<ImportedSetting>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct SettingIn {
+pub(crate) struct ImportedSetting {
     pub(crate) since: Moment,
     pub(crate) enabled: bool,
     pub(crate) interval_ms: i64,
@@ -53,7 +53,7 @@ pub(crate) struct SettingIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct RunIn {
+pub(crate) struct ImportedRun {
     pub(crate) started_at: Moment,
     pub(crate) alive_at: Moment,
     pub(crate) stopped_at: Option<Moment>,
@@ -61,21 +61,21 @@ pub(crate) struct RunIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct InterruptionIn {
+pub(crate) struct ImportedInterruption {
     pub(crate) from: Moment,
     pub(crate) to: Moment,
     pub(crate) reason: Word<GapReason>,
     pub(crate) results: u64,
 }
 
-impl HeadIn {
+impl ImportedHead {
     pub(crate) fn read(self) -> Result<Head, String> {
         let mut names = HashSet::new();
         for service in &self.services {
             if !names.insert(service.name.clone()) {
                 return Err(format!("the header lists the service “{}” twice", service.name));
             }
-            let sound = |s: &SettingIn| {
+            let sound = |s: &ImportedSetting| {
                 s.interval_ms > 0 && s.timeout_ms >= 0 && s.failure_threshold > 0 && s.success_threshold > 0
             };
             if service.name.is_empty() || service.settings.is_empty() || !service.settings.iter().all(sound) {
@@ -128,7 +128,7 @@ impl HeadIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct CheckIn<'a> {
+pub(crate) struct ImportedCheck<'a> {
     #[serde(borrow)]
     pub(crate) service: Cow<'a, str>,
     pub(crate) at: Moment,
@@ -140,28 +140,28 @@ pub(crate) struct CheckIn<'a> {
     pub(crate) ttfb_ms: Option<Us>,
     pub(crate) http_status: Option<u16>,
     pub(crate) certificate_days: Option<i32>,
-    pub(crate) failure: Option<ReasonIn>,
-    pub(crate) note: Option<ReasonIn>,
+    pub(crate) failure: Option<ImportedReason>,
+    pub(crate) note: Option<ImportedReason>,
     #[serde(default)]
     pub(crate) recheck: bool,
     pub(crate) excerpt: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ReasonIn {
+pub(crate) struct ImportedReason {
     pub(crate) class: Word<Class>,
     pub(crate) phase: Option<Word<Phase>>,
     pub(crate) message: String,
 }
 
-impl ReasonIn {
+impl ImportedReason {
     pub(crate) fn read(self) -> Reason {
         Reason { class: self.class.0, phase: self.phase.map(|p| p.0), message: self.message }
     }
 }
 
 #[derive(Deserialize)]
-pub(crate) struct OutageIn {
+pub(crate) struct ImportedOutage {
     pub(crate) id: i64,
     pub(crate) service: String,
     pub(crate) last_ok_at: Option<Moment>,
@@ -170,12 +170,12 @@ pub(crate) struct OutageIn {
     pub(crate) resolved_at: Option<Moment>,
     pub(crate) down_ms: i64,
     pub(crate) checks_failed: u64,
-    pub(crate) cause: CauseIn,
-    pub(crate) before_first_check: Option<BeforeIn>,
+    pub(crate) cause: ImportedCause,
+    pub(crate) before_first_check: Option<ImportedBefore>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct CauseIn {
+pub(crate) struct ImportedCause {
     pub(crate) class: Word<Class>,
     pub(crate) phase: Option<Word<Phase>>,
     pub(crate) message: String,
@@ -184,7 +184,7 @@ pub(crate) struct CauseIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct BeforeIn {
+pub(crate) struct ImportedBefore {
     pub(crate) checks_failed: u64,
     pub(crate) down_ms: i64,
     pub(crate) response_time_ms: Option<Us>,
@@ -192,11 +192,11 @@ pub(crate) struct BeforeIn {
     pub(crate) connect_ms: Option<Us>,
     pub(crate) tls_ms: Option<Us>,
     pub(crate) ttfb_ms: Option<Us>,
-    pub(crate) changes: Vec<ChangeIn>,
+    pub(crate) changes: Vec<ImportedChange>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct ChangeIn {
+pub(crate) struct ImportedChange {
     pub(crate) at: Moment,
     pub(crate) class: Word<Class>,
     pub(crate) phase: Option<Word<Phase>>,
@@ -205,7 +205,7 @@ pub(crate) struct ChangeIn {
     pub(crate) excerpt: Option<String>,
 }
 
-impl OutageIn {
+impl ImportedOutage {
     pub(crate) fn read(self) -> OutageRecord {
         let us = |us: &Option<Us>| us.as_ref().map(|us| us.0);
         let at = |moment: Option<Moment>| moment.map(|m| m.0);
@@ -257,7 +257,7 @@ impl OutageIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct GapIn {
+pub(crate) struct ImportedGap {
     pub(crate) service: String,
     pub(crate) from: Moment,
     pub(crate) to: Option<Moment>,
@@ -265,7 +265,7 @@ pub(crate) struct GapIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct MaintenanceIn {
+pub(crate) struct ImportedMaintenance {
     pub(crate) from: Moment,
     pub(crate) to: Moment,
     /// `None`: all.
@@ -277,7 +277,7 @@ pub(crate) struct MaintenanceIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct NoteIn {
+pub(crate) struct ImportedNote {
     pub(crate) service: String,
     pub(crate) started_at: Moment,
     /// `None`: it was removed.
@@ -287,7 +287,7 @@ pub(crate) struct NoteIn {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct SumIn {
+pub(crate) struct ImportedSum {
     pub(crate) service: String,
     pub(crate) from: Moment,
     pub(crate) length_ms: i64,

@@ -9,7 +9,7 @@ use super::spec::CommandSpec;
 use crate::{
     domain::{
         check::{Class, Phase, Reason},
-        plain::{LONGEST_MESSAGE, one_line},
+        sanitize::{LONGEST_MESSAGE, one_line},
     },
     probe::{
         error::ProbeError,

@@ -2,7 +2,10 @@
 
 use super::{
     error::Wrong,
-    objects::{CheckIn, GapIn, HeadIn, MaintenanceIn, NoteIn, OutageIn, ReasonIn, SumIn},
+    objects::{
+        ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote, ImportedOutage, ImportedReason,
+        ImportedSum,
+    },
 };
 use crate::interchange::json::EndJson;
 use crate::{
@@ -20,7 +23,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 /// Takes the objects of one document in, whichever form they come in.
-pub(crate) struct Arrival<'m> {
+pub(crate) struct ImportReader<'m> {
     pub(crate) merge: &'m mut Merge,
     /// The latest beginning of a check that is believed.
     pub(crate) latest: UnixMs,
@@ -29,7 +32,7 @@ pub(crate) struct Arrival<'m> {
     pub(crate) ended: bool,
 }
 
-impl Arrival<'_> {
+impl ImportReader<'_> {
     pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), Wrong> {
         #[derive(Deserialize)]
         struct Kind<'a> {
@@ -55,7 +58,7 @@ impl Arrival<'_> {
         }
     }
 
-    pub(crate) fn export(&mut self, head: HeadIn) -> Result<(), Wrong> {
+    pub(crate) fn export(&mut self, head: ImportedHead) -> Result<(), Wrong> {
         if self.begun {
             return Err(Wrong::said("an export begins in the middle of another: import one file after the other"));
         }
@@ -85,7 +88,7 @@ impl Arrival<'_> {
         }
     }
 
-    pub(crate) fn check(&mut self, check: CheckIn<'_>) -> Result<(), Wrong> {
+    pub(crate) fn check(&mut self, check: ImportedCheck<'_>) -> Result<(), Wrong> {
         self.of(&check.service)?;
         if check.at.0 > self.latest {
             return Err(Wrong::said(format!(
@@ -114,7 +117,7 @@ impl Arrival<'_> {
             },
             http_status: check.http_status,
             certificate_days: check.certificate_days,
-            reason: reason.map(ReasonIn::read),
+            reason: reason.map(ImportedReason::read),
             recheck: check.recheck,
         };
         self.merge.check(&check.service, &result, check.excerpt.as_deref())?;
@@ -122,7 +125,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn outage(&mut self, outage: OutageIn, is_incident: bool) -> Result<(), Wrong> {
+    pub(crate) fn outage(&mut self, outage: ImportedOutage, is_incident: bool) -> Result<(), Wrong> {
         self.of(&outage.service)?;
         if is_incident != outage.confirmed_at.is_some() {
             return Err(Wrong::said("an incident has a “confirmed_at”, and a blip has none"));
@@ -138,7 +141,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn gap(&mut self, gap: GapIn) -> Result<(), Wrong> {
+    pub(crate) fn gap(&mut self, gap: ImportedGap) -> Result<(), Wrong> {
         self.of(&gap.service)?;
         if gap.to.is_some_and(|to| to.0 <= gap.from.0) {
             return Err(Wrong::said("a gap that ends before it begins"));
@@ -149,7 +152,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn sum(&mut self, sum: SumIn) -> Result<(), Wrong> {
+    pub(crate) fn sum(&mut self, sum: ImportedSum) -> Result<(), Wrong> {
         self.of(&sum.service)?;
         let size = match sum.length_ms {
             HOUR_MS => SumSize::Hour,
@@ -184,7 +187,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn maintenance(&mut self, one: MaintenanceIn) -> Result<(), Wrong> {
+    pub(crate) fn maintenance(&mut self, one: ImportedMaintenance) -> Result<(), Wrong> {
         self.is_under_way()?;
         one.services.iter().flatten().try_for_each(|name| self.of(name))?;
         let Some(window) = Window::new(one.from.0, one.to.0) else {
@@ -208,7 +211,7 @@ impl Arrival<'_> {
         Ok(())
     }
 
-    pub(crate) fn note(&mut self, note: NoteIn) -> Result<(), Wrong> {
+    pub(crate) fn note(&mut self, note: ImportedNote) -> Result<(), Wrong> {
         self.of(&note.service)?;
         let text = match &note.note {
             Some(text) => incident::note(text).map_err(Wrong::Said)?,
