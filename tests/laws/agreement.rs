@@ -1,6 +1,7 @@
 //! The answers of the store, compared with a naive walk over the rows.
 
 use super::Row;
+use crate::support::history::windows_within;
 use healthcheck_dashboard::{
     domain::{
         check::Outcome,
@@ -65,15 +66,7 @@ pub(super) fn answers_agree(
     let reader = Reader::open(path).unwrap();
     let stored = reader.service("web").unwrap().unwrap();
     let begin = first.at - DAY_MS;
-    let whole = now.0 - begin;
-    let mut asked = vec![Window::new(UnixMs(begin), now).unwrap()];
-    for &(a, b) in windows {
-        let at = |share: i64| UnixMs(begin + (i128::from(whole) * i128::from(share) / 1_000_000) as i64);
-        let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
-        asked.extend(Window::new(from, to.min(now)));
-        asked.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
-        asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
-    }
+    let mut asked = windows_within(begin, now, windows);
     asked.extend(local_days(begin, now));
     for window in asked {
         let u = figures::uptime(&reader, stored.id, window, now).unwrap();
@@ -119,6 +112,14 @@ pub(super) fn verified(path: &Path, stored: &StoredService) -> Result<Compared, 
     Ok(compared)
 }
 
+/// All outages and blips of a service, oldest first.
+fn outages_of(reader: &Reader, stored: &StoredService) -> Vec<Outage> {
+    let filter = OutageFilter { service: Some(stored.id), kind: OutageKind::All, ..OutageFilter::default() };
+    let mut outages = reader.outages(&filter, None, u32::MAX).unwrap();
+    outages.reverse();
+    outages
+}
+
 /// Downtime is the outages' time; they do not overlap, begin with a failure, end with a pass, and are told once.
 pub(super) fn outages_agree(
     reader: &Reader,
@@ -126,9 +127,7 @@ pub(super) fn outages_agree(
     stored: &StoredService,
     now: UnixMs,
 ) -> Result<(), TestCaseError> {
-    let filter = OutageFilter { service: Some(stored.id), kind: OutageKind::All, ..OutageFilter::default() };
-    let mut outages = reader.outages(&filter, None, u32::MAX).unwrap();
-    outages.reverse();
+    let outages = outages_of(reader, stored);
     let whole = Window::new(UnixMs(rows[0].at), now).unwrap();
     let down = naive(rows, whole, now)[2];
     // An outage under way counts up to its latest check; the last result goes on speaking.
@@ -231,9 +230,7 @@ pub(super) fn stories_agree(
     stored: &StoredService,
     now: UnixMs,
 ) -> Result<(), TestCaseError> {
-    let filter = OutageFilter { service: Some(stored.id), kind: OutageKind::All, ..OutageFilter::default() };
-    let mut outages = reader.outages(&filter, None, u32::MAX).unwrap();
-    outages.reverse();
+    let outages = outages_of(reader, stored);
     let log: Vec<Story> = outages.iter().map(story).collect();
     prop_assert_eq!(&log, &naive_outages(rows));
     let (first, middle) = (UnixMs(rows[0].at), UnixMs(rows[rows.len() / 2].at));

@@ -380,3 +380,18 @@ pub(crate) async fn ask(site: &AppState, request: Request<Body>) -> Answer {
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
 }
+
+/// Windows between `begin` and `now`: the whole, and of each pair (in millionths of the whole) three, of which one has whole
+/// hours and one begins with a day.
+pub(crate) fn windows_within(begin: i64, now: UnixMs, pairs: &[(i64, i64)]) -> Vec<Window> {
+    let whole = i128::from(now.0 - begin);
+    let at = |share: i64| UnixMs(begin + (whole * i128::from(share) / 1_000_000) as i64);
+    let mut windows = vec![Window::new(UnixMs(begin), now).unwrap()];
+    for &(a, b) in pairs {
+        let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
+        windows.extend(Window::new(from, to.min(now)));
+        windows.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
+        windows.extend(Window::new(from.floor(DAY_MS), to.min(now)));
+    }
+    windows
+}

@@ -9,6 +9,7 @@ pub(super) mod backfill;
 pub(super) mod commit;
 pub(super) mod enter;
 pub(super) mod handle;
+pub(super) mod lost_file;
 pub(super) mod notified;
 pub(super) mod numbers;
 pub(super) mod open;

@@ -57,8 +57,6 @@ const LATE: Duration = Duration::from_secs(3);
 pub(in crate::store) const RETRY: Duration = Duration::from_secs(1);
 /// How often an idle monitor looks whether its file is where it was.
 const WATCH: Duration = Duration::from_secs(2);
-/// Between two attempts to save what a file holds that lost its name.
-const RESCUE_AGAIN: Duration = Duration::from_secs(60);
 /// How often an idle monitor notes that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the writer looks for what is too old.
@@ -299,7 +297,10 @@ impl Task {
     }
 
     /// Runs `work` on the writer's thread. The work may take long where the disk is the trouble.
-    async fn blocking<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
+    pub(in crate::store) async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Broken> {
         let mut work = self.thread.run(|_| work())?;
         let late_at = Instant::now() + LATE;
         loop {
@@ -384,35 +385,8 @@ impl Task {
         self.blocking(move || locked(&core).look().is_ok()).await.unwrap_or(false)
     }
 
-    /// Saves what an open file holds, so that it is not lost with the file, and notifies the channels.
-    async fn rescue(&mut self, error: &StoreError) {
-        if !std::mem::replace(&mut self.rescue.is_told, true) {
-            self.alarm(false, format!("{error}; checks go on, and nothing of them is stored"));
-        }
-        if self.rescue.done.is_some() || self.rescue.again.is_some_and(|again| Instant::now() < again) {
-            return;
-        }
-        let (core, now) = (self.core.clone(), self.clock.now());
-        match self.blocking(move || locked(&core).rescue(now)).await {
-            Ok(Ok(done)) => {
-                self.rescue.done = Some(done);
-                if let Some(said) = self.rescue.said() {
-                    tracing::warn!("{said}");
-                    *locked(&self.shared.trouble) = Some(format!("{error}; {said}"));
-                }
-            }
-            Ok(Err(why)) => {
-                if self.rescue.again.is_none() {
-                    tracing::warn!("its content could not be saved: {why}; retrying");
-                }
-                self.rescue.again = Some(Instant::now() + RESCUE_AGAIN);
-            }
-            Err(_panic) => self.rescue.again = Some(Instant::now() + RESCUE_AGAIN),
-        }
-    }
-
     /// Notifies every channel of an alarm about the monitor itself.
-    fn alarm(&self, is_over: bool, text: String) {
+    pub(in crate::store) fn alarm(&self, is_over: bool, text: String) {
         let now = self.clock.now();
         let channels = self.ahead.channels_of_monitor(now);
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);

@@ -1,6 +1,7 @@
 //! The answers of the store, compared with the naive walk.
 
 use super::{Known, Row, lies_in};
+use crate::support::history::windows_within;
 use healthcheck_dashboard::{
     domain::{
         check::Outcome,
@@ -31,15 +32,7 @@ pub(super) fn everything_agrees(
         announced: counting().filter(|one| one.source == Source::Config).map(span).collect(),
     };
     let begin = rows[0].at - DAY_MS;
-    let whole = now.0 - begin;
-    let mut asked = vec![Window::new(UnixMs(begin), now).unwrap()];
-    for &(a, b) in windows {
-        let at = |share: i64| UnixMs(begin + (i128::from(whole) * i128::from(share) / 1_000_000) as i64);
-        let (from, to) = (at(a.min(b)), at(a.max(b)).plus(1));
-        asked.extend(Window::new(from, to.min(now)));
-        asked.extend(Window::new(from.floor(HOUR_MS), to.floor(HOUR_MS)));
-        asked.extend(Window::new(from.floor(DAY_MS), to.min(now)));
-    }
+    let asked = windows_within(begin, now, windows);
     for window in asked {
         let u = figures::uptime(&reader, stored.id, window, now).unwrap();
         let [up, degraded, down, unknown, doubt_up, doubt_down, maintenance] = known.naive(window, now);

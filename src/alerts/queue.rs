@@ -1,0 +1,250 @@
+//! The events of one channel on their way: which message is next, and what became of it.
+
+use super::{
+    compose::Composer,
+    health::ChannelsHealth,
+    plan::{self, Plan, Sent},
+    settled::Settled,
+};
+use crate::{
+    clock::Clock,
+    domain::time::DAY_MS,
+    live::LiveState,
+    notify::{Channel, Delivered, Failure, Notice},
+    store::{Attempt, DueEvent, Reader, Writer},
+    threads::Pool,
+};
+use chrono_tz::Tz;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// The first pause after a failed attempt; doubled at each further one.
+const FIRST_PAUSE_MS: i64 = 1_000;
+const LONGEST_PAUSE_MS: i64 = 10 * 60_000;
+/// A pause is up to this part of it longer.
+const JITTER: i64 = 5;
+/// An event that could not be delivered for this long, and after so many attempts, is given up. Both are required: a
+/// clock that was set must not suppress a notification.
+const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
+const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
+/// A channel gives up a message that was refused so often: the messages behind it must not wait for it.
+const REFUSALS: u32 = 4;
+/// How often a channel reads the outbox without a wake-up.
+pub(super) const LOOK: Duration = Duration::from_secs(30);
+
+/// What the channels have in common.
+#[derive(Clone)]
+pub struct Context {
+    pub reader: Reader,
+    pub writer: Writer,
+    pub live: Arc<LiveState>,
+    pub health: ChannelsHealth,
+    pub clock: Clock,
+    /// The zone of the times in messages.
+    pub zone: Tz,
+    /// Where the pages are, as others reach them, without a slash at its end; `None`: messages have no links.
+    pub public_url: Option<String>,
+}
+
+/// The message that was tried last in this run and is to be tried again. What the outbox records of its events may be
+/// older: their commit may still be to come.
+pub(super) struct Tried {
+    pub(super) events: Vec<DueEvent>,
+    pub(super) notice: Notice,
+    /// Attempts so far.
+    attempts: u32,
+    /// When it is to be tried again. On the timer's clock, which nobody sets.
+    again: Instant,
+}
+
+/// Where the events of a channel are read.
+pub(super) struct Outbox {
+    pub(super) reader: Reader,
+    pub(super) thread: Pool,
+}
+
+/// What is to be done next.
+pub(super) enum Next {
+    Deliver(Box<Tried>),
+    /// Nobody is notified of these.
+    Settle(Vec<DueEvent>),
+    Wait(Duration),
+}
+
+/// The events of one channel on their way.
+pub(super) struct Queue {
+    pub(super) channel: Channel,
+    pub(super) writer: Writer,
+    pub(super) clock: Clock,
+    pub(super) settled: Settled,
+    outbox: Outbox,
+    composer: Composer,
+    health: ChannelsHealth,
+    tried: Option<Tried>,
+    sent: Sent,
+    /// Until when nothing can change what is to be done, so that the outbox need not be read.
+    quiet_until: Option<Instant>,
+    /// How often users have requested another attempt for the events that were given up.
+    retries: u64,
+}
+
+impl Queue {
+    pub(super) fn new(channel: Channel, context: Context, settled: Settled) -> Queue {
+        let Context { reader, writer, live, health, clock, zone, public_url } = context;
+        // A thread of its own: whoever reads pages does not make an alert wait.
+        let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
+        let composer = Composer { live, zone, public_url };
+        let (tried, sent, quiet_until, retries) = (None, Sent::default(), None, writer.retries());
+        Queue { channel, writer, clock, settled, outbox, composer, health, tried, sent, quiet_until, retries }
+    }
+
+    /// What is to be done now.
+    pub(super) async fn next(&mut self) -> Next {
+        let retries = self.writer.retries();
+        if retries != self.retries {
+            self.retries = retries;
+            self.settled.forget_given_up();
+        }
+        if let Some(until) = self.quiet_until.take_if(|until| *until > Instant::now()) {
+            return self.quiet(until.duration_since(Instant::now()));
+        }
+        let waiting = match self.waiting().await {
+            Some(waiting) => waiting,
+            None => return Next::Wait(LOOK),
+        };
+        // A message that failed is tried again as it was, unless the history took one of its events back.
+        if let Some(tried) = self.tried.take() {
+            let ids: HashSet<&str> = waiting.iter().map(|event| event.event_id.as_str()).collect();
+            if tried.events.iter().all(|event| ids.contains(event.event_id.as_str())) {
+                let pause = tried.again.saturating_duration_since(Instant::now());
+                if pause.is_zero() {
+                    return Next::Deliver(Box::new(tried));
+                }
+                self.tried = Some(tried);
+                return self.quiet(pause);
+            }
+        }
+        let now = self.clock.now();
+        let members = match plan::plan(&waiting, &self.channel.batching, &self.sent, now, Instant::now()) {
+            Plan::Idle => return Next::Wait(LOOK),
+            // Where the receiver keeps state a resolve waits for nobody.
+            Plan::Wait(pause) if self.channel.batching.keeps_state => return Next::Wait(pause.min(LOOK)),
+            Plan::Wait(pause) => return self.quiet(pause),
+            Plan::Settle(members) => return Next::Settle(members.iter().map(|n| waiting[*n].clone()).collect()),
+            Plan::Send(members) => members,
+        };
+        let events: Vec<DueEvent> = members.iter().map(|n| waiting[*n].clone()).collect();
+        // Tried by a run before this one. No pause is longer than the longest, unless the clock was set back.
+        let first = events.first();
+        match first.map_or(0, |first| first.next_at.since(now)) {
+            pause if (1..=LONGEST_PAUSE_MS + LONGEST_PAUSE_MS / JITTER).contains(&pause) => {
+                Next::Wait(Duration::from_millis(pause.unsigned_abs()).min(LOOK))
+            }
+            _ => {
+                let attempts = first.map_or(0, |first| first.attempts);
+                match self.composer.compose(&events.iter().collect::<Vec<_>>()) {
+                    Some(notice) => Next::Deliver(Box::new(Tried { events, notice, attempts, again: Instant::now() })),
+                    None => Next::Wait(LOOK),
+                }
+            }
+        }
+    }
+
+    /// Waits, whatever comes: in a storm every event wakes every channel, and what waits is read whole.
+    fn quiet(&mut self, pause: Duration) -> Next {
+        let pause = pause.min(LOOK);
+        self.quiet_until = Some(Instant::now() + pause);
+        Next::Wait(pause)
+    }
+
+    /// The events that wait, in the order in which they happened.
+    async fn waiting(&self) -> Option<Vec<DueEvent>> {
+        let (reader, name, known) = (self.outbox.reader.clone(), self.channel.name().clone(), self.settled.clone());
+        let health = self.health.clone();
+        let read = self
+            .outbox
+            .thread
+            .run(move |_| {
+                let events = reader.pending_events(&name, plan::MOST, &|id| known.has(id));
+                if let Ok(all) = reader.channels() {
+                    health.set(all);
+                }
+                events
+            })
+            .ok()?;
+        let stored = match read.await {
+            Ok(Ok(events)) => events,
+            Ok(Err(error)) => {
+                tracing::warn!("the outbox could not be read: {error}");
+                Vec::new()
+            }
+            Err(_panic) => return None,
+        };
+        let is_settled = |id: &str| self.settled.has(id);
+        let mut waiting = self.writer.unstored_events(self.channel.name(), true, &is_settled);
+        waiting.extend(stored);
+        waiting.extend(self.writer.unstored_events(self.channel.name(), false, &is_settled));
+        Some(waiting)
+    }
+
+    /// Notes how an attempt ended.
+    pub(super) async fn note(&mut self, message: Tried, outcome: Result<Delivered, Failure>) {
+        let Tried { events, notice, attempts, .. } = message;
+        let name = self.channel.name().clone();
+        let id = Some(notice.event_id.clone());
+        let service = notice.service.as_deref().unwrap_or("several");
+        let oldest = events.iter().map(|event| event.created_at).min().unwrap_or(self.clock.now());
+        let failure = match outcome {
+            Ok(_) => {
+                tracing::info!(channel = %name, service, event = notice.event, events = events.len(), "notified");
+                self.sent.add(events.len(), Instant::now());
+                return self.settle(&events, id, Attempt::Delivered).await;
+            }
+            Err(failure) => failure,
+        };
+        let is_old = attempts >= GIVE_UP_AFTER_ATTEMPTS && self.clock.now().since(oldest) > GIVE_UP_AFTER_MS;
+        let error = failure.why().to_owned();
+        match failure {
+            Failure::Refused { .. } if attempts + 1 >= REFUSALS => {
+                tracing::error!(channel = %name, service, "notification given up, it is refused: {error}");
+                self.settle(&events, id, Attempt::GivenUp { error }).await;
+            }
+            _ if is_old => {
+                tracing::error!(channel = %name, service, "notification given up after seven days: {error}");
+                self.settle(&events, id, Attempt::GivenUp { error }).await;
+            }
+            failure => {
+                if attempts == 0 {
+                    tracing::warn!(channel = %name, service, "notification failed, retrying: {error}");
+                }
+                let wished = match failure {
+                    Failure::Later { after, .. } => after.map_or(0, |after| after.as_millis() as i64),
+                    Failure::Refused { .. } => 0,
+                };
+                let pause = pause_ms(attempts, &notice.event_id).max(wished);
+                let at = self.clock.now().plus(pause);
+                let again = Instant::now() + Duration::from_millis(pause.unsigned_abs());
+                self.writer.attempted(&events, &name, id, Attempt::Later { at, error }).await;
+                self.tried = Some(Tried { events, notice, attempts: attempts + 1, again });
+            }
+        }
+    }
+
+    pub(super) async fn settle(&self, events: &[DueEvent], message_id: Option<String>, attempt: Attempt) {
+        let given_up = matches!(attempt, Attempt::GivenUp { .. });
+        events.iter().for_each(|event| self.settled.add(&event.event_id, given_up));
+        self.writer.attempted(events, self.channel.name(), message_id, attempt).await;
+    }
+}
+
+/// The pause after so many failed attempts: it doubles, and is up to a fifth longer, so that many who failed together do
+/// not come back together.
+pub(super) fn pause_ms(attempts: u32, event_id: &str) -> i64 {
+    let pause = (FIRST_PAUSE_MS << attempts.min(20)).min(LONGEST_PAUSE_MS);
+    // FNV-1a: the same at every start, and another one for every event and attempt.
+    let hash = event_id
+        .bytes()
+        .chain(attempts.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    pause + pause / JITTER * (hash % 1000) as i64 / 1000
+}
