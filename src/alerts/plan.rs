@@ -37,10 +37,14 @@ pub(super) struct Sent {
 impl Sent {
     /// Notes a message about so many events.
     pub(super) fn add(&mut self, events: usize, now: Instant) {
-        self.times.push_back(now);
         while self.times.front().is_some_and(|first| now.duration_since(*first) >= Duration::from_secs(3600)) {
             self.times.pop_front();
         }
+        if self.times.is_empty() {
+            // The storm before this one is over.
+            self.in_a_row = 0;
+        }
+        self.times.push_back(now);
         self.in_a_row = if events > 1 { self.in_a_row + 1 } else { 0 };
     }
 
@@ -191,6 +195,10 @@ mod tests {
         let roomy = Batching { max_per_hour: 100, ..batching() };
         sent.add(5, later);
         assert_eq!(planned(&waiting, &roomy, &sent, later), Plan::Wait(Duration::from_secs(120)));
+        // Another storm hours later begins anew.
+        let hours_later = later + Duration::from_secs(5 * 3600);
+        sent.add(5, hours_later);
+        assert_eq!(planned(&waiting, &roomy, &sent, hours_later), Plan::Wait(Duration::from_secs(60)));
     }
 
     #[tokio::test(start_paused = true)]
