@@ -131,7 +131,8 @@
 //!
 //! What else `Tables` has is made of these (`checks`, `newest`, `last_judged`, `observations`, `replay_inputs`,
 //! `status_since`, …); it lies in the store because the writer needs it too: sums are settled, gaps get their reasons and
-//! services resume where they stood in the transaction of the commit. So does the loop of retention.
+//! services resume where they stood in the transaction of the commit. So do the loop of retention and the marks of
+//! maintenance, which change rows and what follows from them in one transaction.
 //!
 //! Only SQLite has it, and another engine would say what it has instead: files and their modes, `backup`, `restore`,
 //! `set_damaged_aside`, `begin_anew`, `Scrub`, the tail, sealed days, `integrity`, `space`, `compact_some`,
