@@ -9,8 +9,8 @@ use crate::{
     },
     live::LiveState,
     notify::{Detail, Item, Notice, Status},
-    routing::Severity,
-    store::{Alarm, DueEvent, Event},
+    routing::{Announcement, Severity},
+    store::{About, Alarm, DueEvent, Event, IncidentEvent},
 };
 use chrono::TimeZone;
 use chrono_tz::Tz;
@@ -42,9 +42,9 @@ impl Composer {
             [] => None,
             [one] => Some(self.single(one)),
             [first, .., last] => {
-                // Whoever waits for the beginning and the end of one outage gets both in one.
-                let ids: Vec<i64> = events.iter().map(|event| event.outage.id).collect();
-                match ids.iter().all(|id| *id == ids[0]) {
+                // Whoever waits for the beginning and the end of one thing gets both in one.
+                let same = events.iter().all(|event| subject(event) == subject(first));
+                match same {
                     true => Some(Notice { key: plan::key(first), ..self.single(last) }),
                     false => Some(self.several(events)),
                 }
@@ -53,23 +53,26 @@ impl Composer {
     }
 
     fn single(&self, event: &DueEvent) -> Notice {
-        let outage = &event.outage;
-        let resolved_at = resolved_at(event);
         let item = self.item(event);
-        let title = match resolved_at {
-            None => format!("[DOWN] {}", outage.service),
-            Some(end) => format!("[UP] {} after {}", outage.service, lasted(end.since(outage.started_at))),
+        let (title, details) = match &event.about {
+            About::Incident(incident) => {
+                (one_line(&title(incident, event.created_at), LONGEST_MESSAGE), self.details(event, incident))
+            }
+            About::Announcement(said) => {
+                let details = said.details.iter().map(|(label, value)| detail(label, value.clone())).collect();
+                (one_line(&said.title, LONGEST_MESSAGE), details)
+            }
         };
         Notice {
             event_id: item.event_id.clone(),
             event: item.event.clone(),
             text: item.text.clone(),
-            service: Some(item.service.clone()),
+            service: item.service.clone(),
             incident: item.incident.clone(),
-            status: if resolved_at.is_some() { Status::Resolved } else { Status::Firing },
+            status: if event.is_end() { Status::Resolved } else { Status::Firing },
             severity: item.severity,
-            title: one_line(&title, LONGEST_MESSAGE),
-            details: self.details(event, item.group.as_deref()),
+            title,
+            details,
             key: plan::key(event),
             url: item.url.clone(),
             at: event.created_at.to_string(),
@@ -80,20 +83,30 @@ impl Composer {
 
     fn several(&self, events: &[&DueEvent]) -> Notice {
         let mut outages: BTreeMap<i64, Vec<&DueEvent>> = BTreeMap::new();
-        events.iter().for_each(|event| outages.entry(event.outage.id).or_default().push(event));
-        let (mut down, mut up, mut passed) = (Vec::new(), Vec::new(), Vec::new());
-        // In the order in which they failed: what failed first is likely the cause.
-        let mut order: Vec<&Vec<&DueEvent>> = outages.values().collect();
-        order.sort_by_key(|of_one| (of_one[0].outage.started_at, of_one[0].outage.id));
-        for of_one in order {
-            let last = of_one[of_one.len() - 1];
-            match (of_one.len(), last.event) {
-                (1, Event::Confirmed) => down.push(last),
-                (1, Event::Resolved) => up.push(last),
-                _ => passed.push(last),
+        for event in events {
+            if let Some(incident) = event.incident() {
+                outages.entry(incident.outage.id).or_default().push(event);
             }
         }
-        let title = self.title(&down, &up, &passed);
+        let (mut down, mut lasting, mut up, mut passed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // In the order in which they failed: what failed first is likely the cause.
+        let incidents_of = |of_one: &Vec<&'_ DueEvent>| -> Vec<IncidentEvent> {
+            of_one.iter().filter_map(|event| event.incident().cloned()).collect()
+        };
+        let mut order: Vec<Vec<IncidentEvent>> = outages.values().map(incidents_of).collect();
+        order.sort_by_key(|of_one| (of_one[0].outage.started_at, of_one[0].outage.id));
+        for of_one in order {
+            let began = of_one[0].event == Event::Confirmed;
+            let Some(last) = of_one.into_iter().next_back() else { continue };
+            match (began, last.event) {
+                (true, Event::Resolved) => passed.push(last),
+                (false, Event::Resolved) => up.push(last),
+                (true, _) => down.push(last),
+                (false, _) => lasting.push(last),
+            }
+        }
+        let announced: Vec<&Announcement> = events.iter().filter_map(|event| announcement(event)).collect();
+        let groups = Groups { down: &down, lasting: &lasting, up: &up, passed: &passed, announced: &announced };
         let mut details = Vec::new();
         if let Some(first) = down.first().filter(|_| down.len() > 1) {
             details.push(detail(
@@ -102,28 +115,36 @@ impl Composer {
             ));
             details.extend(self.common(&down).map(|common| detail("in common", common)));
         }
-        for (label, of_them) in [("down", &down), ("up again", &up), ("was down", &passed)] {
-            for event in of_them.iter().take(IN_DETAILS) {
-                details.push(detail(label, self.line(event)));
+        for (label, of_them) in [("down", &down), ("still down", &lasting), ("up again", &up), ("was down", &passed)] {
+            for incident in of_them.iter().take(IN_DETAILS) {
+                details.push(detail(label, self.line(incident)));
             }
             if of_them.len() > IN_DETAILS {
                 details.push(detail(label, format!("and {} more", of_them.len() - IN_DETAILS)));
             }
         }
+        for said in announced.iter().take(IN_DETAILS) {
+            details.push(detail(said.kind.as_str(), said.text.clone()));
+        }
+        if announced.len() > IN_DETAILS {
+            details.push(detail("also", format!("{} more", announced.len() - IN_DETAILS)));
+        }
         let items: Vec<Item> = events.iter().take(ITEMS).map(|event| self.item(event)).collect();
-        let is_critical = events.iter().any(|event| self.severity(&event.outage.service) == Severity::Critical);
+        let is_critical = events.iter().any(|event| self.severity_of(event) == Severity::Critical);
         let first = events[0];
         let event_id = format!("{}+{}", first.event_id, events.len() - 1);
+        let is_over = events.iter().all(|event| event.is_end());
+        let is_firing = !down.is_empty() || !lasting.is_empty() || announced.iter().any(|said| !said.is_over);
         Notice {
-            key: if down.is_empty() && passed.is_empty() { plan::key(first) } else { event_id.clone() },
+            key: if is_over { plan::key(first) } else { event_id.clone() },
             event_id,
             event: "incidents".to_owned(),
-            text: format!("{}.", self.sentence(&down, &up, &passed)),
+            text: format!("{}.", self.sentence(&groups)),
             service: None,
             incident: Value::Null,
-            status: if down.is_empty() { Status::Resolved } else { Status::Firing },
+            status: if is_firing { Status::Firing } else { Status::Resolved },
             severity: if is_critical { Severity::Critical } else { Severity::Warning }.as_str(),
-            title: one_line(&title, LONGEST_MESSAGE),
+            title: one_line(&groups.title(), LONGEST_MESSAGE),
             details,
             url: self.public_url.as_ref().map(|base| format!("{base}/dashboard/incidents")),
             at: events.iter().map(|event| event.created_at).max().unwrap_or(first.created_at).to_string(),
@@ -132,27 +153,8 @@ impl Composer {
         }
     }
 
-    fn title(&self, down: &[&DueEvent], up: &[&DueEvent], passed: &[&DueEvent]) -> String {
-        let tag = if down.is_empty() { "[UP]" } else { "[DOWN]" };
-        let of_them = if !down.is_empty() {
-            down
-        } else if !up.is_empty() {
-            up
-        } else {
-            passed
-        };
-        let mut names: Vec<&str> = of_them.iter().map(|event| event.outage.service.as_str()).collect();
-        let rest = names.len().saturating_sub(IN_TITLE);
-        names.truncate(IN_TITLE);
-        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        let also = match (down.is_empty(), up.len() + passed.len()) {
-            (true, _) | (_, 0) => String::new(),
-            (false, n) => format!("; {n} up again"),
-        };
-        format!("{tag} {}: {}{rest}{also}", services(of_them.len()), names.join(", "))
-    }
-
-    fn sentence(&self, down: &[&DueEvent], up: &[&DueEvent], passed: &[&DueEvent]) -> String {
+    fn sentence(&self, groups: &Groups<'_>) -> String {
+        let Groups { down, lasting, up, passed, announced } = groups;
         let mut parts = Vec::new();
         if let (Some(first), Some(last)) = (down.first(), down.last()) {
             let (from, to) = (self.time(first.outage.started_at), self.time(last.outage.started_at));
@@ -160,17 +162,25 @@ impl Composer {
             parts.push(format!("{} failed {when}", services(down.len())));
         }
         let is = |n: usize| if n == 1 { "is" } else { "are" };
+        if !lasting.is_empty() {
+            parts.push(format!("{} {} still down", services(lasting.len()), is(lasting.len())));
+        }
         if !up.is_empty() {
             parts.push(format!("{} {} up again", services(up.len()), is(up.len())));
         }
         if !passed.is_empty() {
             parts.push(format!("{} failed and {} up again", services(passed.len()), is(passed.len())));
         }
+        match announced {
+            [] => {}
+            [one] => parts.push(one.text.trim_end_matches('.').to_owned()),
+            many => parts.push(format!("{} other notices", many.len())),
+        }
         parts.join("; ")
     }
 
     /// What most of them share: a group, or a reason.
-    fn common(&self, down: &[&DueEvent]) -> Option<String> {
+    fn common(&self, down: &[IncidentEvent]) -> Option<String> {
         let most = |values: Vec<String>| {
             let mut counts: HashMap<String, usize> = HashMap::new();
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
@@ -187,28 +197,31 @@ impl Composer {
         (!shared.is_empty()).then(|| shared.join("; "))
     }
 
-    fn line(&self, event: &DueEvent) -> String {
-        let outage = &event.outage;
+    fn line(&self, incident: &IncidentEvent) -> String {
+        let outage = &incident.outage;
         let why = one_line(&outage.cause.reason.message, LONGEST_MESSAGE);
-        match resolved_at(event) {
+        match resolved_at(incident) {
             None => format!("{} since {}: {why}", outage.service, self.time(outage.started_at)),
             Some(end) => format!("{} for {}: {why}", outage.service, lasted(end.since(outage.started_at))),
         }
     }
 
-    fn details(&self, event: &DueEvent, group: Option<&str>) -> Vec<Detail> {
-        let outage = &event.outage;
+    fn details(&self, event: &DueEvent, incident: &IncidentEvent) -> Vec<Detail> {
+        let outage = &incident.outage;
         let cause = &outage.cause;
         let mut details = vec![detail("cause", one_line(&cause.reason.message, LONGEST_MESSAGE))];
-        if let Some(group) = group {
-            details.push(detail("group", group.to_owned()));
+        if let Some(late) = &incident.late {
+            details.push(detail("why now", late.clone()));
+        }
+        if let Some(group) = self.group(&outage.service) {
+            details.push(detail("group", group));
         }
         details.push(detail("first failed check", self.time(outage.started_at)));
         details.push(match outage.last_ok_at {
             Some(at) => detail("last passed check", self.time(at)),
             None => detail("last passed check", "none is known".to_owned()),
         });
-        match resolved_at(event) {
+        match resolved_at(incident) {
             None => details.extend(outage.confirmed_at.map(|at| detail("confirmed", self.time(at)))),
             Some(end) => {
                 details.push(detail("up again", self.time(end)));
@@ -218,7 +231,10 @@ impl Composer {
                 }
             }
         }
-        if let Some(excerpt) = cause.excerpt.as_deref().filter(|_| event.event == Event::Confirmed) {
+        if let Event::Reminder(n) = incident.event {
+            details.push(detail("reminder", format!("{n}, {}", self.time(event.created_at))));
+        }
+        if let Some(excerpt) = cause.excerpt.as_deref().filter(|_| incident.event != Event::Resolved) {
             let excerpt = one_line(excerpt, EXCERPT);
             if !excerpt.is_empty() {
                 details.push(detail("response", excerpt));
@@ -228,17 +244,41 @@ impl Composer {
     }
 
     fn item(&self, event: &DueEvent) -> Item {
-        let outage = &event.outage;
-        let resolved_at = resolved_at(event);
-        Item {
-            event_id: event.event_id.clone(),
-            event: format!("incident.{}", event.event.as_str()),
-            text: sentence(outage, resolved_at),
-            service: outage.service.clone(),
-            group: self.group(&outage.service),
-            severity: self.severity(&outage.service).as_str(),
-            incident: incident(outage, resolved_at),
-            url: self.public_url.as_ref().map(|base| format!("{base}/dashboard/incidents/{}", outage.id)),
+        match &event.about {
+            About::Incident(of_it) => {
+                let outage = &of_it.outage;
+                let resolved_at = resolved_at(of_it);
+                Item {
+                    event_id: event.event_id.clone(),
+                    event: format!("incident.{}", of_it.event.as_str()),
+                    text: sentence(outage, resolved_at),
+                    service: Some(outage.service.clone()),
+                    group: self.group(&outage.service),
+                    severity: self.severity(&outage.service).as_str(),
+                    incident: incident(outage, resolved_at),
+                    url: self.public_url.as_ref().map(|base| format!("{base}/dashboard/incidents/{}", outage.id)),
+                }
+            }
+            About::Announcement(said) => Item {
+                event_id: event.event_id.clone(),
+                event: format!("{}{}", said.kind.as_str(), if said.is_over { ".resolved" } else { "" }),
+                text: one_line(&said.text, EXCERPT),
+                service: said.service.clone(),
+                group: said.group.clone(),
+                severity: said.severity.as_str(),
+                incident: Value::Null,
+                url: self.public_url.as_ref().map(|base| {
+                    let page = said.page.as_deref().unwrap_or("/dashboard");
+                    format!("{base}{page}")
+                }),
+            },
+        }
+    }
+
+    fn severity_of(&self, event: &DueEvent) -> Severity {
+        match &event.about {
+            About::Incident(incident) => self.severity(&incident.outage.service),
+            About::Announcement(said) => said.severity,
         }
     }
 
@@ -310,8 +350,71 @@ fn services(n: usize) -> String {
     if n == 1 { "1 service".to_owned() } else { format!("{n} services") }
 }
 
-fn resolved_at(event: &DueEvent) -> Option<UnixMs> {
-    event.outage.ended_at.filter(|_| event.event == Event::Resolved)
+/// What the events of a message have in common: the incident, or what announcements are about.
+fn subject(event: &DueEvent) -> (i64, &str) {
+    match &event.about {
+        About::Incident(incident) => (incident.outage.id, ""),
+        About::Announcement(said) => (0, &said.key),
+    }
+}
+
+fn announcement<'a>(event: &'a DueEvent) -> Option<&'a Announcement> {
+    match &event.about {
+        About::Incident(_) => None,
+        About::Announcement(said) => Some(said),
+    }
+}
+
+/// The subject of a message about one incident. `at` is when this happened to it.
+fn title(incident: &IncidentEvent, at: UnixMs) -> String {
+    let Outage { service, started_at, .. } = &incident.outage;
+    match (incident.event, resolved_at(incident)) {
+        (Event::Reminder(_), _) => format!("[DOWN] {service} for {}", lasted(at.since(*started_at))),
+        (_, Some(end)) => format!("[UP] {service} after {}", lasted(end.since(*started_at))),
+        _ => format!("[DOWN] {service}"),
+    }
+}
+
+/// The events of a message about several, sorted by what happened.
+struct Groups<'a> {
+    down: &'a [IncidentEvent],
+    lasting: &'a [IncidentEvent],
+    up: &'a [IncidentEvent],
+    /// What failed and is up again.
+    passed: &'a [IncidentEvent],
+    announced: &'a [&'a Announcement],
+}
+
+impl Groups<'_> {
+    fn title(&self) -> String {
+        let Groups { down, lasting, up, passed, announced } = self;
+        let of_them = [down, lasting, up, passed].into_iter().find(|of_them| !of_them.is_empty());
+        let Some(of_them) = of_them else {
+            let first = announced.first().map_or("", |said| &said.title);
+            return format!("{first} and {} more", announced.len().saturating_sub(1));
+        };
+        let tag = if down.is_empty() && lasting.is_empty() { "[UP]" } else { "[DOWN]" };
+        let mut names: Vec<&str> = of_them.iter().map(|incident| incident.outage.service.as_str()).collect();
+        let rest = names.len().saturating_sub(IN_TITLE);
+        names.truncate(IN_TITLE);
+        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let mut title = format!("{tag} {}: {}{rest}", services(of_them.len()), names.join(", "));
+        let again = up.len() + passed.len();
+        if tag == "[DOWN]" && again > 0 {
+            title.push_str(&format!("; {again} up again"));
+        }
+        if !down.is_empty() && !lasting.is_empty() {
+            title.push_str(&format!("; {} still down", lasting.len()));
+        }
+        if !announced.is_empty() {
+            title.push_str(&format!("; {} more", announced.len()));
+        }
+        title
+    }
+}
+
+fn resolved_at(incident: &IncidentEvent) -> Option<UnixMs> {
+    incident.outage.ended_at.filter(|_| incident.event == Event::Resolved)
 }
 
 fn lasted(ms: i64) -> String {

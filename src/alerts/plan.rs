@@ -3,7 +3,7 @@
 use crate::{
     domain::time::{HOUR_MS, UnixMs},
     notify::Batching,
-    store::{DueEvent, Event},
+    store::{About, DueEvent, Event},
 };
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
@@ -78,34 +78,36 @@ pub(super) fn plan(waiting: &[DueEvent], batching: &Batching, sent: &Sent, now: 
     let wait_ms = batching.group_wait.as_millis() as i64;
     let wait_ms = first.created_at.plus(wait_ms).since(now).clamp(0, wait_ms);
     let pause = Duration::from_millis(wait_ms.unsigned_abs());
-    if batching.keeps_state && first.event == Event::Resolved {
+    if batching.keeps_state && first.is_end() {
         // A resolve is one for each alert that the receiver has, and frees people: it waits for no others.
-        let of_it: Vec<usize> = (0..waiting.len()).filter(|n| is_resolve_of(&waiting[*n], first)).collect();
-        let open = first.trigger.as_ref().map_or(0, |trigger| trigger.open);
+        let is_of_it = |event: &DueEvent| event.is_end() && key(event) == key(first);
+        let of_it: Vec<usize> = (0..waiting.len()).filter(|n| is_of_it(&waiting[*n])).collect();
+        let trigger = first.incident().and_then(|incident| incident.trigger.as_ref());
+        let open = trigger.map_or(0, |trigger| trigger.open);
         return if open == 0 { Plan::Send(of_it) } else { Plan::Settle(of_it) };
     }
     let pause = pause.max(sent.pause(batching, at));
     if !pause.is_zero() {
         return Plan::Wait(pause);
     }
-    let triggers = || waiting.iter().take_while(|event| event.event == Event::Confirmed).count();
+    let triggers = || waiting.iter().take_while(|event| !event.is_end()).count();
     let members = if batching.keeps_state { triggers() } else { waiting.len() };
     Plan::Send((0..members.min(MOST)).collect())
 }
 
-/// Whether this ends the alert that `first` ends.
-fn is_resolve_of(event: &DueEvent, first: &DueEvent) -> bool {
-    event.event == Event::Resolved && key(event) == key(first)
-}
-
 /// What the receiver knows an alert by: the message that reported its beginning.
 pub(super) fn key(event: &DueEvent) -> String {
-    match (&event.trigger, event.event) {
+    let incident = match &event.about {
+        About::Incident(incident) => incident,
+        About::Announcement(announcement) => return announcement.key.clone(),
+    };
+    match (&incident.trigger, incident.event) {
         (Some(trigger), _) => trigger.message_id.clone(),
         (None, Event::Confirmed) => event.event_id.clone(),
-        (None, Event::Resolved) => {
-            let stem = event.event_id.strip_suffix(Event::Resolved.as_str()).unwrap_or(&event.event_id);
-            format!("{stem}{}", Event::Confirmed.as_str())
+        (None, Event::Resolved | Event::Reminder(_)) => {
+            // An event id is the history's id, the incident's number, and what happened.
+            let stem: Vec<&str> = event.event_id.splitn(3, '-').take(2).collect();
+            format!("{}-{}", stem.join("-"), Event::Confirmed.as_str())
         }
     }
 }
@@ -118,7 +120,7 @@ mod tests {
             check::{Class, PhaseTimes, Reason},
             incident::{Cause, Outage},
         },
-        store::Trigger,
+        store::{IncidentEvent, Trigger},
     };
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
@@ -139,24 +141,27 @@ mod tests {
         let at = NOW.plus(-age_s * 1000);
         DueEvent {
             event_id: format!("h-{id}-{}", event.as_str()),
-            event,
-            outage: Outage {
-                id,
-                service: format!("s{id}"),
-                last_ok_at: None,
-                started_at: at,
-                confirmed_at: Some(at),
-                ended_at: (event == Event::Resolved).then_some(at),
-                down_ms: 0,
-                checks_failed: 1,
-                cause,
-                left_open: false,
-                note: None,
-            },
+            about: About::Incident(Box::new(IncidentEvent {
+                event,
+                trigger: None,
+                late: None,
+                outage: Outage {
+                    id,
+                    service: format!("s{id}"),
+                    last_ok_at: None,
+                    started_at: at,
+                    confirmed_at: Some(at),
+                    ended_at: (event == Event::Resolved).then_some(at),
+                    down_ms: 0,
+                    checks_failed: 1,
+                    cause,
+                    left_open: false,
+                    note: None,
+                },
+            })),
             created_at: at,
             attempts: 0,
             next_at: at,
-            trigger: None,
             is_stored: true,
         }
     }
@@ -219,7 +224,13 @@ mod tests {
         let (sent, at) = (Sent::default(), Instant::now());
         let keeps = Batching { keeps_state: true, ..batching() };
         let trigger = |open| Some(Trigger { message_id: "h-1-confirmed+2".to_owned(), open });
-        let ended = |id, open| DueEvent { trigger: trigger(open), ..event(id, Event::Resolved, 30) };
+        let ended = |id, open| {
+            let mut ended = event(id, Event::Resolved, 30);
+            if let About::Incident(incident) = &mut ended.about {
+                incident.trigger = trigger(open);
+            }
+            ended
+        };
         let waiting = [event(1, Event::Confirmed, 60), event(2, Event::Confirmed, 50), event(3, Event::Resolved, 40)];
         assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 1]));
         // Another of the group is still down.

@@ -7,7 +7,7 @@ use crate::{
         ChannelSpec,
         config::{self as channel, Defaults},
     },
-    routing::{ChannelName, Hours, Matchers, Recipient, Route, Routing, Severity},
+    routing::{AlertKind, ChannelName, Hours, Matchers, Recipient, Route, Routing, Severity},
     settings::{
         error::{Mistake, quoted},
         nearest,
@@ -113,7 +113,9 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
     if let Some(text) = webhook.filter(|_| !webhook_is_empty) {
         match ChannelSpec::of_webhook(Secret::new(text.value.trim())) {
             Ok(channel) => {
-                routing.channels.insert(0, Recipient { name: channel.name.clone(), kinds: None });
+                // What reads it was written when there were no other kinds.
+                let kinds = Some(vec![AlertKind::Down, AlertKind::Resolved, AlertKind::Monitor]);
+                routing.channels.insert(0, Recipient { name: channel.name.clone(), kinds });
                 channels.insert(0, channel);
             }
             Err(why) => table.source.report(Mistake::elsewhere(why)),

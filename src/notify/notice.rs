@@ -7,8 +7,9 @@ use serde::Serialize;
 pub struct Notice {
     /// The same at every attempt, and in no other history: a receiver that has seen it can drop the repetition.
     pub event_id: String,
-    /// `incident.confirmed` or `incident.resolved`; `incidents` of several; of the monitor itself `monitor.failing` or
-    /// `monitor.recovered`; `test`.
+    /// `incident.confirmed`, `incident.reminder` or `incident.resolved`; `incidents` of several; `degraded`, `certificate`,
+    /// `flapping`, `gap`, `slo` or `report`, with `.resolved` at the end of those that have one; of the monitor itself
+    /// `monitor.failing` or `monitor.recovered`; `test`.
     pub event: String,
     /// One sentence for people.
     pub text: String,
@@ -54,7 +55,8 @@ pub struct Item {
     pub event_id: String,
     pub event: String,
     pub text: String,
-    pub service: String,
+    /// `None` where it is about none, or about several.
+    pub service: Option<String>,
     pub group: Option<String>,
     pub severity: &'static str,
     pub incident: serde_json::Value,

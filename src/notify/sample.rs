@@ -15,7 +15,7 @@ pub(super) fn notice(event: &str) -> Notice {
         event_id: format!("h-{n}-confirmed"),
         event: "incident.confirmed".to_owned(),
         text: format!("service {n} {HOSTILE} is down"),
-        service: format!("service {n} {HOSTILE}"),
+        service: Some(format!("service {n} {HOSTILE}")),
         group: Some("shop".to_owned()),
         severity: "critical",
         incident: incident.clone(),

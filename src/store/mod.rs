@@ -50,7 +50,7 @@ pub use self::tables::{
     maintenance::{Maintenance, Source},
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
-    outbox::{Attempt, DueEvent, Event, Trigger},
+    outbox::{About, Attempt, DueEvent, Event, IncidentEvent, Trigger},
     runs::{Interruption, Run, RunHead},
     services::StoredService,
     settings::Setting,
@@ -67,6 +67,7 @@ pub(crate) use self::tables::{
 pub use self::writer::{
     alarms::Alarm,
     backfill::Backfill,
+    commit::Announce,
     enter::Configured,
     handle::{Stopping, Writer, WriterFigures},
     open::{ResumePoint, Store, WatchedService},

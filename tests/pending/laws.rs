@@ -130,8 +130,9 @@ impl Run {
             };
             let (channel, message) = (CHANNEL.into(), Some(event.event_id.clone()));
             history.store.writer.telling(&event, &channel).await;
-            let outage = &event.outage;
-            self.told.push((outage.service.clone(), event.event, outage.started_at.0, event.event_id.clone()));
+            let incident = event.incident().expect("nothing else is announced");
+            let outage = &incident.outage;
+            self.told.push((outage.service.clone(), incident.event, outage.started_at.0, event.event_id.clone()));
             self.settled.insert(event.event_id.clone());
             history.store.writer.attempted(&[event], &channel, message, Attempt::Delivered).await;
         }
@@ -200,6 +201,7 @@ fn in_order(run: &Run, lost: bool) -> Result<(), TestCaseError> {
         let incident = id.rsplit_once('-').unwrap().0;
         let before = match event {
             Event::Confirmed => open.insert(service, incident),
+            Event::Reminder(_) => None,
             Event::Resolved => open.remove(service.as_str()).filter(|open| !lost && *open != incident),
         };
         prop_assert_eq!(before, None, "{:?}", &run.told);

@@ -52,12 +52,18 @@ pub(in crate::store) fn all(conn: &Connection) -> Result<Vec<ChannelHealth>> {
     let mut statement = conn.prepare_cached(
         "SELECT n.name, coalesce(c.sent, 0), coalesce(c.failed, 0), c.last_success_at, c.last_failure_at,
            c.failing_since, c.last_error, coalesce(w.waiting, 0), w.oldest, coalesce(g.given_up, 0)
-         FROM (SELECT name FROM channel UNION SELECT DISTINCT channel FROM outbox WHERE settled_at IS NULL) n
+         FROM (SELECT name FROM channel UNION SELECT DISTINCT channel FROM outbox WHERE settled_at IS NULL
+               UNION SELECT DISTINCT channel FROM announcement WHERE settled_at IS NULL) n
          LEFT JOIN channel c ON c.name = n.name
-         LEFT JOIN (SELECT channel, count(*) AS waiting, min(created_at) AS oldest FROM outbox
-                    WHERE settled_at IS NULL GROUP BY channel) w ON w.channel = n.name
-         LEFT JOIN (SELECT channel, count(*) AS given_up FROM outbox
-                    WHERE settled_at IS NOT NULL AND last_error IS NOT NULL GROUP BY channel) g ON g.channel = n.name
+         LEFT JOIN (SELECT channel, count(*) AS waiting, min(created_at) AS oldest FROM
+                      (SELECT channel, created_at FROM outbox WHERE settled_at IS NULL
+                       UNION ALL SELECT channel, created_at FROM announcement WHERE settled_at IS NULL)
+                    GROUP BY channel) w ON w.channel = n.name
+         LEFT JOIN (SELECT channel, count(*) AS given_up FROM
+                      (SELECT channel FROM outbox WHERE settled_at IS NOT NULL AND last_error IS NOT NULL
+                       UNION ALL
+                       SELECT channel FROM announcement WHERE settled_at IS NOT NULL AND last_error IS NOT NULL)
+                    GROUP BY channel) g ON g.channel = n.name
          ORDER BY n.name",
     )?;
     let time = |row: &rusqlite::Row<'_>, column: usize| -> rusqlite::Result<Option<UnixMs>> {

@@ -4,8 +4,8 @@
 use super::outages;
 use crate::{
     domain::{incident::Outage, time::UnixMs},
-    routing::{AlertKind, ChannelName},
-    store::Result,
+    routing::{AlertKind, Announcement, ChannelName},
+    store::{Result, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     Confirmed,
+    /// It lasts: so many reminders there were, with this one.
+    Reminder(u32),
     Resolved,
 }
 
@@ -21,15 +23,32 @@ impl Event {
     pub fn as_str(self) -> &'static str {
         match self {
             Event::Confirmed => "confirmed",
+            Event::Reminder(_) => "reminder",
             Event::Resolved => "resolved",
+        }
+    }
+
+    /// Its end of an event id.
+    fn suffix(self) -> String {
+        match self {
+            Event::Reminder(n) => format!("reminder-{n}"),
+            _ => self.as_str().to_owned(),
         }
     }
 
     /// What it is to routes.
     pub(in crate::store) fn kind(self) -> AlertKind {
         match self {
-            Event::Confirmed => AlertKind::Down,
+            Event::Confirmed | Event::Reminder(_) => AlertKind::Down,
             Event::Resolved => AlertKind::Resolved,
+        }
+    }
+
+    fn read(word: &str, event_id: &str) -> Event {
+        match word {
+            "resolved" => Event::Resolved,
+            "reminder" => Event::Reminder(event_id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(1)),
+            _ => Event::Confirmed,
         }
     }
 }
@@ -39,17 +58,50 @@ impl Event {
 pub struct DueEvent {
     /// The same at every attempt, and in no other history.
     pub event_id: String,
-    pub event: Event,
-    pub outage: Outage,
+    pub about: About,
     pub created_at: UnixMs,
     /// Attempts so far.
     pub attempts: u32,
     /// When it is to be tried.
     pub next_at: UnixMs,
-    /// Of a resolve: the message that notified the channel of the beginning, where that is known.
-    pub trigger: Option<Trigger>,
     /// The event is stored in the outbox.
     pub is_stored: bool,
+}
+
+/// What an event is about.
+#[derive(Clone, PartialEq, Debug)]
+pub enum About {
+    Incident(Box<IncidentEvent>),
+    Announcement(Box<Announcement>),
+}
+
+/// Something that happened to an incident.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IncidentEvent {
+    pub event: Event,
+    pub outage: Outage,
+    /// Of a resolve and a reminder: the message that notified the channel of the beginning, where that is known.
+    pub trigger: Option<Trigger>,
+    /// Why the channel is notified of it only now, where it is late.
+    pub late: Option<String>,
+}
+
+impl DueEvent {
+    /// What happened to an incident, where it is about one.
+    pub fn incident(&self) -> Option<&IncidentEvent> {
+        match &self.about {
+            About::Incident(incident) => Some(incident),
+            About::Announcement(_) => None,
+        }
+    }
+
+    /// Whether something is over.
+    pub fn is_end(&self) -> bool {
+        match &self.about {
+            About::Incident(incident) => incident.event == Event::Resolved,
+            About::Announcement(announcement) => announcement.is_over,
+        }
+    }
 }
 
 /// A message about the beginning of incidents.
@@ -74,25 +126,55 @@ pub enum Attempt {
     },
 }
 
-/// Writes an event for each channel. It is settled already where the channel was notified before it could be written.
+/// Writes an event for each channel; how many are new. `late` says why channels are notified of it only now. It is settled
+/// already where the channel was notified before it could be written.
 pub(in crate::store) fn add(
     conn: &Connection,
     channels: &[ChannelName],
     outage: i64,
     event: Event,
+    late: Option<&str>,
     now: UnixMs,
     is_told: impl Fn(&str) -> bool,
-) -> Result<()> {
+) -> Result<usize> {
+    let mut added = 0;
     for channel in channels {
         let settled_at = is_told(channel).then_some(now.0);
+        added += conn
+            .prepare_cached(
+                "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at, settled_at, attempts, content)
+                 SELECT value || '-' || ?1 || '-' || ?6, ?3, ?2, ?1, ?4, ?4, ?5, ?5 IS NOT NULL, ?7
+                 FROM fact WHERE name = 'id'
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![outage, event.as_str(), &**channel, now.0, settled_at, event.suffix(), late])?;
+    }
+    Ok(added)
+}
+
+/// Writes an announcement for each channel, unless it was announced before; whether a channel is to be notified.
+pub(in crate::store) fn announce(
+    conn: &Connection,
+    channels: &[ChannelName],
+    event_id: &str,
+    announcement: &Announcement,
+    now: UnixMs,
+) -> Result<bool> {
+    let new = conn
+        .prepare_cached("INSERT INTO announced (event_id, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![event_id, now.0])?;
+    if new == 0 {
+        return Ok(false);
+    }
+    let content = serde_json::to_string(announcement).map_err(|e| StoreError::Content(e.to_string()))?;
+    for channel in channels {
         conn.prepare_cached(
-            "INSERT INTO outbox (event_id, channel, event, outage_id, created_at, next_at, settled_at, attempts)
-             SELECT value || '-' || ?1 || '-' || ?2, ?3, ?2, ?1, ?4, ?4, ?5, ?5 IS NOT NULL FROM fact WHERE name = 'id'
+            "INSERT INTO announcement (event_id, channel, content, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?4)
              ON CONFLICT DO NOTHING",
         )?
-        .execute(params![outage, event.as_str(), &**channel, now.0, settled_at])?;
+        .execute(params![event_id, &**channel, content, now.0])?;
     }
-    Ok(())
+    Ok(!channels.is_empty())
 }
 
 /// Every channel that was notified of an incident that was open (`told_open`) is to be notified of the end that an
@@ -118,28 +200,63 @@ pub(in crate::store) fn pending(
     limit: usize,
     settled: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<DueEvent>> {
-    type Row = (String, String, i64, i64, u32, i64);
+    let mut events = announcements(conn, channel, limit, settled)?;
+    let has_both = !events.is_empty();
+    type Row = (String, String, i64, i64, u32, i64, Option<String>);
     let mut statement = conn.prepare_cached(
-        "SELECT event_id, event, outage_id, created_at, attempts, next_at FROM outbox
+        "SELECT event_id, event, outage_id, created_at, attempts, next_at, content FROM outbox
          WHERE channel = ?1 AND settled_at IS NULL ORDER BY id",
     )?;
+    let read =
+        |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?));
     let rows = statement
-        .query_map([channel], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)))?
+        .query_map([channel], read)?
         .filter(|row: &rusqlite::Result<Row>| !row.as_ref().is_ok_and(|row| settled(&row.0)))
         .take(limit);
-    let mut events = Vec::new();
     for row in rows {
-        let (event_id, event, number, created_at, attempts, next_at) = row?;
+        let (event_id, event, number, created_at, attempts, next_at, late) = row?;
         let Some(outage) = outages::get(conn, number)? else { continue };
-        let event = if event == "resolved" { Event::Resolved } else { Event::Confirmed };
+        let event = Event::read(&event, &event_id);
         let trigger = match event {
             Event::Confirmed => None,
-            Event::Resolved => trigger(conn, channel, number)?,
+            Event::Reminder(_) | Event::Resolved => trigger(conn, channel, number)?,
         };
+        let about = About::Incident(Box::new(IncidentEvent { event, outage, trigger, late }));
         let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
-        events.push(DueEvent { event_id, event, outage, created_at, attempts, next_at, trigger, is_stored: true });
+        events.push(DueEvent { event_id, about, created_at, attempts, next_at, is_stored: true });
+    }
+    if has_both {
+        // Each of the two is in its order.
+        events.sort_by_key(|event| event.created_at);
+        events.truncate(limit);
     }
     Ok(events)
+}
+
+fn announcements(
+    conn: &Connection,
+    channel: &str,
+    limit: usize,
+    settled: &dyn Fn(&str) -> bool,
+) -> Result<Vec<DueEvent>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT event_id, content, created_at, attempts, next_at FROM announcement
+         WHERE channel = ?1 AND settled_at IS NULL ORDER BY id",
+    )?;
+    let rows = statement.query_map([channel], |row| {
+        let content: String = row.get(1)?;
+        let event_id: String = row.get(0)?;
+        // One of a newer version is not understood, and kept.
+        let announcement = serde_json::from_str::<Announcement>(&content);
+        let times = (UnixMs(row.get(2)?), row.get(3)?, UnixMs(row.get(4)?));
+        Ok(announcement.ok().map(|announcement| {
+            let about = About::Announcement(Box::new(announcement));
+            let (created_at, attempts, next_at) = times;
+            DueEvent { event_id, about, created_at, attempts, next_at, is_stored: true }
+        }))
+    })?;
+    let waits = |event: &rusqlite::Result<DueEvent>| !event.as_ref().is_ok_and(|event| settled(&event.event_id));
+    Ok(rows.filter_map(rusqlite::Result::transpose).filter(waits).take(limit).collect::<rusqlite::Result<_>>()?)
 }
 
 /// The message that notified a channel of the beginning of an incident.
@@ -175,21 +292,32 @@ pub(in crate::store) fn note(
         Attempt::Later { at, error } => (None, at.0, Some(error)),
         Attempt::GivenUp { error } => (Some(now.0), now.0, Some(error)),
     };
-    conn.prepare_cached(
-        "UPDATE outbox SET attempts = attempts + 1, settled_at = ?3, next_at = ?4, last_error = ?5,
-           message_id = coalesce(?6, message_id)
-         WHERE event_id = ?1 AND channel = ?2 AND settled_at IS NULL",
-    )?
-    .execute(params![event_id, channel, settled, next, error, message_id])?;
+    for table in ["outbox", "announcement"] {
+        let changed = conn
+            .prepare_cached(&format!(
+                "UPDATE {table} SET attempts = attempts + 1, settled_at = ?3, next_at = ?4, last_error = ?5,
+                   message_id = coalesce(?6, message_id)
+                 WHERE event_id = ?1 AND channel = ?2 AND settled_at IS NULL"
+            ))?
+            .execute(params![event_id, channel, settled, next, error, message_id])?;
+        if changed > 0 {
+            break;
+        }
+    }
     Ok(())
 }
 
 /// Has events that were given up tried again, of one channel or of all; how many.
 pub(in crate::store) fn retry(conn: &Connection, channel: Option<&str>, now: UnixMs) -> Result<u64> {
-    let changed = conn.execute(
-        "UPDATE outbox SET settled_at = NULL, attempts = 0, next_at = ?2, last_error = NULL
-         WHERE settled_at IS NOT NULL AND last_error IS NOT NULL AND (?1 IS NULL OR channel = ?1)",
-        params![channel, now.0],
-    )?;
+    let mut changed = 0;
+    for table in ["outbox", "announcement"] {
+        changed += conn.execute(
+            &format!(
+                "UPDATE {table} SET settled_at = NULL, attempts = 0, next_at = ?2, last_error = NULL
+                 WHERE settled_at IS NOT NULL AND last_error IS NOT NULL AND (?1 IS NULL OR channel = ?1)"
+            ),
+            params![channel, now.0],
+        )?;
+    }
     Ok(changed as u64)
 }

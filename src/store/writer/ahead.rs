@@ -19,7 +19,7 @@ use crate::{
     store::{
         Result,
         disk::files,
-        tables::outbox::{self, Attempt, DueEvent, Event},
+        tables::outbox::{self, About, Attempt, DueEvent, Event, IncidentEvent},
     },
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -204,12 +204,15 @@ impl Ahead {
         };
         let event = |due: &Due| DueEvent {
             event_id: due.event_id.clone(),
-            event: due.event,
-            outage: due.outage.clone(),
+            about: About::Incident(Box::new(IncidentEvent {
+                event: due.event,
+                outage: due.outage.clone(),
+                trigger: None,
+                late: None,
+            })),
             created_at: due.created_at,
             attempts: 0,
             next_at: due.created_at,
-            trigger: None,
             is_stored: false,
         };
         inner.due.iter().filter(is_due).map(event).collect()
@@ -356,9 +359,10 @@ impl Ahead {
         settled
     }
 
-    /// The channels that are notified of problems of the monitor itself.
-    pub(in crate::store) fn channels_of_monitor(&self, now: UnixMs) -> Vec<ChannelName> {
-        self.locked().routing.channels(&Facts::of_the_monitor(now))
+    /// The channels that something of these facts goes to.
+    pub(in crate::store) fn recipients(&self, facts: &Facts<'_>) -> Vec<ChannelName> {
+        let routing = self.locked().routing.clone();
+        routing.channels(facts)
     }
 
     /// The id of the history, with which those of its events begin.

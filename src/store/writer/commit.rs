@@ -12,7 +12,7 @@ use crate::{
         time::{HOUR_MS, UnixMs},
     },
     live::ServiceId,
-    routing::{ChannelName, Facts, Routing},
+    routing::{Announcement, ChannelName, Facts, Routing},
     store::{
         Result, StoreError, connection,
         disk::place::{self, Lost, Place},
@@ -45,6 +45,8 @@ pub(in crate::store) enum Note {
         message_id: Option<String>,
         attempt: Attempt,
     },
+    /// Channels are notified of this, unless it was announced before.
+    Announce(Box<Announce>),
     /// Has events that were given up tried again, of one channel or of all.
     Retry {
         channel: Option<ChannelName>,
@@ -56,6 +58,15 @@ pub(in crate::store) enum Note {
     },
     /// Notes that the configuration has.
     Stated(Vec<StatedNote>),
+}
+
+/// An announcement, and the channels that it is for.
+#[derive(Clone, Debug)]
+pub struct Announce {
+    /// Follows from what happened, so that it is announced once, whatever restarts.
+    pub event_id: String,
+    pub announcement: Announcement,
+    pub channels: Vec<ChannelName>,
 }
 
 /// Interruptions that the reasons of gaps are looked for in.
@@ -131,6 +142,10 @@ impl WriteState {
                     if message_id.is_some() {
                         channels::note(&tx, channel, attempt, now)?;
                     }
+                }
+                Note::Announce(announce) => {
+                    let Announce { event_id, announcement, channels } = &**announce;
+                    done.events |= outbox::announce(&tx, channels, event_id, announcement, now)?;
                 }
                 Note::Retry { channel } => {
                     done.events |= outbox::retry(&tx, channel.as_deref(), now)? > 0;
@@ -412,7 +427,7 @@ impl Context<'_> {
         if let Some(event) = step.event {
             let channels = self.routing.channels(&Facts::of(event.kind(), &track.now.service, outage));
             let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
-            outbox::add(self.conn, &channels, outage.id, event, self.now, is_told)?;
+            outbox::add(self.conn, &channels, outage.id, event, None, self.now, is_told)?;
             return Ok(!channels.is_empty());
         }
         Ok(false)

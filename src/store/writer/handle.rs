@@ -3,7 +3,7 @@
 use super::{
     ahead::Ahead,
     alarms::{Alarm, Alarms},
-    commit::Note,
+    commit::{Announce, Note},
     track::Record,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         incident::{GapReason, StatedNote},
         time::UnixMs,
     },
-    routing::ChannelName,
+    routing::{ChannelName, Facts},
     store::tables::{
         outbox::{Attempt, DueEvent},
         runs::Interruption,
@@ -168,6 +168,21 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Attempt { event_ids, channel, message_id, attempt }));
     }
 
+    /// Notifies channels of something beside incidents, once for each event id.
+    pub fn announce(&self, announce: Announce) {
+        let _ = self.sender.send(Message::Note(Note::Announce(Box::new(announce))));
+    }
+
+    /// The channels that something of these facts goes to.
+    pub fn recipients(&self, facts: &Facts<'_>) -> Vec<ChannelName> {
+        self.ahead.recipients(facts)
+    }
+
+    /// The id of the history, with which the ids of its events begin.
+    pub fn history_id(&self) -> String {
+        self.ahead.history()
+    }
+
     /// Has events that were given up tried again, of one channel or of all. `true` when that has been committed.
     pub async fn retry_given_up(&self, channel: Option<ChannelName>) -> bool {
         let (done, written) = oneshot::channel();
@@ -211,7 +226,7 @@ impl Writer {
 
     /// Notifies every channel that something is wrong with the monitor itself, or is right again.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
-        let channels = self.ahead.channels_of_monitor(now);
+        let channels = self.ahead.recipients(&Facts::of_the_monitor(now));
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }

@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     domain::incident::StatedNote,
     live::{LiveState, ServiceId},
+    routing::Facts,
     store::{
         StoreError,
         procedures::{
@@ -388,7 +389,7 @@ impl Task {
     /// Notifies every channel of an alarm about the monitor itself.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String) {
         let now = self.clock.now();
-        let channels = self.ahead.channels_of_monitor(now);
+        let channels = self.ahead.recipients(&Facts::of_the_monitor(now));
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }

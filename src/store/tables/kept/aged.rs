@@ -1,11 +1,14 @@
 //! What retention deletes row by row, table by table: what is older than a moment.
 
 use crate::{
-    domain::time::UnixMs,
+    domain::time::{DAY_MS, UnixMs},
     live::ServiceId,
     store::{Result, disk::size, rows::Usage},
 };
 use rusqlite::{Connection, params};
+
+/// How much longer than alerts it is kept what was announced.
+const ANNOUNCED_DAYS: i64 = 400;
 
 /// Something that retention deletes: the table, its key, when a row begins, and which rows of a service are older than a
 /// moment.
@@ -54,12 +57,20 @@ pub(in crate::store) fn usage(conn: &Connection, aged: &Aged, service: ServiceId
 
 /// Deletes the alerts that were settled before a moment; how many.
 pub(in crate::store) fn delete_alerts(conn: &Connection, before: UnixMs) -> Result<usize> {
-    Ok(conn.prepare_cached("DELETE FROM outbox WHERE settled_at < ?1")?.execute([before.0])?)
+    let mut deleted = 0;
+    for table in ["outbox", "announcement"] {
+        let sql = format!("DELETE FROM {table} WHERE settled_at < ?1");
+        deleted += conn.prepare_cached(&sql)?.execute([before.0])?;
+    }
+    // What was announced must not be announced again while it lasts: nothing that is lasts so long.
+    conn.prepare_cached("DELETE FROM announced WHERE at < ?1")?.execute([before.plus(-ANNOUNCED_DAYS * DAY_MS).0])?;
+    Ok(deleted)
 }
 
 /// How many alerts were settled before a moment.
 pub(in crate::store) fn alerts(conn: &Connection, before: UnixMs) -> Result<u64> {
-    let sql = "SELECT count(*) FROM outbox WHERE settled_at < ?1";
+    let sql = "SELECT (SELECT count(*) FROM outbox WHERE settled_at < ?1)
+                 + (SELECT count(*) FROM announcement WHERE settled_at < ?1)";
     let count: i64 = conn.query_row(sql, [before.0], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }

@@ -4,34 +4,68 @@
 //! goes to every channel: only a route without channels can request that nobody receives an alert. A resolve goes
 //! where its trigger went, so its route is found with what was known when the incident was confirmed.
 
+mod announcement;
+
+pub use announcement::Announcement;
+
 use crate::domain::{check::Class, incident::Outage, service::Service, time::UnixMs};
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The name of a channel: its identity in the configuration, the outbox and the metrics.
 pub type ChannelName = Arc<str>;
 
 /// What a notification is about.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AlertKind {
-    /// An incident is confirmed.
+    /// An incident is confirmed, lasts, or is escalated.
     Down,
     /// An incident is over.
     Resolved,
+    /// A service has been degraded for a while.
+    Degraded,
+    /// A certificate is about to end.
+    Certificate,
+    /// A service changes between up and down too often.
+    Flapping,
+    /// The monitor was away, or nothing was stored, for a while.
+    Gap,
+    /// The error budget of an objective is being spent too fast.
+    Slo,
+    /// The review of a period.
+    Report,
     /// The monitor itself has a problem, or has it no more.
     Monitor,
 }
 
 impl AlertKind {
     /// All kinds.
-    pub const ALL: [AlertKind; 3] = [AlertKind::Down, AlertKind::Resolved, AlertKind::Monitor];
+    pub const ALL: [AlertKind; 9] = [
+        AlertKind::Down,
+        AlertKind::Resolved,
+        AlertKind::Degraded,
+        AlertKind::Certificate,
+        AlertKind::Flapping,
+        AlertKind::Gap,
+        AlertKind::Slo,
+        AlertKind::Report,
+        AlertKind::Monitor,
+    ];
 
     /// Its word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             AlertKind::Down => "down",
             AlertKind::Resolved => "resolved",
+            AlertKind::Degraded => "degraded",
+            AlertKind::Certificate => "certificate",
+            AlertKind::Flapping => "flapping",
+            AlertKind::Gap => "gap",
+            AlertKind::Slo => "slo",
+            AlertKind::Report => "report",
             AlertKind::Monitor => "monitor",
         }
     }
@@ -43,7 +77,8 @@ impl AlertKind {
 }
 
 /// How bad it is: `critical` where the service is critical, `warning` where it is not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     Critical,
     Warning,
@@ -83,6 +118,12 @@ impl<'a> Facts<'a> {
         Facts { service: "", group: None, kind, class: None, severity, at }
     }
 
+    /// Those of what is announced of a service.
+    pub fn of_service(kind: AlertKind, service: &'a Service, at: UnixMs) -> Facts<'a> {
+        let severity = Severity::of(service);
+        Facts { service: &service.name, group: service.group.as_deref(), kind, class: None, severity, at }
+    }
+
     /// Those of an incident.
     pub fn of(kind: AlertKind, service: &'a Service, outage: &Outage) -> Facts<'a> {
         Facts {
@@ -100,13 +141,14 @@ impl<'a> Facts<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recipient {
     pub name: ChannelName,
-    /// `None`: all kinds.
+    /// `None`: all kinds but reports.
     pub kinds: Option<Vec<AlertKind>>,
 }
 
 impl Recipient {
     fn wants(&self, kind: AlertKind) -> bool {
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+        // Reports have channels of their own.
+        self.kinds.as_ref().map_or(kind != AlertKind::Report, |kinds| kinds.contains(&kind))
     }
 }
 
