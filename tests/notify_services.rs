@@ -1,6 +1,7 @@
 //! Notification services, each against a receiver that checks what its documentation asks for, and answers as it says.
 
 mod chat;
+mod edits;
 mod paging;
 mod push;
 
@@ -89,8 +90,11 @@ impl Receiver {
 
 /// The channel of a section, as the program builds it.
 fn channel(documented: &Documented, address: SocketAddr) -> Channel {
-    let section = documented.section.replace("SERVER", &format!("http://{address}"));
-    let name = documented.name;
+    channel_of(documented.name, documented.section, address)
+}
+
+fn channel_of(name: &str, section: &str, address: SocketAddr) -> Channel {
+    let section = section.replace("SERVER", &format!("http://{address}"));
     let text = format!(
         "[[checks.endpoints]]\nname = \"web\"\nurl = \"http://localhost/\"\n[alerts]\nenabled = true\n\
          [[alerts.channels]]\nname = \"ops\"\ntype = \"{name}\"\n{section}\n"

@@ -80,7 +80,9 @@ impl CommandChannel {
         match ended {
             Err(_) => Err(Failure::later(format!("the command did not end within {} s", PATIENCE.as_secs()))),
             Ok(Err(error)) => Err(Failure::later(format!("the command was lost: {error}"))),
-            Ok(Ok(status)) if status.success() => Ok(Delivered { answer: self.shown(&format!("exit code 0 {said}")) }),
+            Ok(Ok(status)) if status.success() => {
+                Ok(Delivered { answer: self.shown(&format!("exit code 0 {said}")), receipt: None })
+            }
             Ok(Ok(status)) => {
                 let code = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
                 Err(Failure::later(self.shown(&format!("the command failed with {code}: {said}"))))

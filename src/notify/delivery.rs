@@ -1,5 +1,6 @@
 //! What is known of a channel, how its events become messages, and what became of one.
 
+use super::place::Receipt;
 use crate::routing::ChannelName;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Batching {
 pub struct Delivered {
     /// What the receiver answered, in a few words, for people.
     pub answer: String,
+    /// What names the message, for those that follow or replace it.
+    pub receipt: Option<Receipt>,
 }
 
 /// A message that a receiver did not take. The reason holds no credential.

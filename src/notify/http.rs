@@ -4,7 +4,8 @@ use super::{
     config::HttpSpec,
     delivery::{Delivered, Failure},
     notice::Notice,
-    template::{Answer, Template},
+    place::{Place, Receipt},
+    template::{Answer, Setting, Template},
 };
 use crate::domain::{
     metadata::is_metadata_address,
@@ -21,8 +22,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 /// How long a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are read, at most.
-const LONGEST_ANSWER: usize = 16 * 1024;
+/// Bytes of an answer that are read, at most. A service may repeat the message, each character in six.
+const LONGEST_ANSWER: usize = 128 * 1024;
 /// The longest pause that a receiver can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
@@ -35,6 +36,8 @@ pub(super) struct HttpChannel {
     settings: BTreeMap<String, Option<String>>,
     headers: Vec<(String, Secret)>,
     secrets: Vec<Secret>,
+    /// Those of them that may be credentials.
+    credentials: Vec<Secret>,
 }
 
 impl std::fmt::Debug for HttpChannel {
@@ -62,15 +65,23 @@ impl HttpChannel {
         let HttpSpec { template, settings, headers } = spec;
         let secrets = settings.values().flatten().cloned().chain(headers.iter().map(|(_, value)| value.clone()));
         let secrets = secrets.collect();
+        let is_secret = |name: &String| template.settings().get(name).is_none_or(Setting::is_secret);
+        let credentials = settings.iter().filter(|(name, _)| is_secret(name)).filter_map(|(_, value)| value.clone());
+        let credentials = credentials.chain(headers.iter().map(|(_, value)| value.clone())).collect();
         let open = |value: &Option<Secret>| value.as_ref().map(|secret| secret.expose().to_owned());
         let settings = settings.iter().map(|(name, value)| (name.clone(), open(value))).collect();
-        Ok(HttpChannel { template, client, settings, headers, secrets })
+        Ok(HttpChannel { template, client, settings, headers, secrets, credentials })
+    }
+
+    /// Whether a message can be replaced that was delivered.
+    pub(super) fn can_edit(&self) -> bool {
+        self.template.can_edit()
     }
 
     /// Sends a notice.
-    pub(super) async fn deliver(&self, notice: &Notice) -> Result<Delivered, Failure> {
+    pub(super) async fn deliver(&self, notice: &Notice, place: &Place) -> Result<Delivered, Failure> {
         let refused = |why: String| Failure::Refused { why };
-        let message = self.template.render(notice, &self.settings).map_err(|error| refused(error.what))?;
+        let message = self.template.render(notice, &self.settings, place).map_err(|error| refused(error.what))?;
         // The client does not ask its resolver for an address.
         let url = Url::parse(&message.url).map_err(|_| refused("the channel's address is no URL".to_owned()))?;
         let host = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
@@ -95,14 +106,22 @@ impl HttpChannel {
             let why = why.map_or_else(String::new, |why| format!(": {why}"));
             self.shown(&format!("the receiver answered HTTP {status}{why}"))
         };
-        match self.template.judge(status, &body) {
-            Answer::Accepted => Ok(Delivered { answer: self.shown(&format!("HTTP {status} {body}")) }),
+        match self.template.judge(place, status, &body) {
+            Answer::Accepted => {
+                let receipt = self.template.receipt(&body).filter(|receipt| !self.discloses(receipt));
+                Ok(Delivered { answer: self.shown(&format!("HTTP {status} {body}")), receipt })
+            }
             Answer::Refused { why } => Err(refused(heard(why))),
             Answer::Later { why, after_s } => {
                 let after = pause.max(after_s.map(Duration::from_secs)).map(|pause| pause.min(LONGEST_PAUSE));
                 Err(Failure::Later { why: heard(why), after })
             }
         }
+    }
+
+    /// Whether a receipt repeats a credential of the channel: it is kept in the history, where none may be.
+    fn discloses(&self, receipt: &Receipt) -> bool {
+        scrub(receipt.as_json(), &self.credentials) != receipt.as_json()
     }
 
     /// Text of a receiver for people: on one line, without what only we and it know.
@@ -171,7 +190,7 @@ mod tests {
         let template = Template::built_in("webhook").unwrap().unwrap();
         let settings = BTreeMap::from([("webhook".to_owned(), Some(Secret::new(address)))]);
         let spec = HttpSpec { template, settings, headers: Vec::new() };
-        HttpChannel::new(spec, tls).unwrap().deliver(&notice("incident.confirmed")).await
+        HttpChannel::new(spec, tls).unwrap().deliver(&notice("incident.confirmed"), &Place::New).await
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ pub(crate) mod config;
 mod delivery;
 mod http;
 mod notice;
+mod place;
 mod sample;
 mod smtp;
 mod template;
@@ -16,6 +17,7 @@ use crate::routing::ChannelName;
 pub use config::ChannelSpec;
 pub use delivery::{Batching, ChannelInfo, Delivered, Failure};
 pub use notice::{Detail, Item, Notice, Status};
+pub use place::{Place, Receipt};
 
 /// Where messages go.
 #[derive(Clone, Debug)]
@@ -53,13 +55,29 @@ impl Channel {
         &self.name
     }
 
-    /// Delivers a message, within a few seconds.
+    /// Whether a message can be replaced that was delivered.
+    pub fn can_edit(&self) -> bool {
+        matches!(&self.transport, Transport::Http(channel) if channel.can_edit())
+    }
+
+    /// Delivers a message by itself, within a few seconds.
     ///
     /// # Errors
     /// Why it was not delivered, and whether to try again.
     pub async fn deliver(&self, notice: &Notice) -> Result<Delivered, Failure> {
+        self.deliver_to(notice, &Place::New).await
+    }
+
+    /// Delivers a message below another, or in its place. Where the service has no threads, the message is by itself.
+    ///
+    /// # Errors
+    /// The same, and [`Failure::Refused`] where a message is to be replaced and the service has no way to.
+    pub async fn deliver_to(&self, notice: &Notice, place: &Place) -> Result<Delivered, Failure> {
         match &self.transport {
-            Transport::Http(channel) => channel.deliver(notice).await,
+            Transport::Http(channel) => channel.deliver(notice, place).await,
+            _ if matches!(place, Place::Edit(_)) => {
+                Err(Failure::Refused { why: "no message of this channel can be replaced".to_owned() })
+            }
             Transport::Smtp(channel) => channel.deliver(notice).await,
             Transport::Command(channel) => channel.deliver(notice).await,
         }

@@ -82,7 +82,7 @@ impl SmtpChannel {
         match self.transport.send(mail).await {
             Ok(answer) => {
                 let lines = answer.message().collect::<Vec<_>>().join(" ");
-                Ok(Delivered { answer: self.shown(&format!("{} {lines}", answer.code())) })
+                Ok(Delivered { answer: self.shown(&format!("{} {lines}", answer.code())), receipt: None })
             }
             Err(error) => {
                 let why = self.shown(&in_words(&error));

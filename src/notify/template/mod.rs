@@ -5,18 +5,29 @@
 //! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link. In a JSON
 //! body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded; `|safe` writes it as it is. In the
 //! URL and in headers it is written as it is; a header of nothing is left out. A variable that does not exist is an error.
+//! Where the metadata has a `receipt`, `thread` holds that of the message that this one follows, and `edit`, where there is an
+//! `update`, that of the message that this one replaces; otherwise they are none.
 //! Filters: `cut(n)` and `cut_bytes(n)` for limits, `markdown` and `html` for texts from others, `base64`, `urlencode`.
 
+mod answer;
 mod filters;
+mod metadata;
 #[cfg(test)]
 mod tests;
 
-use self::filters::{base64, cut, cut_bytes, html, markdown};
-use super::notice::Notice;
+pub(super) use self::{answer::Answer, metadata::Setting};
+use self::{
+    filters::{base64, cut, cut_bytes, html, markdown},
+    metadata::{Body, Metadata},
+};
+use super::{
+    notice::Notice,
+    place::{Place, Receipt},
+};
 use include_dir::{Dir, include_dir};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
@@ -33,119 +44,6 @@ static BUILT_IN: LazyLock<BTreeMap<&'static str, Result<Template, TemplateError>
 
 /// The line between metadata and body.
 const SEPARATOR: &str = "\n+++\n";
-
-/// What a service says of itself.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Metadata {
-    /// What people call it.
-    title: String,
-    /// Where the service describes the request.
-    #[serde(rename = "source")]
-    _source: Option<String>,
-    #[serde(default = "post")]
-    method: String,
-    /// Where messages are sent to.
-    url: String,
-    #[serde(default)]
-    body: Body,
-    /// Statuses that mean that a message was taken.
-    accepted: Statuses,
-    /// Statuses that mean that this message will never be taken. All others mean: later.
-    #[serde(default)]
-    refused: Statuses,
-    /// Where an answer that is JSON says that the message was taken, although its status does.
-    accepted_if: Option<Equals>,
-    /// Errors of such an answer that mean: later.
-    #[serde(default)]
-    later_errors: Vec<String>,
-    /// Where an answer that is JSON says what is wrong, as `error.message`; `""` where the answer itself is the text.
-    error: Option<String>,
-    /// Where it says in how many seconds to try again. The header `Retry-After` is read in any case.
-    retry_after: Option<String>,
-    /// The same in milliseconds.
-    retry_after_ms: Option<String>,
-    /// The service keeps an alert by its key until it is resolved.
-    #[serde(default)]
-    keeps_state: bool,
-    /// The service makes groups of alerts by itself: it gets each event at once, as a message of its own.
-    #[serde(default)]
-    groups: bool,
-    /// The keys of the channel's section.
-    #[serde(default)]
-    settings: BTreeMap<String, Setting>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-}
-
-fn post() -> String {
-    "POST".to_owned()
-}
-
-/// How a body is written.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Body {
-    #[default]
-    Json,
-    /// `application/x-www-form-urlencoded`
-    Form,
-    Text,
-}
-
-/// A key of a channel's section.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Setting {
-    /// What it is and where to find it.
-    pub(super) help: String,
-    #[serde(default)]
-    pub(super) optional: bool,
-    /// The value where the setting is left out.
-    pub(super) default: Option<String>,
-    /// The value is an `http://` or `https://` URL.
-    #[serde(default)]
-    pub(super) url: bool,
-    /// The value is a whole number from the first to the second.
-    pub(super) integer: Option<(i64, i64)>,
-    /// What the value can be; anything, where none is named.
-    #[serde(default)]
-    pub(super) one_of: Vec<String>,
-}
-
-/// A place in an answer and the value expected there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Equals {
-    path: String,
-    value: serde_json::Value,
-}
-
-/// `200-299, 409`
-#[derive(Clone, PartialEq, Eq, Default, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Statuses(Vec<(u16, u16)>);
-
-impl TryFrom<String> for Statuses {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Statuses, String> {
-        let range = |part: &str| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (first.trim().parse(), last.trim().parse()) {
-                (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
-                _ => Err(format!("“{text}” is no list of HTTP statuses such as 200-299, 409")),
-            }
-        };
-        text.split(',').map(range).collect::<Result<_, _>>().map(Statuses)
-    }
-}
-
-impl Statuses {
-    fn contain(&self, status: u16) -> bool {
-        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
-    }
-}
 
 /// How messages are written for a service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -179,14 +77,6 @@ impl TemplateError {
     }
 }
 
-/// What an answer means.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Answer {
-    Accepted,
-    Refused { why: Option<String> },
-    Later { why: Option<String>, after_s: Option<u64> },
-}
-
 /// What a template may name.
 #[derive(Serialize)]
 struct Context<'a> {
@@ -200,13 +90,10 @@ struct Context<'a> {
     plain: String,
     /// The same without title and link.
     message: String,
-}
-
-impl<'a> Context<'a> {
-    fn new(fields: &'a Notice, channel: &'a BTreeMap<String, Option<String>>) -> serde_json::Result<Context<'a>> {
-        let notice = serde_json::to_string(fields)?;
-        Ok(Context { channel, fields, notice, plain: fields.plain(), message: fields.message() })
-    }
+    /// What names the message that this one follows.
+    thread: Option<BTreeMap<String, serde_json::Value>>,
+    /// What names the message that this one replaces.
+    edit: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 /// A message as the service wants it. It cannot be printed: its URL may hold a credential.
@@ -240,6 +127,9 @@ impl Template {
             let line = error.span().map(|span| head[..span.start.min(head.len())].matches('\n').count() + 1);
             TemplateError { what: error.message().to_owned(), line, column: None }
         })?;
+        if let Some(what) = metadata.contradiction() {
+            return Err(TemplateError::new(what));
+        }
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_debug(true);
@@ -268,7 +158,10 @@ impl Template {
             added.map_err(|error| at_its_place(&error, text, before))
         };
         add("body", body, before)?;
-        add("url", &metadata.url, 0).map_err(|error| TemplateError::new(format!("url: {}", error.what)))?;
+        let update = metadata.update.as_ref().map(|update| ("update.url", &update.url));
+        for (name, url) in [("url", &metadata.url)].into_iter().chain(update) {
+            add(name, url, 0).map_err(|error| TemplateError::new(format!("{name}: {}", error.what)))?;
+        }
         for (header, value) in &metadata.headers {
             add(&format!("header {header}"), value, 0)
                 .map_err(|error| TemplateError::new(format!("header {header}: {}", error.what)))?;
@@ -296,6 +189,21 @@ impl Template {
         &self.metadata.settings
     }
 
+    /// What the answer to a message that was sent to a place means. `body` is its beginning.
+    pub(super) fn judge(&self, place: &Place, status: u16, body: &str) -> Answer {
+        self.metadata.judge(place, status, body)
+    }
+
+    /// What an answer names the message by that was taken, where the service says so.
+    pub(super) fn receipt(&self, body: &str) -> Option<Receipt> {
+        self.metadata.receipt(body)
+    }
+
+    /// Whether a message can be replaced that was delivered.
+    pub(super) fn can_edit(&self) -> bool {
+        self.metadata.update.is_some()
+    }
+
     /// Writes a message for a channel with these settings; those that are left out are `None`.
     ///
     /// # Errors
@@ -304,8 +212,9 @@ impl Template {
         &self,
         notice: &Notice,
         settings: &BTreeMap<String, Option<String>>,
+        place: &Place,
     ) -> Result<Message, TemplateError> {
-        let context = Context::new(notice, settings).map_err(|error| TemplateError::new(error.to_string()))?;
+        let context = self.context(notice, settings, place)?;
         let render = |name: &str| {
             let template = self.environment.get_template(name);
             let rendered = template.and_then(|template| template.render(Serde(&context)));
@@ -327,10 +236,47 @@ impl Template {
             };
             headers.push(("content-type".to_owned(), kind.to_owned()));
         }
-        Ok(Message { method: self.metadata.method.clone(), url: render("url")?, headers, body: render("body")? })
+        let (method, url) = match (place, &self.metadata.update) {
+            (Place::Edit(_), Some(update)) => (&update.method, "update.url"),
+            (Place::Edit(_), None) => return Err(TemplateError::new("the template has no `update`")),
+            _ => (&self.metadata.method, "url"),
+        };
+        Ok(Message { method: method.clone(), url: render(url)?, headers, body: render("body")? })
     }
 
-    /// Tries a template with a notice of every kind. `text` is the file, for the place of what is wrong.
+    fn context<'a>(
+        &self,
+        fields: &'a Notice,
+        channel: &'a BTreeMap<String, Option<String>>,
+        place: &Place,
+    ) -> Result<Context<'a>, TemplateError> {
+        let notice = serde_json::to_string(fields).map_err(|error| TemplateError::new(error.to_string()))?;
+        let whole = |receipt: &Receipt| {
+            let parts = receipt.parts();
+            self.metadata.receipt.keys().all(|name| parts.contains_key(name)).then_some(parts)
+        };
+        let (thread, edit) = match place {
+            Place::New => (None, None),
+            Place::Below(receipt) => (whole(receipt), None),
+            Place::Edit(receipt) => {
+                let parts = whole(receipt).ok_or_else(|| TemplateError::new("the message to replace is not known"))?;
+                (None, Some(parts))
+            }
+        };
+        Ok(Context { channel, fields, notice, plain: fields.plain(), message: fields.message(), thread, edit })
+    }
+
+    /// Where its messages can appear, and how that is called.
+    fn places(&self) -> impl Iterator<Item = (Place, &'static str)> {
+        let part = |name: &String| (name.clone(), serde_json::Value::from("1"));
+        let receipt = Receipt::new(self.metadata.receipt.keys().map(part).collect());
+        let receipt = receipt.filter(|_| !self.metadata.receipt.is_empty());
+        let edit = receipt.clone().filter(|_| self.can_edit()).map(|receipt| (Place::Edit(receipt), " as an edit"));
+        let below = receipt.map(|receipt| (Place::Below(receipt), " in a thread"));
+        [(Place::New, "")].into_iter().chain(below).chain(edit)
+    }
+
+    /// Tries a template with a notice of every kind, in every place. `text` is the file, for the place of what is wrong.
     ///
     /// # Errors
     /// A variable that does not exist, or a body that is no JSON where it has to be.
@@ -342,56 +288,22 @@ impl Template {
     ) -> Result<(), TemplateError> {
         let (head, body) = text.split_once(SEPARATOR).unwrap_or((text, ""));
         let before = head.matches('\n').count() + 2;
-        for notice in notices {
-            let context = Context::new(notice, settings).map_err(|error| TemplateError::new(error.to_string()))?;
+        for (notice, (place, what)) in notices.iter().flat_map(|notice| self.places().map(move |place| (notice, place)))
+        {
+            let context = self.context(notice, settings, &place)?;
             let template = self.environment.get_template("body");
             let rendered = template.and_then(|template| template.render(Serde(&context)));
             let rendered = rendered.map_err(|error| at_its_place(&error, body, before))?;
             if self.metadata.body == Body::Json
                 && let Err(error) = serde_json::from_str::<serde_json::Value>(&rendered)
             {
-                let what = format!("the body for `{}` is no JSON: {error}", notice.event);
+                let what = format!("the body for `{}`{what} is no JSON: {error}", notice.event);
                 return Err(TemplateError { what, line: Some(before + 1), column: None });
             }
-            self.render(notice, settings)?;
+            self.render(notice, settings, &place)?;
         }
         Ok(())
     }
-
-    /// What an answer means. `body` is its beginning.
-    pub(super) fn judge(&self, status: u16, body: &str) -> Answer {
-        let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
-        let at = |path: &str| json.as_ref().and_then(|json| json.pointer(&pointer(path)));
-        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // What a proxy answers is a page.
-        let is_words = json.is_none() && !body.trim().is_empty() && !body.trim_start().starts_with('<');
-        let why = match self.metadata.error.as_deref() {
-            Some("") => match &json {
-                Some(serde_json::Value::String(text)) => Some(text.clone()),
-                _ => is_words.then(|| body.trim().to_owned()),
-            },
-            path => path.and_then(at).map(text),
-        };
-        let number = |path: &Option<String>| path.as_deref().and_then(at).and_then(serde_json::Value::as_f64);
-        let after_s = number(&self.metadata.retry_after);
-        let after_s = after_s.or_else(|| number(&self.metadata.retry_after_ms).map(|ms| ms / 1000.0));
-        let later = |why| Answer::Later { why, after_s: after_s.map(|s| s.clamp(0.0, 86_400.0).ceil() as u64) };
-        if self.metadata.accepted.contain(status) {
-            return match &self.metadata.accepted_if {
-                Some(Equals { path, value }) if at(path) != Some(value) => {
-                    let is_later = why.as_ref().is_some_and(|why| self.metadata.later_errors.contains(why));
-                    if is_later { later(why) } else { Answer::Refused { why } }
-                }
-                _ => Answer::Accepted,
-            };
-        }
-        if self.metadata.refused.contain(status) { Answer::Refused { why } } else { later(why) }
-    }
-}
-
-/// `error.message` as JSON pointers say it.
-fn pointer(path: &str) -> String {
-    format!("/{}", path.replace('.', "/"))
 }
 
 fn at_its_place(error: &minijinja::Error, text: &str, before: usize) -> TemplateError {

@@ -33,7 +33,7 @@ fn every_service_writes_every_notice() {
             let tried = template.try_out(text, &settings, &notices());
             tried.unwrap_or_else(|error| panic!("{}", error.in_file(&name.to_string(), text)));
             for notice in notices() {
-                let message = template.render(&notice, &settings).unwrap();
+                let message = template.render(&notice, &settings, &Place::New).unwrap();
                 assert!(reqwest::Url::parse(&message.url).is_ok(), "{name}: {}", message.url);
             }
         }
@@ -48,7 +48,7 @@ fn a_webhook_gets_the_notice_as_it_is() {
     let template = Template::built_in("webhook").unwrap().unwrap();
     let settings = BTreeMap::from([("webhook".to_owned(), Some("https://example.com/a?b=c&d".to_owned()))]);
     for notice in notices() {
-        let message = template.render(&notice, &settings).unwrap();
+        let message = template.render(&notice, &settings, &Place::New).unwrap();
         assert_eq!(message.body, serde_json::to_string(&notice).unwrap());
         assert_eq!((message.method.as_str(), message.url.as_str()), ("POST", "https://example.com/a?b=c&d"));
         assert_eq!(
@@ -60,7 +60,7 @@ fn a_webhook_gets_the_notice_as_it_is() {
         );
     }
     let later = Answer::Later { why: None, after_s: None };
-    let answers = [200, 299, 301, 199, 400].map(|status| template.judge(status, ""));
+    let answers = [200, 299, 301, 199, 400].map(|status| template.judge(&Place::New, status, ""));
     assert_eq!(answers, [Answer::Accepted, Answer::Accepted, later.clone(), later.clone(), later]);
 }
 
@@ -71,10 +71,10 @@ fn words_of_others_cannot_leave_their_place() {
     let json_template = Template::parse(&format!("{HEAD}+++\n{{\"text\": {{{{ text }}}}, \"of\": {{{{ service }}}}}}"));
     let form = Template::parse(&format!("{HEAD}body = \"form\"\n+++\ntext={{{{ text }}}}&of={{{{ service }}}}"));
     for notice in notices() {
-        let message = json_template.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+        let message = json_template.as_ref().unwrap().render(&notice, &BTreeMap::new(), &Place::New).unwrap();
         let body: Value = serde_json::from_str(&message.body).unwrap();
         assert_eq!(body, json!({"text": notice.text, "of": notice.service}));
-        let message = form.as_ref().unwrap().render(&notice, &BTreeMap::new()).unwrap();
+        let message = form.as_ref().unwrap().render(&notice, &BTreeMap::new(), &Place::New).unwrap();
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(message.body.as_bytes()).into_owned().collect();
         let service = notice.service.clone().unwrap_or_default();
         assert_eq!(pairs, [("text".to_owned(), notice.text.clone()), ("of".to_owned(), service)]);
@@ -113,7 +113,7 @@ fn an_answer_is_judged_by_its_status_and_its_body() {
         (404, "not JSON", Answer::Refused { why: None }),
         (429, r#"{"wait": 2.5}"#, Answer::Later { why: None, after_s: Some(3) }),
     ] {
-        assert_eq!(template.judge(status, body), expected, "{status} {body}");
+        assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
     }
     let text = format!("{HEAD}refused = \"404\"\nerror = \"\"\nretry_after_ms = \"wait_ms\"\n+++\n{{}}");
     let template = Template::parse(&text).unwrap();
@@ -123,8 +123,50 @@ fn an_answer_is_judged_by_its_status_and_its_body() {
         (404, "<html>no</html>", Answer::Refused { why: None }),
         (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
     ] {
-        assert_eq!(template.judge(status, body), expected, "{status} {body}");
+        assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
     }
+}
+
+#[test]
+fn a_template_of_ones_own_can_follow_and_replace_and_is_tried_in_every_place() {
+    let head = format!(
+        "{HEAD}receipt = {{ id = \"message.0.id\" }}\n[update]\nmethod = \"PUT\"\nurl = \"https://x/{{{{ edit.id }}}}\"\n"
+    );
+    let text = format!("{head}+++\n{{{{ {{\"after\": thread, \"text\": text}}|tojson }}}}");
+    let template = Template::parse(&text).unwrap();
+    template.try_out(&text, &BTreeMap::new(), &notices()).unwrap();
+    assert!(template.can_edit());
+    let receipt = template.receipt(r#"{"message": [{"id": "a7"}]}"#).unwrap();
+    assert_eq!((receipt.as_json(), template.receipt(r#"{"message": []}"#)), (r#"{"id":"a7"}"#, None));
+    let render = |place: Place| template.render(&notice("incidents"), &BTreeMap::new(), &place).unwrap();
+    let edited = render(Place::Edit(receipt.clone()));
+    assert_eq!((edited.method.as_str(), edited.url.as_str()), ("PUT", "https://x/a7"));
+    assert_eq!(serde_json::from_str::<Value>(&edited.body).unwrap()["after"], Value::Null);
+    let below = render(Place::Below(receipt));
+    assert_eq!((below.method.as_str(), below.url.as_str()), ("POST", "https://x"));
+    assert_eq!(serde_json::from_str::<Value>(&below.body).unwrap()["after"]["id"], "a7");
+
+    for (body, expected) in [
+        ("{\n{% if thread %}\"a\": {{ thread.nmae }}{% endif %}}", "`thread.nmae` is no variable of templates"),
+        ("{\n{% if edit %}\"a\": {{ edit.nmae }}{% endif %}}", "`edit.nmae` is no variable of templates"),
+    ] {
+        let text = format!("{head}+++\n{body}");
+        let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+        assert_eq!((error.what.as_str(), error.line), (expected, Some(10)), "{}", error.in_file("x.template", &text));
+    }
+    for (part, place) in [("edit", "as an edit"), ("thread", "in a thread")] {
+        let text = format!("{head}+++\n{{\n{{% if {part} %}},{{% endif %}}\n}}");
+        let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+        assert!(error.what.contains(&format!("{place} is no JSON")), "{error:?}");
+    }
+    let text = format!("{}+++\n{{}}", head.replace("edit.id", "edit.ts"));
+    let error = Template::parse(&text).unwrap().try_out(&text, &BTreeMap::new(), &notices()).unwrap_err();
+    assert!(error.what.contains("update.url"), "{error:?}");
+    let wrong = |text: String| Template::parse(&text).unwrap_err().what;
+    let update = "[update]\nurl = \"https://x\"\n+++\n{}";
+    assert!(wrong(format!("{HEAD}{update}")).contains("`update` needs a `receipt`"));
+    assert!(wrong(format!("{HEAD}keeps_state = true\nreceipt = {{ id = \"id\" }}\n{update}")).contains("keeps_state"));
+    assert!(wrong(head.replace("method", "mehtod") + "+++\n{}").contains("mehtod"));
 }
 
 #[test]
