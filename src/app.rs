@@ -137,6 +137,10 @@ impl App {
             zone: config.alerts.zone,
             public_url: config.dashboard.public_url.clone(),
         };
+        let following = context.clone();
+        tokio::spawn(restarting("the reminders", token.clone(), move |token| {
+            alerts::follow_up::run(following.clone(), token)
+        }));
         let run = |channel| tokio::spawn(alerts::run(channel, context.clone(), token.clone()));
         let channels = channels.into_iter().map(run).collect();
         if let Some(spec) = config.alerts.heartbeat.clone() {

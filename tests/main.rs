@@ -15,6 +15,7 @@ mod credentials;
 mod daylight;
 mod endings;
 mod export_cut;
+mod follow_up;
 mod formats;
 mod forwarded;
 mod gap_reason;

@@ -231,8 +231,8 @@ impl Composer {
                 }
             }
         }
-        if let Event::Reminder(n) = incident.event {
-            details.push(detail("reminder", format!("{n}, {}", self.time(event.created_at))));
+        if let Event::Reminder(_) = incident.event {
+            details.push(detail("reminder", format!("still down at {}", self.time(event.created_at))));
         }
         if let Some(excerpt) = cause.excerpt.as_deref().filter(|_| incident.event != Event::Resolved) {
             let excerpt = one_line(excerpt, EXCERPT);

@@ -5,6 +5,7 @@
 //! outbox. A channel sends an event again only when the answer to it was lost, and then under the same id.
 
 mod compose;
+pub mod follow_up;
 mod health;
 pub mod heartbeat;
 mod monitor;

@@ -2,7 +2,8 @@
 
 use super::{
     compose,
-    queue::{LOOK, Queue, pause_ms},
+    plan::LOOK,
+    queue::{Queue, pause_ms},
 };
 use crate::store::Attempt;
 use std::time::Duration;
@@ -21,6 +22,9 @@ impl MonitorAlarms {
     /// Sends the notifications of the alarms that are due; returns how long until the next attempt.
     pub(super) async fn notify(&mut self, queue: &Queue) -> Duration {
         let name = queue.channel.name();
+        if queue.channel.batching.quiet.is_some_and(|hours| hours.contain(queue.clock.now())) {
+            return LOOK;
+        }
         while let Some(alarm) = queue.writer.next_alarm(self.done) {
             if queue.settled.has(&alarm.event_id) || !alarm.channels.contains(name) {
                 self.done = alarm.number;

@@ -8,6 +8,8 @@ use crate::{
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
+/// How often a channel reads the outbox without a wake-up.
+pub(super) const LOOK: Duration = Duration::from_secs(30);
 /// Events of one message, at most.
 pub(super) const MOST: usize = 2_000;
 /// The interval between messages about several events doubles until it is this many times as long.
@@ -71,6 +73,9 @@ impl Sent {
 /// Plans the next message.
 pub(super) fn plan(waiting: &[DueEvent], batching: &Batching, sent: &Sent, now: UnixMs, at: Instant) -> Plan {
     let Some(first) = waiting.first() else { return Plan::Idle };
+    if batching.quiet.is_some_and(|hours| hours.contain(now)) {
+        return Plan::Wait(LOOK);
+    }
     if batching.each {
         return Plan::Send(vec![0]);
     }
@@ -132,6 +137,7 @@ mod tests {
             group_wait: Duration::from_secs(20),
             group_interval: Duration::from_secs(60),
             max_per_hour: 3,
+            quiet: None,
         }
     }
 

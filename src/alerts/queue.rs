@@ -3,7 +3,7 @@
 use super::{
     compose::Composer,
     health::ChannelsHealth,
-    plan::{self, Plan, Sent},
+    plan::{self, LOOK, Plan, Sent},
     settled::Settled,
 };
 use crate::{
@@ -29,8 +29,6 @@ const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
 const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
 /// A channel gives up a message that was refused so often: the messages behind it must not wait for it.
 const REFUSALS: u32 = 4;
-/// How often a channel reads the outbox without a wake-up.
-pub(super) const LOOK: Duration = Duration::from_secs(30);
 
 /// What the channels have in common.
 #[derive(Clone)]

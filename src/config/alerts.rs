@@ -2,12 +2,16 @@
 
 use super::types::{Alerts, Checks};
 use crate::{
-    domain::{check::Class, secret::Secret},
+    domain::{
+        check::Class,
+        secret::Secret,
+        time::{DAY_MS, MINUTE_MS},
+    },
     notify::{
         ChannelSpec,
         config::{self as channel, Defaults},
     },
-    routing::{AlertKind, ChannelName, Hours, Matchers, Recipient, Route, Routing, Severity},
+    routing::{AlertKind, ChannelName, Escalation, Hours, Matchers, Recipient, Route, Routing, Severity},
     settings::{
         error::{Mistake, quoted},
         nearest,
@@ -19,7 +23,7 @@ use chrono_tz::Tz;
 use toml::de::DeValue;
 
 /// The keys of `[alerts]`.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "enabled",
     "heartbeat_url",
     "webhook",
@@ -29,11 +33,24 @@ pub(super) const KEYS: [&str; 9] = [
     "group_wait",
     "group_interval",
     "max_per_hour",
+    "remind_after",
 ];
 
 /// The keys of `[[alerts.routes]]`.
-pub(super) const ROUTE: [&str; 10] =
-    ["service", "group", "kind", "class", "severity", "days", "hours", "zone", "channels", "continue"];
+pub(super) const ROUTE: [&str; 12] = [
+    "service",
+    "group",
+    "kind",
+    "class",
+    "severity",
+    "days",
+    "hours",
+    "zone",
+    "channels",
+    "escalate_after",
+    "escalate_to",
+    "continue",
+];
 
 const CHANNELS: &str = "a list of tables: `[[alerts.channels]]`, in two brackets";
 const ROUTES: &str = "a list of tables: `[[alerts.routes]]`, in two brackets";
@@ -63,7 +80,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
     let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
     let heartbeat = table.get("heartbeat_url").and_then(|value| heartbeat(&value));
     let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
-    let defaults = Defaults::OURS.read(&table);
+    let defaults = Defaults { zone: zone.unwrap_or(Tz::UTC), ..Defaults::OURS.read(&table) };
     let written = names(root);
     let mut channels = Vec::new();
     let mut routing = Routing::default();
@@ -115,7 +132,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
             Ok(channel) => {
                 // What reads it was written when there were no other kinds.
                 let kinds = Some(vec![AlertKind::Down, AlertKind::Resolved, AlertKind::Monitor]);
-                routing.channels.insert(0, Recipient { name: channel.name.clone(), kinds });
+                routing.channels.insert(0, Recipient { name: channel.name.clone(), kinds, remind_after_ms: None });
                 channels.insert(0, channel);
             }
             Err(why) => table.source.report(Mistake::elsewhere(why)),
@@ -182,7 +199,7 @@ fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: O
     };
     let severities = words(table, "severity", severity, &["critical", "warning"]);
     let days = table.get("days").map(|value| days(&value));
-    let hours = table.get("hours").map(|value| hours(&value));
+    let hours = table.get("hours").map(|value| channel::hours(&value));
     let zone = table.get("zone").map(|value| super::maintenance::zone(&value));
     let channels = match table.get("channels") {
         Some(value) => self::channels(&value, written),
@@ -191,6 +208,7 @@ fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: O
             None
         }
     };
+    let escalation = escalation(table, written);
     let goes_on = table.boolean("continue").unwrap_or(false);
     table.finish(|_| None);
     let hours = match (&days, &hours) {
@@ -210,7 +228,28 @@ fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: O
     };
     let kinds = kinds.unwrap_or(Some(None))?.unwrap_or_default();
     let matchers = Matchers { services: services?, groups: groups?, kinds, classes: classes?, severity, hours };
-    Some(Route { matchers, channels: channels?, goes_on })
+    Some(Route { matchers, channels: channels?, escalation: escalation?, goes_on })
+}
+
+/// Who else is notified of what nobody acknowledges. `None`: something is wrong with it, which was reported.
+fn escalation(table: &Table<'_>, written: &[String]) -> Option<Option<Escalation>> {
+    let after = table.get("escalate_after");
+    let to = table.get("escalate_to");
+    match (after, to) {
+        (None, None) => Some(None),
+        (Some(after), Some(to)) => {
+            let after_ms = after.duration(MINUTE_MS..=DAY_MS, "from 1m to 24h")?;
+            Some(Some(Escalation { after_ms, to: channels(&to, written)? }))
+        }
+        (Some(_), None) => {
+            table.missing("escalate_to", "who is notified then, as escalate_to = [\"phone\"]");
+            None
+        }
+        (None, Some(_)) => {
+            table.missing("escalate_after", "how long nobody has acknowledged the incident then, as \"15m\"");
+            None
+        }
+    }
 }
 
 /// Names with `*` in them, or names that there are.
@@ -271,21 +310,4 @@ fn days(value: &Value<'_>) -> Option<[bool; 7]> {
         }
     }
     Some(days)
-}
-
-/// `"22:00-06:00"`, in minutes of the day.
-fn hours(value: &Value<'_>) -> Option<(u32, u32)> {
-    let text = value.filled()?;
-    let minute = |clock: &str| {
-        let (hour, minute) = clock.trim().split_once(':')?;
-        let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
-    };
-    let read = text.value.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
-    let read = read.filter(|(from, to)| from != to && *from < 24 * 60);
-    if read.is_none() {
-        let mistake = value.mistake(format!("{} are no hours", text.quoted()));
-        value.source.report(mistake.label("as \"08:00-18:00\", or \"22:00-06:00\" past midnight"));
-    }
-    read
 }

@@ -1,7 +1,7 @@
 //! What is known of a channel, how its events become messages, and what became of one.
 
 use super::place::Receipt;
-use crate::routing::ChannelName;
+use crate::routing::{ChannelName, Hours};
 use std::time::Duration;
 
 /// How the events of a channel become messages.
@@ -17,6 +17,8 @@ pub struct Batching {
     pub group_interval: Duration,
     /// Messages in an hour, at most.
     pub max_per_hour: u32,
+    /// When what happens waits: afterwards it is one message.
+    pub quiet: Option<Hours>,
 }
 
 /// A message that a receiver took.

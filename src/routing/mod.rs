@@ -5,8 +5,10 @@
 //! where its trigger went, so its route is found with what was known when the incident was confirmed.
 
 mod announcement;
+mod silence;
 
 pub use announcement::Announcement;
+pub use silence::{Acknowledgement, LONGEST_AUTHOR, LONGEST_DAYS, Silence, Silenced};
 
 use crate::domain::{check::Class, incident::Outage, service::Service, time::UnixMs};
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
@@ -143,10 +145,14 @@ pub struct Recipient {
     pub name: ChannelName,
     /// `None`: all kinds but reports.
     pub kinds: Option<Vec<AlertKind>>,
+    /// How long after the confirmation of an incident the first reminder is sent, in milliseconds; each further distance is
+    /// twice as long, up to a day. `None`: there are none.
+    pub remind_after_ms: Option<i64>,
 }
 
 impl Recipient {
-    fn wants(&self, kind: AlertKind) -> bool {
+    /// Whether it is for a kind.
+    pub fn wants(&self, kind: AlertKind) -> bool {
         // Reports have channels of their own.
         self.kinds.as_ref().map_or(kind != AlertKind::Report, |kinds| kinds.contains(&kind))
     }
@@ -217,12 +223,21 @@ impl Matchers {
     }
 }
 
+/// Who else is notified of an incident that nobody acknowledges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Escalation {
+    /// From its confirmation on, in milliseconds.
+    pub after_ms: i64,
+    pub to: Vec<ChannelName>,
+}
+
 /// Where alerts go that match.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {
     pub matchers: Matchers,
     /// None: nobody is notified.
     pub channels: Vec<ChannelName>,
+    pub escalation: Option<Escalation>,
     /// Whether the routes after it are tried as well.
     pub goes_on: bool,
 }
@@ -247,7 +262,7 @@ pub struct Explanation {
 impl Routing {
     /// Channels of these names, each of which gets everything.
     pub fn to_all<'a>(names: impl IntoIterator<Item = &'a str>) -> Routing {
-        let recipient = |name: &str| Recipient { name: name.into(), kinds: None };
+        let recipient = |name: &str| Recipient { name: name.into(), kinds: None, remind_after_ms: None };
         Routing { channels: names.into_iter().map(recipient).collect(), ..Routing::default() }
     }
 
@@ -257,6 +272,26 @@ impl Routing {
             return self.channels.iter().filter(|c| c.wants(facts.kind)).map(|c| c.name.clone()).collect();
         }
         self.explain(facts).channels
+    }
+
+    /// The escalations of an incident of these facts.
+    pub fn escalations(&self, facts: &Facts<'_>) -> Vec<&Escalation> {
+        if self.services.contains_key(facts.service) {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for route in self.routes.iter().filter(|route| route.matchers.mismatch(facts).is_none()) {
+            found.extend(&route.escalation);
+            if !route.goes_on {
+                break;
+            }
+        }
+        found
+    }
+
+    /// A channel of this name.
+    pub fn recipient(&self, name: &str) -> Option<&Recipient> {
+        self.channels.iter().find(|channel| *channel.name == *name)
     }
 
     /// The same, with the reasons.
@@ -293,6 +328,12 @@ impl Routing {
                 steps.push(format!("route {n} matches, but is not for `{}`", facts.kind.as_str()));
             } else {
                 steps.push(format!("route {n} matches: {}", list(&route.channels)));
+                if let Some(Escalation { after_ms, to }) =
+                    route.escalation.as_ref().filter(|_| facts.kind == AlertKind::Down)
+                {
+                    let minutes = after_ms / 60_000;
+                    steps.push(format!("unless somebody acknowledges it within {minutes} min: {}", list(to)));
+                }
                 found.extend(route.channels.iter().cloned());
             }
             if !route.goes_on {
@@ -341,7 +382,7 @@ mod tests {
     }
 
     fn route(matchers: Matchers, channels: &[&str], goes_on: bool) -> Route {
-        Route { matchers, channels: channels.iter().map(|name| (*name).into()).collect(), goes_on }
+        Route { matchers, channels: channels.iter().map(|name| (*name).into()).collect(), escalation: None, goes_on }
     }
 
     fn names(routing: &Routing, facts: &Facts<'_>) -> Vec<String> {

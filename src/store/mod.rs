@@ -71,5 +71,6 @@ pub use self::writer::{
     enter::Configured,
     handle::{Stopping, Writer, WriterFigures},
     open::{ResumePoint, Store, WatchedService},
+    respond::{Incident, Response, Responses, Tell},
     track::Record,
 };

@@ -12,9 +12,9 @@ use super::{
 use crate::{
     domain::{
         secret::Secret,
-        time::{HOUR_MS, SECOND_MS},
+        time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS},
     },
-    routing::{AlertKind, ChannelName, Recipient},
+    routing::{AlertKind, ChannelName, Hours, Recipient},
     settings::{
         error::{Mistake, quoted},
         masking::{announces_a_credential, assigned_by_an_argument},
@@ -24,6 +24,7 @@ use crate::{
         url_variables, weburl,
     },
 };
+use chrono_tz::Tz;
 use reqwest::{Url, header::HeaderName};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,8 +33,17 @@ use std::{
 };
 
 /// The keys of every channel.
-pub(crate) const KEYS: [&str; 7] =
-    ["name", "type", "kinds", "group_wait", "group_interval", "max_per_hour", "template"];
+pub(crate) const KEYS: [&str; 9] = [
+    "name",
+    "type",
+    "kinds",
+    "group_wait",
+    "group_interval",
+    "max_per_hour",
+    "remind_after",
+    "quiet_hours",
+    "template",
+];
 /// The keys of all services that take HTTP, beside those of each.
 const HTTP_KEYS: [&str; 1] = ["headers"];
 /// The request of a heartbeat.
@@ -75,12 +85,20 @@ pub(crate) struct Defaults {
     pub(crate) group_wait_ms: i64,
     pub(crate) group_interval_ms: i64,
     pub(crate) max_per_hour: u32,
+    pub(crate) remind_after_ms: Option<i64>,
+    /// The zone of quiet hours.
+    pub(crate) zone: Tz,
 }
 
 impl Defaults {
-    /// Twenty seconds, a minute, thirty messages an hour.
-    pub(crate) const OURS: Defaults =
-        Defaults { group_wait_ms: 20 * SECOND_MS, group_interval_ms: 60 * SECOND_MS, max_per_hour: 30 };
+    /// Twenty seconds, a minute, thirty messages an hour, no reminders.
+    pub(crate) const OURS: Defaults = Defaults {
+        group_wait_ms: 20 * SECOND_MS,
+        group_interval_ms: 60 * SECOND_MS,
+        max_per_hour: 30,
+        remind_after_ms: None,
+        zone: Tz::UTC,
+    };
 
     /// Reads what a table says otherwise.
     pub(crate) fn read(self, table: &Table<'_>) -> Defaults {
@@ -92,7 +110,13 @@ impl Defaults {
                 _ => value.duration(1..=HOUR_MS, "from 1s to 1h, or \"0s\" for not at all"),
             }
         };
+        let remind_after = table.get("remind_after").map(|value| match value.value.as_str().map(str::trim) {
+            Some("0" | "0s") => None,
+            _ => value.duration(MINUTE_MS..=7 * DAY_MS, "from 1m to 7d, or \"0s\" for no reminders"),
+        });
         Defaults {
+            zone: self.zone,
+            remind_after_ms: remind_after.unwrap_or(self.remind_after_ms),
             group_wait_ms: duration("group_wait").unwrap_or(self.group_wait_ms),
             group_interval_ms: duration("group_interval").unwrap_or(self.group_interval_ms),
             max_per_hour: table
@@ -120,6 +144,7 @@ impl ChannelSpec {
                 group_wait: Duration::ZERO,
                 group_interval: Duration::ZERO,
                 max_per_hour: u32::MAX,
+                quiet: None,
             },
             transport: TransportSpec::Http(HttpSpec { template, settings, headers: Vec::new() }),
         })
@@ -195,6 +220,7 @@ pub(crate) fn read(table: &Table<'_>, defaults: Defaults) -> Option<(ChannelSpec
     let name = name(table);
     let kinds = table.get("kinds").map(|value| kinds(&value));
     let defaults = defaults.read(table);
+    let quiet = table.get("quiet_hours").map(|value| hours(&value));
     let template = table.get("template");
     let kind = match table.get("type") {
         Some(kind) => Some(kind.filled()?.value.trim().to_owned()),
@@ -249,8 +275,14 @@ pub(crate) fn read(table: &Table<'_>, defaults: Defaults) -> Option<(ChannelSpec
         group_wait: millis(defaults.group_wait_ms),
         group_interval: millis(defaults.group_interval_ms),
         max_per_hour: defaults.max_per_hour,
+        quiet: match quiet {
+            Some(read) => Some(Hours { days: [true; 7], minutes: Some(read?), zone: defaults.zone }),
+            None => None,
+        },
     };
-    let recipient = Recipient { name: name.clone(), kinds: kinds.unwrap_or(Some(None))? };
+    // Whoever keeps an alert until it is resolved reminds by itself.
+    let remind_after_ms = defaults.remind_after_ms.filter(|_| !keeps_state);
+    let recipient = Recipient { name: name.clone(), kinds: kinds.unwrap_or(Some(None))?, remind_after_ms };
     Some((ChannelSpec { name, batching, transport }, recipient))
 }
 
@@ -289,6 +321,23 @@ pub(crate) fn kinds(value: &Value<'_>) -> Option<Option<Vec<AlertKind>>> {
     };
     let kinds: Vec<Option<AlertKind>> = entries.iter().map(read).collect();
     kinds.into_iter().collect::<Option<Vec<_>>>().map(Some)
+}
+
+/// `"22:00-06:00"`, in minutes of the day.
+pub(crate) fn hours(value: &Value<'_>) -> Option<(u32, u32)> {
+    let text = value.filled()?;
+    let minute = |clock: &str| {
+        let (hour, minute) = clock.trim().split_once(':')?;
+        let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60 || hour == 24 && minute == 0).then_some(hour * 60 + minute)
+    };
+    let read = text.value.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+    let read = read.filter(|(from, to)| from != to && *from < 24 * 60);
+    if read.is_none() {
+        let mistake = value.mistake(format!("{} are no hours", text.quoted()));
+        value.source.report(mistake.label("as \"08:00-18:00\", or \"22:00-06:00\" past midnight"));
+    }
+    read
 }
 
 /// Reads the template file of a user.

@@ -20,7 +20,7 @@ pub(in crate::store) fn begin(conn: &mut Connection, name: &str) -> Result<Servi
         return Err(StoreError::Content(format!("there is no service named “{name}” in the history")));
     };
     outages::note_last_id(&tx)?;
-    for table in ["outage", "incident_note", "gap", "setting", "maintenance_of"] {
+    for table in ["outage", "incident_note", "acknowledgement", "silenced", "gap", "setting", "maintenance_of"] {
         tx.execute(&format!("DELETE FROM {table} WHERE service_id = ?1"), [service.id.0])?;
     }
     // Maintenance of nothing is none.

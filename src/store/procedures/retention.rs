@@ -12,7 +12,7 @@ use crate::{
                 self,
                 aged::{self, Aged, DAYS, GAPS, HOURS, OUTAGES},
             },
-            notes, outages, results,
+            notes, outages, responses, results,
             services::{self, Settled},
         },
     },
@@ -233,6 +233,7 @@ fn delete_some(conn: &Connection, service: ServiceId, limits: &Limits) -> Result
         let deleted = aged::delete(conn, aged, service, before)?;
         if deleted > 0 && *aged == OUTAGES {
             notes::retire(conn, service, before)?;
+            responses::retire(conn, service, before)?;
         }
         if deleted > 0 {
             return Ok(deleted);

@@ -11,6 +11,7 @@ pub(super) mod outages;
 pub(super) mod outbox;
 pub(super) mod reasons;
 pub(super) mod replay_input;
+pub(super) mod responses;
 pub(super) mod results;
 pub(super) mod rollups;
 pub(super) mod runs;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     Confirmed,
-    /// It lasts: so many reminders there were, with this one.
+    /// It has lasted for so many minutes since it was confirmed.
     Reminder(u32),
     Resolved,
 }
@@ -175,6 +175,15 @@ pub(in crate::store) fn announce(
         .execute(params![event_id, &**channel, content, now.0])?;
     }
     Ok(!channels.is_empty())
+}
+
+/// The channels that are notified of the beginning of an incident because of an escalation, or because a silence ended.
+pub(in crate::store) fn told_late(conn: &Connection, outage: i64) -> Result<Vec<String>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT channel FROM outbox WHERE outage_id = ?1 AND event = 'confirmed' AND content IS NOT NULL ORDER BY id",
+    )?;
+    let rows = statement.query_map([outage], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Every channel that was notified of an incident that was open (`told_open`) is to be notified of the end that an

@@ -9,6 +9,7 @@
 
 use super::{
     notified::{Due, Notified},
+    respond::Responses,
     slots::{HEAD, Slots},
     track::{Record, ServiceTrack},
 };
@@ -47,6 +48,7 @@ struct Inner {
     /// The history's id, with which the ids of its events begin.
     history: String,
     routing: Arc<Routing>,
+    responses: Responses,
     /// Events that channels are to be notified of and that are in no outbox, in their order.
     due: Vec<Due>,
     /// Events that channels were notified of, each with its channels.
@@ -60,12 +62,19 @@ struct Inner {
 impl Ahead {
     /// Remembers nothing and records nothing: for histories that are not made live.
     pub(in crate::store) fn none() -> Ahead {
-        Ahead::with(String::new(), Arc::default(), None, Vec::new(), 0)
+        Ahead::with(String::new(), Arc::default(), Responses::default(), None, Vec::new(), 0)
     }
 
-    fn with(history: String, routing: Arc<Routing>, slots: Option<Slots>, told: Vec<Notified>, noted: usize) -> Ahead {
+    fn with(
+        history: String,
+        routing: Arc<Routing>,
+        responses: Responses,
+        slots: Option<Slots>,
+        told: Vec<Notified>,
+        noted: usize,
+    ) -> Ahead {
         let (due, passes) = (Vec::new(), HashMap::new());
-        let inner = Mutex::new(Inner { history, routing, due, told, passes, noted });
+        let inner = Mutex::new(Inner { history, routing, responses, due, told, passes, noted });
         Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
     }
 
@@ -75,6 +84,7 @@ impl Ahead {
         path: &Path,
         conn: &Connection,
         routing: Arc<Routing>,
+        responses: Responses,
         services: usize,
         now: UnixMs,
     ) -> Result<(Ahead, Used)> {
@@ -82,7 +92,7 @@ impl Ahead {
         let place = files::with(path, files::TOLD);
         // Where no channel is to be notified there is nothing to record, but earlier notifications are still known.
         if routing.channels.is_empty() && !place.exists() {
-            return Ok((Ahead::with(history, routing, None, Vec::new(), 0), Used::default()));
+            return Ok((Ahead::with(history, routing, responses, None, Vec::new(), 0), Used::default()));
         }
         let (slots, noted) = match Slots::open(&place, services) {
             Ok((slots, noted)) => (Some(slots), noted),
@@ -105,7 +115,7 @@ impl Ahead {
                 used.free.push((ServiceId(one.service), one.number));
             }
         }
-        Ok((Ahead::with(history, routing, slots, told, events), used))
+        Ok((Ahead::with(history, routing, responses, slots, told, events), used))
     }
 
     fn locked(&self) -> MutexGuard<'_, Inner> {
@@ -121,12 +131,13 @@ impl Ahead {
             return false;
         }
         let facts = Facts::of(event.kind(), &track.service, outage);
-        let channels: Vec<_> = inner
-            .routing
-            .channels(&facts)
-            .into_iter()
-            .filter(|channel| !inner.is_told(service.0, outage.id, event, channel))
-            .collect();
+        let is_silent = match event {
+            Event::Resolved => inner.responses.is_quiet((service, outage.started_at)),
+            _ => inner.responses.silenced(&facts, now).is_some(),
+        };
+        let channels = if is_silent { Vec::new() } else { inner.routing.channels(&facts) };
+        let channels: Vec<_> =
+            channels.into_iter().filter(|channel| !inner.is_told(service.0, outage.id, event, channel)).collect();
         let due = Due {
             event_id,
             event,
@@ -360,9 +371,17 @@ impl Ahead {
     }
 
     /// The channels that something of these facts goes to.
-    pub(in crate::store) fn recipients(&self, facts: &Facts<'_>) -> Vec<ChannelName> {
-        let routing = self.locked().routing.clone();
-        routing.channels(facts)
+    pub(in crate::store) fn recipients(&self, facts: &Facts<'_>, now: UnixMs) -> Vec<ChannelName> {
+        let (routing, responses) = {
+            let inner = self.locked();
+            (inner.routing.clone(), inner.responses.clone())
+        };
+        if responses.silenced(facts, now).is_some() { Vec::new() } else { routing.channels(facts) }
+    }
+
+    /// Who is notified of what.
+    pub(in crate::store) fn routing(&self) -> Arc<Routing> {
+        self.locked().routing.clone()
     }
 
     /// The id of the history, with which those of its events begin.

@@ -6,6 +6,7 @@ use super::{
     enter,
     numbers::Numbers,
     plan::Plan,
+    respond::Responses,
     track::{Record, ServiceTrack},
 };
 use crate::{
@@ -59,6 +60,7 @@ impl Backfill {
             routing,
             numbers,
             ahead: Ahead::none(),
+            responses: Responses::default(),
             interruptions,
             plan: Plan::none(),
             tail: None,

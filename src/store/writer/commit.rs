@@ -4,6 +4,7 @@ use super::{
     ahead::Ahead,
     numbers::Numbers,
     plan::Plan,
+    respond::{self, Incident, Responded, Response, Responses},
     track::{Record, ServiceTrack, Step},
 };
 use crate::{
@@ -22,8 +23,8 @@ use crate::{
             channels,
             maintenance::Which,
             notes, outages,
-            outbox::{self, Attempt},
-            reasons, rollups,
+            outbox::{self, Attempt, Event},
+            reasons, responses, rollups,
             runs::{self, Interruption, Runs},
             services,
             settings::Settings,
@@ -31,7 +32,12 @@ use crate::{
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
-use std::{cell::OnceCell, collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// Something small that is written beside the records.
 #[derive(Clone, Debug)]
@@ -47,6 +53,8 @@ pub(in crate::store) enum Note {
     },
     /// Channels are notified of this, unless it was announced before.
     Announce(Box<Announce>),
+    /// What somebody does about alerts.
+    Response(Box<Response>),
     /// Has events that were given up tried again, of one channel or of all.
     Retry {
         channel: Option<ChannelName>,
@@ -85,6 +93,7 @@ pub(in crate::store) struct WriteState {
     pub(in crate::store) numbers: Numbers,
     /// Which channels were notified of which events before these were written.
     pub(in crate::store) ahead: Ahead,
+    pub(in crate::store) responses: Responses,
     /// What interrupted this run, for the reasons of gaps.
     pub(in crate::store) interruptions: Vec<Interruption>,
     /// The maintenance that is announced.
@@ -129,6 +138,7 @@ impl WriteState {
         let mut done = Committed::default();
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut interruptions = self.interruptions.clone();
+        let mut responded = Vec::new();
         for note in notes {
             match note {
                 Note::Interruption(interruption) => {
@@ -147,6 +157,7 @@ impl WriteState {
                     let Announce { event_id, announcement, channels } = &**announce;
                     done.events |= outbox::announce(&tx, channels, event_id, announcement, now)?;
                 }
+                Note::Response(response) => done.events |= respond::write(&tx, response, now, &mut responded)?,
                 Note::Retry { channel } => {
                     done.events |= outbox::retry(&tx, channel.as_deref(), now)? > 0;
                 }
@@ -186,6 +197,8 @@ impl WriteState {
             run_started_at: self.run_started_at,
             now,
             lives: OnceCell::new(),
+            responses: &self.responses,
+            quiet: RefCell::default(),
         };
         // By service and time, so that neighbouring rows are written together.
         let mut order: Vec<&Record> = records.iter().collect();
@@ -215,12 +228,18 @@ impl WriteState {
                 Arc::make_mut(outage).note.clone_from(&noted.note);
             }
         }
+        responded.extend(context.quiet.take().into_iter().map(Responded::Quiet));
         runs::note_alive(&tx, self.run, now, false)?;
         tx.commit()?;
         self.tail = tail;
         self.plan.noted(noted);
         self.tracks.extend(touched.iter().map(|track| (track.now.id, track.clone())));
         done.tracks = touched;
+        let is_open = |(service, started_at): Incident| {
+            let outage = self.tracks.get(&service).and_then(|track| track.now.outage.as_ref());
+            outage.is_some_and(|outage| outage.started_at == started_at)
+        };
+        self.responses.apply(responded, now, is_open);
         // Old interruptions bear on no gap that is still to come.
         let excess = interruptions.len().saturating_sub(INTERRUPTIONS_IN_MIND);
         interruptions.drain(..excess);
@@ -315,6 +334,9 @@ struct Context<'a> {
     now: UnixMs,
     /// When the monitor ran, from the first query on.
     lives: OnceCell<Runs>,
+    responses: &'a Responses,
+    /// Incidents that nobody is notified of because of a silence.
+    quiet: RefCell<Vec<Incident>>,
 }
 
 impl Context<'_> {
@@ -425,8 +447,29 @@ impl Context<'_> {
         // validity.
         outages::update(self.conn, outage)?;
         if let Some(event) = step.event {
-            let channels = self.routing.channels(&Facts::of(event.kind(), &track.now.service, outage));
+            let facts = Facts::of(event.kind(), &track.now.service, outage);
             let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
+            let mut channels = self.routing.channels(&facts);
+            match event {
+                Event::Resolved if responses::is_quiet(self.conn, *id, outage.started_at)? => {
+                    channels.retain(|channel| is_told(channel));
+                }
+                Event::Resolved => {
+                    let late = outbox::told_late(self.conn, outage.id)?;
+                    let wants = |name: &&String| self.routing.recipient(name).is_some_and(|one| one.wants(facts.kind));
+                    let late = late.iter().filter(wants).map(|name| ChannelName::from(name.as_str()));
+                    let late: Vec<ChannelName> = late.filter(|name| !channels.contains(name)).collect();
+                    channels.extend(late);
+                }
+                _ => {
+                    if let Some(silence) = self.responses.silenced(&facts, self.now) {
+                        responses::note_silenced(self.conn, *id, outage.started_at, &silence.id, self.now)?;
+                        self.quiet.borrow_mut().push((*id, outage.started_at));
+                        // Who was notified ahead of the commit knows of it.
+                        channels.retain(|channel| is_told(channel));
+                    }
+                }
+            }
             outbox::add(self.conn, &channels, outage.id, event, None, self.now, is_told)?;
             return Ok(!channels.is_empty());
         }

@@ -4,6 +4,7 @@ use super::{
     ahead::Ahead,
     alarms::{Alarm, Alarms},
     commit::{Announce, Note},
+    respond::{Response, Responses, Tell},
     track::Record,
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
         incident::{GapReason, StatedNote},
         time::UnixMs,
     },
-    routing::{ChannelName, Facts},
+    routing::{ChannelName, Facts, Routing},
     store::tables::{
         outbox::{Attempt, DueEvent},
         runs::Interruption,
@@ -46,6 +47,7 @@ pub struct Writer {
     pub(in crate::store) sender: mpsc::UnboundedSender<Message>,
     pub(in crate::store) shared: Arc<Shared>,
     pub(in crate::store) ahead: Ahead,
+    pub(in crate::store) responses: Responses,
     /// Writes what is noted beside the history: while the writer's own thread is stuck with the disk, alerts go on.
     pub(in crate::store) beside: Pool,
 }
@@ -173,9 +175,34 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Announce(Box::new(announce))));
     }
 
-    /// The channels that something of these facts goes to.
-    pub fn recipients(&self, facts: &Facts<'_>) -> Vec<ChannelName> {
-        self.ahead.recipients(facts)
+    /// The channels that something of these facts goes to; none while it is silenced.
+    pub fn recipients(&self, facts: &Facts<'_>, now: UnixMs) -> Vec<ChannelName> {
+        self.ahead.recipients(facts, now)
+    }
+
+    /// Who is notified of what.
+    pub fn routing(&self) -> Arc<Routing> {
+        self.ahead.routing()
+    }
+
+    /// What people did about the alerts that there are.
+    pub fn responses(&self) -> &Responses {
+        &self.responses
+    }
+
+    /// Writes down what somebody does about alerts. `true` when it has been committed; `false` when it never will be. While
+    /// the store fails this waits.
+    pub async fn respond(&self, response: Response) -> bool {
+        let (done, written) = oneshot::channel();
+        let _ = self.sender.send(Message::Awaited(Note::Response(Box::new(response)), done));
+        let is_written = written.await.is_ok();
+        self.shared.events.send_replace(());
+        is_written
+    }
+
+    /// Notifies channels of an incident that goes on, for the first time or once more.
+    pub fn tell(&self, tell: Tell) {
+        let _ = self.sender.send(Message::Note(Note::Response(Box::new(Response::Tell(tell)))));
     }
 
     /// The id of the history, with which the ids of its events begin.
@@ -226,7 +253,7 @@ impl Writer {
 
     /// Notifies every channel that something is wrong with the monitor itself, or is right again.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String, now: UnixMs) {
-        let channels = self.ahead.recipients(&Facts::of_the_monitor(now));
+        let channels = self.ahead.recipients(&Facts::of_the_monitor(now), now);
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }

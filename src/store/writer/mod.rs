@@ -18,6 +18,7 @@ pub(super) mod pending_state;
 pub(super) mod plan;
 pub(super) mod refused;
 pub(super) mod rescue;
+pub(super) mod respond;
 pub(super) mod resume;
 pub(super) mod slots;
 pub(super) mod task;

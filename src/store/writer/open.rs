@@ -7,6 +7,7 @@ use super::{
     handle::{Stopping, Writer},
     numbers::Numbers,
     plan::Plan,
+    respond::Responses,
     task,
     track::ServiceTrack,
 };
@@ -105,7 +106,8 @@ impl Store {
             .map(|r| Ok(Arc::new(plan.timetable(&tx, r.id, r.health.last_at.unwrap_or(now).min(now))?)))
             .collect::<Result<Vec<_>>>()?;
         let routing = Arc::new(routing);
-        let (ahead, used) = Ahead::open(path, &tx, routing.clone(), services.len(), now)?;
+        let responses = Responses::read(&tx, now)?;
+        let (ahead, used) = Ahead::open(path, &tx, routing.clone(), responses.clone(), services.len(), now)?;
         if let Some(last) = used.last {
             outages::take_id(&tx, last)?;
         }
@@ -138,6 +140,7 @@ impl Store {
             routing,
             numbers,
             ahead,
+            responses,
             interruptions: Vec::new(),
             plan,
             tail,

@@ -77,7 +77,7 @@ pub(in crate::store) fn start(
 ) -> io::Result<(Writer, Stopping)> {
     let (thread, beside) = (Pool::single("write")?, Pool::single("write-beside")?);
     let (sender, receiver) = mpsc::unbounded_channel();
-    let ahead = core.ahead.clone();
+    let (ahead, responses) = (core.ahead.clone(), core.responses.clone());
     let shared = Arc::new(Shared {
         waiting: AtomicUsize::new(0),
         committed: AtomicU64::new(0),
@@ -120,7 +120,7 @@ pub(in crate::store) fn start(
         }
     });
     let stopping = Stopping { sender: sender.clone(), task: tokio::spawn(task) };
-    Ok((Writer { sender, shared, ahead, beside }, stopping))
+    Ok((Writer { sender, shared, ahead, responses, beside }, stopping))
 }
 
 pub(in crate::store) struct Task {
@@ -389,7 +389,7 @@ impl Task {
     /// Notifies every channel of an alarm about the monitor itself.
     pub(in crate::store) fn alarm(&self, is_over: bool, text: String) {
         let now = self.clock.now();
-        let channels = self.ahead.recipients(&Facts::of_the_monitor(now));
+        let channels = self.ahead.recipients(&Facts::of_the_monitor(now), now);
         self.shared.alarms.raise(&self.ahead.history(), is_over, text, channels, now);
         self.shared.events.send_replace(());
     }

@@ -1,0 +1,176 @@
+//! What people did about alerts: acknowledgements of incidents, and silences.
+//!
+//! As its note, an acknowledgement belongs to the incident of a service that began at a moment, not to the incident's
+//! number: whatever makes outages anew leaves it with them.
+
+use crate::{
+    domain::time::UnixMs,
+    live::ServiceId,
+    routing::{Acknowledgement, Silence},
+    store::{Result, StoreError},
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// That nobody was notified of an incident because of a silence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SilencedIncident {
+    pub silence: Silence,
+    /// The silence ended first: then channels were notified.
+    pub told_at: Option<UnixMs>,
+}
+
+/// Writes an acknowledgement of the incident that began at a moment. Two of one moment are one.
+pub(in crate::store) fn acknowledge(
+    conn: &Connection,
+    service: ServiceId,
+    started_at: UnixMs,
+    new: &Acknowledgement,
+) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO acknowledgement (service_id, started_at, at, until_at, author, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![service.0, started_at.0, new.at.0, new.until.map(|at| at.0), new.author, new.note])?;
+    Ok(())
+}
+
+/// The acknowledgements of an incident, oldest first.
+pub(in crate::store) fn acknowledgements(
+    conn: &Connection,
+    service: ServiceId,
+    started_at: UnixMs,
+) -> Result<Vec<Acknowledgement>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, until_at, author, note FROM acknowledgement WHERE service_id = ?1 AND started_at = ?2 ORDER BY at",
+    )?;
+    let rows = statement.query_map([service.0, started_at.0], |row| {
+        Ok(Acknowledgement {
+            at: UnixMs(row.get(0)?),
+            until: row.get::<_, Option<i64>>(1)?.map(UnixMs),
+            author: row.get(2)?,
+            note: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes a silence. Of two with one id the one that ends earlier stays: it was ended.
+pub(in crate::store) fn silence(conn: &Connection, new: &Silence) -> Result<()> {
+    let matchers = serde_json::to_string(&new.silenced).map_err(|e| StoreError::Content(e.to_string()))?;
+    conn.prepare_cached(
+        "INSERT INTO silence (id, created_at, from_at, until_at, author, reason, matchers)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET until_at = min(until_at, ?4)",
+    )?
+    .execute(params![new.id, new.created_at.0, new.from.0, new.until.0, new.author, new.reason, matchers])?;
+    Ok(())
+}
+
+/// Silences that end after a moment, in the order in which they begin.
+pub(in crate::store) fn silences(conn: &Connection, after: UnixMs) -> Result<Vec<Silence>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, created_at, from_at, until_at, author, reason, matchers FROM silence
+         WHERE until_at > ?1 ORDER BY from_at, id",
+    )?;
+    let rows = statement.query_map([after.0], |row| read(row, 0))?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// `None`: what it is for is not understood; a newer version wrote it.
+fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Silence>> {
+    let matchers: String = row.get(first + 6)?;
+    let Ok(silenced) = serde_json::from_str(&matchers) else { return Ok(None) };
+    Ok(Some(Silence {
+        id: row.get(first)?,
+        silenced,
+        created_at: UnixMs(row.get(first + 1)?),
+        from: UnixMs(row.get(first + 2)?),
+        until: UnixMs(row.get(first + 3)?),
+        author: row.get(first + 4)?,
+        reason: row.get(first + 5)?,
+    }))
+}
+
+/// Notes that nobody is notified of an incident because of a silence.
+pub(in crate::store) fn note_silenced(
+    conn: &Connection,
+    service: ServiceId,
+    started_at: UnixMs,
+    silence: &str,
+    now: UnixMs,
+) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO silenced (service_id, started_at, silence_id, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![service.0, started_at.0, silence, now.0])?;
+    Ok(())
+}
+
+/// Notes that channels are notified of it after all.
+pub(in crate::store) fn note_told(
+    conn: &Connection,
+    service: ServiceId,
+    started_at: UnixMs,
+    now: UnixMs,
+) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE silenced SET told_at = ?3 WHERE service_id = ?1 AND started_at = ?2 AND told_at IS NULL",
+    )?
+    .execute(params![service.0, started_at.0, now.0])?;
+    Ok(())
+}
+
+/// Whether nobody was notified of an incident because of a silence.
+pub(in crate::store) fn is_quiet(conn: &Connection, service: ServiceId, started_at: UnixMs) -> Result<bool> {
+    let found = conn
+        .prepare_cached("SELECT 1 FROM silenced WHERE service_id = ?1 AND started_at = ?2 AND told_at IS NULL LIMIT 1")?
+        .query_row([service.0, started_at.0], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// The silences because of which nobody was notified of an incident, oldest first.
+pub(in crate::store) fn silenced(
+    conn: &Connection,
+    service: ServiceId,
+    started_at: UnixMs,
+) -> Result<Vec<SilencedIncident>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT s.id, s.created_at, s.from_at, s.until_at, s.author, s.reason, s.matchers, q.told_at
+         FROM silenced q JOIN silence s ON s.id = q.silence_id
+         WHERE q.service_id = ?1 AND q.started_at = ?2 ORDER BY q.at",
+    )?;
+    let rows = statement.query_map([service.0, started_at.0], |row| {
+        let told_at = row.get::<_, Option<i64>>(7)?.map(UnixMs);
+        Ok(read(row, 0)?.map(|silence| SilencedIncident { silence, told_at }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// The incidents that are open: service, beginning, and whether nobody was notified because of a silence. Only those that
+/// somebody did something about.
+pub(in crate::store) fn open(conn: &Connection) -> Result<Vec<(ServiceId, UnixMs, bool)>> {
+    let mut statement = conn.prepare(
+        "SELECT o.service_id, o.started_at,
+           EXISTS (SELECT 1 FROM silenced q
+                   WHERE q.service_id = o.service_id AND q.started_at = o.started_at AND q.told_at IS NULL)
+         FROM outage o WHERE o.ended_at IS NULL AND o.confirmed_at IS NOT NULL
+           AND (EXISTS (SELECT 1 FROM silenced q WHERE q.service_id = o.service_id AND q.started_at = o.started_at)
+             OR EXISTS (SELECT 1 FROM acknowledgement a
+                        WHERE a.service_id = o.service_id AND a.started_at = o.started_at))",
+    )?;
+    let rows = statement.query_map([], |row| Ok((ServiceId(row.get(0)?), UnixMs(row.get(1)?), row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Deletes what was done about incidents that are not kept any more.
+pub(in crate::store) fn retire(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<()> {
+    for table in ["acknowledgement", "silenced"] {
+        conn.prepare_cached(&format!(
+            "DELETE FROM {table} AS n WHERE service_id = ?1 AND started_at < ?2 AND NOT EXISTS
+               (SELECT 1 FROM outage WHERE service_id = n.service_id AND started_at = n.started_at)"
+        ))?
+        .execute([service.0, before.0])?;
+    }
+    Ok(())
+}

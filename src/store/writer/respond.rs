@@ -1,0 +1,177 @@
+//! What people do about alerts while the program runs, in memory as of the last commit: acknowledgements of incidents that
+//! are open, silences that are not over, and the incidents that nobody was notified of because of one.
+
+use crate::{
+    domain::time::UnixMs,
+    live::ServiceId,
+    routing::{Acknowledgement, ChannelName, Facts, Silence},
+    store::{
+        Result,
+        tables::{
+            outages,
+            outbox::{self, Event},
+            responses,
+        },
+    },
+};
+use rusqlite::Connection;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+/// An incident: its service, and its first failed check.
+pub type Incident = (ServiceId, UnixMs);
+
+/// Something that somebody does about alerts.
+#[derive(Clone, Debug)]
+pub enum Response {
+    Acknowledge {
+        incident: Incident,
+        acknowledgement: Acknowledgement,
+    },
+    /// A new silence, or one whose end is another one.
+    Silence(Silence),
+    /// Channels are notified of an incident that goes on: for the first time, or once more.
+    Tell(Tell),
+}
+
+/// An event of an incident that is open.
+#[derive(Clone, Debug)]
+pub struct Tell {
+    pub incident: Incident,
+    pub outage: i64,
+    pub event: Event,
+    pub channels: Vec<ChannelName>,
+    /// Why they are notified only now.
+    pub late: Option<String>,
+    /// A silence has ended: nobody was notified so far.
+    pub ends_silence: bool,
+}
+
+/// Cheap to clone.
+#[derive(Clone, Default, Debug)]
+pub struct Responses(Arc<RwLock<Inner>>);
+
+#[derive(Default, Debug)]
+struct Inner {
+    silences: Vec<Arc<Silence>>,
+    /// The latest of each incident.
+    acknowledged: HashMap<Incident, Acknowledgement>,
+    quiet: HashSet<Incident>,
+}
+
+/// What a commit changes in it.
+#[derive(Clone, Debug)]
+pub(in crate::store) enum Responded {
+    Acknowledged(Incident, Acknowledgement),
+    Silence(Silence),
+    Quiet(Incident),
+    Told(Incident),
+}
+
+impl Responses {
+    /// As the history has them.
+    pub(in crate::store) fn read(conn: &Connection, now: UnixMs) -> Result<Responses> {
+        let mut inner = Inner::default();
+        inner.silences = responses::silences(conn, now)?.into_iter().map(Arc::new).collect();
+        for (service, started_at, is_quiet) in responses::open(conn)? {
+            let incident = (service, started_at);
+            if is_quiet {
+                inner.quiet.insert(incident);
+            }
+            if let Some(latest) = responses::acknowledgements(conn, service, started_at)?.pop() {
+                inner.acknowledged.insert(incident, latest);
+            }
+        }
+        Ok(Responses(Arc::new(RwLock::new(inner))))
+    }
+
+    fn locked<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The silence because of which nobody is notified of something.
+    pub fn silenced(&self, facts: &Facts<'_>, now: UnixMs) -> Option<Arc<Silence>> {
+        self.locked(|inner| inner.silences.iter().find(|silence| silence.covers(facts, now)).cloned())
+    }
+
+    /// The silences that are not over, in the order in which they begin.
+    pub fn silences(&self, now: UnixMs) -> Vec<Arc<Silence>> {
+        self.locked(|inner| inner.silences.iter().filter(|silence| now < silence.until).cloned().collect())
+    }
+
+    /// The acknowledgement of an incident that is open, while it is in force.
+    pub fn acknowledgement(&self, incident: Incident, now: UnixMs) -> Option<Acknowledgement> {
+        self.locked(|inner| inner.acknowledged.get(&incident).filter(|latest| latest.is_active(now)).cloned())
+    }
+
+    /// Whether nobody was notified of an incident that is open, because of a silence.
+    pub fn is_quiet(&self, incident: Incident) -> bool {
+        self.locked(|inner| inner.quiet.contains(&incident))
+    }
+
+    /// Takes in what a commit changed; `open` are the incidents that are open after it.
+    pub(in crate::store) fn apply(&self, changes: Vec<Responded>, now: UnixMs, open: impl Fn(Incident) -> bool) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            match change {
+                Responded::Acknowledged(incident, latest) => {
+                    inner.acknowledged.insert(incident, latest);
+                }
+                Responded::Silence(silence) => {
+                    inner.silences.retain(|known| known.id != silence.id && now < known.until);
+                    inner.silences.push(Arc::new(silence));
+                    inner.silences.sort_by(|a, b| (a.from, &a.id).cmp(&(b.from, &b.id)));
+                }
+                Responded::Quiet(incident) => {
+                    inner.quiet.insert(incident);
+                }
+                Responded::Told(incident) => {
+                    inner.quiet.remove(&incident);
+                }
+            }
+        }
+        // What is over is in the history.
+        inner.acknowledged.retain(|incident, _| open(*incident));
+        inner.quiet.retain(|incident| open(*incident));
+    }
+}
+
+/// Writes a response; returns whether a channel is to be notified.
+pub(in crate::store) fn write(
+    conn: &Connection,
+    response: &Response,
+    now: UnixMs,
+    changes: &mut Vec<Responded>,
+) -> Result<bool> {
+    match response {
+        Response::Acknowledge { incident, acknowledgement } => {
+            responses::acknowledge(conn, incident.0, incident.1, acknowledgement)?;
+            changes.push(Responded::Acknowledged(*incident, acknowledgement.clone()));
+        }
+        Response::Silence(silence) => {
+            responses::silence(conn, silence)?;
+            changes.push(Responded::Silence(silence.clone()));
+        }
+        Response::Tell(tell) => {
+            // It may have ended meanwhile.
+            let is_open = |outage: &crate::domain::incident::Outage| {
+                outage.ended_at.is_none() && outage.is_incident() && outage.started_at == tell.incident.1
+            };
+            if !outages::get(conn, tell.outage)?.as_ref().is_some_and(is_open) {
+                return Ok(false);
+            }
+            if tell.ends_silence {
+                responses::note_told(conn, tell.incident.0, tell.incident.1, now)?;
+                changes.push(Responded::Told(tell.incident));
+            }
+            let late = tell.late.as_deref();
+            return Ok(outbox::add(conn, &tell.channels, tell.outage, tell.event, late, now, |_| false)? > 0);
+        }
+    }
+    Ok(false)
+}
