@@ -6,6 +6,8 @@
 //! for every hour means the hours themselves: those that are left out bring no window, and those that come twice bring
 //! two.
 
+pub mod moments;
+
 use crate::domain::{
     maintenance::Overlay,
     time::{DAY_MS, SECOND_MS, UnixMs},

@@ -25,6 +25,7 @@ mod laws;
 mod leaving;
 mod limits;
 mod lost_file;
+mod mails;
 mod maintenance;
 mod modes;
 mod notes;

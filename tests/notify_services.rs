@@ -147,6 +147,7 @@ fn notice(event: &str, status: Status) -> Notice {
         at: "2026-11-30T03:01:00Z".to_owned(),
         count: 1,
         events: vec![one],
+        report: None,
     }
 }
 

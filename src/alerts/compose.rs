@@ -78,6 +78,7 @@ impl Composer {
             at: event.created_at.to_string(),
             count: 1,
             events: vec![item],
+            report: None,
         }
     }
 
@@ -150,6 +151,7 @@ impl Composer {
             at: events.iter().map(|event| event.created_at).max().unwrap_or(first.created_at).to_string(),
             count: events.len(),
             events: items,
+            report: None,
         }
     }
 
@@ -318,6 +320,7 @@ pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
         at: now.to_string(),
         count: 1,
         events: Vec::new(),
+        report: None,
     }
 }
 
@@ -339,6 +342,7 @@ pub(super) fn test(now: UnixMs, public_url: Option<&str>) -> Notice {
         at: now.to_string(),
         count: 1,
         events: Vec::new(),
+        report: None,
     }
 }
 
@@ -358,7 +362,7 @@ fn subject(event: &DueEvent) -> (i64, &str) {
     }
 }
 
-fn announcement<'a>(event: &'a DueEvent) -> Option<&'a Announcement> {
+fn announcement(event: &DueEvent) -> Option<&Announcement> {
     match &event.about {
         About::Incident(_) => None,
         About::Announcement(said) => Some(said),

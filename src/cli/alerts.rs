@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     domain::{check::Class, time::UnixMs},
     format::{self, zone::Zone},
-    notify::{Channel, Notice, Status},
+    notify::{Channel, ChannelSpec, Notice, Status},
     probe::Shared,
     routing::{AlertKind, Facts, Severity},
 };
@@ -66,18 +66,23 @@ async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
             return Err(usage(format!("there is no channel named “{name}”: there are {}", names.join(", "))));
         }
     }
-    let shared = Shared::new()?;
     let notice = alerts::test_notice(Clock::system().now(), config.dashboard.public_url.as_deref());
     let chosen = |name: &str| args.channels.is_empty() || args.channels.iter().any(|chosen| chosen == name);
+    deliver(config.alerts.channels.into_iter().filter(|spec| chosen(&spec.name)), &notice).await
+}
+
+/// Delivers a message to channels now, and prints what each receiver answered.
+pub(super) async fn deliver(channels: impl Iterator<Item = ChannelSpec>, notice: &Notice) -> anyhow::Result<ExitCode> {
+    let shared = Shared::new()?;
     let mut failed = false;
-    for spec in config.alerts.channels.into_iter().filter(|spec| chosen(&spec.name)) {
+    for spec in channels {
         let channel = Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg)?;
         let tried = async {
             // A receiver that keeps alerts until they are resolved is to page somebody, and then to forget it.
             if channel.batching.keeps_state {
                 channel.deliver(&Notice { status: Status::Firing, ..notice.clone() }).await?;
             }
-            channel.deliver(&notice).await
+            channel.deliver(notice).await
         };
         match until_interrupted(tried).await? {
             Ok(delivered) => out!("{}: delivered. {}", channel.name(), delivered.answer),

@@ -1,15 +1,16 @@
 //! `report`: a week, a month or any stretch as a file: HTML that needs nothing else, Markdown or JSON.
 
 use super::{
+    alerts,
     exit::{self, usage},
     output, terminal,
 };
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Endpoint},
     domain::{time::UnixMs, window::Window},
     format::zone::Zone,
-    report::{self, Form, Period},
+    report::{self, Form, Message, Period},
     store::{self, Reader},
 };
 use std::{collections::HashMap, io::Write, path::PathBuf, process::ExitCode};
@@ -37,9 +38,16 @@ pub(super) struct Args {
     /// The file to write, instead of the standard output (-)
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Send the report that [alerts.report] says now, of its last full period, and print what each receiver answered; exit
+    /// code 1 if one failed
+    #[arg(long, conflicts_with_all = ["week", "month", "from", "to", "tz", "format", "out"])]
+    send: bool,
 }
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> {
+    if args.send {
+        return send(config).await;
+    }
     let now = Clock::system().now();
     let period = period(&args, now)?;
     let out = output::named(args.out.clone());
@@ -53,8 +61,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
     let form = args.format.or(by_name).unwrap_or(Form::Markdown);
     let (path, title) = (config.storage.path.clone(), config.dashboard.title.clone());
     let history = path.clone();
-    let objectives: HashMap<String, f64> =
-        config.checks.endpoints.iter().filter_map(|e| Some((e.service.name.clone(), e.service.objective?))).collect();
+    let objectives = objectives(&config);
     let text = tokio::task::spawn_blocking(move || {
         let reader = Reader::open(&path)?;
         let objective = |name: &str| objectives.get(name).copied();
@@ -74,6 +81,39 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         None => terminal::text(&text),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The objectives of the services, in per cent.
+fn objectives(config: &Config) -> HashMap<String, f64> {
+    let of = |endpoint: &Endpoint| Some((endpoint.service.name.clone(), endpoint.service.objective?));
+    config.checks.endpoints.iter().filter_map(of).collect()
+}
+
+/// Sends the report of the last period to its channels.
+async fn send(config: Config) -> anyhow::Result<ExitCode> {
+    let Some(plan) = config.alerts.report.clone() else {
+        let path = config.path.display();
+        return Err(usage(format!("{path} has no report: set enabled = true below [alerts], and an [alerts.report]")));
+    };
+    let now = Clock::system().now();
+    let stretch = plan.moments.last_stretch(now).ok_or_else(|| usage(format!("no period is over: it is {now}")))?;
+    let (path, objectives, sent) = (config.storage.path.clone(), objectives(&config), plan.clone());
+    let (title, public_url) = (config.dashboard.title.clone(), config.dashboard.public_url.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let reader = Reader::open(&path)?;
+        let objective = |name: &str| objectives.get(name).copied();
+        let place = (title.as_str(), public_url.as_deref());
+        let message = Message::read(&sent, stretch, &reader, now, &objective, place)?;
+        let id = reader.id()?;
+        reader.finish()?;
+        anyhow::Ok((message, id))
+    });
+    let (message, id) = made.await??;
+    let message = message.ok_or_else(|| usage(format!("no period is over: it is {now}")))?;
+    // Another id than that of the report that is sent by itself: a receiver that had this one takes that one, too.
+    let notice = message.notice(format!("{id}-report-{}-{}", stretch.to, now.0), now);
+    let channels = config.alerts.channels.into_iter().filter(|spec| plan.channels.contains(&spec.name));
+    alerts::deliver(channels, &notice).await
 }
 
 fn period(args: &Args, now: UnixMs) -> anyhow::Result<Period> {

@@ -1,6 +1,9 @@
 //! `[alerts]`: who is notified of what.
 
-use super::types::{Alerts, Checks};
+use super::{
+    channel_names, report,
+    types::{Alerts, Checks},
+};
 use crate::{
     domain::{
         check::Class,
@@ -11,7 +14,7 @@ use crate::{
         ChannelSpec,
         config::{self as channel, Defaults},
     },
-    routing::{AlertKind, ChannelName, Escalation, Hours, Matchers, Recipient, Route, Routing, Severity},
+    routing::{AlertKind, Escalation, Hours, Matchers, Recipient, Route, Routing, Severity},
     settings::{
         error::{Mistake, quoted},
         nearest,
@@ -20,10 +23,9 @@ use crate::{
     },
 };
 use chrono_tz::Tz;
-use toml::de::DeValue;
 
 /// The keys of `[alerts]`.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "enabled",
     "heartbeat_url",
     "webhook",
@@ -34,6 +36,7 @@ pub(super) const KEYS: [&str; 10] = [
     "group_interval",
     "max_per_hour",
     "remind_after",
+    "report",
 ];
 
 /// The keys of `[[alerts.routes]]`.
@@ -56,32 +59,17 @@ const CHANNELS: &str = "a list of tables: `[[alerts.channels]]`, in two brackets
 const ROUTES: &str = "a list of tables: `[[alerts.routes]]`, in two brackets";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// The names that the file has for its channels, those with other mistakes in them among them: one mistake is not to be
-/// reported twice.
-pub(super) fn names(root: &Table<'_>) -> Vec<String> {
-    let Some(DeValue::Table(alerts)) = root.peek("alerts").map(|alerts| alerts.value) else { return Vec::new() };
-    let mut names: Vec<String> = alerts.get("webhook").map(|_| "webhook".to_owned()).into_iter().collect();
-    let Some(DeValue::Array(entries)) = alerts.get("channels").map(|list| list.get_ref()) else { return names };
-    for entry in entries {
-        if let DeValue::Table(entry) = entry.get_ref()
-            && let Some(DeValue::String(name)) = entry.get("name").map(|value| value.get_ref())
-        {
-            names.push(name.to_string());
-        }
-    }
-    names
-}
-
 /// Reads `[alerts]`, with what the endpoints of `checks` say of their own.
 pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
-    let none = Alerts { zone: Tz::UTC, heartbeat: None, channels: Vec::new(), routing: Routing::default() };
+    let none =
+        Alerts { zone: Tz::UTC, heartbeat: None, channels: Vec::new(), routing: Routing::default(), report: None };
     let Some(table) = root.table("alerts") else { return none };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
     let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
     let heartbeat = table.get("heartbeat_url").and_then(|value| heartbeat(&value));
     let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
     let defaults = Defaults { zone: zone.unwrap_or(Tz::UTC), ..Defaults::OURS.read(&table) };
-    let written = names(root);
+    let written = channel_names::written(root);
     let mut channels = Vec::new();
     let mut routing = Routing::default();
     let entries = table.get("channels").and_then(|value| value.list(CHANNELS)).unwrap_or_default();
@@ -106,6 +94,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
         let Some(entry) = entry.table() else { continue };
         routing.routes.extend(route(&entry, checks, &written, zone));
     }
+    let report = table.table("report").and_then(|own| report::read(&own, &written, &channels, zone));
     table.finish(|_| None);
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
@@ -143,7 +132,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
             routing.services.insert(endpoint.service.name.clone(), own.clone());
         }
     }
-    Alerts { zone, heartbeat, channels, routing }
+    Alerts { zone, heartbeat, channels, routing, report }
 }
 
 /// The address that is called while the monitor makes progress. An empty variable is one that nobody sets.
@@ -167,26 +156,6 @@ fn heartbeat(value: &Value<'_>) -> Option<ChannelSpec> {
     }
 }
 
-/// The names of channels that a list has. `None`: one is none of them, which was reported.
-pub(super) fn channels(value: &Value<'_>, written: &[String]) -> Option<Vec<ChannelName>> {
-    let one = |entry: &Value<'_>| {
-        let text = entry.filled()?;
-        let name = text.value.trim();
-        if written.iter().any(|known| known == name) {
-            return Some(ChannelName::from(name));
-        }
-        let mistake = entry.mistake(format!("there is no channel named {}", text.quoted()));
-        value.source.report(match nearest(name, written.iter().map(String::as_str)) {
-            Some(near) => mistake.label(format!("did you mean {}?", quoted(near))),
-            None if written.is_empty() => mistake.label("there is no `[[alerts.channels]]`"),
-            None => mistake.label(format!("there are {}", written.join(", "))),
-        });
-        None
-    };
-    let named: Vec<_> = value.one_or_many().iter().map(one).collect();
-    named.into_iter().collect()
-}
-
 fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: Option<Tz>) -> Option<Route> {
     let services = patterns(table, "service", checks.endpoints.iter().map(|e| e.service.name.as_str()));
     let groups = patterns(table, "group", checks.endpoints.iter().filter_map(|e| e.service.group.as_deref()));
@@ -202,7 +171,7 @@ fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: O
     let hours = table.get("hours").map(|value| channel::hours(&value));
     let zone = table.get("zone").map(|value| super::maintenance::zone(&value));
     let channels = match table.get("channels") {
-        Some(value) => self::channels(&value, written),
+        Some(value) => channel_names::chosen(&value, written),
         None => {
             table.missing("channels", "where these alerts go, as channels = [\"ops\"]; [] for nowhere");
             None
@@ -239,7 +208,7 @@ fn escalation(table: &Table<'_>, written: &[String]) -> Option<Option<Escalation
         (None, None) => Some(None),
         (Some(after), Some(to)) => {
             let after_ms = after.duration(MINUTE_MS..=DAY_MS, "from 1m to 24h")?;
-            Some(Some(Escalation { after_ms, to: channels(&to, written)? }))
+            Some(Some(Escalation { after_ms, to: channel_names::chosen(&to, written)? }))
         }
         (Some(_), None) => {
             table.missing("escalate_to", "who is notified then, as escalate_to = [\"phone\"]");

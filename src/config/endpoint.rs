@@ -1,7 +1,7 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
-    alerts,
+    channel_names,
     schedule::{EffectiveSchedule, Schedule},
     types::Endpoint,
 };
@@ -39,7 +39,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
         table.missing("name", "a name is unique, and what the history is kept under");
     }
     let named = Named { name, renamed_from: identity(table, "renamed_from") };
-    let alerts = table.get("alerts").map(|value| alerts::channels(&value, channels));
+    let alerts = table.get("alerts").map(|value| channel_names::chosen(&value, channels));
     let effective = Schedule::read(table).resolve(table, parent);
     let group = table.filled("group").map(|text| text.value);
     let description = table.filled("description").map(|text| text.value);

@@ -9,16 +9,18 @@
 //! error, in no target and in no setting that is shown (`settings::masking`).
 
 mod alerts;
+mod channel_names;
 mod checks;
 mod endpoint;
 mod maintenance;
 mod notes;
+mod report;
 mod schedule;
 mod sections;
 mod types;
 
 pub use crate::settings::ConfigError;
-pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, PublicService, Storage};
+pub use types::{Alerts, Checks, Config, Dashboard, Endpoint, PublicService, ReportPlan, Storage};
 
 use crate::{
     domain::secret::Secret,
@@ -124,7 +126,7 @@ const TABLES: [&str; 6] = ["checks", "storage", "dashboard", "alerts", "maintena
 
 /// The words of the configuration, as those say who read them.
 fn vocabulary() -> Vocabulary {
-    let sections: [&[&str]; 13] = [
+    let sections: [&[&str]; 14] = [
         &TABLES,
         &checks::KEYS,
         &schedule::KEYS,
@@ -135,6 +137,7 @@ fn vocabulary() -> Vocabulary {
         &sections::DASHBOARD,
         &alerts::KEYS,
         &alerts::ROUTE,
+        &report::KEYS,
         channel::keys(),
         &maintenance::KEYS,
         &notes::KEYS,
@@ -148,7 +151,7 @@ fn vocabulary() -> Vocabulary {
 }
 
 fn read(root: &Table<'_>, path: &Path) -> Config {
-    let checks = checks::read(root, &alerts::names(root));
+    let checks = checks::read(root, &channel_names::written(root));
     let dashboard = sections::dashboard(root, &checks.endpoints);
     let config = Config {
         path: path.to_owned(),

@@ -1,7 +1,7 @@
 //! What the rest of the program may rely on.
 
 use crate::{
-    calendar::Planned,
+    calendar::{Planned, moments::Moments},
     domain::{
         incident::StatedNote,
         network::Network,
@@ -126,4 +126,14 @@ pub struct Alerts {
     pub channels: Vec<ChannelSpec>,
     /// Who is notified of what.
     pub routing: Routing,
+    /// The report that is sent by itself; `None`: none is.
+    pub report: Option<ReportPlan>,
+}
+
+/// When a report is sent, and to whom.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReportPlan {
+    pub moments: Moments,
+    /// Some of the channels; at least one.
+    pub channels: Vec<ChannelName>,
 }

@@ -9,6 +9,7 @@ mod delivery;
 mod http;
 mod notice;
 mod place;
+mod report;
 mod sample;
 mod smtp;
 mod template;
@@ -18,6 +19,7 @@ pub use config::ChannelSpec;
 pub use delivery::{Batching, ChannelInfo, Delivered, Failure};
 pub use notice::{Detail, Item, Notice, Status};
 pub use place::{Place, Receipt};
+pub use report::{NewsLine, OutageLine, Report, ReportMail, ServiceLine, Sum, Tone};
 
 /// Where messages go.
 #[derive(Clone, Debug)]

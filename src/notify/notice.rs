@@ -1,5 +1,6 @@
 //! What a message is about: the same at every attempt, and for every service that carries it.
 
+use super::report::{self, Report};
 use serde::Serialize;
 
 /// One message. It is made of what was known when its events happened, so that every attempt says the same.
@@ -32,6 +33,9 @@ pub struct Notice {
     /// How many events it has. `events` holds the first hundred of them.
     pub count: usize,
     pub events: Vec<Item>,
+    /// Of a report: its figures.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "report::figures")]
+    pub report: Option<Box<Report>>,
 }
 
 /// Whether something is wrong.
@@ -64,6 +68,16 @@ pub struct Item {
 }
 
 impl Notice {
+    /// What a link to its page says.
+    pub(super) fn link_text(&self) -> &'static str {
+        match self.event.as_str() {
+            "report" => "Open the review",
+            "incidents" => "Open the incidents",
+            "incident.confirmed" | "incident.reminder" | "incident.resolved" => "Open the incident",
+            _ => "Open the dashboard",
+        }
+    }
+
     /// The title, below it the sentence and the details, and the link: the whole message as plain text.
     pub fn plain(&self) -> String {
         let lines = [self.title.clone(), self.message()].into_iter().chain(self.url.clone());

@@ -110,7 +110,11 @@ impl SmtpChannel {
         for recipient in &self.to {
             mail = mail.to(recipient.clone());
         }
-        let body = MultiPart::alternative_plain_html(notice.plain(), html(notice)?);
+        let (text, page) = match &notice.report {
+            Some(report) => (report.mail.text(), report.mail.html()?),
+            None => (notice.plain(), html(notice)?),
+        };
+        let body = MultiPart::alternative_plain_html(text, page);
         mail.multipart(body).map_err(|error| error.to_string())
     }
 
@@ -123,7 +127,7 @@ impl SmtpChannel {
 fn html(notice: &Notice) -> Result<String, String> {
     let rendered = ENVIRONMENT.get_template("mail").and_then(|template| {
         let is_over = notice.status == Status::Resolved;
-        template.render(minijinja::context! { notice => Serde(notice), is_over })
+        template.render(minijinja::context! { notice => Serde(notice), is_over, link_text => notice.link_text() })
     });
     rendered.map_err(|error| format!("the mail cannot be rendered: {error}"))
 }
@@ -209,7 +213,10 @@ mod tests {
             assert!(text.contains("Auto-Submitted: auto-generated"), "{text}");
             assert!(text.contains("ops@example.com") && text.contains("else@example.com"), "{text}");
             assert!(text.contains("text/plain") && text.contains("text/html"), "{text}");
-            let page = html(&notice).unwrap();
+            let page = match &notice.report {
+                Some(report) => report.mail.html().unwrap(),
+                None => html(&notice).unwrap(),
+            };
             assert!(!page.contains("<b>\"&") && !page.contains(HOSTILE) && !page.contains("<script"), "{page}");
         }
     }

@@ -9,9 +9,15 @@ use serde_json::{Value, json};
 
 /// A review as JSON.
 pub(crate) fn in_json(review: &Review, now: UnixMs) -> Value {
+    first_in_json(review, usize::MAX, now)
+}
+
+/// The same with so many of its services, those that come first.
+pub(super) fn first_in_json(review: &Review, most: usize, now: UnixMs) -> Value {
     let services: Vec<(&str, Value)> = review
         .services
         .iter()
+        .take(most)
         .map(|s| {
             let figures = json!({
                 "objective": s.objective,

@@ -4,6 +4,7 @@ mod content;
 mod file;
 mod json;
 mod markdown;
+mod message;
 mod review;
 
 use crate::render::Templates;
@@ -19,6 +20,7 @@ pub(crate) use content::content;
 pub(crate) use file::file;
 pub(crate) use json::in_json;
 pub(crate) use markdown::markdown;
+pub use message::Message;
 pub(crate) use review::Review;
 
 /// The form of a review.

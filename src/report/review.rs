@@ -2,6 +2,7 @@
 //! longest. One set of figures for the page, the JSON, the Markdown and the file.
 
 use crate::{
+    calendar::moments::Stretch,
     domain::{
         incident::{Gap, Outage},
         time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs},
@@ -103,6 +104,12 @@ impl Period {
     pub fn free(window: Window) -> Period {
         let before = Window::ending(window.from(), window.length_ms());
         Period { window, before, kind: PeriodKind::Free }
+    }
+
+    /// What lies between two moments by the clocks of a zone, with what lies before.
+    pub fn stretch(stretch: Stretch) -> Option<Period> {
+        let window = Window::new(stretch.from, stretch.to)?;
+        Some(Period { before: Window::new(stretch.before, stretch.from)?, ..Period::free(window) })
     }
 
     /// The last week that is over.

@@ -16,7 +16,8 @@ fn slack_blocks(notice: &Notice, message: &Value) {
             ("header", "plain_text") => drop(text(&block["text"]["text"], 150)),
             ("section", "plain_text") => drop(text(&block["text"]["text"], 3000)),
             ("section", "mrkdwn") => {
-                let link = format!("<{}|Open the incident>", notice.url.as_deref().unwrap());
+                let words = if notice.count > 1 { "Open the incidents" } else { "Open the incident" };
+                let link = format!("<{}|{words}>", notice.url.as_deref().unwrap());
                 assert_eq!(text(&block["text"]["text"], 3000), link);
             }
             other => panic!("{other:?}"),

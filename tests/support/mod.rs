@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod net;
 pub(crate) mod past;
 pub(crate) mod postgres;
+pub(crate) mod smtp;
 pub(crate) mod target;
 pub(crate) mod tls;
 pub(crate) mod world;

@@ -2,9 +2,10 @@
 //! body. No Rust: whatever file lies in `services/` is a service, under its name; users can bring their own.
 //!
 //! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `status`, …), the settings of the channel
-//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link. In a JSON
-//! body `{{ text }}` is written as JSON, quotes and all, and in a form percent-encoded; `|safe` writes it as it is. In the
-//! URL and in headers it is written as it is; a header of nothing is left out. A variable that does not exist is an error.
+//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link; `link_text` is
+//! what a link to `url` says. In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form
+//! percent-encoded; `|safe` writes it as it is. In the URL and in headers it is written as it is; a header of nothing is left
+//! out. A variable that does not exist is an error.
 //! Where the metadata has a `receipt`, `thread` holds that of the message that this one follows, and `edit`, where there is an
 //! `update`, that of the message that this one replaces; otherwise they are none.
 //! Filters: `cut(n)` and `cut_bytes(n)` for limits, `markdown` and `html` for texts from others, `base64`, `urlencode`.
@@ -94,6 +95,8 @@ struct Context<'a> {
     thread: Option<BTreeMap<String, serde_json::Value>>,
     /// What names the message that this one replaces.
     edit: Option<BTreeMap<String, serde_json::Value>>,
+    /// What a link to `url` says.
+    link_text: &'static str,
 }
 
 /// A message as the service wants it. It cannot be printed: its URL may hold a credential.
@@ -263,7 +266,8 @@ impl Template {
                 (None, Some(parts))
             }
         };
-        Ok(Context { channel, fields, notice, plain: fields.plain(), message: fields.message(), thread, edit })
+        let (plain, message, link_text) = (fields.plain(), fields.message(), fields.link_text());
+        Ok(Context { channel, fields, notice, plain, message, thread, edit, link_text })
     }
 
     /// Where its messages can appear, and how that is called.
