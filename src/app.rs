@@ -141,6 +141,13 @@ impl App {
         tokio::spawn(restarting("the reminders", token.clone(), move |token| {
             alerts::follow_up::run(following.clone(), token)
         }));
+        if !channels.is_empty() {
+            let runs = alerts::watch::Runs { before: store.last_run, started_at: site.started_at };
+            let (context, rules) = (context.clone(), config.alerts.rules.clone());
+            tokio::spawn(restarting("what is announced", token.clone(), move |token| {
+                alerts::watch::run(context.clone(), rules.clone(), runs, token)
+            }));
+        }
         let run = |channel| tokio::spawn(alerts::run(channel, context.clone(), token.clone()));
         let channels = channels.into_iter().map(run).collect();
         if let Some(spec) = config.alerts.heartbeat.clone() {

@@ -20,7 +20,7 @@
 //! | `report` | 6 | the review of a period, for the page, the interface and the command line |
 //! | `render` | 5 | templates, assets, the cache of pages, what several pages show |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
-//! | `alerts` | 5 | the loop that empties the outbox |
+//! | `alerts` | 5 | the loops that empty the outbox; `watch` announces what is due beside incidents |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |
 //! | `config` | 4 | composes the sections: what the file says -> what the program may rely on; every mistake at once, with line and column |
 //! | `history` | 4 | algorithms over tables, free of SQL: figures, overview, states of the past, replay, verify, repair; cached statistics |
@@ -107,6 +107,8 @@
 //! - `last_run`: the latest run
 //! - `pending_events`: what a channel still has to be told
 //! - `channels`: how each channel does
+//! - `announced`: what was announced beside incidents
+//! - `interruptions_after`: what interrupted the observation since one interruption
 //!
 //! Connections to read with (`Reader`):
 //!

@@ -21,6 +21,7 @@ mod forwarded;
 mod gap_reason;
 mod import_ends;
 mod kills;
+mod kinds;
 mod laws;
 mod leaving;
 mod limits;

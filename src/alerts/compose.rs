@@ -9,7 +9,7 @@ use crate::{
     },
     live::LiveState,
     notify::{Detail, Item, Notice, Status},
-    routing::{Announcement, Severity},
+    routing::{AlertKind, Announcement, Severity},
     store::{About, Alarm, DueEvent, Event, IncidentEvent},
 };
 use chrono::TimeZone;
@@ -263,7 +263,13 @@ impl Composer {
             }
             About::Announcement(said) => Item {
                 event_id: event.event_id.clone(),
-                event: format!("{}{}", said.kind.as_str(), if said.is_over { ".resolved" } else { "" }),
+                event: match (said.kind, said.is_over) {
+                    // The words that there were before there were other kinds.
+                    (AlertKind::Monitor, false) => "monitor.failing".to_owned(),
+                    (AlertKind::Monitor, true) => "monitor.recovered".to_owned(),
+                    (kind, false) => kind.as_str().to_owned(),
+                    (kind, true) => format!("{}.resolved", kind.as_str()),
+                },
                 text: one_line(&said.text, EXCERPT),
                 service: said.service.clone(),
                 group: said.group.clone(),
@@ -294,8 +300,13 @@ impl Composer {
 
     /// A moment by the clocks of the zone.
     fn time(&self, at: UnixMs) -> String {
-        self.zone.from_utc_datetime(&at.utc().naive_utc()).format("%Y-%m-%d %H:%M:%S %Z").to_string()
+        time(self.zone, at)
     }
+}
+
+/// A moment by the clocks of a zone.
+pub(super) fn time(zone: Tz, at: UnixMs) -> String {
+    zone.from_utc_datetime(&at.utc().naive_utc()).format("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// The message about the monitor itself.

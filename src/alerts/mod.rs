@@ -12,6 +12,7 @@ mod monitor;
 mod plan;
 mod queue;
 mod settled;
+pub mod watch;
 
 use self::{
     monitor::MonitorAlarms,

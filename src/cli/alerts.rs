@@ -12,7 +12,7 @@ use crate::{
     format::{self, zone::Zone},
     notify::{Channel, ChannelSpec, Notice, Status},
     probe::Shared,
-    routing::{AlertKind, Facts, Severity},
+    routing::{AlertKind, Facts},
 };
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -34,10 +34,10 @@ pub(super) struct TestArgs {
 
 #[derive(clap::Args, Debug)]
 pub(super) struct RouteArgs {
-    /// The service that fails
+    /// The service that it is about; gap, report and monitor are about none
     #[arg(long, value_name = "NAME")]
-    service: String,
-    /// down, resolved or monitor
+    service: Option<String>,
+    /// down, resolved, degraded, certificate, flapping, gap, slo, report or monitor
     #[arg(long, default_value = "down", value_name = "KIND")]
     kind: String,
     /// What fails: dns, connect, tls, timeout, http_status, …
@@ -96,10 +96,6 @@ pub(super) async fn deliver(channels: impl Iterator<Item = ChannelSpec>, notice:
 }
 
 fn route(config: &Config, args: &RouteArgs) -> anyhow::Result<ExitCode> {
-    let endpoint = config.checks.endpoints.iter().find(|endpoint| endpoint.service.name == args.service);
-    let Some(endpoint) = endpoint else {
-        return Err(usage(format!("there is no service named “{}” in {}", args.service, config.path.display())));
-    };
     let words = AlertKind::ALL.map(AlertKind::as_str).join(", ");
     let kind = AlertKind::parse(&args.kind);
     let kind = kind.ok_or_else(|| usage(format!("“{}” is no kind of alert: {words}", args.kind)))?;
@@ -117,17 +113,16 @@ fn route(config: &Config, args: &RouteArgs) -> anyhow::Result<ExitCode> {
             .or_else(|| Zone::parse(zone.name()).and_then(|zone| zone.read(text)))
             .ok_or_else(|| usage(format!("“{text}” is no time, as 2026-11-30T03:00:00Z or 2026-11-30T03:00")))?,
     };
-    let service = &endpoint.service;
-    let facts = match kind {
-        AlertKind::Monitor => Facts::of_the_monitor(at),
-        _ => Facts {
-            service: &service.name,
-            group: service.group.as_deref(),
-            kind,
-            class,
-            severity: Severity::of(service),
-            at,
-        },
+    let facts = match &args.service {
+        _ if kind.is_about_no_service() => Facts::without_service(kind, at),
+        None => return Err(usage(format!("“{}” is about a service: name it with --service", kind.as_str()))),
+        Some(name) => {
+            let endpoint = config.checks.endpoints.iter().find(|endpoint| endpoint.service.name == *name);
+            let Some(endpoint) = endpoint else {
+                return Err(usage(format!("there is no service named “{name}” in {}", config.path.display())));
+            };
+            Facts { class, ..Facts::of_service(kind, &endpoint.service, at) }
+        }
     };
     let explanation = config.alerts.routing.explain(&facts);
     for step in &explanation.steps {

@@ -2,13 +2,13 @@
 
 use super::{
     channel_names, report,
-    types::{Alerts, Checks},
+    types::{AlertRules, Alerts, Checks},
 };
 use crate::{
     domain::{
         check::Class,
         secret::Secret,
-        time::{DAY_MS, MINUTE_MS},
+        time::{DAY_MS, MINUTE_MS, SECOND_MS},
     },
     notify::{
         ChannelSpec,
@@ -25,7 +25,7 @@ use crate::{
 use chrono_tz::Tz;
 
 /// The keys of `[alerts]`.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 14] = [
     "enabled",
     "heartbeat_url",
     "webhook",
@@ -37,6 +37,9 @@ pub(super) const KEYS: [&str; 11] = [
     "max_per_hour",
     "remind_after",
     "report",
+    "degraded_after",
+    "certificate_days",
+    "gap_after",
 ];
 
 /// The keys of `[[alerts.routes]]`.
@@ -61,13 +64,20 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// Reads `[alerts]`, with what the endpoints of `checks` say of their own.
 pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
-    let none =
-        Alerts { zone: Tz::UTC, heartbeat: None, channels: Vec::new(), routing: Routing::default(), report: None };
+    let none = Alerts {
+        zone: Tz::UTC,
+        heartbeat: None,
+        channels: Vec::new(),
+        routing: Routing::default(),
+        report: None,
+        rules: AlertRules::default(),
+    };
     let Some(table) = root.table("alerts") else { return none };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
     let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
     let heartbeat = table.get("heartbeat_url").and_then(|value| heartbeat(&value));
     let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
+    let rules = rules(&table);
     let defaults = Defaults { zone: zone.unwrap_or(Tz::UTC), ..Defaults::OURS.read(&table) };
     let written = channel_names::written(root);
     let mut channels = Vec::new();
@@ -132,7 +142,21 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
             routing.services.insert(endpoint.service.name.clone(), own.clone());
         }
     }
-    Alerts { zone, heartbeat, channels, routing, report }
+    Alerts { zone, heartbeat, channels, routing, report, rules }
+}
+
+/// When channels are notified of something beside incidents.
+fn rules(table: &Table<'_>) -> AlertRules {
+    let ours = AlertRules::default();
+    let duration = |key| table.get(key)?.duration(10 * SECOND_MS..=7 * DAY_MS, "from 10s to 7d");
+    AlertRules {
+        degraded_after_ms: duration("degraded_after").unwrap_or(ours.degraded_after_ms),
+        certificate_days: match table.get("certificate_days") {
+            Some(value) => value.one_or_many().iter().filter_map(|days| days.integer(1..=365)).collect(),
+            None => ours.certificate_days,
+        },
+        gap_after_ms: duration("gap_after").unwrap_or(ours.gap_after_ms),
+    }
 }
 
 /// The address that is called while the monitor makes progress. An empty variable is one that nobody sets.

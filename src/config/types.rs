@@ -7,6 +7,7 @@ use crate::{
         network::Network,
         secret::Secret,
         service::{Commands, Service},
+        time::MINUTE_MS,
     },
     notify::ChannelSpec,
     probe::Spec,
@@ -116,6 +117,27 @@ pub struct PublicService {
     pub title: String,
 }
 
+/// When channels are notified of something beside incidents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AlertRules {
+    /// How long a service has to be degraded, in milliseconds. Default 15 minutes.
+    pub degraded_after_ms: i64,
+    /// How many days before its end a certificate is a matter. Default 30, 14, 7, 3 and 1.
+    pub certificate_days: Vec<i64>,
+    /// How long the monitor has to have been away, in milliseconds. Default 5 minutes.
+    pub gap_after_ms: i64,
+}
+
+impl Default for AlertRules {
+    fn default() -> AlertRules {
+        AlertRules {
+            degraded_after_ms: 15 * MINUTE_MS,
+            certificate_days: vec![30, 14, 7, 3, 1],
+            gap_after_ms: 5 * MINUTE_MS,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Alerts {
     /// The zone of the times in messages. Default UTC.
@@ -126,6 +148,8 @@ pub struct Alerts {
     pub channels: Vec<ChannelSpec>,
     /// Who is notified of what.
     pub routing: Routing,
+    /// When they are notified of something beside incidents.
+    pub rules: AlertRules,
     /// The report that is sent by itself; `None`: none is.
     pub report: Option<ReportPlan>,
 }

@@ -104,19 +104,24 @@ impl Snapshot {
 
     /// The address of a service's page.
     pub(crate) fn service_url(&self, name: &str, query: &str) -> String {
-        // A segment of dots alone would be taken for a folder.
-        let segment = match name {
-            "." => "%2E".to_owned(),
-            ".." => "%2E%2E".to_owned(),
-            name => utf8_percent_encode(name, SEGMENT).to_string(),
-        };
-        self.url(&format!("/dashboard/services/{segment}"), query)
+        self.url(&service_page(name), query)
     }
 
     /// The address of an incident's page.
     pub(crate) fn incident_url(&self, id: i64) -> String {
         self.url(&format!("/dashboard/incidents/{id}"), "")
     }
+}
+
+/// Where the page of a service is, below the place where the pages are.
+pub(crate) fn service_page(name: &str) -> String {
+    // A segment of dots alone would be taken for a folder.
+    let segment = match name {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        name => utf8_percent_encode(name, SEGMENT).to_string(),
+    };
+    format!("/dashboard/services/{segment}")
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// Whether it is about the monitor, or about all services: no service decides where it goes.
+    pub fn is_about_no_service(self) -> bool {
+        matches!(self, AlertKind::Gap | AlertKind::Report | AlertKind::Monitor)
+    }
+
     /// All kinds.
     pub const ALL: [AlertKind; 9] = [
         AlertKind::Down,
@@ -99,6 +104,15 @@ impl Severity {
     pub fn of(service: &Service) -> Severity {
         if service.critical { Severity::Critical } else { Severity::Warning }
     }
+
+    /// That of an alert of a kind about a service: what does not fail yet is no more than a warning.
+    pub fn of_kind(kind: AlertKind, service: &Service) -> Severity {
+        match kind {
+            AlertKind::Down | AlertKind::Resolved | AlertKind::Flapping | AlertKind::Slo => Severity::of(service),
+            AlertKind::Degraded | AlertKind::Certificate | AlertKind::Gap | AlertKind::Report => Severity::Warning,
+            AlertKind::Monitor => Severity::Critical,
+        }
+    }
 }
 
 /// What a route is chosen by.
@@ -116,13 +130,18 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// Those of the monitor itself.
     pub fn of_the_monitor(at: UnixMs) -> Facts<'static> {
-        let (kind, severity) = (AlertKind::Monitor, Severity::Critical);
+        Facts::without_service(AlertKind::Monitor, at)
+    }
+
+    /// Those of what is about no service, or about all of them.
+    pub fn without_service(kind: AlertKind, at: UnixMs) -> Facts<'static> {
+        let severity = if kind == AlertKind::Monitor { Severity::Critical } else { Severity::Warning };
         Facts { service: "", group: None, kind, class: None, severity, at }
     }
 
     /// Those of what is announced of a service.
     pub fn of_service(kind: AlertKind, service: &'a Service, at: UnixMs) -> Facts<'a> {
-        let severity = Severity::of(service);
+        let severity = Severity::of_kind(kind, service);
         Facts { service: &service.name, group: service.group.as_deref(), kind, class: None, severity, at }
     }
 

@@ -223,6 +223,11 @@ impl<'a> Tables<'a> {
         channels::all(self.0)
     }
 
+    /// What was announced beside incidents, and when.
+    pub(crate) fn announced(self) -> Result<Vec<(String, UnixMs)>> {
+        outbox::announced(self.0)
+    }
+
     // The monitor itself.
 
     /// The latest run.
@@ -238,6 +243,11 @@ impl<'a> Tables<'a> {
     /// What interrupted the observation, by time, each once.
     pub(crate) fn interruptions(self) -> Result<Vec<Interruption>> {
         runs::interruptions(self.0)
+    }
+
+    /// What interrupted the observation and was noted after the one of this number, without what ended before a moment.
+    pub(crate) fn interruptions_after(self, after: i64, from: UnixMs) -> Result<Vec<(i64, Interruption)>> {
+        runs::interruptions_after(self.0, after, from)
     }
 
     /// When the monitor ran and what interrupted it, ever: from this follows the reason of a gap.

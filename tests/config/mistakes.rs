@@ -366,6 +366,10 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[alerts]\nenabled = true", "alerts are enabled, but `webhook` is empty"),
         ("[alerts]\nenabled = true\nwebhook = \"\"", "alerts are enabled, but `webhook` is empty"),
         ("[alerts]\nwebhook = \"slack\"", "an `https://` or `http://` URL is needed"),
+        ("[alerts]\ndegraded_after = \"1s\"", "`degraded_after` is out of range"),
+        ("[alerts]\ndegraded_afer = \"1m\"", "did you mean `degraded_after`?"),
+        ("[alerts]\ngap_after = 5", "`gap_after` has to be a string"),
+        ("[alerts]\ncertificate_days = [30, 0]", "from 1 to 365"),
         ("[colours]\nred = 1", "known here: alerts, checks, dashboard, incident_notes, maintenance, storage"),
     ] {
         let report = read(text).map(|_| ()).unwrap_err().to_string();

@@ -126,7 +126,7 @@ fn lasting(mut params: CertificateParams, from: i32, to: i32) -> CertificatePara
 }
 
 #[expect(clippy::disallowed_methods, reason = "a certificate's dates are those of the real clock")]
-fn since_1970() -> Duration {
+pub(crate) fn since_1970() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
 }
 

@@ -9,7 +9,7 @@ use crate::{
             channels::ChannelHealth,
             maintenance::{Maintenance, Which},
             outbox::DueEvent,
-            runs::Run,
+            runs::{Interruption, Run},
             services::StoredService,
             settings::Setting,
         },
@@ -69,6 +69,17 @@ impl Reader {
     /// How every channel does that was ever tried or has something to deliver, by name.
     pub fn channels(&self) -> Result<Vec<ChannelHealth>> {
         self.read_one(|tables| tables.channels())
+    }
+
+    /// What was announced beside incidents, by its event id, and when.
+    pub fn announced(&self) -> Result<Vec<(String, UnixMs)>> {
+        self.read_one(|tables| tables.announced())
+    }
+
+    /// What interrupted the observation and was noted after the one of this number, each with its own; without what ended
+    /// before a moment.
+    pub fn interruptions_after(&self, after: i64, from: UnixMs) -> Result<Vec<(i64, Interruption)>> {
+        self.read_one(|tables| tables.interruptions_after(after, from))
     }
 
     /// The changes of a service's settings in the window, oldest first. What it was set to at first is none.

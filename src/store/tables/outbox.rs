@@ -186,6 +186,13 @@ pub(in crate::store) fn told_late(conn: &Connection, outage: i64) -> Result<Vec<
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// What was announced, and when.
+pub(in crate::store) fn announced(conn: &Connection) -> Result<Vec<(String, UnixMs)>> {
+    let mut statement = conn.prepare_cached("SELECT event_id, at FROM announced")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, UnixMs(row.get(1)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Every channel that was notified of an incident that was open (`told_open`) is to be notified of the end that an
 /// import brought.
 pub(in crate::store) fn owe_ends(conn: &Connection) -> Result<()> {

@@ -106,6 +106,23 @@ pub(in crate::store) fn interruptions(conn: &Connection) -> Result<Vec<Interrupt
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// What interrupted the observation and was noted after the one of this number, with its own number; without what ended
+/// before a moment.
+pub(in crate::store) fn interruptions_after(
+    conn: &Connection,
+    after: i64,
+    from: UnixMs,
+) -> Result<Vec<(i64, Interruption)>> {
+    let sql = "SELECT id, from_at, to_at, why, results FROM interruption WHERE id > ?1 AND to_at >= ?2 ORDER BY id";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([after, from.0], |row| {
+        let why = GapReason::parse(row.get_ref(3)?.as_str()?).unwrap_or(GapReason::Stalled);
+        let (from, to, results) = (UnixMs(row.get(1)?), UnixMs(row.get(2)?), row.get::<_, i64>(4)?.unsigned_abs());
+        Ok((row.get(0)?, Interruption { from, to, why, results }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Writes what interrupted the observation.
 pub(in crate::store) fn note_interruption(conn: &Connection, interruption: &Interruption) -> Result<()> {
     conn.execute(
