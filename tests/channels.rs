@@ -1,5 +1,7 @@
 //! Channels: what goes where, and how events become messages. Real receivers, on a clock that the test moves.
 
+mod messages;
+
 use crate::support::{
     binary::{run, stdout},
     history::ask,

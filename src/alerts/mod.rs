@@ -68,7 +68,7 @@ async fn serve(channel: Channel, context: Context, settled: Settled, mut shutdow
                 }
                 let outcome = tokio::select! {
                     biased;
-                    outcome = queue.channel.deliver(&message.notice) => outcome,
+                    outcome = queue.channel.deliver_to(&message.notice, &message.place) => outcome,
                     () = cut_off(&mut shutdown) => return,
                 };
                 queue.note(*message, outcome).await;

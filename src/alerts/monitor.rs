@@ -5,7 +5,7 @@ use super::{
     plan::LOOK,
     queue::{Queue, pause_ms},
 };
-use crate::store::Attempt;
+use crate::store::{Attempt, SentMessage};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,7 +39,8 @@ impl MonitorAlarms {
             match queue.channel.deliver(&notice).await {
                 Ok(_) => {
                     tracing::info!(channel = %name, event, "notified");
-                    queue.settle(&[], Some(notice.event_id.clone()), Attempt::Delivered).await;
+                    let message = SentMessage { id: notice.event_id.clone(), receipt: None };
+                    queue.settle(&[], Some(message), Attempt::Delivered).await;
                     queue.settled.add(&notice.event_id, false);
                     *self = MonitorAlarms { done: alarm.number, ..MonitorAlarms::default() };
                 }

@@ -229,7 +229,7 @@ mod tests {
     async fn where_the_receiver_keeps_state_triggers_and_resolves_are_apart() {
         let (sent, at) = (Sent::default(), Instant::now());
         let keeps = Batching { keeps_state: true, ..batching() };
-        let trigger = |open| Some(Trigger { message_id: "h-1-confirmed+2".to_owned(), open });
+        let trigger = |open| Some(Trigger { message_id: "h-1-confirmed+2".to_owned(), open, receipt: None });
         let ended = |id, open| {
             let mut ended = event(id, Event::Resolved, 30);
             if let About::Incident(incident) = &mut ended.about {

@@ -10,8 +10,8 @@ use crate::{
     clock::Clock,
     domain::time::DAY_MS,
     live::LiveState,
-    notify::{Channel, Delivered, Failure, Notice},
-    store::{Attempt, DueEvent, Reader, Writer},
+    notify::{Channel, Delivered, Failure, Notice, Place, Receipt},
+    store::{Attempt, DueEvent, Reader, SentMessage, Writer},
     threads::Pool,
 };
 use chrono_tz::Tz;
@@ -49,6 +49,7 @@ pub struct Context {
 pub(super) struct Tried {
     pub(super) events: Vec<DueEvent>,
     pub(super) notice: Notice,
+    pub(super) place: Place,
     /// Attempts so far.
     attempts: u32,
     /// When it is to be tried again. On the timer's clock, which nobody sets.
@@ -141,7 +142,10 @@ impl Queue {
             _ => {
                 let attempts = first.map_or(0, |first| first.attempts);
                 match self.composer.compose(&events.iter().collect::<Vec<_>>()) {
-                    Some(notice) => Next::Deliver(Box::new(Tried { events, notice, attempts, again: Instant::now() })),
+                    Some(notice) => {
+                        let place = place(&events);
+                        Next::Deliver(Box::new(Tried { events, notice, place, attempts, again: Instant::now() }))
+                    }
                     None => Next::Wait(LOOK),
                 }
             }
@@ -187,16 +191,23 @@ impl Queue {
 
     /// Notes how an attempt ended.
     pub(super) async fn note(&mut self, message: Tried, outcome: Result<Delivered, Failure>) {
-        let Tried { events, notice, attempts, .. } = message;
+        let Tried { events, notice, place, attempts, .. } = message;
         let name = self.channel.name().clone();
-        let id = Some(notice.event_id.clone());
+        let mut sent = SentMessage { id: notice.event_id.clone(), receipt: None };
         let service = notice.service.as_deref().unwrap_or("several");
         let oldest = events.iter().map(|event| event.created_at).min().unwrap_or(self.clock.now());
         let failure = match outcome {
-            Ok(_) => {
+            Ok(delivered) => {
                 tracing::info!(channel = %name, service, event = notice.event, events = events.len(), "notified");
                 self.sent.add(events.len(), Instant::now());
-                return self.settle(&events, id, Attempt::Delivered).await;
+                sent.receipt = delivered.receipt.map(|receipt| receipt.as_json().to_owned());
+                return self.settle(&events, Some(sent), Attempt::Delivered).await;
+            }
+            // The message that it follows may be gone. It has to be delivered all the same.
+            Err(Failure::Refused { why }) if matches!(place, Place::Below(_)) => {
+                tracing::info!(channel = %name, service, "not taken as a reply, sent by itself: {why}");
+                self.tried = Some(Tried { events, notice, place: Place::New, attempts, again: Instant::now() });
+                return;
             }
             Err(failure) => failure,
         };
@@ -205,11 +216,11 @@ impl Queue {
         match failure {
             Failure::Refused { .. } if attempts + 1 >= REFUSALS => {
                 tracing::error!(channel = %name, service, "notification given up, it is refused: {error}");
-                self.settle(&events, id, Attempt::GivenUp { error }).await;
+                self.settle(&events, Some(sent), Attempt::GivenUp { error }).await;
             }
             _ if is_old => {
                 tracing::error!(channel = %name, service, "notification given up after seven days: {error}");
-                self.settle(&events, id, Attempt::GivenUp { error }).await;
+                self.settle(&events, Some(sent), Attempt::GivenUp { error }).await;
             }
             failure => {
                 if attempts == 0 {
@@ -222,16 +233,30 @@ impl Queue {
                 let pause = pause_ms(attempts, &notice.event_id).max(wished);
                 let at = self.clock.now().plus(pause);
                 let again = Instant::now() + Duration::from_millis(pause.unsigned_abs());
-                self.writer.attempted(&events, &name, id, Attempt::Later { at, error }).await;
-                self.tried = Some(Tried { events, notice, attempts: attempts + 1, again });
+                self.writer.attempted(&events, &name, Some(sent), Attempt::Later { at, error }).await;
+                self.tried = Some(Tried { events, notice, place, attempts: attempts + 1, again });
             }
         }
     }
 
-    pub(super) async fn settle(&self, events: &[DueEvent], message_id: Option<String>, attempt: Attempt) {
+    pub(super) async fn settle(&self, events: &[DueEvent], message: Option<SentMessage>, attempt: Attempt) {
         let given_up = matches!(attempt, Attempt::GivenUp { .. });
         events.iter().for_each(|event| self.settled.add(&event.event_id, given_up));
-        self.writer.attempted(events, self.channel.name(), message_id, attempt).await;
+        self.writer.attempted(events, self.channel.name(), message, attempt).await;
+    }
+}
+
+/// Below the message that reported the beginning, where all of a message goes on with that one.
+fn place(events: &[DueEvent]) -> Place {
+    let trigger = |event: &DueEvent| event.incident()?.trigger.clone();
+    let Some(first) = events.first().and_then(trigger) else { return Place::New };
+    match first.receipt {
+        Some(receipt)
+            if events.iter().all(|event| trigger(event).is_some_and(|t| t.message_id == first.message_id)) =>
+        {
+            Place::Below(Receipt::kept(receipt))
+        }
+        _ => Place::New,
     }
 }
 

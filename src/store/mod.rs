@@ -50,7 +50,7 @@ pub use self::tables::{
     maintenance::{Maintenance, Source},
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
-    outbox::{About, Attempt, DueEvent, Event, IncidentEvent, Trigger},
+    outbox::{About, Attempt, DueEvent, Event, IncidentEvent, SentMessage, Trigger},
     runs::{Interruption, Run, RunHead},
     services::StoredService,
     settings::Setting,

@@ -12,10 +12,13 @@ struct Documented {
     /// The answer to a new message, and what of it names the message.
     sent: &'static str,
     receipt: &'static str,
-    /// Where it describes replies, and what makes a message one. `None`: it has none.
-    reply: Option<(&'static str, fn(&Value))>,
+    /// `None`: it has none.
+    reply: Option<Reply>,
     edit: Edit,
 }
+
+/// Where replies are described, and what makes a message one.
+type Reply = (&'static str, fn(&Value));
 
 struct Edit {
     source: &'static str,

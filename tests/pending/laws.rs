@@ -8,7 +8,7 @@ use crate::support::{
 };
 use healthcheck_dashboard::{
     domain::status::Status,
-    store::{Attempt, Event},
+    store::{Attempt, Event, SentMessage},
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -128,7 +128,8 @@ impl Run {
             let Some(event) = unstored(true).or(stored).or_else(|| unstored(false)) else {
                 return;
             };
-            let (channel, message) = (CHANNEL.into(), Some(event.event_id.clone()));
+            let channel = CHANNEL.into();
+            let message = Some(SentMessage { id: event.event_id.clone(), receipt: None });
             history.store.writer.telling(&event, &channel).await;
             let incident = event.incident().expect("nothing else is announced");
             let outage = &incident.outage;

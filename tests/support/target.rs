@@ -17,6 +17,8 @@ use tokio::{
 pub(crate) enum Does {
     /// Answers with this status.
     Answer(u16),
+    /// Answers with this status and this body.
+    Say(u16, &'static str),
     /// Answers with 200, so many milliseconds later.
     Late(u64),
     /// Says nothing and keeps the connection.
@@ -119,15 +121,16 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>, clock: Clock) {
         }
         does
     };
-    let say = async |stream: &mut TcpStream, status: u16| {
-        let _ = stream.write_all(&http(&format!("{status} Said"), &["connection: close"], "said")).await;
+    let say = async |stream: &mut TcpStream, status: u16, body: &str| {
+        let _ = stream.write_all(&http(&format!("{status} Said"), &["connection: close"], body)).await;
         let _ = stream.shutdown().await;
     };
     match does {
-        Does::Answer(status) => say(&mut stream, status).await,
+        Does::Answer(status) => say(&mut stream, status, "said").await,
+        Does::Say(status, body) => say(&mut stream, status, body).await,
         Does::Late(ms) => {
             tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
-            say(&mut stream, 200).await;
+            say(&mut stream, 200, "said").await;
         }
         Does::Hang => while stream.read_u8().await.is_ok() {},
         Does::Close => {}

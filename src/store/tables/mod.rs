@@ -10,6 +10,7 @@ pub(super) mod notes;
 pub(super) mod outages;
 pub(super) mod outbox;
 pub(super) mod reasons;
+pub(super) mod receipts;
 pub(super) mod replay_input;
 pub(super) mod responses;
 pub(super) mod results;

@@ -1,7 +1,7 @@
 //! Which channels are to be notified of which events. An event is written with the change that it reports, and settled
 //! once the channel was notified.
 
-use super::outages;
+use super::{outages, receipts};
 use crate::{
     domain::{incident::Outage, time::UnixMs},
     routing::{AlertKind, Announcement, ChannelName},
@@ -110,6 +110,16 @@ pub struct Trigger {
     pub message_id: String,
     /// How many of its incidents are still open.
     pub open: u64,
+    /// What its service names it by, as JSON, where that is known.
+    pub receipt: Option<String>,
+}
+
+/// A message that a channel was sent, as the outbox knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SentMessage {
+    pub id: String,
+    /// What its service names it by, as JSON, where it was taken and the service says so.
+    pub receipt: Option<String>,
 }
 
 /// How an attempt ended.
@@ -291,7 +301,8 @@ fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigg
              WHERE e.channel = ?1 AND e.message_id = ?2 AND e.event = 'confirmed' AND o.ended_at IS NULL",
         )?
         .query_row(params![channel, message_id], |row| row.get::<_, i64>(0))?;
-    Ok(Some(Trigger { message_id, open: open.unsigned_abs() }))
+    let receipt = receipts::of(conn, channel, &message_id)?;
+    Ok(Some(Trigger { message_id, open: open.unsigned_abs(), receipt }))
 }
 
 /// Notes how an attempt ended, in the message of this id. One that is not written yet is settled when it is.

@@ -23,8 +23,8 @@ use crate::{
             channels,
             maintenance::Which,
             notes, outages,
-            outbox::{self, Attempt, Event},
-            reasons, responses, rollups,
+            outbox::{self, Attempt, Event, SentMessage},
+            reasons, receipts, responses, rollups,
             runs::{self, Interruption, Runs},
             services,
             settings::Settings,
@@ -47,8 +47,8 @@ pub(in crate::store) enum Note {
     Attempt {
         event_ids: Vec<String>,
         channel: ChannelName,
-        /// The message; `None` where there was none.
-        message_id: Option<String>,
+        /// `None` where there was none.
+        message: Option<SentMessage>,
         attempt: Attempt,
     },
     /// Channels are notified of this, unless it was announced before.
@@ -145,12 +145,16 @@ impl WriteState {
                     runs::note_interruption(&tx, interruption)?;
                     interruptions.push(*interruption);
                 }
-                Note::Attempt { event_ids, channel, message_id, attempt } => {
+                Note::Attempt { event_ids, channel, message, attempt } => {
+                    let id = message.as_ref().map(|message| message.id.as_str());
                     for event_id in event_ids {
-                        outbox::note(&tx, event_id, channel, message_id.as_deref(), attempt, now)?;
+                        outbox::note(&tx, event_id, channel, id, attempt, now)?;
                     }
-                    if message_id.is_some() {
+                    if let Some(SentMessage { id, receipt }) = message {
                         channels::note(&tx, channel, attempt, now)?;
+                        if let Some(receipt) = receipt {
+                            receipts::keep(&tx, channel, id, receipt, now)?;
+                        }
                     }
                 }
                 Note::Announce(announce) => {

@@ -14,7 +14,7 @@ use crate::{
     },
     routing::{ChannelName, Facts, Routing},
     store::tables::{
-        outbox::{Attempt, DueEvent},
+        outbox::{Attempt, DueEvent, SentMessage},
         runs::Interruption,
     },
     threads::Pool,
@@ -156,7 +156,7 @@ impl Writer {
         &self,
         events: &[DueEvent],
         channel: &ChannelName,
-        message_id: Option<String>,
+        message: Option<SentMessage>,
         attempt: Attempt,
     ) {
         if !matches!(attempt, Attempt::Later { .. }) {
@@ -167,7 +167,7 @@ impl Writer {
         }
         let event_ids = events.iter().map(|event| event.event_id.clone()).collect();
         let channel = channel.clone();
-        let _ = self.sender.send(Message::Note(Note::Attempt { event_ids, channel, message_id, attempt }));
+        let _ = self.sender.send(Message::Note(Note::Attempt { event_ids, channel, message, attempt }));
     }
 
     /// Notifies channels of something beside incidents, once for each event id.

@@ -3,7 +3,7 @@
 use crate::{
     domain::time::{DAY_MS, UnixMs},
     live::ServiceId,
-    store::{Result, disk::size, rows::Usage},
+    store::{Result, disk::size, rows::Usage, tables::receipts},
 };
 use rusqlite::{Connection, params};
 
@@ -62,6 +62,7 @@ pub(in crate::store) fn delete_alerts(conn: &Connection, before: UnixMs) -> Resu
         let sql = format!("DELETE FROM {table} WHERE settled_at < ?1");
         deleted += conn.prepare_cached(&sql)?.execute([before.0])?;
     }
+    receipts::delete(conn, before)?;
     // What was announced must not be announced again while it lasts: nothing that is lasts so long.
     conn.prepare_cached("DELETE FROM announced WHERE at < ?1")?.execute([before.plus(-ANNOUNCED_DAYS * DAY_MS).0])?;
     Ok(deleted)
