@@ -2,12 +2,13 @@
 //!
 //! The outbox is written in the transaction of the incident, so that no event is lost and none is invented. While the
 //! history cannot be written, a channel sends confirmed events from memory, under the ids that they will have in the
-//! outbox. A channel sends an event again only when the answer to it was lost, and then under the same id.
+//! outbox. What begins shortly after a message is added to it where the service can edit messages. A channel sends an event again only when the answer to it was lost, and then under the same id.
 
 mod compose;
 pub mod follow_up;
 mod health;
 pub mod heartbeat;
+mod last_message;
 mod monitor;
 mod plan;
 mod queue;

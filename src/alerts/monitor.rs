@@ -39,7 +39,7 @@ impl MonitorAlarms {
             match queue.channel.deliver(&notice).await {
                 Ok(_) => {
                     tracing::info!(channel = %name, event, "notified");
-                    let message = SentMessage { id: notice.event_id.clone(), receipt: None };
+                    let message = SentMessage { id: notice.event_id.clone(), ..SentMessage::default() };
                     queue.settle(&[], Some(message), Attempt::Delivered).await;
                     queue.settled.add(&notice.event_id, false);
                     *self = MonitorAlarms { done: alarm.number, ..MonitorAlarms::default() };

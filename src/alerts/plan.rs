@@ -23,6 +23,8 @@ pub(super) enum Plan {
     Wait(Duration),
     /// These become a message: places among the events that wait, ascending.
     Send(Vec<usize>),
+    /// All that waits is added to the last message.
+    Edit,
     /// Of these nobody is notified: the receiver's alert goes on for others.
     Settle(Vec<usize>),
 }
@@ -70,8 +72,15 @@ impl Sent {
     }
 }
 
-/// Plans the next message.
-pub(super) fn plan(waiting: &[DueEvent], batching: &Batching, sent: &Sent, now: UnixMs, at: Instant) -> Plan {
+/// Plans the next message. What waits can be added to the last one from `editable_at` on.
+pub(super) fn plan(
+    waiting: &[DueEvent],
+    batching: &Batching,
+    sent: &Sent,
+    editable_at: Option<Instant>,
+    now: UnixMs,
+    at: Instant,
+) -> Plan {
     let Some(first) = waiting.first() else { return Plan::Idle };
     if batching.quiet.is_some_and(|hours| hours.contain(now)) {
         return Plan::Wait(LOOK);
@@ -91,7 +100,14 @@ pub(super) fn plan(waiting: &[DueEvent], batching: &Batching, sent: &Sent, now: 
         let open = trigger.map_or(0, |trigger| trigger.open);
         return if open == 0 { Plan::Send(of_it) } else { Plan::Settle(of_it) };
     }
-    let pause = pause.max(sent.pause(batching, at));
+    let interval = sent.pause(batching, at);
+    let comes_first = |editable_at: &Instant| !interval.is_zero() && *editable_at < at + interval;
+    if let Some(editable_at) = editable_at.filter(comes_first) {
+        // It disturbs nobody: it waits for no others.
+        let pause = editable_at.saturating_duration_since(at);
+        return if pause.is_zero() { Plan::Edit } else { Plan::Wait(pause) };
+    }
+    let pause = pause.max(interval);
     if !pause.is_zero() {
         return Plan::Wait(pause);
     }
@@ -173,7 +189,7 @@ mod tests {
     }
 
     fn planned(waiting: &[DueEvent], batching: &Batching, sent: &Sent, at: Instant) -> Plan {
-        plan(waiting, batching, sent, NOW, at)
+        plan(waiting, batching, sent, None, NOW, at)
     }
 
     #[tokio::test(start_paused = true)]
@@ -210,6 +226,27 @@ mod tests {
         let hours_later = later + Duration::from_secs(5 * 3600);
         sent.add(5, hours_later);
         assert_eq!(planned(&waiting, &roomy, &sent, hours_later), Plan::Wait(Duration::from_secs(60)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_wait_for_the_interval_is_added_to_a_message_that_can_be_edited() {
+        let (mut sent, start) = (Sent::default(), Instant::now());
+        let waiting = [event(1, Event::Confirmed, 0)];
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let planned = |sent: &Sent, editable_at, at| plan(&waiting, &batching(), sent, Some(editable_at), NOW, at);
+        // Nothing makes it wait but its group.
+        assert_eq!(planned(&sent, start, after(100)), Plan::Wait(batching().group_wait));
+        sent.add(2, start);
+        assert_eq!(planned(&sent, after(5), after(1)), Plan::Wait(Duration::from_secs(4)));
+        assert_eq!(planned(&sent, after(5), after(5)), Plan::Edit);
+        assert_eq!(planned(&sent, after(5), after(59)), Plan::Edit);
+        // A new message comes no later than the next edit would.
+        assert_eq!(planned(&sent, after(62), after(58)), Plan::Wait(batching().group_wait));
+        assert_eq!(planned(&sent, after(5), after(60)), Plan::Wait(batching().group_wait));
+        // The hour has no room for another message.
+        sent.add(1, after(60));
+        sent.add(1, after(120));
+        assert_eq!(planned(&sent, after(125), after(1000)), Plan::Edit);
     }
 
     #[tokio::test(start_paused = true)]

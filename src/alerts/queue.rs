@@ -3,6 +3,7 @@
 use super::{
     compose::Composer,
     health::ChannelsHealth,
+    last_message::{self, LastMessage},
     plan::{self, LOOK, Plan, Sent},
     settled::Settled,
 };
@@ -81,6 +82,8 @@ pub(super) struct Queue {
     health: ChannelsHealth,
     tried: Option<Tried>,
     sent: Sent,
+    /// `None` where nothing can be added to it.
+    last: Option<LastMessage>,
     /// Until when nothing can change what is to be done, so that the outbox need not be read.
     quiet_until: Option<Instant>,
     /// How often users have requested another attempt for the events that were given up.
@@ -93,8 +96,9 @@ impl Queue {
         // A thread of its own: whoever reads pages does not make an alert wait.
         let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
         let composer = Composer { live, zone, public_url };
-        let (tried, sent, quiet_until, retries) = (None, Sent::default(), None, writer.retries());
-        Queue { channel, writer, clock, settled, outbox, composer, health, tried, sent, quiet_until, retries }
+        let (sent, retries) = (Sent::default(), writer.retries());
+        let (tried, last, quiet_until) = (None, None, None);
+        Queue { channel, writer, clock, settled, outbox, composer, health, tried, sent, last, quiet_until, retries }
     }
 
     /// What is to be done now.
@@ -114,7 +118,9 @@ impl Queue {
         // A message that failed is tried again as it was, unless the history took one of its events back.
         if let Some(tried) = self.tried.take() {
             let ids: HashSet<&str> = waiting.iter().map(|event| event.event_id.as_str()).collect();
-            if tried.events.iter().all(|event| ids.contains(event.event_id.as_str())) {
+            let is_edit = matches!(tried.place, Place::Edit(_));
+            let is_late = is_edit && !self.last.as_ref().is_some_and(|last| last.is_fresh(Instant::now()));
+            if !is_late && tried.events.iter().all(|event| ids.contains(event.event_id.as_str())) {
                 let pause = tried.again.saturating_duration_since(Instant::now());
                 if pause.is_zero() {
                     return Next::Deliver(Box::new(tried));
@@ -122,13 +128,19 @@ impl Queue {
                 self.tried = Some(tried);
                 return self.quiet(pause);
             }
+            if is_edit {
+                // Another one could have its id and not its text.
+                self.last = None;
+            }
         }
-        let now = self.clock.now();
-        let members = match plan::plan(&waiting, &self.channel.batching, &self.sent, now, Instant::now()) {
+        let (now, at) = (self.clock.now(), Instant::now());
+        let editable_at = self.last.as_ref().and_then(|last| last.editable_at(&waiting, at));
+        let members = match plan::plan(&waiting, &self.channel.batching, &self.sent, editable_at, now, at) {
             Plan::Idle => return Next::Wait(LOOK),
             // Where the receiver keeps state a resolve waits for nobody.
             Plan::Wait(pause) if self.channel.batching.keeps_state => return Next::Wait(pause.min(LOOK)),
             Plan::Wait(pause) => return self.quiet(pause),
+            Plan::Edit => return self.edit(waiting),
             Plan::Settle(members) => return Next::Settle(members.iter().map(|n| waiting[*n].clone()).collect()),
             Plan::Send(members) => members,
         };
@@ -149,6 +161,19 @@ impl Queue {
                     None => Next::Wait(LOOK),
                 }
             }
+        }
+    }
+
+    /// Adds all that waits to the last message.
+    fn edit(&self, waiting: Vec<DueEvent>) -> Next {
+        let last = self.last.as_ref();
+        let all: Vec<&DueEvent> = last.into_iter().flat_map(|last| &last.events).chain(&waiting).collect();
+        match last.zip(self.composer.compose(&all)) {
+            Some((last, notice)) => {
+                let place = Place::Edit(last.receipt.clone());
+                Next::Deliver(Box::new(Tried { events: waiting, notice, place, attempts: 0, again: Instant::now() }))
+            }
+            None => Next::Wait(LOOK),
         }
     }
 
@@ -191,17 +216,23 @@ impl Queue {
 
     /// Notes how an attempt ended.
     pub(super) async fn note(&mut self, message: Tried, outcome: Result<Delivered, Failure>) {
+        if matches!(message.place, Place::Edit(_)) {
+            return self.note_edit(message, outcome).await;
+        }
         let Tried { events, notice, place, attempts, .. } = message;
         let name = self.channel.name().clone();
-        let mut sent = SentMessage { id: notice.event_id.clone(), receipt: None };
+        let mut sent = SentMessage { id: notice.event_id.clone(), ..SentMessage::default() };
         let service = notice.service.as_deref().unwrap_or("several");
         let oldest = events.iter().map(|event| event.created_at).min().unwrap_or(self.clock.now());
         let failure = match outcome {
             Ok(delivered) => {
                 tracing::info!(channel = %name, service, event = notice.event, events = events.len(), "notified");
                 self.sent.add(events.len(), Instant::now());
-                sent.receipt = delivered.receipt.map(|receipt| receipt.as_json().to_owned());
-                return self.settle(&events, Some(sent), Attempt::Delivered).await;
+                sent.receipt = delivered.receipt.as_ref().map(|receipt| receipt.as_json().to_owned());
+                self.settle(&events, Some(sent), Attempt::Delivered).await;
+                let receipt = delivered.receipt.filter(|_| self.channel.can_edit() && !self.channel.batching.each);
+                self.last = receipt.and_then(|receipt| LastMessage::new(events, receipt, Instant::now()));
+                return;
             }
             // The message that it follows may be gone. It has to be delivered all the same.
             Err(Failure::Refused { why }) if matches!(place, Place::Below(_)) => {
@@ -235,6 +266,45 @@ impl Queue {
                 let again = Instant::now() + Duration::from_millis(pause.unsigned_abs());
                 self.writer.attempted(&events, &name, Some(sent), Attempt::Later { at, error }).await;
                 self.tried = Some(Tried { events, notice, place, attempts: attempts + 1, again });
+            }
+        }
+    }
+
+    /// Notes how an edit ended. Its events are settled with it, or become a message of their own.
+    async fn note_edit(&mut self, edit: Tried, outcome: Result<Delivered, Failure>) {
+        let Tried { events, notice, place, attempts, .. } = edit;
+        let name = self.channel.name().clone();
+        let mut sent = SentMessage { id: notice.event_id.clone(), ..SentMessage::default() };
+        let now = Instant::now();
+        match outcome {
+            Ok(_) => {
+                tracing::info!(channel = %name, event = notice.event, events = events.len(), "added to the last message");
+                if let Some(last) = &self.last {
+                    sent.receipt = Some(last.receipt.as_json().to_owned());
+                    sent.joined = last.events.iter().map(|event| event.event_id.clone()).collect();
+                }
+                self.settle(&events, Some(sent), Attempt::Delivered).await;
+                if let Some(last) = &mut self.last {
+                    last.add(events, now);
+                }
+            }
+            Err(Failure::Refused { why }) => {
+                tracing::info!(channel = %name, "the last message cannot be edited, a new one follows: {why}");
+                self.last = None;
+            }
+            Err(Failure::Later { why: error, after }) => {
+                let wished = after.map_or(0, |after| after.as_millis() as i64);
+                let pause = pause_ms(attempts, &notice.event_id).max(wished);
+                let at = self.clock.now().plus(pause);
+                let again = now + Duration::from_millis(pause.unsigned_abs());
+                tracing::warn!(channel = %name, "the last message could not be edited, retrying: {error}");
+                // The events are still to be sent for the first time.
+                self.writer.attempted(&[], &name, Some(sent), Attempt::Later { at, error }).await;
+                if attempts + 1 < last_message::ATTEMPTS {
+                    self.tried = Some(Tried { events, notice, place, attempts: attempts + 1, again });
+                } else {
+                    (self.last, self.quiet_until) = (None, Some(again));
+                }
             }
         }
     }

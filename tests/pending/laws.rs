@@ -129,7 +129,7 @@ impl Run {
                 return;
             };
             let channel = CHANNEL.into();
-            let message = Some(SentMessage { id: event.event_id.clone(), receipt: None });
+            let message = Some(SentMessage { id: event.event_id.clone(), ..SentMessage::default() });
             history.store.writer.telling(&event, &channel).await;
             let incident = event.incident().expect("nothing else is announced");
             let outage = &incident.outage;

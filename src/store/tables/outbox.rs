@@ -115,11 +115,13 @@ pub struct Trigger {
 }
 
 /// A message that a channel was sent, as the outbox knows it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct SentMessage {
     pub id: String,
     /// What its service names it by, as JSON, where it was taken and the service says so.
     pub receipt: Option<String>,
+    /// The events that were in it before it was edited, under another id.
+    pub joined: Vec<String>,
 }
 
 /// How an attempt ended.
@@ -331,6 +333,13 @@ pub(in crate::store) fn note(
             break;
         }
     }
+    Ok(())
+}
+
+/// Notes that an event that was delivered is in another message now.
+pub(in crate::store) fn join(conn: &Connection, event_id: &str, channel: &str, message_id: &str) -> Result<()> {
+    conn.prepare_cached("UPDATE outbox SET message_id = ?3 WHERE event_id = ?1 AND channel = ?2")?
+        .execute(params![event_id, channel, message_id])?;
     Ok(())
 }
 

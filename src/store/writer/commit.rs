@@ -150,10 +150,13 @@ impl WriteState {
                     for event_id in event_ids {
                         outbox::note(&tx, event_id, channel, id, attempt, now)?;
                     }
-                    if let Some(SentMessage { id, receipt }) = message {
+                    if let Some(SentMessage { id, receipt, joined }) = message {
                         channels::note(&tx, channel, attempt, now)?;
                         if let Some(receipt) = receipt {
                             receipts::keep(&tx, channel, id, receipt, now)?;
+                        }
+                        for event_id in joined {
+                            outbox::join(&tx, event_id, channel, id)?;
                         }
                     }
                 }
