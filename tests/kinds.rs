@@ -300,6 +300,42 @@ async fn the_others_are_told_of_a_channel_that_has_been_failing_for_ten_minutes(
     assert_eq!(world.target.count("/ops"), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_spent_too_fast_is_told_once_for_an_incident_and_so_is_its_end() {
+    let alerts = format!("{}{}", channel("ops", "kinds = [\"slo\"]"), channel("pager", "kinds = [\"down\"]"));
+    let config = config(&alerts).replace("name = \"api\"", "name = \"api\"\nobjective = 99.9");
+    let mut world = World::start(&config).await;
+    world.pass(12.0).await;
+    world.target.set("/api", Does::Answer(503));
+    // It has no objective.
+    world.target.set("/web", Does::Answer(503));
+    world.until("the incident", |w| w.target.count("/pager") > 0).await;
+    world.pass(30.0).await;
+    assert_eq!(world.target.count("/ops"), 0, "half a minute is less than is lost in an hour 14.4 times too fast");
+    told_so_often(&world, "ops", 1).await;
+    let first = told(&world, "ops").remove(0);
+    assert!(titles(&world, "ops")[0].starts_with("slo [SLO] api: the error budget lasts "), "{first}");
+    assert!(text(&first).starts_with("api was down for "), "{first}");
+    assert!(text(&first).contains(" in the last 1 h, which spends its error budget "), "{first}");
+    assert_eq!(detail(&first, "objective").as_deref(), Some("99.9 % over 30 days"));
+    assert_eq!(first["severity"], "critical");
+    world.pass(120.0).await;
+    world.restart().await;
+    world.target.set("/api", Does::Answer(200));
+    world.pass(120.0).await;
+    assert_eq!(world.target.count("/ops"), 1, "an hour has to have passed");
+    world.clock.step(3_600_000);
+    told_so_often(&world, "ops", 2).await;
+    let second = told(&world, "ops").remove(1);
+    assert_eq!(titles(&world, "ops")[1], "slo.resolved [OK] api: the error budget is not spent too fast any more");
+    assert_eq!((&second["key"], second["status"].as_str()), (&first["key"], Some("resolved")));
+    // Over six hours and three days it was too fast, too: one incident is told once.
+    world.pass(150.0).await;
+    world.restart().await;
+    world.pass(150.0).await;
+    assert_eq!(world.target.count("/ops"), 2);
+}
+
 #[tokio::test]
 async fn where_each_kind_would_go_is_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 //! Everything that the product claims (when an outage began, how long it was, what the uptime is) is decided here,
 //! by functions of values. The other rooms fetch those values and show the answers.
 
+pub mod burn;
 pub mod check;
 pub mod decimal;
 pub mod health;

@@ -10,8 +10,9 @@ mod degraded;
 mod gap;
 mod ledger;
 mod round;
+mod slo;
 
-use self::{gap::Observed, ledger::Ledger, round::Round};
+use self::{gap::Observed, ledger::Ledger, round::Round, slo::Spending};
 use super::Context;
 use crate::{config::AlertRules, shutdown::Shutdown, store::Result, threads::Pool};
 use std::time::Duration;
@@ -56,12 +57,20 @@ struct Watch {
     /// `None` until it could be read.
     ledger: Option<Ledger>,
     observed: Observed,
+    spending: Spending,
     warned: bool,
 }
 
 impl Watch {
     fn new(context: Context, rules: AlertRules, runs: Runs) -> Watch {
-        Watch { context, rules, ledger: None, observed: Observed::new(runs), warned: false }
+        Watch {
+            context,
+            rules,
+            ledger: None,
+            observed: Observed::new(runs),
+            spending: Spending::default(),
+            warned: false,
+        }
     }
 
     fn round(&mut self) {
@@ -88,6 +97,7 @@ impl Watch {
         degraded::look(&mut round);
         certificate::look(&mut round);
         channels::look(&mut round);
-        gap::look(&mut round, &mut self.observed)
+        gap::look(&mut round, &mut self.observed)?;
+        slo::look(&mut round, &mut self.spending)
     }
 }
