@@ -151,17 +151,24 @@ async fn a_channel_that_hangs_delays_no_other_and_a_dead_one_shows_in_its_figure
     assert!(page.contains("1 channel fails") && page.contains("no answer within 10 s"), "{page}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_refused_is_given_up_holds_nothing_up_and_can_be_retried() {
-    let template = "title = \"Strict\"\nurl = \"{{ channel.webhook }}\"\naccepted = \"200\"\nrefused = \"400\"\n\
-                    [settings.webhook]\nhelp = \"an address\"\n+++\n{\"said\": {{ title }}}";
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("strict.template");
+/// A channel whose receiver refuses a message for good with 400.
+fn strict(folder: &Path, more: &str) -> String {
+    let template = format!(
+        "title = \"Strict\"\nurl = \"{{{{ channel.webhook }}}}\"\naccepted = \"200\"\nrefused = \"400\"\n{more}\
+         [settings.webhook]\nhelp = \"an address\"\n+++\n{{\"said\": {{{{ title }}}}}}"
+    );
+    let place = folder.join("strict.template");
     std::fs::write(&place, template).unwrap();
-    let channel = format!(
+    format!(
         "[[alerts.channels]]\nname = \"ops\"\ntemplate = {:?}\nwebhook = \"http://TARGET/ops\"\ngroup_wait = \"0s\"\n",
         place.to_str().unwrap()
-    );
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_given_up_holds_nothing_up_and_can_be_retried() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = strict(folder.path(), "");
     let world = World::start(&format!("{}[dashboard]\ntoken = \"0123456789abcdef\"\n", channels(&channel))).await;
     world.target.set("/ops", Does::Answer(400));
     fail(&world, &["/web"]).await;
@@ -178,6 +185,28 @@ async fn what_is_refused_is_given_up_holds_nothing_up_and_can_be_retried() {
     world.until("what was given up", |w| w.target.count("/ops") == 6 && unsettled(w) == 0).await;
     assert_eq!(health(&world, "ops").await["given_up"], 0);
     assert_eq!(body(&world.target.seen("/ops")[5]), serde_json::json!({"said": "[DOWN] web"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_retried_after_its_end_leaves_nobody_with_its_beginning() {
+    for (more, retried) in [("", &["[UP] web"][..]), ("keeps_state = true\n", &["[DOWN] web", "[UP] web"])] {
+        let folder = tempfile::tempdir().unwrap();
+        let channel = strict(folder.path(), more);
+        let world = World::start(&format!("{}[dashboard]\ntoken = \"0123456789abcdef\"\n", channels(&channel))).await;
+        world.target.set("/ops", Does::Answer(400));
+        fail(&world, &["/web"]).await;
+        world.until("the message to be given up", |w| unsettled(w) == 0).await;
+        ["/ops", "/web"].iter().for_each(|path| world.target.set(path, Does::Answer(200)));
+        world.until("the end", |w| w.target.count("/ops") == 5 && unsettled(w) == 0).await;
+        assert_eq!(post(&world, "/api/v1/alerts/retry?channel=ops", "0123456789abcdef").await, 204);
+        world.until("what was given up", |w| w.target.count("/ops") == 5 + retried.len() && unsettled(w) == 0).await;
+        world.pass(60.0).await;
+        let said: Vec<String> = world.target.seen("/ops").iter().map(|seen| seen.body.clone()).collect();
+        assert_eq!(said.len(), 5 + retried.len(), "{said:?}");
+        for (said, title) in said[5..].iter().zip(retried) {
+            assert!(said.contains(title), "{said:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,11 +133,11 @@ impl Composer {
         let items: Vec<Item> = events.iter().take(ITEMS).map(|event| self.item(event)).collect();
         let is_critical = events.iter().any(|event| self.severity_of(event) == Severity::Critical);
         let first = events[0];
-        let event_id = format!("{}+{}", first.event_id, events.len() - 1);
+        let event_id = plan::message_id(first, events.len());
         let is_over = events.iter().all(|event| event.is_end());
         let is_firing = !down.is_empty() || !lasting.is_empty() || announced.iter().any(|said| !said.is_over);
         Notice {
-            key: if is_over { plan::key(first) } else { event_id.clone() },
+            key: if is_over { plan::key(first) } else { first.event_id.clone() },
             event_id,
             event: "incidents".to_owned(),
             text: format!("{}.", self.sentence(&groups)),

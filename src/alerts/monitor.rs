@@ -41,7 +41,7 @@ impl MonitorAlarms {
                     tracing::info!(channel = %name, event, "notified");
                     let message = SentMessage { id: notice.event_id.clone(), ..SentMessage::default() };
                     queue.settle(&[], Some(message), Attempt::Delivered).await;
-                    queue.settled.add(&notice.event_id, false);
+                    queue.settled.add(&notice.event_id, None, false);
                     *self = MonitorAlarms { done: alarm.number, ..MonitorAlarms::default() };
                 }
                 Err(failure) => {

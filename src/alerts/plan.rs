@@ -5,7 +5,10 @@ use crate::{
     notify::Batching,
     store::{About, DueEvent, Event},
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How often a channel reads the outbox without a wake-up.
@@ -72,14 +75,15 @@ impl Sent {
     }
 }
 
-/// Plans the next message. What waits can be added to the last one from `editable_at` on.
+/// Plans the next message. `now` and `at` are the same moment; the first of the events is known since `since`. What waits
+/// can be added to the last message from `editable_at` on.
 pub(super) fn plan(
     waiting: &[DueEvent],
     batching: &Batching,
     sent: &Sent,
     editable_at: Option<Instant>,
     now: UnixMs,
-    at: Instant,
+    (since, at): (Instant, Instant),
 ) -> Plan {
     let Some(first) = waiting.first() else { return Plan::Idle };
     if batching.quiet.is_some_and(|hours| hours.contain(now)) {
@@ -88,15 +92,18 @@ pub(super) fn plan(
     if batching.each {
         return Plan::Send(vec![0]);
     }
-    // Where the clock was set back it waits once more, and no longer than that.
+    // By the clock, so that the wait goes on across a restart; where the clock was set back, by the timer.
     let wait_ms = batching.group_wait.as_millis() as i64;
-    let wait_ms = first.created_at.plus(wait_ms).since(now).clamp(0, wait_ms);
-    let pause = Duration::from_millis(wait_ms.unsigned_abs());
-    if batching.keeps_state && first.is_end() {
+    let wait_ms = first.created_at.plus(wait_ms).since(now).max(0);
+    let known = at.saturating_duration_since(since);
+    let pause = Duration::from_millis(wait_ms.unsigned_abs()).min(batching.group_wait.saturating_sub(known));
+    if batching.keeps_state
+        && let Some(end) = end_of_a_told(waiting)
+    {
         // A resolve is one for each alert that the receiver has, and frees people: it waits for no others.
-        let is_of_it = |event: &DueEvent| event.is_end() && key(event) == key(first);
+        let is_of_it = |event: &DueEvent| event.is_end() && key(event) == key(end);
         let of_it: Vec<usize> = (0..waiting.len()).filter(|n| is_of_it(&waiting[*n])).collect();
-        let trigger = first.incident().and_then(|incident| incident.trigger.as_ref());
+        let trigger = end.incident().and_then(|incident| incident.trigger.as_ref());
         let open = trigger.map_or(0, |trigger| trigger.open);
         return if open == 0 { Plan::Send(of_it) } else { Plan::Settle(of_it) };
     }
@@ -116,21 +123,51 @@ pub(super) fn plan(
     Plan::Send((0..members.min(MOST)).collect())
 }
 
-/// What the receiver knows an alert by: the message that reported its beginning.
+/// The first end of something whose beginning does not wait as well.
+fn end_of_a_told(waiting: &[DueEvent]) -> Option<&DueEvent> {
+    let begins: HashSet<String> = waiting.iter().filter(|event| !event.is_end()).map(key).collect();
+    waiting.iter().find(|event| event.is_end() && !begins.contains(&key(event)))
+}
+
+/// What the receiver knows an alert by: the first event of the message that reported its beginning. A message that is made
+/// again after a crash may have more events, but no other first one.
 pub(super) fn key(event: &DueEvent) -> String {
     let incident = match &event.about {
         About::Incident(incident) => incident,
         About::Announcement(announcement) => return announcement.key.clone(),
     };
     match (&incident.trigger, incident.event) {
-        (Some(trigger), _) => trigger.message_id.clone(),
+        (Some(trigger), _) => first_of(&trigger.message_id).to_owned(),
         (None, Event::Confirmed) => event.event_id.clone(),
-        (None, Event::Resolved | Event::Reminder(_)) => {
-            // An event id is the history's id, the incident's number, and what happened.
-            let stem: Vec<&str> = event.event_id.splitn(3, '-').take(2).collect();
-            format!("{}-{}", stem.join("-"), Event::Confirmed.as_str())
-        }
+        (None, Event::Resolved | Event::Reminder(_)) => of_its_trigger(&event.event_id),
     }
+}
+
+/// The id of a message about several events.
+pub(super) fn message_id(first: &DueEvent, events: usize) -> String {
+    format!("{}+{}", first.event_id, events - 1)
+}
+
+/// The first event of a message.
+fn first_of(message_id: &str) -> &str {
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    message_id.rsplit_once('+').filter(|(_, rest)| is_number(rest)).map_or(message_id, |(first, _)| first)
+}
+
+/// The id of the event that reported the beginning of the incident of this one.
+pub(super) fn of_its_trigger(event_id: &str) -> String {
+    of_its_incident(event_id, Event::Confirmed)
+}
+
+/// The id of the event that reports the end of the incident of this one.
+pub(super) fn of_its_end(event_id: &str) -> String {
+    of_its_incident(event_id, Event::Resolved)
+}
+
+fn of_its_incident(event_id: &str, event: Event) -> String {
+    // An event id is the history's id, the incident's number, and what happened.
+    let stem: Vec<&str> = event_id.splitn(3, '-').take(2).collect();
+    format!("{}-{}", stem.join("-"), event.as_str())
 }
 
 #[cfg(test)]
@@ -189,7 +226,7 @@ mod tests {
     }
 
     fn planned(waiting: &[DueEvent], batching: &Batching, sent: &Sent, at: Instant) -> Plan {
-        plan(waiting, batching, sent, None, NOW, at)
+        plan(waiting, batching, sent, None, NOW, (at, at))
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,7 +270,8 @@ mod tests {
         let (mut sent, start) = (Sent::default(), Instant::now());
         let waiting = [event(1, Event::Confirmed, 0)];
         let after = |seconds| start + Duration::from_secs(seconds);
-        let planned = |sent: &Sent, editable_at, at| plan(&waiting, &batching(), sent, Some(editable_at), NOW, at);
+        let planned =
+            |sent: &Sent, editable_at, at| plan(&waiting, &batching(), sent, Some(editable_at), NOW, (at, at));
         // Nothing makes it wait but its group.
         assert_eq!(planned(&sent, start, after(100)), Plan::Wait(batching().group_wait));
         sent.add(2, start);
@@ -247,6 +285,22 @@ mod tests {
         sent.add(1, after(60));
         sent.add(1, after(120));
         assert_eq!(planned(&sent, after(125), after(1000)), Plan::Edit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_waits_no_longer_than_its_wait_wherever_the_clock_is_set() {
+        let (sent, since) = (Sent::default(), Instant::now());
+        let waiting = [event(1, Event::Confirmed, 15)];
+        let wait = |clock_s: i64, known_s: u64| {
+            let at = since + Duration::from_secs(known_s);
+            plan(&waiting, &batching(), &sent, None, NOW.plus(clock_s * 1000), (since, at))
+        };
+        // Known for a moment only, because the program was off: the clock counts.
+        assert_eq!(wait(0, 1), Plan::Wait(Duration::from_secs(5)));
+        // Set back by an hour, and forward.
+        assert_eq!(wait(-3600, 1), Plan::Wait(Duration::from_secs(19)));
+        assert_eq!(wait(-3600, 20), Plan::Send(vec![0]));
+        assert_eq!(wait(3600, 1), Plan::Send(vec![0]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -274,13 +328,16 @@ mod tests {
             }
             ended
         };
-        let waiting = [event(1, Event::Confirmed, 60), event(2, Event::Confirmed, 50), event(3, Event::Resolved, 40)];
+        let waiting = [event(1, Event::Confirmed, 60), event(2, Event::Confirmed, 50), event(2, Event::Resolved, 40)];
         assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 1]));
+        // The end of what was told before waits for none of them.
+        let waiting = [event(1, Event::Confirmed, 5), event(1, Event::Resolved, 4), event(3, Event::Resolved, 3)];
+        assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![2]));
         // Another of the group is still down.
         assert_eq!(planned(&[ended(1, 1)], &keeps, &sent, at), Plan::Settle(vec![0]));
         let waiting = [ended(1, 0), event(3, Event::Resolved, 10), ended(2, 0)];
         assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 2]));
-        assert_eq!(key(&waiting[0]), "h-1-confirmed+2");
+        assert_eq!(key(&waiting[0]), "h-1-confirmed");
         assert_eq!(key(&waiting[1]), "h-3-confirmed");
     }
 }

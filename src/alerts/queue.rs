@@ -30,6 +30,8 @@ const GIVE_UP_AFTER_MS: i64 = 7 * DAY_MS;
 const GIVE_UP_AFTER_ATTEMPTS: u32 = 50;
 /// A channel gives up a message that was refused so often: the messages behind it must not wait for it.
 const REFUSALS: u32 = 4;
+/// How soon a channel looks again whether its last message is recorded.
+const COMMIT: Duration = Duration::from_millis(100);
 
 /// What the channels have in common.
 #[derive(Clone)]
@@ -88,6 +90,8 @@ pub(super) struct Queue {
     quiet_until: Option<Instant>,
     /// How often users have requested another attempt for the events that were given up.
     retries: u64,
+    /// The first event that waits, and since when it is known.
+    first: Option<(String, Instant)>,
 }
 
 impl Queue {
@@ -97,8 +101,22 @@ impl Queue {
         let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
         let composer = Composer { live, zone, public_url };
         let (sent, retries) = (Sent::default(), writer.retries());
-        let (tried, last, quiet_until) = (None, None, None);
-        Queue { channel, writer, clock, settled, outbox, composer, health, tried, sent, last, quiet_until, retries }
+        let (tried, last, quiet_until, first) = (None, None, None, None);
+        Queue {
+            channel,
+            writer,
+            clock,
+            settled,
+            outbox,
+            composer,
+            health,
+            tried,
+            sent,
+            last,
+            quiet_until,
+            retries,
+            first,
+        }
     }
 
     /// What is to be done now.
@@ -111,7 +129,7 @@ impl Queue {
         if let Some(until) = self.quiet_until.take_if(|until| *until > Instant::now()) {
             return self.quiet(until.duration_since(Instant::now()));
         }
-        let waiting = match self.waiting().await {
+        let mut waiting = match self.waiting().await {
             Some(waiting) => waiting,
             None => return Next::Wait(LOOK),
         };
@@ -134,13 +152,23 @@ impl Queue {
             }
         }
         let (now, at) = (self.clock.now(), Instant::now());
+        let first = waiting.first().map(|event| event.event_id.as_str());
+        if first != self.first.as_ref().map(|(known, _)| known.as_str()) {
+            self.first = first.map(|first| (first.to_owned(), at));
+        }
+        let since = self.first.as_ref().map_or(at, |(_, since)| *since);
+        let ahead: Vec<bool> = waiting.iter().map(|event| self.settled.is_ahead_of_its_trigger(event)).collect();
+        let must_wait = |members: &[usize]| self.writer.trouble().is_none() && members.iter().any(|n| ahead[*n]);
+        self.settled.add_triggers(&mut waiting);
         let editable_at = self.last.as_ref().and_then(|last| last.editable_at(&waiting, at));
-        let members = match plan::plan(&waiting, &self.channel.batching, &self.sent, editable_at, now, at) {
+        let planned = plan::plan(&waiting, &self.channel.batching, &self.sent, editable_at, now, (since, at));
+        let members = match planned {
             Plan::Idle => return Next::Wait(LOOK),
             // Where the receiver keeps state a resolve waits for nobody.
             Plan::Wait(pause) if self.channel.batching.keeps_state => return Next::Wait(pause.min(LOOK)),
             Plan::Wait(pause) => return self.quiet(pause),
             Plan::Edit => return self.edit(waiting),
+            Plan::Send(members) | Plan::Settle(members) if must_wait(&members) => return Next::Wait(COMMIT),
             Plan::Settle(members) => return Next::Settle(members.iter().map(|n| waiting[*n].clone()).collect()),
             Plan::Send(members) => members,
         };
@@ -311,7 +339,8 @@ impl Queue {
 
     pub(super) async fn settle(&self, events: &[DueEvent], message: Option<SentMessage>, attempt: Attempt) {
         let given_up = matches!(attempt, Attempt::GivenUp { .. });
-        events.iter().for_each(|event| self.settled.add(&event.event_id, given_up));
+        let id = message.as_ref().map(|message| message.id.as_str());
+        events.iter().for_each(|event| self.settled.add(&event.event_id, id, given_up));
         self.writer.attempted(events, self.channel.name(), message, attempt).await;
     }
 }

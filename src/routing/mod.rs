@@ -483,4 +483,32 @@ mod tests {
             assert_eq!(night.contain(UnixMs::parse(at).unwrap()), within, "{at}");
         }
     }
+
+    #[test]
+    fn hours_are_what_the_clock_on_the_wall_shows_also_when_it_is_changed() {
+        let hours = |from: u32, to: u32| Hours {
+            days: [true; 7],
+            minutes: Some((from * 60, to * 60)),
+            zone: Tz::Europe__Berlin,
+        };
+        for (hours, at, within) in [
+            // The night in which two o'clock is three at once has no hour from two to three, and is an hour shorter.
+            (hours(2, 3), "2026-03-29T00:59:59Z", false),
+            (hours(2, 3), "2026-03-29T01:00:00Z", false),
+            (hours(22, 6), "2026-03-28T20:59:59Z", false),
+            (hours(22, 6), "2026-03-28T21:00:00Z", true),
+            (hours(22, 6), "2026-03-29T03:59:59Z", true),
+            (hours(22, 6), "2026-03-29T04:00:00Z", false),
+            // The night in which three o'clock is two again has it twice, and is an hour longer.
+            (hours(2, 3), "2026-10-24T23:59:59Z", false),
+            (hours(2, 3), "2026-10-25T00:30:00Z", true),
+            (hours(2, 3), "2026-10-25T01:30:00Z", true),
+            (hours(2, 3), "2026-10-25T02:00:00Z", false),
+            (hours(22, 6), "2026-10-24T20:00:00Z", true),
+            (hours(22, 6), "2026-10-25T04:59:59Z", true),
+            (hours(22, 6), "2026-10-25T05:00:00Z", false),
+        ] {
+            assert_eq!(hours.contain(UnixMs::parse(at).unwrap()), within, "{at}");
+        }
+    }
 }

@@ -228,8 +228,7 @@ pub(in crate::store) fn pending(
     limit: usize,
     settled: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<DueEvent>> {
-    let mut events = announcements(conn, channel, limit, settled)?;
-    let has_both = !events.is_empty();
+    let mut events = Vec::new();
     type Row = (String, String, i64, i64, u32, i64, Option<String>);
     let mut statement = conn.prepare_cached(
         "SELECT event_id, event, outage_id, created_at, attempts, next_at, content FROM outbox
@@ -253,12 +252,24 @@ pub(in crate::store) fn pending(
         let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
         events.push(DueEvent { event_id, about, created_at, attempts, next_at, is_stored: true });
     }
-    if has_both {
-        // Each of the two is in its order.
-        events.sort_by_key(|event| event.created_at);
-        events.truncate(limit);
-    }
+    let mut events = merged(events, announcements(conn, channel, limit, settled)?);
+    events.truncate(limit);
     Ok(events)
+}
+
+/// Both by the time at which they happened, and each in its order: where the clock was set back, an end stays behind its
+/// beginning.
+fn merged(events: Vec<DueEvent>, announcements: Vec<DueEvent>) -> Vec<DueEvent> {
+    let mut merged = Vec::with_capacity(events.len() + announcements.len());
+    let mut announcements = announcements.into_iter().peekable();
+    for event in events {
+        while let Some(earlier) = announcements.next_if(|other| other.created_at < event.created_at) {
+            merged.push(earlier);
+        }
+        merged.push(event);
+    }
+    merged.extend(announcements);
+    merged
 }
 
 fn announcements(
@@ -292,7 +303,8 @@ fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigg
     let message_id: Option<String> = conn
         .prepare_cached(
             "SELECT message_id FROM outbox
-             WHERE channel = ?1 AND outage_id = ?2 AND event = 'confirmed' AND message_id IS NOT NULL LIMIT 1",
+             WHERE channel = ?1 AND outage_id = ?2 AND event = 'confirmed' AND message_id IS NOT NULL
+               AND settled_at IS NOT NULL LIMIT 1",
         )?
         .query_row(params![channel, outage], |row| row.get(0))
         .optional()?;
@@ -343,7 +355,8 @@ pub(in crate::store) fn join(conn: &Connection, event_id: &str, channel: &str, m
     Ok(())
 }
 
-/// Has events that were given up tried again, of one channel or of all; how many.
+/// Has events that were given up tried again, of one channel or of all; how many. Where the end was delivered meanwhile it is
+/// delivered once more, after the beginning: nobody may be left with the beginning of what is over.
 pub(in crate::store) fn retry(conn: &Connection, channel: Option<&str>, now: UnixMs) -> Result<u64> {
     let mut changed = 0;
     for table in ["outbox", "announcement"] {
@@ -355,5 +368,12 @@ pub(in crate::store) fn retry(conn: &Connection, channel: Option<&str>, now: Uni
             params![channel, now.0],
         )?;
     }
+    conn.execute(
+        "UPDATE outbox SET settled_at = NULL, attempts = 0, next_at = ?2
+         WHERE settled_at IS NOT NULL AND event = 'resolved' AND (?1 IS NULL OR channel = ?1) AND EXISTS (
+           SELECT 1 FROM outbox b WHERE b.settled_at IS NULL AND b.channel = outbox.channel
+             AND b.event_id = substr(outbox.event_id, 1, length(outbox.event_id) - length('resolved')) || 'confirmed')",
+        params![channel, now.0],
+    )?;
     Ok(changed as u64)
 }
