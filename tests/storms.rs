@@ -1,6 +1,10 @@
 //! When much fails at once, and when the clock is set meanwhile: real receivers, on a clock that the test moves.
 
-use crate::support::{target::Does, world::World};
+use crate::support::{
+    target::{Does, Target},
+    world::{World, begin},
+};
+use healthcheck_dashboard::clock::Clock;
 use serde_json::Value;
 
 fn number(world: &World, sql: &str) -> i64 {
@@ -17,6 +21,83 @@ fn unsettled(world: &World) -> i64 {
 
 fn bodies(world: &World, path: &str) -> Vec<Value> {
     world.target.seen(path).iter().map(|seen| serde_json::from_str(&seen.body).unwrap()).collect()
+}
+
+/// The lines of a message under this label.
+fn lines<'a>(message: &'a Value, label: &str) -> Vec<&'a str> {
+    let details = message["details"].as_array().unwrap().iter();
+    details.filter(|detail| detail["label"] == label).map(|detail| detail["value"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_services_that_fail_by_ten_causes_are_three_messages_a_channel_at_most() {
+    const HOSTS: usize = 10;
+    const OF_EACH: usize = 100;
+    let mut hosts = Vec::new();
+    for n in 1..=HOSTS {
+        hosts.push(Target::start_at(&format!("127.0.0.{n}"), Clock::pinned(begin())).await);
+    }
+    let mut config = "[checks]\ninterval_secs = 30\n".to_owned();
+    for n in 0..HOSTS * OF_EACH {
+        let (host, group) = (hosts[n % HOSTS].address, n % 3);
+        config +=
+            &format!("[[checks.endpoints]]\nname = \"s{n}\"\ngroup = \"g{group}\"\nurl = \"http://{host}/s{n}\"\n");
+    }
+    config += "[alerts]\nenabled = true\n\
+        [[alerts.channels]]\nname = \"ops\"\ntype = \"webhook\"\nwebhook = \"http://TARGET/ops\"\n\
+        [[alerts.channels]]\nname = \"chat\"\ntype = \"slack\"\nwebhook = \"http://TARGET/chat\"\n\
+        [[alerts.channels]]\nname = \"pager\"\ntype = \"pagerduty\"\nrouting_key = \"k\"\nserver = \"http://TARGET\"\n";
+    let (ops, chat, pager) = ("/ops", "/chat", "/v2/enqueue");
+    let world = World::start(&config).await;
+    world.target.set(pager, Does::Answer(202));
+    world.pass(31.0).await;
+    // Each host fails in its own way.
+    let all = |does: &dyn Fn(usize) -> Does| {
+        (0..HOSTS * OF_EACH).for_each(|n| hosts[n % HOSTS].set(&format!("/s{n}"), does(n % HOSTS)));
+    };
+    all(&|host| if host == 9 { Does::Close } else { Does::Answer(500 + host as u16) });
+    world.until("the incidents", |w| confirmed(w) == 1000).await;
+    world.until("the messages", |w| unsettled(w) == 0).await;
+    for path in [ops, chat, pager] {
+        assert!((1..=3).contains(&world.target.count(path)), "{path}: {}", world.target.count(path));
+    }
+    let told = bodies(&world, ops);
+    assert_eq!(told.iter().map(|message| message["count"].as_u64().unwrap()).sum::<u64>(), 1000);
+    assert_eq!(
+        world.get("/api/v1/incidents?status=open&limit=5000").await.ok()["items"].as_array().unwrap().len(),
+        1000
+    );
+    let first: String = world
+        .sql()
+        .query_row(
+            "SELECT s.name FROM outage o JOIN service s ON s.id = o.service_id ORDER BY o.started_at, o.id LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(lines(&told[0], "failed first")[0].starts_with(&format!("{first}, 2026-11-16 ")), "{:#}", told[0]);
+    for message in &told {
+        let common = lines(message, "in common");
+        assert_eq!(common.len(), 1, "{common:?}");
+        let hosts = common[0].matches("; host 127.0.0.").count();
+        assert!(hosts == 3 && common[0].contains(": HTTP 50") && common[0].ends_with("; 7 more places"), "{common:?}");
+    }
+    let text = bodies(&world, chat)[0].to_string();
+    assert!(text.contains("failed first") && text.contains("in common"), "{text}");
+
+    // And back: nobody is left with an open alert.
+    let before = [ops, chat, pager].map(|path| world.target.count(path));
+    all(&|_| Does::Answer(200));
+    world.until("the ends", |w| number(w, "SELECT count(*) FROM outage WHERE ended_at IS NULL") == 0).await;
+    world.until("the messages", |w| unsettled(w) == 0).await;
+    for (path, before) in [ops, chat, pager].into_iter().zip(before) {
+        assert!((1..=3).contains(&(world.target.count(path) - before)), "{path}: {}", world.target.count(path));
+    }
+    let key = |action: &str| {
+        let of_it = bodies(&world, pager).into_iter().filter(|event| event["event_action"] == action);
+        of_it.map(|event| event["dedup_key"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(key("trigger"), key("resolve"));
 }
 
 /// Two services and a channel, which waits for others.

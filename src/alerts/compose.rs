@@ -1,10 +1,14 @@
 //! What a message says of its events. It is made of what was known when they happened, so that every attempt says the same.
 
-use super::plan;
+use super::{
+    common::{self, Traits, Watched},
+    plan,
+};
 use crate::{
     domain::{
         incident::Outage,
         sanitize::{LONGEST_MESSAGE, one_line},
+        service::Service,
         time::UnixMs,
     },
     live::LiveState,
@@ -181,22 +185,23 @@ impl Composer {
         parts.join("; ")
     }
 
-    /// What most of them share: a group, or a reason.
+    /// What they have in common, in words: the likely cause.
     fn common(&self, down: &[IncidentEvent]) -> Option<String> {
-        let most = |values: Vec<String>| {
-            let mut counts: HashMap<String, usize> = HashMap::new();
-            values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
-            counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))
+        let all = self.live.all();
+        let by_name: HashMap<&str, &Service> =
+            all.iter().map(|now| (now.service.name.as_str(), &*now.service)).collect();
+        let traits = |incident: &IncidentEvent| {
+            let (outage, service) = (&incident.outage, by_name.get(incident.outage.service.as_str()));
+            let reason = &outage.cause.reason;
+            Traits {
+                place: service.and_then(|service| common::place(service)),
+                group: service.and_then(|service| service.group.clone()),
+                reason: one_line(&reason.message, 80),
+                class: reason.class.as_str(),
+            }
         };
-        let reason = most(down.iter().map(|event| one_line(&event.outage.cause.reason.message, 80)).collect());
-        let class = most(down.iter().map(|e| format!("class {}", e.outage.cause.reason.class.as_str())).collect());
-        let groups = down.iter().filter_map(|event| self.group(&event.outage.service)).collect();
-        let group = most(groups).map(|(group, n)| (format!("group {group}"), n));
-        let of_most = |found: Option<(String, usize)>| found.filter(|(_, n)| *n > 1 && 2 * *n > down.len());
-        let found = [of_most(group), of_most(reason), of_most(class)];
-        let shared: Vec<String> =
-            found.into_iter().flatten().take(2).map(|(what, n)| format!("{what} ({n} of {})", down.len())).collect();
-        (!shared.is_empty()).then(|| shared.join("; "))
+        let down: Vec<Traits> = down.iter().map(traits).collect();
+        common::in_common(&down, &Watched::of(all.iter().map(|now| &*now.service)))
     }
 
     fn line(&self, incident: &IncidentEvent) -> String {

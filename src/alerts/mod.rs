@@ -4,6 +4,7 @@
 //! history cannot be written, a channel sends confirmed events from memory, under the ids that they will have in the
 //! outbox. What begins shortly after a message is added to it where the service can edit messages. A channel sends an event again only when the answer to it was lost, and then under the same id.
 
+mod common;
 mod compose;
 pub mod follow_up;
 mod health;

@@ -24,7 +24,7 @@ impl Kind {
     }
 
     /// Whether its target is a command line, of which others may see the program only.
-    fn runs_a_command(self) -> bool {
+    pub(crate) fn runs_a_command(self) -> bool {
         match self {
             Kind::Command => true,
             Kind::Http | Kind::Tcp | Kind::Postgres => false,

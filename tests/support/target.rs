@@ -1,6 +1,6 @@
 //! An HTTP server that does what a test tells it and remembers what it was asked.
 
-use super::net::{http, read_head, serve};
+use super::net::{http, read_head, serve_at};
 use healthcheck_dashboard::{clock::Clock, domain::time::UnixMs};
 use std::{
     collections::HashMap,
@@ -55,9 +55,14 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) async fn start(clock: Clock) -> Target {
+        Target::start_at("127.0.0.1", clock).await
+    }
+
+    /// Starts it at this address of the machine.
+    pub(crate) async fn start_at(host: &str, clock: Clock) -> Target {
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
-        let address = serve(move |stream| answer(stream, Arc::clone(&shared), clock.clone())).await;
+        let address = serve_at(host, move |stream| answer(stream, Arc::clone(&shared), clock.clone())).await;
         Target { address, state }
     }
 
