@@ -95,6 +95,10 @@
 //! - `confirmations`: when the incidents of a window were confirmed
 //! - `cause_changes`: the changes of cause of an outage
 //! - `notes`: what was written about the incidents of a window
+//! - `acknowledgements`: those of an incident
+//! - `silenced`: the silences because of which nobody was notified of it
+//! - `silences`: those that end after a moment
+//! - `responses`: what was done about alerts, as an export has it
 //! - `excerpt_times`: which checks of a window have the beginning of their answer
 //! - `excerpt`: that beginning
 //! - `stored_outages`: outages with their reasons as numbers, to be compared with a replay

@@ -39,6 +39,7 @@ mod probes;
 mod proof;
 mod readers;
 mod readonly;
+mod responses;
 mod resume;
 mod review;
 mod scheduler;

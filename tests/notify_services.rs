@@ -129,6 +129,7 @@ fn notice(event: &str, status: Status) -> Notice {
     let tag = if status == Status::Firing { "[DOWN]" } else { "[UP]" };
     let one = item(7, event);
     Notice {
+        acknowledge_url: None,
         event_id: format!("h-7-{}", event.trim_start_matches("incident.")),
         event: event.to_owned(),
         text: one.text.clone(),

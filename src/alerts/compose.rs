@@ -9,17 +9,23 @@ use crate::{
         incident::Outage,
         sanitize::{LONGEST_MESSAGE, one_line},
         service::Service,
-        time::UnixMs,
+        time::{DAY_MS, UnixMs},
     },
     live::LiveState,
     notify::{Detail, Item, Notice, Status},
-    routing::{AlertKind, Announcement, Severity},
+    routing::{
+        AlertKind, Announcement, ChannelName, Severity,
+        signed_link::{AcknowledgeLink, LinkKey},
+    },
     store::{About, Alarm, DueEvent, Event, IncidentEvent},
 };
 use chrono::TimeZone;
 use chrono_tz::Tz;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Services that a title names.
 const IN_TITLE: usize = 3;
@@ -30,13 +36,23 @@ const ITEMS: usize = 100;
 /// Characters of the answer that a message quotes.
 const EXCERPT: usize = 500;
 
+/// Incidents that one link acknowledges.
+const IN_LINK: usize = 50;
+/// How long a link can be used.
+const LINK_DAYS: i64 = 7;
+const ACKNOWLEDGE: &str = "acknowledge";
+
 /// What messages are made with.
 #[derive(Clone)]
 pub(super) struct Composer {
-    pub(super) live: std::sync::Arc<LiveState>,
+    pub(super) live: Arc<LiveState>,
     pub(super) zone: Tz,
     /// Where the pages are, without a slash at its end.
     pub(super) public_url: Option<String>,
+    /// The channel that the messages are for.
+    pub(super) channel: ChannelName,
+    /// What links are signed with.
+    pub(super) key: Option<Arc<LinkKey>>,
 }
 
 impl Composer {
@@ -58,7 +74,8 @@ impl Composer {
 
     fn single(&self, event: &DueEvent) -> Notice {
         let item = self.item(event);
-        let (title, details) = match &event.about {
+        let acknowledge_url = self.acknowledge_url(&[event]);
+        let (title, mut details) = match &event.about {
             About::Incident(incident) => {
                 (one_line(&title(incident, event.created_at), LONGEST_MESSAGE), self.details(event, incident))
             }
@@ -67,7 +84,9 @@ impl Composer {
                 (one_line(&said.title, LONGEST_MESSAGE), details)
             }
         };
+        details.extend(acknowledge_url.clone().map(|url| detail(ACKNOWLEDGE, url)));
         Notice {
+            acknowledge_url,
             event_id: item.event_id.clone(),
             event: item.event.clone(),
             text: item.text.clone(),
@@ -134,6 +153,8 @@ impl Composer {
         if announced.len() > IN_DETAILS {
             details.push(detail("also", format!("{} more", announced.len() - IN_DETAILS)));
         }
+        let acknowledge_url = self.acknowledge_url(events);
+        details.extend(acknowledge_url.clone().map(|url| detail(ACKNOWLEDGE, url)));
         let items: Vec<Item> = events.iter().take(ITEMS).map(|event| self.item(event)).collect();
         let is_critical = events.iter().any(|event| self.severity_of(event) == Severity::Critical);
         let first = events[0];
@@ -143,6 +164,7 @@ impl Composer {
         Notice {
             key: if is_over { plan::key(first) } else { first.event_id.clone() },
             event_id,
+            acknowledge_url,
             event: "incidents".to_owned(),
             text: format!("{}.", self.sentence(&groups)),
             service: None,
@@ -288,6 +310,31 @@ impl Composer {
         }
     }
 
+    /// Where the incidents of a message are acknowledged that it says are open. One of very many names none: what is
+    /// common to them is looked for on the pages.
+    fn acknowledge_url(&self, events: &[&DueEvent]) -> Option<String> {
+        let (base, key) = (self.public_url.as_ref()?, self.key.as_ref()?);
+        let is_over = |id: i64| {
+            let ends = |event: &&DueEvent| event.incident().is_some_and(|one| one.outage.id == id) && event.is_end();
+            events.iter().any(ends)
+        };
+        let mut incidents: Vec<i64> = events
+            .iter()
+            .filter_map(|event| event.incident())
+            .map(|one| one.outage.id)
+            .filter(|id| !is_over(*id))
+            .collect();
+        incidents.sort_unstable();
+        incidents.dedup();
+        if incidents.is_empty() || incidents.len() > IN_LINK {
+            return None;
+        }
+        let last = events.iter().map(|event| event.created_at).max()?;
+        let link =
+            AcknowledgeLink { incidents, channel: self.channel.to_string(), expires_at: last.plus(LINK_DAYS * DAY_MS) };
+        Some(format!("{base}/dashboard/acknowledge?{}", link.query(key)))
+    }
+
     fn severity_of(&self, event: &DueEvent) -> Severity {
         match &event.about {
             About::Incident(incident) => self.severity(&incident.outage.service),
@@ -332,6 +379,7 @@ pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
         title: format!("{tag} the monitor itself"),
         details: Vec::new(),
         key: alarm.key.clone(),
+        acknowledge_url: None,
         url: None,
         at: now.to_string(),
         count: 1,
@@ -354,6 +402,7 @@ pub(super) fn test(now: UnixMs, public_url: Option<&str>) -> Notice {
         details: Vec::new(),
         key: event_id.clone(),
         event_id,
+        acknowledge_url: None,
         url: public_url.map(|base| format!("{base}/dashboard")),
         at: now.to_string(),
         count: 1,

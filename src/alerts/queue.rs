@@ -99,7 +99,8 @@ impl Queue {
         let Context { reader, writer, live, health, clock, zone, public_url } = context;
         // A thread of its own: whoever reads pages does not make an alert wait.
         let outbox = Outbox { reader, thread: Pool::new("outbox", 1, 1) };
-        let composer = Composer { live, zone, public_url };
+        let (name, key) = (channel.name().clone(), writer.responses().link_key());
+        let composer = Composer { live, zone, public_url, channel: name, key };
         let (sent, retries) = (Sent::default(), writer.retries());
         let (tried, last, quiet_until, first) = (None, None, None, None);
         Queue {

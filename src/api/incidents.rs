@@ -17,8 +17,8 @@ use crate::{
         proxy_headers::RequestOrigin,
         state::{AppState, Queries},
     },
-    interchange::json::{CauseChangeJson, CheckJson, IncidentJson, Page},
-    live::LiveState,
+    interchange::json::{AcknowledgementJson, CauseChangeJson, CheckJson, IncidentJson, Page, SilenceJson},
+    live::{LiveState, ServiceId},
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
 };
 use axum::{
@@ -103,7 +103,7 @@ pub(super) async fn one(
 }
 
 /// 404, or 503 for one whose number a notification may have named already and that waits to be stored.
-fn missing(live: &LiveState, id: &str) -> ApiError {
+pub(super) fn missing(live: &LiveState, id: &str) -> ApiError {
     let waits = |number: i64| live.all().iter().any(|s| s.waiting_incident(number).is_some());
     if id.parse().is_ok_and(waits) {
         return ApiError::busy(format!("incident {id} is not stored yet: the history cannot be written right now"));
@@ -143,8 +143,14 @@ pub(super) async fn annotate(
     })?;
     let number: i64 = id.parse().map_err(|_| missing(&app.live, &id))?;
     annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
+    detailed(&app, number).await
+}
+
+/// An incident as it is now, whole.
+pub(super) async fn detailed(app: &AppState, number: i64) -> Answer<Json<Value>> {
     let now = app.clock.now();
-    app.ask(move |app| detail(&app.reader, number, now)).await?.map(Json).ok_or_else(|| missing(&app.live, &id))
+    let found = app.ask(move |app| detail(&app.reader, number, now)).await?;
+    found.map(Json).ok_or_else(|| missing(&app.live, &number.to_string()))
 }
 
 fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreError> {
@@ -191,5 +197,24 @@ fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreE
             }))
             .collect::<Vec<_>>()
     );
+    let done = responses(reader, service.id, listed.outage.started_at, now)?;
+    if let (Some(body), Value::Object(done)) = (body.as_object_mut(), done) {
+        body.extend(done);
+    }
     Ok(Some(body))
+}
+
+/// What people did about an incident, as its answer has it.
+fn responses(reader: &Reader, service: ServiceId, started_at: UnixMs, now: UnixMs) -> Result<Value, StoreError> {
+    let acknowledgements = reader.acknowledgements(service, started_at)?;
+    let silenced = reader.silenced(service, started_at)?;
+    let silences = silenced.iter().map(|one| {
+        let mut silence = json!(SilenceJson::new(&one.silence, now));
+        silence["told_at"] = json!(one.told_at.map(|at| at.to_string()));
+        silence
+    });
+    Ok(json!({
+        "acknowledgements": acknowledgements.iter().map(AcknowledgementJson::from).collect::<Vec<_>>(),
+        "silences": silences.collect::<Vec<_>>(),
+    }))
 }

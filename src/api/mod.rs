@@ -9,6 +9,7 @@ mod history;
 mod incidents;
 pub(crate) mod maintenance;
 mod metrics;
+mod responses;
 mod review;
 mod services;
 mod uptime;
@@ -16,7 +17,7 @@ mod uptime;
 use crate::http::{self, state::AppState};
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 
 /// Everything but the pages.
@@ -38,6 +39,12 @@ pub(crate) fn routes() -> Router<AppState> {
             "/api/v1/incidents/{id}",
             get(incidents::one).patch(incidents::annotate).fallback(http::error::not_allowed_of_incidents),
         )
+        .route(
+            "/api/v1/incidents/{id}/acknowledge",
+            post(responses::acknowledge).delete(responses::take_back).fallback(http::error::not_allowed_of_incidents),
+        )
+        .route("/api/v1/silences", get(responses::list).post(responses::silence))
+        .route("/api/v1/silences/{id}", delete(responses::end_silence))
         .route("/api/v1/maintenance", get(maintenance::list))
         .route("/api/v1/export", get(export::download))
         .route("/api/v1/alerts/channels", get(alerts::channels))

@@ -4,6 +4,7 @@ use super::{
     layout::{self, LayoutOptions, Refresh},
     query::Query,
     request::Page,
+    silences,
 };
 use crate::{
     format::{self, zone::Moment},
@@ -20,6 +21,9 @@ struct Content {
     truth: Headline,
     after: String,
     channels: Vec<Row>,
+    silences: Vec<silences::Row>,
+    /// Where alerts are silenced, where that is allowed.
+    silence_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +50,10 @@ pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     let (truth, after) = say(&app, &rows);
     let options =
         LayoutOptions { title: format!("Alerts · {}", app.title), current: "alerts", live: Refresh::OnEventAndClock };
-    layout::page(&app, &query, &snapshot, options, "alerts.html", Content { truth, after, channels: rows })
+    let silences = silences::rows(&app, &snapshot, &query);
+    let silence_url = app.token.is_some().then(|| snapshot.url("/dashboard/silences/new", ""));
+    let content = Content { truth, after, channels: rows, silences, silence_url };
+    layout::page(&app, &query, &snapshot, options, "alerts.html", content)
 }
 
 fn row(channel: &ChannelInfo, health: &[ChannelHealth], query: &Query, now: crate::domain::time::UnixMs) -> Row {

@@ -8,6 +8,7 @@ use super::{
     incident::missing,
     layout::{self, LayoutOptions, Refresh},
     query::Query,
+    refusal,
     request::Page,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 };
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, header},
+    http::HeaderMap,
     response::{IntoResponse, Redirect},
 };
 use serde::Serialize;
@@ -72,17 +73,8 @@ fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: O
         incident_url: snapshot.incident_url(outage.id),
         text,
         longest: LONGEST_NOTE,
-        token_refused: matches!(refused, Some(Refused::WrongToken | Refused::TooMany(_))),
-        refused: refused.map(|refused| match refused {
-            Refused::WrongToken => "This is not the token that is configured.".to_owned(),
-            Refused::TooMany(seconds) => {
-                format!("Too many wrong tokens from this address. The next one is checked in {seconds} s.")
-            }
-            Refused::Closed => annotations::CLOSED.to_owned(),
-            Refused::OtherSite => capital(annotations::OTHER_SITE) + ".",
-            Refused::Missing => "There is no such incident any more.".to_owned(),
-            Refused::Text(why) | Refused::Later(why) => capital(why) + ".",
-        }),
+        token_refused: refusal::is_of_token(refused),
+        refused: refused.map(refusal::sentence),
     };
     let options = LayoutOptions {
         title: format!("Note on incident {} · {}", outage.id, app.title),
@@ -90,11 +82,6 @@ fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: O
         live: Refresh::Never,
     };
     layout::page(app, query, &snapshot, options, "note.html", content)
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// `GET /dashboard/incidents/{id}/note`
@@ -115,28 +102,15 @@ pub(super) async fn save(
     body: Bytes,
 ) -> Page {
     let outage = incident(&app, &query, &id).await?;
-    let (mut token, mut text) = (None, String::new());
-    for (name, value) in url::form_urlencoded::parse(&body) {
-        match &*name {
-            "token" => token = Some(value.trim().to_owned()),
-            "note" => text = value.into_owned(),
-            _ => {}
-        }
-    }
-    let written = match annotations::admit(&app, token.as_deref(), &headers, &origin) {
+    let mut fields = refusal::fields(&body);
+    let (token, text) = (fields.remove("token"), fields.remove("note").unwrap_or_default());
+    let token = token.as_deref().map(str::trim);
+    let written = match annotations::admit(&app, token, &headers, &origin) {
         Ok(()) => annotations::write(&app, outage.id, &text).await,
         Err(refused) => Err(refused),
     };
     let Err(refused) = written else {
         return Ok(Redirect::to(&snapshot(&app, &query).incident_url(outage.id)).into_response());
     };
-    let mut page = form(&app, &query, &outage, text, Some(&refused))?;
-    *page.status_mut() = refused.status();
-    if refused == Refused::WrongToken {
-        page.headers_mut().insert(header::WWW_AUTHENTICATE, annotations::SCHEME);
-    }
-    if let Some(seconds) = refused.retry_after_s() {
-        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    Ok(page)
+    Ok(refusal::mark(form(&app, &query, &outage, text, Some(&refused))?, &refused))
 }

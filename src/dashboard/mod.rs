@@ -1,5 +1,6 @@
 //! The dashboard: pages made on the server, one file each. They need no script; with one they stay fresh by themselves.
 
+mod acknowledge;
 mod alerts;
 mod annotation;
 mod assets;
@@ -12,10 +13,12 @@ mod layout;
 mod overview;
 mod public;
 mod query;
+mod refusal;
 mod request;
 mod review;
 mod service;
 mod services;
+mod silences;
 mod summary;
 mod travel;
 mod wall;
@@ -44,7 +47,10 @@ pub(crate) fn routes(app: &AppState) -> Router<AppState> {
         .route("/dashboard/incidents.atom", get(feed::atom))
         .route("/dashboard/incidents/{id}", get(incident::page))
         .route("/dashboard/incidents/{id}/note", get(annotation::page).post(annotation::save))
+        .route("/dashboard/acknowledge", get(acknowledge::page).post(acknowledge::save))
         .route("/dashboard/alerts", get(alerts::page))
+        .route("/dashboard/silences/new", get(silences::page).post(silences::make))
+        .route("/dashboard/silences/{id}", get(silences::one).post(silences::end))
         .route("/dashboard/wall", get(wall::page))
         .route("/dashboard/review", get(review::page))
         .route("/dashboard/assets/{name}", get(assets::asset))

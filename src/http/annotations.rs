@@ -54,9 +54,9 @@ impl Refused {
 /// How a client without the right token has to authenticate.
 pub(crate) const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"healthcheck_dashboard\"");
 
-/// What the refusal of a note says where no token is configured.
+/// What the refusal of a change says where no token is configured.
 pub(crate) const CLOSED: &str =
-    "notes are not taken here: set `token` below [dashboard] in the configuration, and start again";
+    "changes are not taken here: set `token` below [dashboard] in the configuration, and start again";
 
 /// What the refusal of a note says that a page of another site sent.
 pub(crate) const OTHER_SITE: &str = "the request comes from a page of another site, so its token was not checked. Behind \

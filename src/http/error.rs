@@ -97,7 +97,8 @@ pub(crate) async fn not_allowed() -> ApiError {
 
 /// The same, of an incident.
 pub(crate) async fn not_allowed_of_incidents() -> ApiError {
-    let detail = "an incident is read with GET or HEAD, and its note is changed with PATCH";
+    let detail =
+        "an incident is read with GET or HEAD, its note is changed with PATCH, and POST …/acknowledge acknowledges it";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 

@@ -1,5 +1,6 @@
 //! What handlers share, be they of the interface or of pages: the state they are given, how a request reached us, its
-//! parameters, errors as `application/problem+json`, limits by client, and who may annotate incidents.
+//! parameters, errors as `application/problem+json`, limits by client, who may annotate incidents, and what
+//! people do about alerts.
 //! Routes and connections are in `server`.
 
 mod accepting;
@@ -11,4 +12,5 @@ pub(crate) mod named;
 pub(crate) mod params;
 pub(crate) mod proxy_headers;
 pub mod rate_limit;
+pub(crate) mod responses;
 pub mod state;

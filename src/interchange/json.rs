@@ -9,6 +9,7 @@ use crate::{
         uptime::{Uptime, us_to_ms},
         window::Window,
     },
+    routing::{Acknowledgement, Silence, Silenced},
     store::{IncidentNote, Maintenance},
 };
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
@@ -245,6 +246,62 @@ impl<'a> From<&'a IncidentNote> for NoteJson<'a> {
     }
 }
 
+/// That somebody takes care of an incident.
+#[derive(Serialize, Debug)]
+pub(crate) struct AcknowledgementJson<'a> {
+    at: Time,
+    /// `null`: until the incident is over. Where it is not later than `at` an acknowledgement was taken back.
+    until: Option<Time>,
+    author: &'a str,
+    note: Option<&'a str>,
+}
+
+impl<'a> From<&'a Acknowledgement> for AcknowledgementJson<'a> {
+    fn from(one: &'a Acknowledgement) -> AcknowledgementJson<'a> {
+        AcknowledgementJson {
+            at: Time(one.at),
+            until: one.until.map(Time),
+            author: &one.author,
+            note: one.note.as_deref(),
+        }
+    }
+}
+
+/// Alerts that nobody is notified of.
+#[derive(Serialize, Debug)]
+pub(crate) struct SilenceJson<'a> {
+    id: &'a str,
+    /// `planned`, `active` or `over`.
+    state: &'static str,
+    #[serde(flatten)]
+    silenced: &'a Silenced,
+    from: Time,
+    until: Time,
+    author: &'a str,
+    reason: Option<&'a str>,
+    created_at: Time,
+}
+
+impl<'a> SilenceJson<'a> {
+    /// A silence as it is at `now`.
+    pub(crate) fn new(silence: &'a Silence, now: UnixMs) -> SilenceJson<'a> {
+        SilenceJson {
+            id: &silence.id,
+            state: match () {
+                () if now < silence.from => "planned",
+                () if silence.is_active(now) => "active",
+                () => "over",
+            },
+            silenced: &silence.silenced,
+            from: Time(silence.from),
+            until: Time(silence.until),
+            author: &silence.author,
+            reason: silence.reason.as_deref(),
+            created_at: Time(silence.created_at),
+        }
+    }
+}
+
 /// The figures of one service over one window.
 #[derive(Serialize, Debug)]
 pub(crate) struct UptimeJson {
@@ -301,7 +358,7 @@ impl From<&Uptime> for UptimeJson {
     }
 }
 
-/// How much a document holds, at its end: one without it was cut off. Early ones did not count the last two.
+/// How much a document holds, at its end: one without it was cut off. Early ones did not count the last ones.
 #[derive(Serialize, Deserialize, Default)]
 pub(crate) struct EndJson {
     pub(crate) checks: u64,
@@ -313,6 +370,18 @@ pub(crate) struct EndJson {
     pub(crate) maintenance: u64,
     #[serde(default)]
     pub(crate) notes: u64,
+    /// Written where there are some: an older version reads an export without them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) acknowledgements: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) silences: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) silenced: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One bucket of a history.

@@ -28,6 +28,8 @@ pub struct Notice {
     pub key: String,
     /// The page of the incident, where `[dashboard] public_url` says where that is.
     pub url: Option<String>,
+    /// Where whoever has this message can acknowledge what it is about, for a week.
+    pub acknowledge_url: Option<String>,
     /// When the last of its events happened, RFC 3339.
     pub at: String,
     /// How many events it has. `events` holds the first hundred of them.

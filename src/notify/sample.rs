@@ -26,6 +26,7 @@ pub(super) fn notice(event: &str) -> Notice {
         url: None,
     };
     Notice {
+        acknowledge_url: Some("https://status.example/dashboard/acknowledge?incidents=1".to_owned()),
         event_id: "h-7-confirmed".to_owned(),
         event: event.to_owned(),
         text: format!("web “is” \"down\" \\ {HOSTILE}"),

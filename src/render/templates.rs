@@ -18,7 +18,7 @@ impl Default for Templates {
     }
 }
 
-const EMBEDDED: [(&str, &str); 16] = [
+const EMBEDDED: [(&str, &str); 18] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("parts.html", include_str!("../../templates/parts.html")),
     ("charts.html", include_str!("../../templates/charts.html")),
@@ -27,6 +27,8 @@ const EMBEDDED: [(&str, &str); 16] = [
     ("incidents.html", include_str!("../../templates/incidents.html")),
     ("incident.html", include_str!("../../templates/incident.html")),
     ("note.html", include_str!("../../templates/note.html")),
+    ("acknowledge.html", include_str!("../../templates/acknowledge.html")),
+    ("silence.html", include_str!("../../templates/silence.html")),
     ("review.html", include_str!("../../templates/review.html")),
     ("review_body.html", include_str!("../../templates/review_body.html")),
     ("report.html", include_str!("../../templates/report.html")),

@@ -5,6 +5,7 @@
 //! where its trigger went, so its route is found with what was known when the incident was confirmed.
 
 mod announcement;
+pub mod signed_link;
 mod silence;
 
 pub use announcement::Announcement;

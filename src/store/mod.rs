@@ -51,6 +51,7 @@ pub use self::tables::{
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
     outbox::{About, Attempt, DueEvent, Event, IncidentEvent, SentMessage, Trigger},
+    responses::{ResponseRecords, SilencedIncident, SilencedRecord},
     runs::{Interruption, Run, RunHead},
     services::StoredService,
     settings::Setting,

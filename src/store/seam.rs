@@ -18,7 +18,9 @@ use super::{
         },
         outbox::{self, DueEvent},
         reasons::Reasons,
-        replay_input, results,
+        replay_input,
+        responses::{self, ResponseRecords, SilencedIncident},
+        results,
         rollups::{self, Latency, Size},
         runs::{self, Run, Runs},
         services::{self, StoredService},
@@ -39,6 +41,7 @@ use crate::{
         window::Window,
     },
     live::ServiceId,
+    routing::{Acknowledgement, Silence},
 };
 use rusqlite::Connection;
 use std::{
@@ -226,6 +229,32 @@ impl<'a> Tables<'a> {
     /// What was announced beside incidents, and when.
     pub(crate) fn announced(self) -> Result<Vec<(String, UnixMs)>> {
         outbox::announced(self.0)
+    }
+
+    /// The acknowledgements of the incident of a service that began at a moment, oldest first.
+    pub(crate) fn acknowledgements(self, id: ServiceId, started_at: UnixMs) -> Result<Vec<Acknowledgement>> {
+        responses::acknowledgements(self.0, id, started_at)
+    }
+
+    /// The silences because of which nobody was notified of it, oldest first.
+    pub(crate) fn silenced(self, id: ServiceId, started_at: UnixMs) -> Result<Vec<SilencedIncident>> {
+        responses::silenced(self.0, id, started_at)
+    }
+
+    /// What was done about the incidents of some services that overlap a window or began in it, and its silences.
+    pub(crate) fn responses(self, ids: &[ServiceId], window: Window) -> Result<ResponseRecords> {
+        let mut records = ResponseRecords::default();
+        for id in ids {
+            responses::of_window(self.0, *id, window, &mut records)?;
+        }
+        records.silences = responses::silences(self.0, window.from())?;
+        records.silences.retain(|silence| silence.from < window.to());
+        Ok(records)
+    }
+
+    /// Silences that end after a moment, in the order in which they begin.
+    pub(crate) fn silences(self, after: UnixMs) -> Result<Vec<Silence>> {
+        responses::silences(self.0, after)
     }
 
     // The monitor itself.

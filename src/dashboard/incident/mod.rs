@@ -1,8 +1,12 @@
 //! An incident: when it really began, why, check by check, and what failed with it.
 
 mod normal;
+mod responses;
 
-use self::normal::{Normal, normal};
+use self::{
+    normal::{Normal, normal},
+    responses::{Responded, responses},
+};
 use super::{
     error::PageError,
     layout::{self, LayoutOptions, Refresh},
@@ -61,6 +65,10 @@ struct Content {
     note: Option<Written>,
     /// Where it is written, where that is allowed.
     note_url: Option<String>,
+    /// Where somebody says that they take care of it.
+    acknowledge_url: Option<String>,
+    /// What people did about its alerts, oldest first.
+    responses: Vec<Responded>,
     began: Began,
     onset: Option<OnsetChart>,
     ended: Option<Ended>,
@@ -270,6 +278,9 @@ fn content(
         note: outage.note.as_ref().map(|n| Written { text: n.text.clone(), at: zone.dated(n.at, now) }),
         note_url: (app.token.is_some() && !snapshot.past)
             .then(|| snapshot.url(&format!("/dashboard/incidents/{id}/note"), "")),
+        acknowledge_url: (app.token.is_some() && !snapshot.past && outage.ended_at.is_none())
+            .then(|| snapshot.url("/dashboard/acknowledge", &format!("incidents={id}"))),
+        responses: responses(app, &service, &outage, zone, now)?,
         normal: normal(app, &service, &outage)?,
         earlier: neighbour(neighbours.0)?,
         later: neighbour(neighbours.1)?,

@@ -8,7 +8,9 @@ mod order;
 
 pub use order::{Format, Order};
 
-use self::objects::{BeforeJson, HeaderJson, OutageJson, SumJson, Typed};
+use self::objects::{
+    AcknowledgedJson, BeforeJson, HeaderJson, OutageJson, SilenceRecordJson, SilencedJson, SumJson, Typed,
+};
 use super::{
     json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson},
     line::{CSV_HEADER, CsvLines, JsonLines},
@@ -36,7 +38,8 @@ pub enum ExportError {
 }
 
 /// Writes an export. Checks come by service (in the order given) and time, then incidents newest first, then gaps, then
-/// outages that are no incidents, then sums of what is not kept any more, then maintenance, then notes of incidents.
+/// outages that are no incidents, then sums of what is not kept any more, then maintenance, then notes of incidents, then what people did about
+/// alerts.
 ///
 /// `progress` is called with the number of check results written since its last call.
 ///
@@ -92,6 +95,28 @@ pub fn write(
         for note in reader.notes(service.id, order.window)? {
             out.one("note", &NoteJson::from(&note))?;
             end.notes += 1;
+        }
+    }
+    let responses = reader.responses(&order.services, order.window)?;
+    if !responses.acknowledgements.is_empty() {
+        out.list("acknowledgements")?;
+        for one in &responses.acknowledgements {
+            out.one("acknowledgement", &AcknowledgedJson::from(one))?;
+            end.acknowledgements += 1;
+        }
+    }
+    if !responses.silences.is_empty() {
+        out.list("silences")?;
+        for silence in &responses.silences {
+            out.one("silence", &SilenceRecordJson::from(silence))?;
+            end.silences += 1;
+        }
+    }
+    if !responses.silenced.is_empty() {
+        out.list("silenced")?;
+        for one in &responses.silenced {
+            out.one("silenced", &SilencedJson::from(one))?;
+            end.silenced += 1;
         }
     }
     out.end(&end)

@@ -6,8 +6,9 @@ use crate::{
         incident::Outage,
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
-    interchange::json::{CauseChangeJson, IncidentJson, Time, ms},
-    store::{Beyond, Head, ServiceHead, SumRecord, SumSize},
+    interchange::json::{AcknowledgementJson, CauseChangeJson, IncidentJson, Time, ms},
+    routing::{Acknowledgement, Silence, Silenced},
+    store::{Beyond, Head, ServiceHead, SilencedRecord, SumRecord, SumSize},
 };
 use serde::Serialize;
 
@@ -221,4 +222,68 @@ pub(crate) struct Typed<T> {
     pub(crate) r#type: &'static str,
     #[serde(flatten)]
     pub(crate) rest: T,
+}
+
+/// An acknowledgement of the incident of a service.
+#[derive(Serialize)]
+pub(super) struct AcknowledgedJson<'a> {
+    service: &'a str,
+    started_at: Time,
+    #[serde(flatten)]
+    acknowledgement: AcknowledgementJson<'a>,
+}
+
+impl<'a> From<&'a (String, UnixMs, Acknowledgement)> for AcknowledgedJson<'a> {
+    fn from((service, started_at, one): &'a (String, UnixMs, Acknowledgement)) -> AcknowledgedJson<'a> {
+        AcknowledgedJson { service, started_at: Time(*started_at), acknowledgement: one.into() }
+    }
+}
+
+/// A silence, whatever the moment at which it is looked at.
+#[derive(Serialize)]
+pub(super) struct SilenceRecordJson<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    silenced: &'a Silenced,
+    from: Time,
+    until: Time,
+    author: &'a str,
+    reason: Option<&'a str>,
+    created_at: Time,
+}
+
+impl<'a> From<&'a Silence> for SilenceRecordJson<'a> {
+    fn from(silence: &'a Silence) -> SilenceRecordJson<'a> {
+        SilenceRecordJson {
+            id: &silence.id,
+            silenced: &silence.silenced,
+            from: Time(silence.from),
+            until: Time(silence.until),
+            author: &silence.author,
+            reason: silence.reason.as_deref(),
+            created_at: Time(silence.created_at),
+        }
+    }
+}
+
+/// That nobody was notified of the incident of a service because of a silence.
+#[derive(Serialize)]
+pub(super) struct SilencedJson<'a> {
+    service: &'a str,
+    started_at: Time,
+    silence: &'a str,
+    at: Time,
+    told_at: Option<Time>,
+}
+
+impl<'a> From<&'a SilencedRecord> for SilencedJson<'a> {
+    fn from(one: &'a SilencedRecord) -> SilencedJson<'a> {
+        SilencedJson {
+            service: &one.service,
+            started_at: Time(one.started_at),
+            silence: &one.silence,
+            at: Time(one.at),
+            told_at: one.told_at.map(Time),
+        }
+    }
 }

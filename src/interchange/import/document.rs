@@ -45,6 +45,9 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "sums" => map.next_value_seed(Each::new(failed, |sum| reader.sum(sum)))?,
                 "maintenance" => map.next_value_seed(Each::new(failed, |one| reader.maintenance(one)))?,
                 "notes" => map.next_value_seed(Each::new(failed, |note| reader.note(note)))?,
+                "acknowledgements" => map.next_value_seed(Each::new(failed, |one| reader.acknowledgement(one)))?,
+                "silences" => map.next_value_seed(Each::new(failed, |one| reader.silence(one)))?,
+                "silenced" => map.next_value_seed(Each::new(failed, |one| reader.silenced(one)))?,
                 "end" => {
                     let end = map.next_value()?;
                     reader.end(&end).map_err(|wrong| told(wrong, failed))?;

@@ -3,8 +3,8 @@
 use super::{
     error::Wrong,
     objects::{
-        ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote, ImportedOutage, ImportedReason,
-        ImportedSum,
+        ImportedAcknowledgement, ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote,
+        ImportedOutage, ImportedReason, ImportedSilence, ImportedSilenced, ImportedSum,
     },
 };
 use crate::interchange::json::EndJson;
@@ -17,7 +17,8 @@ use crate::{
         timeline::Tally,
         window::Window,
     },
-    store::{IncidentNote, Maintenance, Merge, SumRecord, SumSize},
+    routing::{Acknowledgement, Silence, Silenced},
+    store::{IncidentNote, Maintenance, Merge, SilencedRecord, SumRecord, SumSize},
 };
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -53,6 +54,9 @@ impl ImportReader<'_> {
             "sum" => self.sum(serde_json::from_slice(line)?),
             "maintenance" => self.maintenance(serde_json::from_slice(line)?),
             "note" => self.note(serde_json::from_slice(line)?),
+            "acknowledgement" => self.acknowledgement(serde_json::from_slice(line)?),
+            "silence" => self.silence(serde_json::from_slice(line)?),
+            "silenced" => self.silenced(serde_json::from_slice(line)?),
             "end" => self.end(&serde_json::from_slice(line)?),
             kind => Err(Wrong::said(format!("a thing of the type “{kind}”, which this version does not know"))),
         }
@@ -228,6 +232,50 @@ impl ImportReader<'_> {
         Ok(())
     }
 
+    pub(crate) fn acknowledgement(&mut self, one: ImportedAcknowledgement) -> Result<(), Wrong> {
+        self.of(&one.service)?;
+        let acknowledgement = Acknowledgement {
+            at: one.at.0,
+            until: one.until.map(|until| until.0),
+            author: short("author", one.author)?,
+            note: one.note.map(|note| short("note", note)).transpose()?,
+        };
+        self.merge.acknowledgement(&one.service, one.started_at.0, &acknowledgement)?;
+        self.came.acknowledgements += 1;
+        Ok(())
+    }
+
+    pub(crate) fn silence(&mut self, one: ImportedSilence) -> Result<(), Wrong> {
+        let silenced = Silenced { service: one.service, group: one.group, class: one.class, severity: one.severity };
+        if let Some(mistake) = silenced.mistake() {
+            return Err(Wrong::said(format!("a silence: {mistake}")));
+        }
+        self.merge.silence(&Silence {
+            id: short("id", one.id)?,
+            silenced,
+            created_at: one.created_at.0,
+            from: one.from.0,
+            until: one.until.0,
+            author: short("author", one.author)?,
+            reason: one.reason.map(|reason| short("reason", reason)).transpose()?,
+        })?;
+        self.came.silences += 1;
+        Ok(())
+    }
+
+    pub(crate) fn silenced(&mut self, one: ImportedSilenced) -> Result<(), Wrong> {
+        self.of(&one.service)?;
+        self.merge.silenced(&SilencedRecord {
+            service: one.service,
+            started_at: one.started_at.0,
+            silence: one.silence,
+            at: one.at.0,
+            told_at: one.told_at.map(|at| at.0),
+        })?;
+        self.came.silenced += 1;
+        Ok(())
+    }
+
     pub(crate) fn end(&mut self, end: &EndJson) -> Result<(), Wrong> {
         if self.ended || !self.begun {
             return Err(Wrong::said("an end where nothing has begun"));
@@ -240,6 +288,9 @@ impl ImportReader<'_> {
             ("sums", end.sums, self.came.sums),
             ("windows of maintenance", end.maintenance, self.came.maintenance),
             ("notes", end.notes, self.came.notes),
+            ("acknowledgements", end.acknowledgements, self.came.acknowledgements),
+            ("silences", end.silences, self.came.silences),
+            ("incidents that were silenced", end.silenced, self.came.silenced),
         ] {
             if said != came {
                 return Err(Wrong::said(format!(
@@ -256,5 +307,13 @@ impl ImportReader<'_> {
             true => Ok(()),
             false => Err(Wrong::said("the end is missing (“end”): the file was cut off")),
         }
+    }
+}
+
+/// A text that somebody typed, which is short.
+fn short(what: &str, text: String) -> Result<String, Wrong> {
+    match text.chars().count() {
+        1..=1_000 => Ok(text),
+        _ => Err(Wrong::said(format!("the {what} of an acknowledgement or a silence is empty or too long"))),
     }
 }

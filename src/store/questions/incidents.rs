@@ -7,8 +7,9 @@ use crate::{
         window::Window,
     },
     live::ServiceId,
+    routing::{Acknowledgement, Silence},
     store::{
-        IncidentNote, Reader, Result,
+        IncidentNote, Reader, ResponseRecords, Result, SilencedIncident, StoredService,
         tables::outages::{Cursor, OutageFilter},
     },
 };
@@ -43,6 +44,27 @@ impl Reader {
     /// them: those of incidents that overlap it, and those that began in it.
     pub fn notes(&self, service: ServiceId, window: Window) -> Result<Vec<IncidentNote>> {
         self.read_one(|tables| tables.notes(service, window))
+    }
+
+    /// The acknowledgements of the incident of a service that began at a moment, oldest first.
+    pub fn acknowledgements(&self, service: ServiceId, started_at: UnixMs) -> Result<Vec<Acknowledgement>> {
+        self.read_one(|tables| tables.acknowledgements(service, started_at))
+    }
+
+    /// The silences because of which nobody was notified of it, oldest first.
+    pub fn silenced(&self, service: ServiceId, started_at: UnixMs) -> Result<Vec<SilencedIncident>> {
+        self.read_one(|tables| tables.silenced(service, started_at))
+    }
+
+    /// What was done about the incidents of some services that overlap a window or began in it, and its silences.
+    pub fn responses(&self, services: &[StoredService], window: Window) -> Result<ResponseRecords> {
+        let ids: Vec<ServiceId> = services.iter().map(|service| service.id).collect();
+        self.read_one(|tables| tables.responses(&ids, window))
+    }
+
+    /// Silences that end after a moment, in the order in which they begin.
+    pub fn silences(&self, after: UnixMs) -> Result<Vec<Silence>> {
+        self.read_one(|tables| tables.silences(after))
     }
 
     /// When the incidents that began in the window were confirmed, in the order of time.

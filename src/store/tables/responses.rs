@@ -4,7 +4,7 @@
 //! number: whatever makes outages anew leaves it with them.
 
 use crate::{
-    domain::time::UnixMs,
+    domain::{time::UnixMs, window::Window},
     live::ServiceId,
     routing::{Acknowledgement, Silence},
     store::{Result, StoreError},
@@ -19,7 +19,92 @@ pub struct SilencedIncident {
     pub told_at: Option<UnixMs>,
 }
 
-/// Writes an acknowledgement of the incident that began at a moment. Two of one moment are one.
+/// What links are signed with, made where there is none yet. It is not part of any export.
+pub(in crate::store) fn link_key(conn: &Connection) -> Result<String> {
+    conn.execute("INSERT INTO fact VALUES ('link key', lower(hex(randomblob(32)))) ON CONFLICT DO NOTHING", [])?;
+    Ok(conn.query_row("SELECT value FROM fact WHERE name = 'link key'", [], |row| row.get(0))?)
+}
+
+/// The same, as it leaves a history or arrives in one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SilencedRecord {
+    /// The service's name.
+    pub service: String,
+    /// When the incident began.
+    pub started_at: UnixMs,
+    /// The id of the silence.
+    pub silence: String,
+    pub at: UnixMs,
+    pub told_at: Option<UnixMs>,
+}
+
+/// What people did about alerts, as an export of a window holds it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ResponseRecords {
+    /// Each with the name of its service, and when the incident began.
+    pub acknowledgements: Vec<(String, UnixMs, Acknowledgement)>,
+    pub silences: Vec<Silence>,
+    pub silenced: Vec<SilencedRecord>,
+}
+
+/// Adds what a window has of a service: what was done about the incidents that overlap it, and those that began in it.
+pub(in crate::store) fn of_window(
+    conn: &Connection,
+    service: ServiceId,
+    window: Window,
+    records: &mut ResponseRecords,
+) -> Result<()> {
+    let within = "n.service_id = ?1 AND n.started_at < ?3 AND (n.started_at >= ?2 OR EXISTS
+           (SELECT 1 FROM outage o WHERE o.service_id = n.service_id AND o.started_at = n.started_at
+              AND (o.ended_at IS NULL OR o.ended_at > ?2)))";
+    let parameters = [service.0, window.from().0, window.to().0];
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT s.name, n.started_at, n.at, n.until_at, n.author, n.note
+         FROM acknowledgement n JOIN service s ON s.id = n.service_id WHERE {within} ORDER BY n.started_at, n.at"
+    ))?;
+    let rows = statement.query_map(parameters, |row| {
+        let acknowledgement = Acknowledgement {
+            at: UnixMs(row.get(2)?),
+            until: row.get::<_, Option<i64>>(3)?.map(UnixMs),
+            author: row.get(4)?,
+            note: row.get(5)?,
+        };
+        Ok((row.get(0)?, UnixMs(row.get(1)?), acknowledgement))
+    })?;
+    for row in rows {
+        records.acknowledgements.push(row?);
+    }
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT s.name, n.started_at, n.silence_id, n.at, n.told_at
+         FROM silenced n JOIN service s ON s.id = n.service_id WHERE {within} ORDER BY n.started_at, n.silence_id"
+    ))?;
+    let rows = statement.query_map(parameters, |row| {
+        Ok(SilencedRecord {
+            service: row.get(0)?,
+            started_at: UnixMs(row.get(1)?),
+            silence: row.get(2)?,
+            at: UnixMs(row.get(3)?),
+            told_at: row.get::<_, Option<i64>>(4)?.map(UnixMs),
+        })
+    })?;
+    for row in rows {
+        records.silenced.push(row?);
+    }
+    Ok(())
+}
+
+/// Takes in what another history says of it. Whichever comes first, both say the same afterwards.
+pub(in crate::store) fn unite_silenced(conn: &Connection, service: ServiceId, new: &SilencedRecord) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO silenced (service_id, started_at, silence_id, at, told_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (service_id, started_at, silence_id) DO UPDATE
+           SET at = min(at, ?4), told_at = min(coalesce(told_at, ?5), coalesce(?5, told_at))",
+    )?
+    .execute(params![service.0, new.started_at.0, new.silence, new.at.0, new.told_at.map(|at| at.0)])?;
+    Ok(())
+}
+
+/// Writes an acknowledgement of the incident that began at a moment. Of two of one moment one stays, whichever came first.
 pub(in crate::store) fn acknowledge(
     conn: &Connection,
     service: ServiceId,
@@ -28,7 +113,8 @@ pub(in crate::store) fn acknowledge(
 ) -> Result<()> {
     conn.prepare_cached(
         "INSERT INTO acknowledgement (service_id, started_at, at, until_at, author, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT (service_id, started_at, at) DO UPDATE SET until_at = ?4, author = ?5, note = ?6
+           WHERE (?5, coalesce(?6, ''), coalesce(?4, 0)) > (author, coalesce(note, ''), coalesce(until_at, 0))",
     )?
     .execute(params![service.0, started_at.0, new.at.0, new.until.map(|at| at.0), new.author, new.note])?;
     Ok(())

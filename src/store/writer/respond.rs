@@ -4,7 +4,7 @@
 use crate::{
     domain::time::UnixMs,
     live::ServiceId,
-    routing::{Acknowledgement, ChannelName, Facts, Silence},
+    routing::{Acknowledgement, ChannelName, Facts, Silence, signed_link::LinkKey},
     store::{
         Result,
         tables::{
@@ -51,7 +51,11 @@ pub struct Tell {
 
 /// Cheap to clone.
 #[derive(Clone, Default, Debug)]
-pub struct Responses(Arc<RwLock<Inner>>);
+pub struct Responses {
+    inner: Arc<RwLock<Inner>>,
+    /// What links are signed with; `None` for histories that are not made live.
+    key: Option<Arc<LinkKey>>,
+}
 
 #[derive(Default, Debug)]
 struct Inner {
@@ -84,11 +88,17 @@ impl Responses {
                 inner.acknowledged.insert(incident, latest);
             }
         }
-        Ok(Responses(Arc::new(RwLock::new(inner))))
+        let key = Some(Arc::new(LinkKey::new(responses::link_key(conn)?.as_bytes())));
+        Ok(Responses { inner: Arc::new(RwLock::new(inner)), key })
     }
 
     fn locked<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
-        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What links to acknowledge incidents are signed with: the same as long as the history is.
+    pub fn link_key(&self) -> Option<Arc<LinkKey>> {
+        self.key.clone()
     }
 
     /// The silence because of which nobody is notified of something.
@@ -116,7 +126,7 @@ impl Responses {
         if changes.is_empty() {
             return;
         }
-        let mut inner = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             match change {
                 Responded::Acknowledged(incident, latest) => {
