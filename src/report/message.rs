@@ -83,6 +83,7 @@ impl Message {
     /// The message as it is sent.
     pub fn notice(self, event_id: String, at: UnixMs) -> Notice {
         Notice {
+            acknowledge_url: None,
             event: "report".to_owned(),
             text: self.text,
             service: None,
