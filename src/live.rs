@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     domain::{
         check::{CheckResult, Outcome},
+        flapping::Flapping,
         health::Confirmed,
         incident::Outage,
         service::Service,
@@ -53,6 +54,8 @@ pub struct ServiceNow {
     pub judged_validity_ms: i64,
     /// The outage under way, confirmed or not.
     pub outage: Option<Arc<Outage>>,
+    /// Whether its checks pass and fail by turns.
+    pub flapping: Flapping,
     /// When the certificate last seen ends.
     pub certificate_expires_at: Option<UnixMs>,
     /// When it is in maintenance.

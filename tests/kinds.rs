@@ -336,6 +336,68 @@ async fn a_budget_that_is_spent_too_fast_is_told_once_for_an_incident_and_so_is_
     assert_eq!(world.target.count("/ops"), 2);
 }
 
+/// Lets `web` pass and fail by turns, so many times each.
+async fn flap(world: &World, times: usize) {
+    for _ in 0..times {
+        for status in [503, 200] {
+            let before = world.target.count("/web");
+            world.target.set("/web", Does::Answer(status));
+            world.until("a check", |w| w.target.count("/web") > before).await;
+            world.committed().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_flaps_is_told_once_and_what_it_is_when_it_is_steady() {
+    let table = "webhook = \"http://TARGET/hook\"\n";
+    let config = config(&format!("{table}{}", channel("ops", "")));
+    let config = config.replace("[checks]", "[checks]\nfailure_threshold = 1\nsuccess_threshold = 1");
+    let mut world = World::start(&config).await;
+    world.pass(12.0).await;
+    flap(&world, 7).await;
+    world.until("the announcement", |w| titles(w, "ops").iter().any(|title| title.starts_with("flapping "))).await;
+    let before = titles(&world, "ops").len();
+    let flapping = told(&world, "ops").into_iter().find(|body| body["event"] == "flapping").unwrap();
+    assert!(flapping["title"].as_str().unwrap().starts_with("[FLAPPING] web changed "), "{flapping}");
+    flap(&world, 3).await;
+    world.restart().await;
+    flap(&world, 3).await;
+    assert_eq!(titles(&world, "ops").len(), before, "nobody is told of each: {:?}", titles(&world, "ops"));
+    // The webhook of old is told of no flapping, and so of every incident.
+    let hook = |world: &World, event: &str| told(world, "hook").iter().filter(|body| body["event"] == event).count();
+    world.until("the webhook", |w| hook(w, "incident.resolved") == 13).await;
+    assert_eq!(hook(&world, "incident.confirmed"), 13);
+    let log = world.get("/api/v1/incidents?service=web").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 13, "each is in the log");
+    // It stays down.
+    world.target.set("/web", Does::Answer(503));
+    world.until("the incident", |w| titles(w, "ops").len() == before + 2).await;
+    let news = titles(&world, "ops")[before..].to_vec();
+    assert!(news.contains(&"flapping.resolved [DOWN] web does not flap any more, and is down".to_owned()), "{news:?}");
+    assert!(news.contains(&"incident.confirmed [DOWN] web".to_owned()), "{news:?}");
+    let late = told(&world, "ops").into_iter().rfind(|body| body["event"] == "incident.confirmed").unwrap();
+    assert_eq!(detail(&late, "why now").as_deref(), Some("it was silenced, or its service flapped, until now"));
+    world.target.set("/web", Does::Answer(200));
+    world.until("its end", |w| titles(w, "ops").len() == before + 3).await;
+    assert!(titles(&world, "ops")[before + 2].starts_with("incident.resolved [UP] web after "));
+    world.pass(30.0).await;
+    assert_eq!(hook(&world, "incident.confirmed"), 14);
+    assert_eq!(hook(&world, "incident.resolved"), 14);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_flapping_is_off_every_incident_is_told() {
+    let config = config(&channel("ops", ""));
+    let config = config.replace("[checks]", "[checks]\nfailure_threshold = 1\nsuccess_threshold = 1\nflapping = false");
+    let world = World::start(&config).await;
+    world.pass(12.0).await;
+    flap(&world, 8).await;
+    let is_down = |title: &&String| title.starts_with("incident.confirmed");
+    world.until("all", |w| titles(w, "ops").iter().filter(is_down).count() == 8).await;
+    assert!(!titles(&world, "ops").iter().any(|title| title.contains("flap")));
+}
+
 #[tokio::test]
 async fn where_each_kind_would_go_is_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -61,13 +61,17 @@ fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mu
     if service.status(now) != Status::Down || responses.silenced(&facts, now).is_some() {
         return Vec::new();
     }
+    // Those who are told that it flaps are told of an incident when it does not any more.
+    if routing.while_flapping(service.flapping.is_on(), &facts).is_some() {
+        return Vec::new();
+    }
     let mut new = |event, channels: Vec<ChannelName>, late: Option<String>, ends_silence| {
         let channels: Vec<ChannelName> =
             channels.into_iter().filter(|channel| done.insert((outage, event, channel.clone()))).collect();
         (!channels.is_empty()).then_some(Tell { incident, outage, event, channels, late, ends_silence })
     };
     if responses.is_quiet(incident) {
-        let late = "the silence that kept it quiet has ended".to_owned();
+        let late = "it was silenced, or its service flapped, until now".to_owned();
         return new(Event::Confirmed, routing.channels(&facts), Some(late), true).into_iter().collect();
     }
     if responses.acknowledgement(incident, now).is_some() {

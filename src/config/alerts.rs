@@ -138,6 +138,9 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
         }
     }
     for endpoint in &checks.endpoints {
+        if endpoint.flapping {
+            routing.flapping.insert(endpoint.service.name.clone());
+        }
         if let Some(own) = &endpoint.alerts {
             routing.services.insert(endpoint.service.name.clone(), own.clone());
         }

@@ -52,7 +52,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
 
     let endpoint = match (&named.name, kind, parsed) {
         (Some(name), Some(kind), Some(parsed)) => {
-            let EffectiveSchedule { cadence, thresholds, degraded_after_ms, objective } = effective;
+            let EffectiveSchedule { cadence, thresholds, degraded_after_ms, objective, flapping } = effective;
             let service = Service {
                 name: name.value.clone(),
                 group,
@@ -73,7 +73,8 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
             // The longest first: one that contains another has to be found while it is still whole.
             secrets.sort_by(|a, b| (b.expose().len(), b.expose()).cmp(&(a.expose().len(), a.expose())));
             secrets.dedup();
-            Some(Endpoint { service, probe: parsed.probe, renamed_from, alerts: alerts.flatten(), secrets, shown })
+            let (probe, alerts) = (parsed.probe, alerts.flatten());
+            Some(Endpoint { service, probe, renamed_from, alerts, flapping, secrets, shown })
         }
         _ => None,
     };

@@ -19,6 +19,7 @@ pub(super) struct Schedule {
     success: Option<u32>,
     degraded_after_ms: Option<i64>,
     objective: Option<f64>,
+    flapping: Option<bool>,
 }
 
 /// What is in force.
@@ -28,10 +29,11 @@ pub(super) struct EffectiveSchedule {
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
     pub(super) objective: Option<f64>,
+    pub(super) flapping: bool,
 }
 
 /// The keys, those that are times first.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     "interval_secs",
     "timeout_secs",
     "retry_interval_secs",
@@ -39,6 +41,7 @@ pub(super) const KEYS: [&str; 7] = [
     "success_threshold",
     "degraded_after_ms",
     "objective",
+    "flapping",
 ];
 const INTERVAL_MS: i64 = 10_000;
 const TIMEOUT_MS: i64 = 5_000;
@@ -60,6 +63,7 @@ impl Schedule {
             success: count("success_threshold"),
             degraded_after_ms: table.integer("degraded_after_ms", 1..=WEEK_MS),
             objective: table.get("objective").and_then(|value| value.percentage()),
+            flapping: table.boolean("flapping"),
         }
     }
 
@@ -90,6 +94,7 @@ impl Schedule {
             },
             degraded_after_ms: self.degraded_after_ms.or(parent.degraded_after_ms),
             objective: self.objective.or(parent.objective),
+            flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         }
     }
 

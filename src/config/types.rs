@@ -50,6 +50,8 @@ pub struct Endpoint {
     pub renamed_from: Option<String>,
     /// The channels that its alerts go to, whatever the routes say; `None`: the routes say.
     pub alerts: Option<Vec<ChannelName>>,
+    /// Whether it is told that it flaps, in the place of each of its incidents meanwhile.
+    pub flapping: bool,
     /// Every credential of this endpoint, for scrubbing what it says.
     pub secrets: Vec<Secret>,
     /// Its effective settings as the API shows them, credentials redacted.

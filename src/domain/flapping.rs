@@ -66,7 +66,8 @@ mod tests {
         for pair in checks.windows(2) {
             list.rotate_left(1);
             list[19] = if pair[0] == pair[1] { 0.0 } else { 1.0 };
-            percent = 100.0 * list.iter().enumerate().map(|(i, change)| change * (0.8 + 0.02 * i as f64)).sum::<f64>() / 20.0;
+            percent =
+                100.0 * list.iter().enumerate().map(|(i, change)| change * (0.8 + 0.02 * i as f64)).sum::<f64>() / 20.0;
             is_on = if is_on { percent >= 25.0 } else { percent > 30.0 };
         }
         (percent, is_on)

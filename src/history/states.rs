@@ -7,6 +7,7 @@ use crate::{
     calendar::Timetable,
     domain::{
         check::Outcome,
+        flapping::Flapping,
         health::{self, Confirmed, Failing, Health},
         incident::Outage,
         maintenance::Overlay,
@@ -111,6 +112,8 @@ fn one(
         })),
         confirmed: health.confirmed,
         since: tables.status_since(id, judged, end)?.answer(health.confirmed, down_since),
+        // Of the past nobody is notified.
+        flapping: Flapping::default(),
         certificate_expires_at: certificate_then(tables, id, today, end)?,
         last,
         judged,

@@ -5,6 +5,7 @@
 //! where its trigger went, so its route is found with what was known when the incident was confirmed.
 
 mod announcement;
+mod flapping;
 pub mod signed_link;
 mod silence;
 
@@ -15,7 +16,10 @@ use crate::domain::{check::Class, incident::Outage, service::Service, time::Unix
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The name of a channel: its identity in the configuration, the outbox and the metrics.
 pub type ChannelName = Arc<str>;
@@ -269,6 +273,8 @@ pub struct Routing {
     pub routes: Vec<Route>,
     /// Services that name their channels themselves.
     pub services: BTreeMap<String, Vec<ChannelName>>,
+    /// Services that are told to flap, in the place of each of their incidents.
+    pub flapping: BTreeSet<String>,
 }
 
 /// How the channels of an alert were found.

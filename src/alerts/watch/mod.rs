@@ -7,6 +7,7 @@
 mod certificate;
 mod channels;
 mod degraded;
+mod flapping;
 mod gap;
 mod ledger;
 mod round;
@@ -97,6 +98,7 @@ impl Watch {
         degraded::look(&mut round);
         certificate::look(&mut round);
         channels::look(&mut round);
+        flapping::look(&mut round);
         gap::look(&mut round, &mut self.observed)?;
         slo::look(&mut round, &mut self.spending)
     }

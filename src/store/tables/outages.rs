@@ -31,6 +31,21 @@ const SELECT: &str = concat!(
       LEFT JOIN incident_note n ON n.service_id = o.service_id AND n.started_at = o.started_at"
 );
 
+/// The end of an outage, where it has one; `None`: there is no outage of this number.
+pub(in crate::store) fn end(conn: &Connection, id: i64) -> Result<Option<Option<UnixMs>>> {
+    let end = conn
+        .prepare_cached("SELECT ended_at FROM outage WHERE id = ?1")?
+        .query_row([id], |row| row.get::<_, Option<i64>>(0))
+        .optional()?;
+    Ok(end.map(|end| end.map(UnixMs)))
+}
+
+/// How many outages of a service began at a moment or after it.
+pub(in crate::store) fn begun_since(conn: &Connection, service: ServiceId, from: UnixMs) -> Result<i64> {
+    let sql = "SELECT count(*) FROM outage WHERE service_id = ?1 AND started_at >= ?2";
+    Ok(conn.prepare_cached(sql)?.query_row([service.0, from.0], |row| row.get(0))?)
+}
+
 /// Which outages a query selects.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct OutageFilter {

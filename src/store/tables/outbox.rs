@@ -198,6 +198,18 @@ pub(in crate::store) fn told_late(conn: &Connection, outage: i64) -> Result<Vec<
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether an event is in the outbox.
+pub(in crate::store) fn has(conn: &Connection, event_id: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM outbox WHERE event_id = ?1 LIMIT 1";
+    Ok(conn.prepare_cached(sql)?.query_row([event_id], |_| Ok(())).optional()?.is_some())
+}
+
+/// Whether a channel is to be notified, or was, of the beginning of an incident.
+pub(in crate::store) fn has_beginning(conn: &Connection, outage: i64, channel: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM outbox WHERE outage_id = ?1 AND channel = ?2 AND event = 'confirmed'";
+    Ok(conn.prepare_cached(sql)?.query_row(params![outage, channel], |_| Ok(())).optional()?.is_some())
+}
+
 /// What was announced, and when.
 pub(in crate::store) fn announced(conn: &Connection) -> Result<Vec<(String, UnixMs)>> {
     let mut statement = conn.prepare_cached("SELECT event_id, at FROM announced")?;

@@ -177,6 +177,9 @@ fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Silence>> {
     }))
 }
 
+/// In the place of a silence: the service flapped, and those who were told that are not told of its incidents.
+pub(in crate::store) const FLAPPING: &str = "flapping";
+
 /// Notes that nobody is notified of an incident because of a silence.
 pub(in crate::store) fn note_silenced(
     conn: &Connection,

@@ -9,6 +9,7 @@
 
 use super::{
     notified::{Due, Notified},
+    orphans::orphans,
     respond::Responses,
     slots::{HEAD, Slots},
     track::{Record, ServiceTrack},
@@ -20,7 +21,7 @@ use crate::{
     store::{
         Result,
         disk::files,
-        tables::outbox::{self, About, Attempt, DueEvent, Event, IncidentEvent},
+        tables::outbox::{About, DueEvent, Event, IncidentEvent},
     },
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -136,8 +137,15 @@ impl Ahead {
             _ => inner.responses.silenced(&facts, now).is_some(),
         };
         let channels = if is_silent { Vec::new() } else { inner.routing.channels(&facts) };
+        let flapping = inner.routing.while_flapping(track.flapping.is_on(), &facts);
+        // Who is told that a service flaps is not told of each of its incidents, and of the ends of those of which they know.
+        let is_left_out = |channel: &ChannelName| {
+            let knows = event == Event::Resolved && inner.is_told(service.0, outage.id, Event::Confirmed, channel);
+            !knows && flapping.as_ref().is_some_and(|others| others.contains(channel))
+        };
+        let is_new = |channel: &ChannelName| !inner.is_told(service.0, outage.id, event, channel);
         let channels: Vec<_> =
-            channels.into_iter().filter(|channel| !inner.is_told(service.0, outage.id, event, channel)).collect();
+            channels.into_iter().filter(|channel| is_new(channel) && !is_left_out(channel)).collect();
         let due = Due {
             event_id,
             event,
@@ -468,35 +476,6 @@ impl Inner {
             told.is(event) && (same || goes_on) && told.was_told(channel)
         })
     }
-}
-
-/// The notifications whose event the history does not have. Where the history has the event, they are recorded in it.
-fn orphans(conn: &Connection, noted: Vec<Notified>, now: UnixMs) -> Result<Vec<Notified>> {
-    let mut orphans: Vec<Notified> = Vec::new();
-    for told in noted {
-        let outage: Option<Option<i64>> =
-            conn.query_row("SELECT ended_at FROM outage WHERE id = ?1", [told.number], |row| row.get(0)).optional()?;
-        let written = conn
-            .query_row("SELECT 1 FROM outbox WHERE event_id = ?1 LIMIT 1", [&told.event_id], |_| Ok(()))
-            .optional()?
-            .is_some();
-        if told.event.is_empty() && !written {
-            continue;
-        }
-        let is_over = matches!(outage, Some(Some(_)));
-        if written || is_over {
-            for (channel, _) in told.channels.iter().filter(|(_, answered)| *answered) {
-                outbox::note(conn, &told.event_id, channel, None, &Attempt::Delivered, now)?;
-            }
-        } else if told.is(Event::Confirmed) || outage.is_some() {
-            orphans.push(Notified { orphan: true, ..told });
-        } else if let Some(begun) = orphans.iter_mut().find(|begun| begun.number == told.number) {
-            // These channels were notified of the end as well.
-            begun.channels.retain(|(channel, _)| !told.was_told(channel));
-        }
-    }
-    orphans.retain(|told| !told.channels.is_empty());
-    Ok(orphans)
 }
 
 /// The numbers of outages that channels were notified of before the outages were stored.

@@ -459,7 +459,14 @@ impl Context<'_> {
             let mut channels = self.routing.channels(&facts);
             match event {
                 Event::Resolved if responses::is_quiet(self.conn, *id, outage.started_at)? => {
-                    channels.retain(|channel| is_told(channel));
+                    // While it flapped, only those were notified who are not told that.
+                    let mut begun = Vec::new();
+                    for channel in channels {
+                        if is_told(&channel) || outbox::has_beginning(self.conn, outage.id, &channel)? {
+                            begun.push(channel);
+                        }
+                    }
+                    channels = begun;
                 }
                 Event::Resolved => {
                     let late = outbox::told_late(self.conn, outage.id)?;
@@ -474,6 +481,10 @@ impl Context<'_> {
                         self.quiet.borrow_mut().push((*id, outage.started_at));
                         // Who was notified ahead of the commit knows of it.
                         channels.retain(|channel| is_told(channel));
+                    } else if let Some(others) = self.routing.while_flapping(track.now.flapping.is_on(), &facts) {
+                        responses::note_silenced(self.conn, *id, outage.started_at, responses::FLAPPING, self.now)?;
+                        self.quiet.borrow_mut().push((*id, outage.started_at));
+                        channels.retain(|channel| is_told(channel) || !others.contains(channel));
                     }
                 }
             }

@@ -13,6 +13,7 @@ pub(super) mod lost_file;
 pub(super) mod notified;
 pub(super) mod numbers;
 pub(super) mod open;
+pub(super) mod orphans;
 pub(super) mod pending;
 pub(super) mod pending_state;
 pub(super) mod plan;

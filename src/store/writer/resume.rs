@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         check::{CheckResult, Outcome},
+        flapping::Flapping,
         health::{Confirmed, Failing, Health, Recovering},
         incident::Outage,
         maintenance::Overlay,
@@ -24,6 +25,7 @@ use crate::{
     },
 };
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 
 /// The state of a service, rebuilt from its rows: a restart is no transition.
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ pub(in crate::store) struct Resumed {
     pub(in crate::store) judged: Option<(UnixMs, Outcome)>,
     pub(in crate::store) since: StatusSince,
     pub(in crate::store) outage: Option<Outage>,
+    pub(in crate::store) flapping: Flapping,
     pub(in crate::store) certificate_expires_at: Option<UnixMs>,
     pub(in crate::store) rolled_until: Option<UnixMs>,
     /// The validity of `last`, in milliseconds.
@@ -76,6 +79,7 @@ pub(in crate::store) fn resume(
     };
     Ok(Resumed {
         id,
+        flapping: flapping_or_none(conn, id, service, last_at)?,
         health: Health { last_at, ..health },
         last,
         judged,
@@ -88,6 +92,38 @@ pub(in crate::store) fn resume(
         was_paused,
         settings_since,
     })
+}
+
+/// Results that flapping is rebuilt from: it depends on the last 20, and on whether it was on before them.
+const REPLAYED: usize = 100;
+
+/// Whether the service flaps. Where a damaged day hides it, it does not.
+fn flapping_or_none(conn: &Connection, id: ServiceId, service: &Service, last_at: Option<UnixMs>) -> Result<Flapping> {
+    let Some(last_at) = last_at else { return Ok(Flapping::default()) };
+    let from = last_at.plus(-(REPLAYED as i64) * service.cadence.interval_ms);
+    // It takes three runs of failed checks, which few services have.
+    if outages::begun_since(conn, id, from)? < 3 {
+        return Ok(Flapping::default());
+    }
+    match flapping(conn, id, from) {
+        Err(StoreError::Content(_)) => Ok(Flapping::default()),
+        known => known,
+    }
+}
+
+fn flapping(conn: &Connection, id: ServiceId, from: UnixMs) -> Result<Flapping> {
+    let mut results = Vec::new();
+    Walk::over(id).only(Outcomes::JUDGED).backward(conn, |row| {
+        results.push((row.at, row.outcome));
+        Ok(if results.len() < REPLAYED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    let first = results.last().map_or(from, |(at, _)| *at);
+    let maintenance = match Window::new(first, UnixMs::MAX) {
+        Some(window) => maintenance::overlay(conn, id, window, Which::Announced)?,
+        None => Overlay::NONE,
+    };
+    let passed = results.iter().rev().filter_map(|(at, outcome)| maintenance.judged(*at, *outcome).passed());
+    Ok(passed.fold(Flapping::default(), Flapping::observe))
 }
 
 /// [`since`]; where a damaged day hides it, since the last result. No service is to be without checks for that.

@@ -66,6 +66,7 @@ impl ServiceTrack {
                 judged: resumed.judged,
                 judged_validity_ms: resumed.judged_validity_ms,
                 outage: resumed.outage.map(Arc::new),
+                flapping: resumed.flapping,
                 certificate_expires_at: resumed.certificate_expires_at,
                 timetable,
                 pending_store: 0,
@@ -193,6 +194,7 @@ impl ServiceTrack {
             now.judged = Some((result.at, judged));
             now.judged_validity_ms = now.service.cadence.validity_ms();
             self.since.judge(result.at, judged);
+            now.flapping = now.flapping.observe(judged.passed() == Some(true));
         }
         if now.confirmed == Confirmed::Down && *confirmed == Confirmed::Up {
             self.since.recovered = changes.ended.or(Some(result.at));
