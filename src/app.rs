@@ -1,7 +1,10 @@
 //! Wiring, and the order in which things start and stop.
 
 use crate::{
-    alerts,
+    alerts::{
+        self,
+        drill::{self, Drilled},
+    },
     backups::{self, Backups},
     clock::Clock,
     config::{Config, Endpoint},
@@ -12,6 +15,7 @@ use crate::{
     notify::{Channel, ChannelSpec},
     probe,
     render::Templates,
+    report::dispatch,
     scheduler::{Scheduler, Task, Witnesses},
     server,
     shutdown::{self, Trigger, restarting},
@@ -146,6 +150,20 @@ impl App {
             let (context, rules) = (context.clone(), config.alerts.rules.clone());
             tokio::spawn(restarting("what is announced", token.clone(), move |token| {
                 alerts::watch::run(context.clone(), rules.clone(), runs, token)
+            }));
+        }
+        if let Some(plan) = config.alerts.report.clone() {
+            let (product, context) = (site.title.to_string(), context.clone());
+            tokio::spawn(restarting("the report", token.clone(), move |token| {
+                dispatch::run(plan.clone(), product.clone(), context.clone(), token)
+            }));
+        }
+        if let Some(drill) = config.alerts.drill {
+            let drilled =
+                |channel: &Channel| Drilled { name: channel.name().clone(), keeps_state: channel.batching.keeps_state };
+            let (drilled, context): (Vec<Drilled>, _) = (channels.iter().map(drilled).collect(), context.clone());
+            tokio::spawn(restarting("the drills", token.clone(), move |token| {
+                drill::run(drill, drilled.clone(), context.clone(), token)
             }));
         }
         let run = |channel| tokio::spawn(alerts::run(channel, context.clone(), token.clone()));

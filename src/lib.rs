@@ -17,7 +17,7 @@
 //! | `api` | 7 | the JSON interface: one file per resource |
 //! | `dashboard` | 7 | the pages, one file or folder each; badges, feed |
 //! | `http` | 6 | what handlers share: state, proxy headers, parameters, errors, limits by client |
-//! | `report` | 6 | the review of a period, for the page, the interface and the command line |
+//! | `report` | 6 | the review of a period, for the page, the interface, the command line and the mail that is sent by itself |
 //! | `render` | 5 | templates, assets, the cache of pages, what several pages show |
 //! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
 //! | `alerts` | 5 | the loops that empty the outbox; `watch` announces what is due beside incidents |
@@ -110,6 +110,7 @@
 //! - `monitor_runs`: both, as they tell the reason of a gap
 //! - `last_run`: the latest run
 //! - `pending_events`: what a channel still has to be told
+//! - `announced_at`: when something was announced
 //! - `channels`: how each channel does
 //! - `announced`: what was announced beside incidents
 //! - `interruptions_after`: what interrupted the observation since one interruption

@@ -294,6 +294,9 @@ fn what_is_wrong_with_a_report_is_said_where_it_stands() {
         let said = read(&section).unwrap_err();
         assert!(said.contains(expected), "{section}\n{said}");
     }
+    let drill = "[alerts]\nenabled = true\nwebhook = \"http://x/\"\ndrill = \"montly\"";
+    let said = config::parse(drill, Path::new("config.toml"), &|_| None).unwrap_err().to_string();
+    assert!(said.contains("^^^^^^^^ did you mean `monthly`?"), "{said}");
     for every in ["monday 08:00", "Mon 8:00", "daily 00:00", "monthly 31 23:59"] {
         let read = read(&format!("every = \"{every}\"\n{to}"));
         assert!(read.is_ok(), "{every}: {read:?}");

@@ -35,6 +35,7 @@ mod outbox;
 mod pages;
 mod past;
 mod pending;
+mod periodic;
 mod probes;
 mod proof;
 mod readers;

@@ -101,7 +101,9 @@ impl Composer {
             at: event.created_at.to_string(),
             count: 1,
             events: vec![item],
-            report: None,
+            report: announcement(event)
+                .and_then(|said| serde_json::from_value(said.report.clone()?).ok())
+                .map(Box::new),
         }
     }
 
@@ -295,6 +297,7 @@ impl Composer {
                     (AlertKind::Monitor, false) => "monitor.failing".to_owned(),
                     (AlertKind::Monitor, true) => "monitor.recovered".to_owned(),
                     (kind, false) => kind.as_str().to_owned(),
+                    (kind, true) if said.stands_alone() => kind.as_str().to_owned(),
                     (kind, true) => format!("{}.resolved", kind.as_str()),
                 },
                 text: one_line(&said.text, EXCERPT),

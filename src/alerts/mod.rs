@@ -6,11 +6,13 @@
 
 mod common;
 mod compose;
+pub mod drill;
 pub mod follow_up;
 mod health;
 pub mod heartbeat;
 mod last_message;
 mod monitor;
+pub mod periodic;
 mod plan;
 mod queue;
 mod settled;

@@ -92,6 +92,9 @@ pub(super) fn plan(
     if batching.each {
         return Plan::Send(vec![0]);
     }
+    if let Some(alone) = waiting.iter().position(stands_alone) {
+        return Plan::Send(vec![alone]);
+    }
     // By the clock, so that the wait goes on across a restart; where the clock was set back, by the timer.
     let wait_ms = batching.group_wait.as_millis() as i64;
     let wait_ms = first.created_at.plus(wait_ms).since(now).max(0);
@@ -121,6 +124,10 @@ pub(super) fn plan(
     let triggers = || waiting.iter().take_while(|event| !event.is_end()).count();
     let members = if batching.keeps_state { triggers() } else { waiting.len() };
     Plan::Send((0..members.min(MOST)).collect())
+}
+
+fn stands_alone(event: &DueEvent) -> bool {
+    matches!(&event.about, About::Announcement(said) if said.stands_alone())
 }
 
 /// The first end of something whose beginning does not wait as well.
@@ -178,6 +185,7 @@ mod tests {
             check::{Class, PhaseTimes, Reason},
             incident::{Cause, Outage},
         },
+        routing::{AlertKind, Announcement, Severity},
         store::{IncidentEvent, Trigger},
     };
 
@@ -339,5 +347,28 @@ mod tests {
         assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0, 2]));
         assert_eq!(key(&waiting[0]), "h-1-confirmed");
         assert_eq!(key(&waiting[1]), "h-3-confirmed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_is_a_message_of_its_own_and_waits_for_nothing() {
+        let (mut sent, at) = (Sent::default(), Instant::now());
+        let report = Announcement {
+            kind: AlertKind::Report,
+            is_over: true,
+            key: "h-report".to_owned(),
+            service: None,
+            group: None,
+            severity: Severity::Warning,
+            title: "[REPORT]".to_owned(),
+            text: "nothing failed".to_owned(),
+            details: Vec::new(),
+            page: None,
+            report: None,
+        };
+        let report = DueEvent { about: About::Announcement(Box::new(report)), ..event(9, Event::Confirmed, 0) };
+        let waiting = [event(1, Event::Confirmed, 0), report, event(2, Event::Confirmed, 0)];
+        assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Send(vec![1]));
+        sent.add(5, at);
+        assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Send(vec![1]));
     }
 }

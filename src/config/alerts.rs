@@ -25,7 +25,7 @@ use crate::{
 use chrono_tz::Tz;
 
 /// The keys of `[alerts]`.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "enabled",
     "heartbeat_url",
     "webhook",
@@ -40,6 +40,7 @@ pub(super) const KEYS: [&str; 14] = [
     "degraded_after",
     "certificate_days",
     "gap_after",
+    "drill",
 ];
 
 /// The keys of `[[alerts.routes]]`.
@@ -71,6 +72,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
         routing: Routing::default(),
         report: None,
         rules: AlertRules::default(),
+        drill: None,
     };
     let Some(table) = root.table("alerts") else { return none };
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
@@ -105,6 +107,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
         routing.routes.extend(route(&entry, checks, &written, zone));
     }
     let report = table.table("report").and_then(|own| report::read(&own, &written, &channels, zone));
+    let drill = table.get("drill").and_then(|value| report::drill(&value));
     table.finish(|_| None);
     let webhook_is_empty = webhook.as_ref().is_none_or(|text| text.value.trim().is_empty());
     if let Some(text) = webhook.as_ref().filter(|_| !webhook_is_empty) {
@@ -145,7 +148,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
             routing.services.insert(endpoint.service.name.clone(), own.clone());
         }
     }
-    Alerts { zone, heartbeat, channels, routing, report, rules }
+    Alerts { zone, heartbeat, channels, routing, report, drill, rules }
 }
 
 /// When channels are notified of something beside incidents.

@@ -20,7 +20,7 @@ mod sections;
 mod types;
 
 pub use crate::settings::ConfigError;
-pub use types::{AlertRules, Alerts, Checks, Config, Dashboard, Endpoint, PublicService, ReportPlan, Storage};
+pub use types::{AlertRules, Alerts, Checks, Config, Dashboard, Drill, Endpoint, PublicService, ReportPlan, Storage};
 
 use crate::{
     domain::secret::Secret,

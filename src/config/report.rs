@@ -1,6 +1,9 @@
-//! `[alerts.report]`: the report that is sent by itself.
+//! `[alerts.report]`, the report that is sent by itself, and `[alerts] drill`.
 
-use super::{channel_names, maintenance, types::ReportPlan};
+use super::{
+    channel_names, maintenance,
+    types::{Drill, ReportPlan},
+};
 use crate::{
     calendar::moments::{Every, Moments},
     notify::ChannelSpec,
@@ -102,5 +105,23 @@ fn every(value: &Value<'_>) -> Option<(Every, NaiveTime)> {
         Ok(_) => refuse("nothing can come after the time".to_owned()),
         Err(_) if clock.is_empty() => refuse("the time of day is missing".to_owned()),
         Err(_) => refuse("the time of day has to be such as 08:00".to_owned()),
+    }
+}
+
+/// `"weekly"`, `"monthly"`, or `"off"`
+pub(super) fn drill(value: &Value<'_>) -> Option<Drill> {
+    let text = value.filled()?;
+    match text.value.trim() {
+        "off" => None,
+        "weekly" => Some(Drill::Weekly),
+        "monthly" => Some(Drill::Monthly),
+        other => {
+            let mistake = value.mistake(format!("{} is no interval of drills", text.quoted()));
+            value.source.report(match nearest(other, ["weekly", "monthly", "off"]) {
+                Some(near) => mistake.label(format!("did you mean `{near}`?")),
+                None => mistake.label("one of weekly, monthly, off"),
+            });
+            None
+        }
     }
 }

@@ -154,6 +154,15 @@ pub struct Alerts {
     pub rules: AlertRules,
     /// The report that is sent by itself; `None`: none is.
     pub report: Option<ReportPlan>,
+    /// How often a message proves that every channel works; `None`: never.
+    pub drill: Option<Drill>,
+}
+
+/// How often.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drill {
+    Weekly,
+    Monthly,
 }
 
 /// When a report is sent, and to whom.

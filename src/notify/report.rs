@@ -35,6 +35,8 @@ pub struct ReportMail {
     /// Whose: the title of the dashboard.
     pub product: String,
     pub range: String,
+    /// That it is late, where it is.
+    pub late: Option<String>,
     pub tone: Tone,
     pub headline: String,
     pub sentences: Vec<String>,
@@ -134,7 +136,8 @@ impl ReportMail {
 
     /// The mail for programs that show text.
     pub fn text(&self) -> String {
-        let mut text = format!("{} · {}\n{}\n\n{}\n", self.title, self.product, self.range, self.headline);
+        let late = self.late.iter().map(|late| format!("{late}\n")).collect::<String>();
+        let mut text = format!("{} · {}\n{}\n{late}\n{}\n", self.title, self.product, self.range, self.headline);
         self.sentences.iter().for_each(|sentence| line(&mut text, sentence));
         if !self.sums.is_empty() {
             text.push('\n');

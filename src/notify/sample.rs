@@ -59,6 +59,7 @@ pub(super) fn report() -> Report {
             title: text(),
             product: text(),
             range: text(),
+            late: Some(text()),
             tone: Tone::Bad,
             headline: text(),
             sentences: vec![text()],

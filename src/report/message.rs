@@ -38,6 +38,8 @@ pub struct Message {
     pub title: String,
     pub text: String,
     pub details: Vec<Detail>,
+    /// The page that has all of it, below `[dashboard] public_url`.
+    pub page: String,
     pub url: Option<String>,
     pub report: Report,
 }
@@ -60,13 +62,14 @@ impl Message {
             AsOf::Known(services) => services,
             _ => Vec::new(),
         };
-        Message::of(plan, stretch, reader, &Snapshot::now(services, now), objective, (product, public_url))
+        Message::of(plan, stretch, false, reader, &Snapshot::now(services, now), objective, (product, public_url))
     }
 
-    /// The same at the moment of a snapshot.
+    /// The same at the moment of a snapshot, which may be `late`.
     pub(crate) fn of(
         plan: &ReportPlan,
         stretch: Stretch,
+        late: bool,
         reader: &Reader,
         snapshot: &Snapshot,
         objective: &dyn Fn(&str) -> Option<f64>,
@@ -75,9 +78,8 @@ impl Message {
         let Some(period) = Period::stretch(stretch) else { return Ok(None) };
         let Some(review) = Review::read(snapshot, objective, reader, period)? else { return Ok(None) };
         let zone = Zone::parse(plan.moments.zone.name()).unwrap_or(Zone::UTC);
-        let base = public_url.unwrap_or_default();
-        let snapshot = snapshot.clone().linking(base.into(), format!("tz={}", zone.name()));
-        Ok(Some(Making { plan, review: &review, zone, snapshot: &snapshot, product, public_url }.message()))
+        let snapshot = snapshot.clone().linking(public_url.unwrap_or_default().into(), format!("tz={}", zone.name()));
+        Ok(Some(Making { plan, review: &review, zone, late, snapshot: &snapshot, product, public_url }.message()))
     }
 
     /// The message as it is sent.
@@ -107,6 +109,7 @@ struct Making<'a> {
     plan: &'a ReportPlan,
     review: &'a Review,
     zone: Zone,
+    late: bool,
     snapshot: &'a Snapshot,
     product: &'a str,
     public_url: Option<&'a str>,
@@ -126,6 +129,7 @@ impl Making<'_> {
             title: format!("[REPORT] {heading}"),
             text: format!("{heading}.{}", sentences.collect::<String>()),
             details: self.details(&mail),
+            page: self.page(),
             url: mail.url.clone(),
             report: Report { data, mail },
         }
@@ -149,6 +153,7 @@ impl Making<'_> {
                 to.format("%A, %-d %B %Y, %H:%M"),
                 zone.name()
             ),
+            late: self.late.then(|| self.late()),
             tone: match content.truth.kind {
                 Kind::Up => Tone::Good,
                 Kind::Down => Tone::Bad,
@@ -195,10 +200,20 @@ impl Making<'_> {
                     said: said.clone(),
                 })
                 .collect(),
-            url: self
-                .link(&self.snapshot.url("/dashboard/review", &format!("from={}&to={}", window.from(), window.to()))),
+            url: self.public_url.map(|base| format!("{base}{}", self.page())),
             footer: format!("Made {} ({}).", zone.dated(now, now).text, zone.name()),
         }
+    }
+
+    /// The page of the review, without where the pages are.
+    fn page(&self) -> String {
+        let window = self.review.period.window;
+        format!("/dashboard/review?from={}&to={}&tz={}", window.from(), window.to(), self.zone.name())
+    }
+
+    fn late(&self) -> String {
+        let due = self.zone.local(self.review.period.window.to()).format("%a %-d %b, %H:%M");
+        format!("This report is late: it was due {due}.")
     }
 
     /// "Week"
@@ -252,7 +267,7 @@ impl Making<'_> {
     fn details(&self, mail: &ReportMail) -> Vec<Detail> {
         let detail = |label: &str, value: String| Detail { label: label.to_owned(), value };
         let sums = mail.sums.iter().map(|sum| detail(&sum.name, format!("{} ({})", sum.figure, sum.note)));
-        let mut details: Vec<Detail> = sums.collect();
+        let mut details: Vec<Detail> = mail.late.iter().map(|late| detail("late", late.clone())).chain(sums).collect();
         let failed: Vec<&ServiceLine> =
             mail.services.iter().filter(|service| service.missed || service.down != "none").collect();
         details.extend(failed.iter().take(IN_SHORT).map(|service| detail("worst", service.in_words())));

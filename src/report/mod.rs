@@ -1,6 +1,7 @@
 //! The review of a period: its figures, and the forms that the page, the interface and the command line show them in.
 
 mod content;
+pub mod dispatch;
 mod file;
 mod json;
 mod markdown;

@@ -26,4 +26,14 @@ pub struct Announcement {
     /// The page that shows it, below `[dashboard] public_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+    /// Of a report: what mails and machines get of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<serde_json::Value>,
+}
+
+impl Announcement {
+    /// Whether it is always a message of its own: nothing else is to be found in it, and nothing waits for it.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self.kind, AlertKind::Report | AlertKind::Drill)
+    }
 }

@@ -46,15 +46,17 @@ pub enum AlertKind {
     Report,
     /// The monitor itself has a problem, or has it no more.
     Monitor,
+    /// Nothing is wrong: the message proves that a channel works. It goes to every channel, so that no route names it.
+    Drill,
 }
 
 impl AlertKind {
     /// Whether it is about the monitor, or about all services: no service decides where it goes.
     pub fn is_about_no_service(self) -> bool {
-        matches!(self, AlertKind::Gap | AlertKind::Report | AlertKind::Monitor)
+        matches!(self, AlertKind::Gap | AlertKind::Report | AlertKind::Monitor | AlertKind::Drill)
     }
 
-    /// All kinds.
+    /// All kinds that a configuration names.
     pub const ALL: [AlertKind; 9] = [
         AlertKind::Down,
         AlertKind::Resolved,
@@ -79,6 +81,7 @@ impl AlertKind {
             AlertKind::Slo => "slo",
             AlertKind::Report => "report",
             AlertKind::Monitor => "monitor",
+            AlertKind::Drill => "drill",
         }
     }
 
@@ -114,7 +117,8 @@ impl Severity {
     pub fn of_kind(kind: AlertKind, service: &Service) -> Severity {
         match kind {
             AlertKind::Down | AlertKind::Resolved | AlertKind::Flapping | AlertKind::Slo => Severity::of(service),
-            AlertKind::Degraded | AlertKind::Certificate | AlertKind::Gap | AlertKind::Report => Severity::Warning,
+            AlertKind::Degraded | AlertKind::Certificate | AlertKind::Gap => Severity::Warning,
+            AlertKind::Report | AlertKind::Drill => Severity::Warning,
             AlertKind::Monitor => Severity::Critical,
         }
     }

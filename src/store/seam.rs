@@ -221,6 +221,11 @@ impl<'a> Tables<'a> {
         outbox::pending(self.0, channel, limit, settled)
     }
 
+    /// When something was announced of this event id.
+    pub(crate) fn announced_at(self, event_id: &str) -> Result<Option<UnixMs>> {
+        outbox::announced_at(self.0, event_id)
+    }
+
     /// How every channel does that was ever tried or has something to deliver, by name.
     pub(crate) fn channels(self) -> Result<Vec<ChannelHealth>> {
         channels::all(self.0)

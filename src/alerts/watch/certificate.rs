@@ -90,6 +90,7 @@ fn announce(round: &mut Round<'_>, end: UnixMs, services: &[&ServiceNow]) {
         text: format!("The certificate of {of_them} ends in {left}, on {}; after that {then}.", round.time(end)),
         details,
         page: Some(if one { service_page(&names[0]) } else { "/dashboard".to_owned() }),
+        report: None,
     };
     round.announce(event_id, announcement, channels);
 }

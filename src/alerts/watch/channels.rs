@@ -110,5 +110,6 @@ fn of_the_monitor(
         text,
         details,
         page: Some("/dashboard/alerts".to_owned()),
+        report: None,
     }
 }

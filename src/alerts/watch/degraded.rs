@@ -82,6 +82,7 @@ fn begin(round: &mut Round<'_>, service: &ServiceNow) {
         text: format!("{name} passes its checks, and has been degraded for {lasted}{because}."),
         details,
         page: Some(service_page(name)),
+        report: None,
     };
     let channels = round.recipients(&facts);
     round.announce(event_id, announcement, channels);
@@ -106,6 +107,7 @@ fn over(round: &Round<'_>, service: &ServiceNow, since: UnixMs, up_since: UnixMs
         text: format!("{name} is up and not degraded any more; it was for {lasted}."),
         details,
         page: Some(service_page(name)),
+        report: None,
     }
 }
 

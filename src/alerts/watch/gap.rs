@@ -150,6 +150,7 @@ fn announce(round: &mut Round<'_>, away: Away, watched: usize) {
         ),
         details,
         page: Some("/dashboard".to_owned()),
+        report: None,
     };
     let channels = round.recipients(&facts);
     round.announce(event_id, announcement, channels);

@@ -204,6 +204,7 @@ impl Spent<'_> {
             text,
             details,
             page: Some(service_page(name)),
+            report: None,
         }
     }
 }

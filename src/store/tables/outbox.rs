@@ -217,6 +217,15 @@ pub(in crate::store) fn announced(conn: &Connection) -> Result<Vec<(String, Unix
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// When something was announced of this event id, also where nobody was to be notified.
+pub(in crate::store) fn announced_at(conn: &Connection, event_id: &str) -> Result<Option<UnixMs>> {
+    let at = conn
+        .prepare_cached("SELECT at FROM announced WHERE event_id = ?1")?
+        .query_row([event_id], |row| row.get(0).map(UnixMs))
+        .optional()?;
+    Ok(at)
+}
+
 /// Every channel that was notified of an incident that was open (`told_open`) is to be notified of the end that an
 /// import brought.
 pub(in crate::store) fn owe_ends(conn: &Connection) -> Result<()> {
