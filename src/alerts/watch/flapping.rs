@@ -112,5 +112,6 @@ fn announcement(
         text,
         details,
         page: Some(service_page(name)),
+        report: None,
     }
 }
