@@ -222,7 +222,9 @@ impl Queue {
             .thread
             .run(move |_| {
                 let events = reader.pending_events(&name, plan::MOST, &|id| known.has(id));
-                if let Ok(all) = reader.channels() {
+                if health.is_due()
+                    && let Ok(all) = reader.channels()
+                {
                     health.set(all);
                 }
                 events

@@ -51,14 +51,17 @@ pub(in crate::store) fn note(conn: &Connection, channel: &str, attempt: &Attempt
 pub(in crate::store) fn all(conn: &Connection) -> Result<Vec<ChannelHealth>> {
     let mut statement = conn.prepare_cached(
         "SELECT n.name, coalesce(c.sent, 0), coalesce(c.failed, 0), c.last_success_at, c.last_failure_at,
-           c.failing_since, c.last_error, coalesce(w.waiting, 0), w.oldest, coalesce(g.given_up, 0)
+           c.failing_since, c.last_error, coalesce(w.waiting, 0) + coalesce(a.waiting, 0), w.oldest, a.oldest,
+           coalesce(g.given_up, 0)
          FROM (SELECT name FROM channel UNION SELECT DISTINCT channel FROM outbox WHERE settled_at IS NULL
                UNION SELECT DISTINCT channel FROM announcement WHERE settled_at IS NULL) n
          LEFT JOIN channel c ON c.name = n.name
-         LEFT JOIN (SELECT channel, count(*) AS waiting, min(created_at) AS oldest FROM
-                      (SELECT channel, created_at FROM outbox WHERE settled_at IS NULL
-                       UNION ALL SELECT channel, created_at FROM announcement WHERE settled_at IS NULL)
-                    GROUP BY channel) w ON w.channel = n.name
+         -- The index that has the channels has no times: that of the first event is looked up.
+         LEFT JOIN (SELECT f.channel, f.waiting, o.created_at AS oldest FROM
+                      (SELECT channel, count(*) AS waiting, min(id) AS first FROM outbox
+                       WHERE settled_at IS NULL GROUP BY channel) f JOIN outbox o ON o.id = f.first) w ON w.channel = n.name
+         LEFT JOIN (SELECT channel, count(*) AS waiting, min(created_at) AS oldest FROM announcement
+                    WHERE settled_at IS NULL GROUP BY channel) a ON a.channel = n.name
          LEFT JOIN (SELECT channel, count(*) AS given_up FROM
                       (SELECT channel FROM outbox WHERE settled_at IS NOT NULL AND last_error IS NOT NULL
                        UNION ALL
@@ -79,8 +82,8 @@ pub(in crate::store) fn all(conn: &Connection) -> Result<Vec<ChannelHealth>> {
             failing_since: time(row, 5)?,
             last_error: row.get(6)?,
             waiting: row.get::<_, i64>(7)?.unsigned_abs(),
-            oldest_waiting_at: time(row, 8)?,
-            given_up: row.get::<_, i64>(9)?.unsigned_abs(),
+            oldest_waiting_at: [time(row, 8)?, time(row, 9)?].into_iter().flatten().min(),
+            given_up: row.get::<_, i64>(10)?.unsigned_abs(),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -14,6 +14,7 @@ use crate::{
     store::Result,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use std::collections::HashMap;
 
 /// Whether an outage has no end and its service is not checked any more: it is paused, or has left the configuration.
 macro_rules! left_open {
@@ -196,6 +197,14 @@ pub(in crate::store) fn list(
 /// One outage.
 pub(in crate::store) fn get(conn: &Connection, id: i64) -> Result<Option<Outage>> {
     Ok(conn.prepare_cached(&format!("{SELECT} WHERE o.id = ?1"))?.query_row([id], read).optional()?)
+}
+
+/// The outages of the events that wait for a channel, up to this one, by number.
+pub(in crate::store) fn of_waiting(conn: &Connection, channel: &str, until: i64) -> Result<HashMap<i64, Outage>> {
+    let waiting = "SELECT outage_id FROM outbox WHERE channel = ?1 AND settled_at IS NULL AND id <= ?2";
+    let mut statement = conn.prepare_cached(&format!("{SELECT} WHERE o.id IN ({waiting})"))?;
+    let rows = statement.query_map(params![channel, until], read)?;
+    Ok(rows.map(|outage| outage.map(|outage| (outage.id, outage))).collect::<rusqlite::Result<_>>()?)
 }
 
 /// The outage of a service that has not ended.

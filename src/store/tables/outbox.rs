@@ -8,6 +8,7 @@ use crate::{
     store::{Result, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
 
 /// What happened to an incident.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -249,25 +250,31 @@ pub(in crate::store) fn pending(
     limit: usize,
     settled: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<DueEvent>> {
-    let mut events = Vec::new();
-    type Row = (String, String, i64, i64, u32, i64, Option<String>);
+    type Row = (i64, String, String, i64, i64, u32, i64, Option<String>);
     let mut statement = conn.prepare_cached(
-        "SELECT event_id, event, outage_id, created_at, attempts, next_at, content FROM outbox
+        "SELECT id, event_id, event, outage_id, created_at, attempts, next_at, content FROM outbox
          WHERE channel = ?1 AND settled_at IS NULL ORDER BY id",
     )?;
-    let read =
-        |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?));
-    let rows = statement
+    let read = |r: &rusqlite::Row<'_>| {
+        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?))
+    };
+    let rows: Vec<Row> = statement
         .query_map([channel], read)?
-        .filter(|row: &rusqlite::Result<Row>| !row.as_ref().is_ok_and(|row| settled(&row.0)))
-        .take(limit);
-    for row in rows {
-        let (event_id, event, number, created_at, attempts, next_at, late) = row?;
-        let Some(outage) = outages::get(conn, number)? else { continue };
+        .filter(|row: &rusqlite::Result<Row>| !row.as_ref().is_ok_and(|row| settled(&row.1)))
+        .take(limit)
+        .collect::<rusqlite::Result<_>>()?;
+    // All at once: asked for one by one they take three times as long.
+    let outages = match rows.last() {
+        Some((last, ..)) => outages::of_waiting(conn, channel, *last)?,
+        None => HashMap::new(),
+    };
+    let (mut events, mut triggers) = (Vec::with_capacity(rows.len()), HashMap::new());
+    for (_, event_id, event, number, created_at, attempts, next_at, late) in rows {
+        let Some(outage) = outages.get(&number).cloned() else { continue };
         let event = Event::read(&event, &event_id);
         let trigger = match event {
             Event::Confirmed => None,
-            Event::Reminder(_) | Event::Resolved => trigger(conn, channel, number)?,
+            Event::Reminder(_) | Event::Resolved => trigger(conn, channel, number, &mut triggers)?,
         };
         let about = About::Incident(Box::new(IncidentEvent { event, outage, trigger, late }));
         let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
@@ -319,8 +326,14 @@ fn announcements(
     Ok(rows.filter_map(rusqlite::Result::transpose).filter(waits).take(limit).collect::<rusqlite::Result<_>>()?)
 }
 
-/// The message that notified a channel of the beginning of an incident.
-fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigger>> {
+/// The message that notified a channel of the beginning of an incident. `known` are those that were looked up before: the ends
+/// of a storm have one message, with as many incidents.
+fn trigger(
+    conn: &Connection,
+    channel: &str,
+    outage: i64,
+    known: &mut HashMap<String, Trigger>,
+) -> Result<Option<Trigger>> {
     let message_id: Option<String> = conn
         .prepare_cached(
             "SELECT message_id FROM outbox
@@ -330,6 +343,9 @@ fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigg
         .query_row(params![channel, outage], |row| row.get(0))
         .optional()?;
     let Some(message_id) = message_id else { return Ok(None) };
+    if let Some(trigger) = known.get(&message_id) {
+        return Ok(Some(trigger.clone()));
+    }
     let open = conn
         .prepare_cached(
             "SELECT count(*) FROM outbox e JOIN outage o ON o.id = e.outage_id
@@ -337,7 +353,9 @@ fn trigger(conn: &Connection, channel: &str, outage: i64) -> Result<Option<Trigg
         )?
         .query_row(params![channel, message_id], |row| row.get::<_, i64>(0))?;
     let receipt = receipts::of(conn, channel, &message_id)?;
-    Ok(Some(Trigger { message_id, open: open.unsigned_abs(), receipt }))
+    let trigger = Trigger { message_id, open: open.unsigned_abs(), receipt };
+    known.insert(trigger.message_id.clone(), trigger.clone());
+    Ok(Some(trigger))
 }
 
 /// Notes how an attempt ended, in the message of this id. One that is not written yet is settled when it is.
