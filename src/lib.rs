@@ -111,6 +111,7 @@
 //! - `last_run`: the latest run
 //! - `pending_events`: what a channel still has to be told
 //! - `announced_at`: when something was announced
+//! - `open_alerts`: what a channel was told of that is not over
 //! - `channels`: how each channel does
 //! - `announced`: what was announced beside incidents
 //! - `interruptions_after`: what interrupted the observation since one interruption

@@ -91,7 +91,8 @@ async fn a_drill_proves_every_channel_once_a_month() {
     // Who keeps alerts gets one, and its end.
     let pages: Vec<Value> = world.target.seen(pages).iter().map(body).collect();
     assert!(
-        pages[0][0]["endsAt"].as_str().unwrap().starts_with("2999") && pages[0][0]["labels"] == pages[1][0]["labels"]
+        pages[0][0]["endsAt"].as_str().unwrap().starts_with("2026-11-18")
+            && pages[0][0]["labels"] == pages[1][0]["labels"]
     );
     assert!(pages[0][0]["labels"].as_object().unwrap().values().all(Value::is_string), "{pages:?}");
     assert!(pages[1][0]["endsAt"].as_str().unwrap().starts_with("2026-11-17"), "{pages:?}");

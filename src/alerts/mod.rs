@@ -2,7 +2,8 @@
 //!
 //! The outbox is written in the transaction of the incident, so that no event is lost and none is invented. While the
 //! history cannot be written, a channel sends confirmed events from memory, under the ids that they will have in the
-//! outbox. What begins shortly after a message is added to it where the service can edit messages. A channel sends an event again only when the answer to it was lost, and then under the same id.
+//! outbox. A channel sends an event again only when the answer to it was lost, and then under the same id. What begins
+//! shortly after a message is added to it where the service can edit messages.
 
 mod common;
 mod compose;
@@ -12,6 +13,7 @@ mod health;
 pub mod heartbeat;
 mod last_message;
 mod monitor;
+mod open_alerts;
 pub mod periodic;
 mod plan;
 mod queue;
@@ -20,6 +22,7 @@ pub mod watch;
 
 use self::{
     monitor::MonitorAlarms,
+    open_alerts::OpenAlerts,
     queue::{Next, Queue},
     settled::Settled,
 };
@@ -57,6 +60,7 @@ async fn serve(channel: Channel, context: Context, settled: Settled, mut shutdow
     let mut wake = context.writer.outbox_notify();
     let mut queue = Queue::new(channel, context, settled);
     let mut alarms = MonitorAlarms::default();
+    let mut open = OpenAlerts::default();
     while !shutdown.is_requested() {
         wake.mark_unchanged();
         // What is wrong with the monitor comes first: it bears on everything else.
@@ -78,12 +82,19 @@ async fn serve(channel: Channel, context: Context, settled: Settled, mut shutdow
                 queue.note(*message, outcome).await;
             }
             Next::Settle(events) => queue.settle(&events, None, Attempt::Delivered).await,
-            Next::Wait(pause) => tokio::select! {
-                biased;
-                () = shutdown.requested() => return,
-                _ = wake.changed() => {}
-                () = sleep(pause.min(alarm_pause)) => {}
-            },
+            Next::Wait(pause) => {
+                let open_pause = tokio::select! {
+                    biased;
+                    pause = open.repeat(&queue) => pause,
+                    () = cut_off(&mut shutdown) => return,
+                };
+                tokio::select! {
+                    biased;
+                    () = shutdown.requested() => return,
+                    _ = wake.changed() => {}
+                    () = sleep(pause.min(alarm_pause).min(open_pause)) => {}
+                }
+            }
         }
     }
 }

@@ -245,6 +245,27 @@ impl Queue {
         Some(waiting)
     }
 
+    /// The beginnings of open incidents that the channel was notified of.
+    pub(super) async fn open_alerts(&self) -> Vec<DueEvent> {
+        let (reader, name) = (self.outbox.reader.clone(), self.channel.name().clone());
+        let Ok(read) = self.outbox.thread.run(move |_| reader.open_alerts(&name)) else { return Vec::new() };
+        match read.await {
+            Ok(Ok(events)) => events,
+            Ok(Err(error)) => {
+                tracing::warn!("the open alerts could not be read: {error}");
+                Vec::new()
+            }
+            Err(_panic) => Vec::new(),
+        }
+    }
+
+    /// The message about an event that the channel was notified of, once more: as of now, under an id of its own.
+    pub(super) fn again(&self, event: &DueEvent) -> Option<Notice> {
+        let now = self.clock.now();
+        let notice = self.composer.compose(&[event])?;
+        Some(Notice { event_id: format!("{}-again-{}", notice.event_id, now.0 / 1000), at: now.to_string(), ..notice })
+    }
+
     /// Notes how an attempt ended.
     pub(super) async fn note(&mut self, message: Tried, outcome: Result<Delivered, Failure>) {
         if matches!(message.place, Place::Edit(_)) {

@@ -78,6 +78,11 @@ impl HttpChannel {
         self.template.can_edit()
     }
 
+    /// How long after an alert it is sent again while it is open.
+    pub(super) fn repeats_after(&self) -> Option<Duration> {
+        self.template.repeats_after()
+    }
+
     /// Sends a notice.
     pub(super) async fn deliver(&self, notice: &Notice, place: &Place) -> Result<Delivered, Failure> {
         let refused = |why: String| Failure::Refused { why };

@@ -20,6 +20,7 @@ pub use delivery::{Batching, ChannelInfo, Delivered, Failure};
 pub use notice::{Detail, Item, Notice, Status};
 pub use place::{Place, Receipt};
 pub use report::{NewsLine, OutageLine, Report, ReportMail, ServiceLine, Sum, Tone};
+use std::time::Duration;
 
 /// Where messages go.
 #[derive(Clone, Debug)]
@@ -60,6 +61,14 @@ impl Channel {
     /// Whether a message can be replaced that was delivered.
     pub fn can_edit(&self) -> bool {
         matches!(&self.transport, Transport::Http(channel) if channel.can_edit())
+    }
+
+    /// How long after the alert of an incident it is sent again while it is open; `None`: never, the receiver keeps it.
+    pub fn repeats_after(&self) -> Option<Duration> {
+        match &self.transport {
+            Transport::Http(channel) => channel.repeats_after(),
+            _ => None,
+        }
     }
 
     /// Delivers a message by itself, within a few seconds.

@@ -226,6 +226,11 @@ impl<'a> Tables<'a> {
         outbox::announced_at(self.0, event_id)
     }
 
+    /// The beginnings of open incidents that a channel was notified of, oldest first.
+    pub(crate) fn open_alerts(self, channel: &str) -> Result<Vec<DueEvent>> {
+        outbox::open(self.0, channel)
+    }
+
     /// How every channel does that was ever tried or has something to deliver, by name.
     pub(crate) fn channels(self) -> Result<Vec<ChannelHealth>> {
         channels::all(self.0)

@@ -2,6 +2,7 @@
 
 use super::{body, channels, fail, unsettled};
 use crate::support::{target::Does, world::World};
+use healthcheck_dashboard::domain::time::UnixMs;
 use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
@@ -159,6 +160,43 @@ async fn where_something_is_over_or_the_program_was_restarted_a_new_message_come
     fail(&world, &["/mail"]).await;
     world.until("a new message", |w| w.target.count(POST) == 2 && unsettled(w) == 0).await;
     assert_eq!((world.target.count(EDIT), header(&asked(&world, POST)[1])), (0, "[DOWN] mail"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_sent_again_before_alertmanager_forgets_it_and_what_is_over_is_not() {
+    let alertmanager = "[[alerts.channels]]\nname = \"am\"\ntype = \"alertmanager\"\nserver = \"http://TARGET\"\n";
+    let mut world = World::start(&channels(alertmanager)).await;
+    let path = "/api/v2/alerts";
+    fail(&world, &["/web", "/api"]).await;
+    world.until("two alerts", |w| unsettled(w) == 0).await;
+    world.pass(640.0).await;
+    let count = world.target.count(path);
+    assert!((6..=8).contains(&count), "{count} requests");
+    // A run does not know when the one before it sent them.
+    world.restart().await;
+    world.until("both again", |w| w.target.count(path) == count + 2).await;
+    works(&world, &["/web"]);
+    world.until("the resolve", |w| unsettled(w) == 0 && w.target.count(path) == count + 3).await;
+    world.pass(640.0).await;
+    let of = |service: &str| -> Vec<(i64, Value)> {
+        let seen = world.target.seen(path);
+        let all = seen.iter().map(|seen| (seen.at.0, body(seen)[0].clone()));
+        all.filter(|(_, alert)| alert["labels"]["service"] == service).collect()
+    };
+    let ends_in = |(at, alert): &(i64, Value)| UnixMs::parse(alert["endsAt"].as_str().unwrap()).unwrap().0 - at;
+    let (web, api) = (of("web"), of("api"));
+    let (resolve, open) = web.split_last().unwrap();
+    assert!(ends_in(resolve) <= 0, "{resolve:?}");
+    for alert in open.iter().chain(&api) {
+        assert!((30 * 60_000..=60 * 60_000).contains(&ends_in(alert)), "{alert:?}");
+    }
+    for of_one in [&web, &api] {
+        assert!(of_one.iter().all(|(_, alert)| alert["labels"] == of_one[0].1["labels"]), "{of_one:#?}");
+        assert!(of_one.iter().all(|(_, alert)| alert["startsAt"] == of_one[0].1["startsAt"]), "{of_one:#?}");
+    }
+    assert!(api.len() > web.len());
+    // Nothing of it is an event.
+    assert_eq!(world.sql().query_row::<i64, _, _>("SELECT sent FROM channel", [], |row| row.get(0)).unwrap(), 3);
 }
 
 /// Six services beside each other, and these channels.

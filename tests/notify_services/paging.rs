@@ -1,6 +1,6 @@
 //! Services that keep an alert until it is resolved.
 
-use super::{Documented, Notice, form, holds, json, says_what_happened, text, words};
+use super::{Documented, Notice, Receiver, channel_of, form, holds, json, notice, says_what_happened, text, words};
 use healthcheck_dashboard::notify::Status;
 use serde_json::Value;
 
@@ -146,21 +146,28 @@ async fn grafana_oncall() {
     .await;
 }
 
-/// https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlerts`
-fn postable_alerts(notice: &Notice, body: &str) {
-    let alerts = json(body);
-    let alerts = alerts.as_array().unwrap();
-    assert_eq!(alerts.len(), notice.events.len().max(1));
-    for alert in alerts {
+/// What holds of every alert.
+fn postable_alerts_of(notice: &Notice, body: &str) {
+    for alert in json(body).as_array().unwrap() {
         for set in ["labels", "annotations"] {
             assert!(alert[set].as_object().unwrap().values().all(Value::is_string), "{alert}");
         }
         // An alert has to have a name to be shown, and starts before it ends.
         text(&alert["labels"]["alertname"], 200);
         assert!(alert["startsAt"].as_str() <= alert["endsAt"].as_str(), "{alert}");
-        let is_open = alert["endsAt"].as_str().unwrap() > "2100";
-        assert_eq!(is_open, !is_over(notice), "{alert}");
+        // https://prometheus.io/docs/alerting/latest/clients/: until when it is open. Nothing is open for ever.
+        let ends_at = alert["endsAt"].as_str().unwrap();
+        assert_eq!(ends_at >= "2026-11-30T04:00:00Z", !is_over(notice), "{alert}");
+        assert!(ends_at < "2026-12-02", "{alert}");
     }
+}
+
+/// https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlerts`
+fn postable_alerts(notice: &Notice, body: &str) {
+    let alerts = json(body);
+    let alerts = alerts.as_array().unwrap();
+    assert_eq!(alerts.len(), notice.events.len().max(1));
+    postable_alerts_of(notice, body);
     assert!(words(&alerts[0]).contains("HTTP 503"));
     if let Some(url) = &notice.events.first().and_then(|event| event.url.clone()) {
         assert_eq!(alerts[0]["generatorURL"].as_str(), Some(url.as_str()));
@@ -194,6 +201,33 @@ async fn alertmanager() {
         later: &[(500, "", r#""internal error""#, None), (503, "Retry-After: 3", "", Some(3))],
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_no_incident_is_another_alert_for_alertmanager_which_ends_as_well() {
+    let (receiver, address) = Receiver::start().await;
+    let channel = channel_of("alertmanager", "server = \"SERVER\"", address);
+    receiver.answers(200, "", "");
+    for (begin, end, service) in
+        [("degraded", "degraded.resolved", Some("web")), ("monitor.failing", "monitor.recovered", None)]
+    {
+        let mut labels = Vec::new();
+        for (event, status) in [(begin, Status::Firing), (end, Status::Resolved)] {
+            let mut notice = notice(event, status);
+            notice.key = "h-degraded-7".to_owned();
+            notice.events[0].service = service.map(str::to_owned);
+            notice.events[0].incident = Value::Null;
+            channel.deliver(&notice).await.unwrap();
+            let body = receiver.asked().body;
+            postable_alerts_of(&notice, &body);
+            let alert = json(&body)[0].clone();
+            assert_eq!(alert["labels"]["alertname"], "HealthcheckNotice");
+            assert_eq!(alert["labels"]["service"].as_str(), service);
+            assert_eq!(alert["endsAt"] == notice.at, status == Status::Resolved, "{alert}");
+            labels.push(alert["labels"].clone());
+        }
+        assert_eq!(labels[0], labels[1]);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Filters of templates.
 
+use crate::domain::time::UnixMs;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 /// Text for Markdown, in which nothing of it is markup, a link or a mention.
@@ -39,6 +40,11 @@ pub(super) fn cut_bytes(text: &str, longest: usize) -> String {
         return text.to_owned();
     }
     format!("{}…", &text[..text.floor_char_boundary(longest.saturating_sub('…'.len_utf8()))])
+}
+
+/// So many seconds after a moment, as RFC 3339; what is no moment stays as it is.
+pub(super) fn plus(at: &str, seconds: i64) -> String {
+    UnixMs::parse(at).map_or_else(|| at.to_owned(), |at| at.plus(seconds.saturating_mul(1000)).to_string())
 }
 
 /// As the password of HTTP's `Basic` and its user are written.

@@ -1,7 +1,7 @@
 //! The metadata of a template: what a service says of itself, how it is reached, and what its answers mean.
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 /// What a service says of itself.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +46,8 @@ pub(super) struct Metadata {
     /// The service makes groups of alerts by itself: it gets each event at once, as a message of its own.
     #[serde(default)]
     pub(super) groups: bool,
+    /// It forgets alerts: those of incidents are sent again after so many seconds, for as long as they are open.
+    pub(super) repeat_s: Option<NonZeroU32>,
     /// The keys of the channel's section.
     #[serde(default)]
     pub(super) settings: BTreeMap<String, Setting>,
@@ -71,6 +73,9 @@ pub(super) struct Update {
 impl Metadata {
     /// What contradicts itself.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
+        if self.repeat_s.is_some() && !(self.keeps_state && self.groups) {
+            return Some("`repeat_s` is for what keeps alerts, one by one: it needs `keeps_state` and `groups`");
+        }
         match &self.update {
             None => None,
             Some(_) if self.receipt.is_empty() => Some("`update` needs a `receipt`, which names the message"),

@@ -18,7 +18,7 @@ mod tests;
 
 pub(super) use self::{answer::Answer, metadata::Setting};
 use self::{
-    filters::{base64, cut, cut_bytes, html, markdown},
+    filters::{base64, cut, cut_bytes, html, markdown, plus},
     metadata::{Body, Metadata},
 };
 use super::{
@@ -32,6 +32,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 static SERVICES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/notify/services");
@@ -155,6 +156,7 @@ impl Template {
         environment.add_filter("cut", cut);
         environment.add_filter("cut_bytes", cut_bytes);
         environment.add_filter("base64", base64);
+        environment.add_filter("plus", plus);
         let before = head.matches('\n').count() + 2;
         let mut add = |name: &str, text: &str, before: usize| {
             let added = environment.add_template_owned(name.to_owned(), text.to_owned());
@@ -185,6 +187,11 @@ impl Template {
     /// Whether the service makes groups of alerts by itself.
     pub(super) fn groups(&self) -> bool {
         self.metadata.groups
+    }
+
+    /// How long after an alert it is sent again while it is open.
+    pub(super) fn repeats_after(&self) -> Option<Duration> {
+        self.metadata.repeat_s.map(|seconds| Duration::from_secs(seconds.get().into()))
     }
 
     /// The keys of a channel's section.

@@ -166,6 +166,7 @@ fn a_template_of_ones_own_can_follow_and_replace_and_is_tried_in_every_place() {
     let update = "[update]\nurl = \"https://x\"\n+++\n{}";
     assert!(wrong(format!("{HEAD}{update}")).contains("`update` needs a `receipt`"));
     assert!(wrong(format!("{HEAD}keeps_state = true\nreceipt = {{ id = \"id\" }}\n{update}")).contains("keeps_state"));
+    assert!(wrong(format!("{HEAD}repeat_s = 300\n+++\n{{}}")).contains("it needs `keeps_state` and `groups`"));
     assert!(wrong(head.replace("method", "mehtod") + "+++\n{}").contains("mehtod"));
 }
 
@@ -175,6 +176,8 @@ fn filters_leave_no_markup() {
     assert_eq!(html("<!channel> & \"x\""), "&lt;!channel&gt; &amp; &quot;x&quot;");
     assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
     assert_eq!((cut_bytes("äöü", 6), cut_bytes("äöüß", 7)), ("äöü".to_owned(), "äö…".to_owned()));
+    let moment = "2026-11-30T03:00:00Z";
+    assert_eq!((plus(moment, 3600).as_str(), plus("x", 1).as_str()), ("2026-11-30T04:00:00.000Z", "x"));
     assert_eq!(base64("Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert_eq!(
         notice("test").plain().lines().next(),

@@ -66,6 +66,11 @@ impl Reader {
         self.read_one(|tables| tables.pending_events(channel, limit, settled))
     }
 
+    /// The beginnings of open incidents that a channel was notified of, oldest first.
+    pub fn open_alerts(&self, channel: &str) -> Result<Vec<DueEvent>> {
+        self.read_one(|tables| tables.open_alerts(channel))
+    }
+
     /// How every channel does that was ever tried or has something to deliver, by name.
     pub fn channels(&self) -> Result<Vec<ChannelHealth>> {
         self.read_one(|tables| tables.channels())

@@ -300,6 +300,26 @@ fn merged(events: Vec<DueEvent>, announcements: Vec<DueEvent>) -> Vec<DueEvent> 
     merged
 }
 
+/// The beginnings of open incidents that a channel was notified of, oldest first.
+pub(in crate::store) fn open(conn: &Connection, channel: &str) -> Result<Vec<DueEvent>> {
+    // Few incidents are open, and the outbox may be long.
+    let mut statement = conn.prepare_cached(
+        "SELECT e.event_id, e.outage_id, e.created_at FROM outage o CROSS JOIN outbox e ON e.outage_id = o.id
+         WHERE o.ended_at IS NULL AND e.channel = ?1 AND e.event = 'confirmed'
+           AND e.settled_at IS NOT NULL AND e.last_error IS NULL ORDER BY e.id",
+    )?;
+    let rows = statement.query_map([channel], |row| Ok((row.get(0)?, row.get(1)?, UnixMs(row.get(2)?))))?;
+    let mut events = Vec::new();
+    for row in rows {
+        let (event_id, number, created_at) = row?;
+        let Some(outage) = outages::get(conn, number)? else { continue };
+        let incident = IncidentEvent { event: Event::Confirmed, outage, trigger: None, late: None };
+        let about = About::Incident(Box::new(incident));
+        events.push(DueEvent { event_id, about, created_at, attempts: 0, next_at: created_at, is_stored: true });
+    }
+    Ok(events)
+}
+
 fn announcements(
     conn: &Connection,
     channel: &str,
