@@ -81,6 +81,12 @@ async fn a_week() -> (History, Message) {
     (history, message)
 }
 
+/// The message about it.
+pub(crate) async fn report_of_a_week() -> Notice {
+    let (_history, message) = a_week().await;
+    message.notice("h-report-2026-11-23T07:00:00.000Z".to_owned(), at("2026-11-23T07:00:02Z"))
+}
+
 /// Holds a text to the file that somebody has read. `UPDATE_SNAPSHOTS=1` writes what is to be read next.
 #[track_caller]
 fn is_as_read(file: &str, text: &str) {
@@ -155,12 +161,23 @@ async fn a_history_that_has_just_begun_has_a_report_that_says_so() {
     assert!(text.contains("\n\nNothing failed\n"), "{text}");
 }
 
+/// The mail among the lines that a server heard.
+pub(crate) fn text(heard: &[String]) -> String {
+    let start = heard.iter().position(|line| line == "DATA").unwrap() + 1;
+    // A line that begins with a dot has another one before it.
+    let undot = |line: &String| line.strip_prefix('.').unwrap_or(line).to_owned();
+    heard[start..].iter().map(undot).collect::<Vec<_>>().join("\n")
+}
+
 /// The parts of a mail of text and HTML, decoded.
-fn parts(mail: &str) -> (String, String) {
+pub(crate) fn parts(mail: &str) -> (String, String) {
     let boundary = mail.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap();
     let part = |kind: &str| {
         let part = mail.split(&format!("--{boundary}")).find(|part| part.contains(kind)).unwrap();
         let (head, body) = part.split_once("\n\n").unwrap();
+        if head.contains("Content-Transfer-Encoding: 7bit") {
+            return body.trim_end_matches('\n').to_owned();
+        }
         assert!(head.contains("Content-Transfer-Encoding: quoted-printable"), "{head}");
         let mut bytes = Vec::new();
         let mut rest = body.trim_end_matches('\n').bytes();
@@ -182,7 +199,7 @@ fn parts(mail: &str) -> (String, String) {
 }
 
 /// The channel of mails, as the program builds it.
-fn channel(port: u16) -> Channel {
+pub(crate) fn channel(port: u16) -> Channel {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
@@ -198,11 +215,7 @@ async fn a_report_is_a_mail_of_text_and_html() {
     let notice: Notice = message.notice("0123-report-2026-11-23T07:00:00.000Z".to_owned(), now);
     let (port, heard) = mail_server("AGNoZWNrcwBodW50ZXIy").await;
     channel(port).deliver(&notice).await.unwrap();
-    let heard = heard.await.unwrap();
-    let start = heard.iter().position(|line| line == "DATA").unwrap() + 1;
-    // A line that begins with a dot has another one before it.
-    let undot = |line: &String| line.strip_prefix('.').unwrap_or(line).to_owned();
-    let text = heard[start..].iter().map(undot).collect::<Vec<_>>().join("\n");
+    let text = text(&heard.await.unwrap());
     let (head, _) = text.split_once("\n\n").unwrap();
     for line in [
         "From: Checks <checks@example.com>",

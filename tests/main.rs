@@ -28,6 +28,7 @@ mod limits;
 mod lost_file;
 mod mails;
 mod maintenance;
+mod messages;
 mod modes;
 mod notes;
 mod notify_services;

@@ -44,17 +44,17 @@ const HOSTILE: &str = "<!channel> @everyone @channel *x* _y_ `z` ```c``` [a](htt
 
 /// A request as it came.
 #[derive(Clone, Default)]
-struct Request {
-    head: String,
-    body: String,
+pub(crate) struct Request {
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// What the receiver answers, and what it was asked last.
 #[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<(Vec<u8>, Request)>>);
+pub(crate) struct Receiver(Arc<Mutex<(Vec<u8>, Request)>>);
 
 impl Receiver {
-    async fn start() -> (Receiver, SocketAddr) {
+    pub(crate) async fn start() -> (Receiver, SocketAddr) {
         let receiver = Receiver::default();
         let shared = receiver.clone();
         let address = serve(move |mut stream| {
@@ -77,13 +77,13 @@ impl Receiver {
         (receiver, address)
     }
 
-    fn answers(&self, status: u16, header: &str, body: &str) {
+    pub(crate) fn answers(&self, status: u16, header: &str, body: &str) {
         let headers = ["connection: close", header];
         let headers = if header.is_empty() { &headers[..1] } else { &headers[..] };
         self.0.lock().unwrap().0 = http(&format!("{status} Said"), headers, body);
     }
 
-    fn asked(&self) -> Request {
+    pub(crate) fn asked(&self) -> Request {
         self.0.lock().unwrap().1.clone()
     }
 }
@@ -93,7 +93,8 @@ fn channel(documented: &Documented, address: SocketAddr) -> Channel {
     channel_of(documented.name, documented.section, address)
 }
 
-fn channel_of(name: &str, section: &str, address: SocketAddr) -> Channel {
+/// The same of such keys.
+pub(crate) fn channel_of(name: &str, section: &str, address: SocketAddr) -> Channel {
     let section = section.replace("SERVER", &format!("http://{address}"));
     let text = format!(
         "[[checks.endpoints]]\nname = \"web\"\nurl = \"http://localhost/\"\n[alerts]\nenabled = true\n\
@@ -249,7 +250,7 @@ fn json(body: &str) -> Value {
 }
 
 /// The fields of a form.
-fn form(body: &str) -> Vec<(String, String)> {
+pub(crate) fn form(body: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
