@@ -109,6 +109,34 @@ fn waiting(extra: &str) -> String {
     )
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_group_that_was_told_while_the_history_failed_is_resolved_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("pager.template");
+    let template = "title = \"Pager\"\nurl = \"{{ channel.webhook }}\"\naccepted = \"200\"\nkeeps_state = true\n\
+                    [settings.webhook]\nhelp = \"an address\"\n+++\n{{ notice|safe }}";
+    std::fs::write(&place, template).unwrap();
+    let pager = format!(
+        "[[alerts.channels]]\nname = \"pager\"\ntemplate = {:?}\nwebhook = \"http://TARGET/pager\"\n",
+        place.to_str().unwrap()
+    );
+    let mut world = World::start(&waiting(&pager)).await;
+    world.pass(12.0).await;
+    world.sql().execute_batch("ALTER TABLE check_result RENAME TO gone; ALTER TABLE run RENAME TO gone_too").unwrap();
+    world.until("the trouble", |w| w.app().site.writer.trouble().is_some()).await;
+    ["/web", "/api"].iter().for_each(|path| world.target.set(path, Does::Answer(503)));
+    world.until("the trigger", |w| w.target.count("/pager") == 1).await;
+    world.sql().execute_batch("ALTER TABLE gone RENAME TO check_result; ALTER TABLE gone_too RENAME TO run").unwrap();
+    world.until("the end of the trouble", |w| w.app().site.writer.trouble().is_none() && unsettled(w) == 0).await;
+    world.restart().await;
+    ["/web", "/api"].iter().for_each(|path| world.target.set(path, Does::Answer(200)));
+    world.until("the ends", |w| number(w, "SELECT count(*) FROM outage WHERE ended_at IS NULL") == 0).await;
+    world.until("the resolve", |w| w.target.count("/pager") == 2 && unsettled(w) == 0).await;
+    let told = bodies(&world, "/pager");
+    assert_eq!((&told[0]["count"], &told[1]["status"]), (&2.into(), &"resolved".into()));
+    assert_eq!(told[0]["key"], told[1]["key"]);
+}
+
 async fn fail(world: &World, path: &str) {
     let before = confirmed(world);
     world.target.set(path, Does::Answer(503));

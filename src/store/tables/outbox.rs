@@ -407,6 +407,16 @@ pub(in crate::store) fn note(
     Ok(())
 }
 
+/// Notes the message of an event that was delivered before it could be written.
+pub(in crate::store) fn name(conn: &Connection, event_id: &str, channel: &str, message_id: &str) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE outbox SET message_id = ?3
+         WHERE event_id = ?1 AND channel = ?2 AND message_id IS NULL AND settled_at IS NOT NULL",
+    )?
+    .execute(params![event_id, channel, message_id])?;
+    Ok(())
+}
+
 /// Notes that an event that was delivered is in another message now.
 pub(in crate::store) fn join(conn: &Connection, event_id: &str, channel: &str, message_id: &str) -> Result<()> {
     conn.prepare_cached("UPDATE outbox SET message_id = ?3 WHERE event_id = ?1 AND channel = ?2")?

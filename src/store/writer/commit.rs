@@ -2,6 +2,7 @@
 
 use super::{
     ahead::Ahead,
+    attempts,
     numbers::Numbers,
     plan::Plan,
     respond::{self, Incident, Responded, Response, Responses},
@@ -20,11 +21,10 @@ use crate::{
         procedures::backup,
         rows::{self, Row, Walk, tail::Tail},
         tables::{
-            channels,
             maintenance::Which,
             notes, outages,
             outbox::{self, Attempt, Event, SentMessage},
-            reasons, receipts, responses, rollups,
+            reasons, responses, rollups,
             runs::{self, Interruption, Runs},
             services,
             settings::Settings,
@@ -146,19 +146,7 @@ impl WriteState {
                     interruptions.push(*interruption);
                 }
                 Note::Attempt { event_ids, channel, message, attempt } => {
-                    let id = message.as_ref().map(|message| message.id.as_str());
-                    for event_id in event_ids {
-                        outbox::note(&tx, event_id, channel, id, attempt, now)?;
-                    }
-                    if let Some(SentMessage { id, receipt, joined }) = message {
-                        channels::note(&tx, channel, attempt, now)?;
-                        if let Some(receipt) = receipt {
-                            receipts::keep(&tx, channel, id, receipt, now)?;
-                        }
-                        for event_id in joined {
-                            outbox::join(&tx, event_id, channel, id)?;
-                        }
-                    }
+                    attempts::note(&tx, event_ids, channel, message.as_ref(), attempt, now)?;
                 }
                 Note::Announce(announce) => {
                     let Announce { event_id, announcement, channels } = &**announce;
@@ -219,6 +207,11 @@ impl WriteState {
                 }
             }
             touched.push(track);
+        }
+        for note in notes {
+            if let Note::Attempt { event_ids, channel, message: Some(message), .. } = note {
+                attempts::name_message(&tx, event_ids, channel, message)?;
+            }
         }
         for noted in &done.noted {
             let has_it = |track: &ServiceTrack| track.now.outage.as_ref().is_some_and(|outage| outage.id == noted.id);

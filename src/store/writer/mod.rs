@@ -5,6 +5,7 @@
 
 pub(super) mod ahead;
 pub(super) mod alarms;
+pub(super) mod attempts;
 pub(super) mod backfill;
 pub(super) mod commit;
 pub(super) mod enter;
