@@ -28,6 +28,8 @@ const SERVICES: usize = 25;
 const IN_SHORT: usize = 5;
 /// Characters of a name.
 const NAME: usize = 80;
+/// Characters of what is said of a figure.
+const NOTE: usize = 100;
 /// Characters of a sentence.
 const SENTENCE: usize = 300;
 
@@ -285,7 +287,7 @@ fn name(name: &str) -> String {
 }
 
 fn sum(sum: &content::Sum) -> Sum {
-    Sum { name: sum.name.to_owned(), figure: sum.figure.clone(), note: format::clipped(&sum.note, SENTENCE) }
+    Sum { name: sum.name.to_owned(), figure: sum.figure.clone(), note: format::clipped(&sum.note, NOTE) }
 }
 
 /// "2 incidents, 1 blip"

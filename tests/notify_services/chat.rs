@@ -16,7 +16,12 @@ fn slack_blocks(notice: &Notice, message: &Value) {
             ("header", "plain_text") => drop(text(&block["text"]["text"], 150)),
             ("section", "plain_text") => drop(text(&block["text"]["text"], 3000)),
             ("section", "mrkdwn") => {
-                let words = if notice.count > 1 { "Open the incidents" } else { "Open the incident" };
+                let words = match notice.event.as_str() {
+                    "report" => "Open the review",
+                    "drill" => "Open the dashboard",
+                    _ if notice.count > 1 => "Open the incidents",
+                    _ => "Open the incident",
+                };
                 let link = format!("<{}|{words}>", notice.url.as_deref().unwrap());
                 assert_eq!(text(&block["text"]["text"], 3000), link);
             }

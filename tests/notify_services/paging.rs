@@ -168,12 +168,21 @@ fn postable_alerts(notice: &Notice, body: &str) {
     let alerts = alerts.as_array().unwrap();
     assert_eq!(alerts.len(), notice.events.len().max(1));
     postable_alerts_of(notice, body);
-    assert!(words(&alerts[0]).contains("HTTP 503"));
+    let is_of_incidents = !["report", "drill"].contains(&notice.event.as_str());
+    assert!(words(&alerts[0]).contains(if notice.event == "drill" { "Nothing is wrong" } else { "HTTP 503" }));
     if let Some(url) = &notice.events.first().and_then(|event| event.url.clone()) {
         assert_eq!(alerts[0]["generatorURL"].as_str(), Some(url.as_str()));
     }
     // What is resolved is what was open: the labels are its identity.
-    if notice.count == 1 && !notice.events.is_empty() {
+    if !is_of_incidents {
+        let labels = serde_json::json!({
+            "alertname": "HealthcheckNotice",
+            "kind": notice.event,
+            "alert": notice.key,
+            "severity": "critical"
+        });
+        assert_eq!(alerts[0]["labels"], labels);
+    } else if notice.count == 1 && !notice.events.is_empty() {
         assert_eq!(
             alerts[0]["labels"],
             serde_json::json!({
