@@ -77,8 +77,8 @@ pub(in crate::store) enum Responded {
 impl Responses {
     /// As the history has them.
     pub(in crate::store) fn read(conn: &Connection, now: UnixMs) -> Result<Responses> {
-        let mut inner = Inner::default();
-        inner.silences = responses::silences(conn, now)?.into_iter().map(Arc::new).collect();
+        let silences = responses::silences(conn, now)?.into_iter().map(Arc::new).collect();
+        let mut inner = Inner { silences, ..Inner::default() };
         for (service, started_at, is_quiet) in responses::open(conn)? {
             let incident = (service, started_at);
             if is_quiet {
