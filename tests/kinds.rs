@@ -22,6 +22,9 @@ name = "api"
 url = "http://TARGET/api"
 "#;
 
+/// Where events for PagerDuty go.
+const PAGER: &str = "/v2/enqueue";
+
 /// A configuration with this in `[alerts]`.
 fn config(alerts: &str) -> String {
     format!("{ENDPOINTS}[alerts]\nenabled = true\n{alerts}")
@@ -192,7 +195,11 @@ async fn a_certificate_that_ends_is_told_once_for_each_number_of_days_whatever_s
     let ports =
         [https(&shared, None).await.port(), https(&shared, None).await.port(), https(&other, None).await.port()];
     let services = [("api", ports[0]), ("web", ports[1]), ("mail", ports[2])];
-    let mut world = World::start(&over_tls(folder.path(), &authority, &services, &channel("ops", ""))).await;
+    let pager = "[[alerts.channels]]\nname = \"pager\"\ntype = \"pagerduty\"\nserver = \"http://TARGET\"\n\
+                 routing_key = \"0123456789abcdef0123456789abcdef\"\ngroup_wait = \"0s\"\n";
+    let alerts = format!("{}{pager}", channel("ops", ""));
+    let mut world = World::start(&over_tls(folder.path(), &authority, &services, &alerts)).await;
+    world.target.set(PAGER, Does::Answer(202));
     to_the_real_clock(&world);
     told_so_often(&world, "ops", 1).await;
     let first = told(&world, "ops").remove(0);
@@ -212,10 +219,18 @@ async fn a_certificate_that_ends_is_told_once_for_each_number_of_days_whatever_s
     let ports = [https(&renewed, None).await.port(), https(&renewed, None).await.port(), ports[2]];
     let services = [("api", ports[0]), ("web", ports[1]), ("mail", ports[2])];
     world.stop().await;
-    let again = over_tls(folder.path(), &authority, &services, &channel("ops", ""));
+    let again = over_tls(folder.path(), &authority, &services, &alerts);
     world.start_again_with(&again).await;
+    // But to receivers that keep alerts: both were one, which is over.
+    world.until("the resolve", |w| w.target.count(PAGER) == 3).await;
     world.pass(60.0).await;
-    assert_eq!(world.target.count("/ops"), 2);
+    world.restart().await;
+    world.pass(60.0).await;
+    assert_eq!((world.target.count("/ops"), world.target.count(PAGER)), (2, 3));
+    let paged: Vec<Value> = world.target.seen(PAGER).iter().map(body).collect();
+    let actions: Vec<&str> = paged.iter().map(|body| body["event_action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["trigger", "trigger", "resolve"]);
+    assert!(paged.iter().all(|body| body["dedup_key"] == first["key"]), "{paged:#?}");
 }
 
 #[tokio::test(start_paused = true)]

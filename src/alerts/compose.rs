@@ -204,6 +204,7 @@ impl Composer {
         match announced {
             [] => {}
             [one] => parts.push(one.text.trim_end_matches('.').to_owned()),
+            many if parts.is_empty() => parts.push(format!("{} notices", many.len())),
             many => parts.push(format!("{} other notices", many.len())),
         }
         parts.join("; ")
@@ -462,7 +463,9 @@ impl Groups<'_> {
         let Groups { down, lasting, up, passed, announced } = self;
         let of_them = [down, lasting, up, passed].into_iter().find(|of_them| !of_them.is_empty());
         let Some(of_them) = of_them else {
-            let first = announced.first().map_or("", |said| &said.title);
+            // What is wrong comes before what is over.
+            let first =
+                announced.iter().find(|said| !said.is_over).or(announced.first()).map_or("", |said| &said.title);
             return format!("{first} and {} more", announced.len().saturating_sub(1));
         };
         let tag = if down.is_empty() && lasting.is_empty() { "[UP]" } else { "[DOWN]" };

@@ -3,6 +3,7 @@
 use crate::{
     domain::time::{HOUR_MS, UnixMs},
     notify::Batching,
+    routing::AlertKind,
     store::{About, DueEvent, Event},
 };
 use std::{
@@ -28,7 +29,7 @@ pub(super) enum Plan {
     Send(Vec<usize>),
     /// All that waits is added to the last message.
     Edit,
-    /// Of these nobody is notified: the receiver's alert goes on for others.
+    /// Of these nobody is notified: the receiver's alert goes on for others, or it keeps none.
     Settle(Vec<usize>),
 }
 
@@ -86,6 +87,13 @@ pub(super) fn plan(
     (since, at): (Instant, Instant),
 ) -> Plan {
     let Some(first) = waiting.first() else { return Plan::Idle };
+    if !batching.keeps_state {
+        // It would be news to nobody.
+        let silent: Vec<usize> = (0..waiting.len()).filter(|n| only_closes(&waiting[*n])).collect();
+        if !silent.is_empty() {
+            return Plan::Settle(silent);
+        }
+    }
     if batching.quiet.is_some_and(|hours| hours.contain(now)) {
         return Plan::Wait(LOOK);
     }
@@ -121,13 +129,20 @@ pub(super) fn plan(
     if !pause.is_zero() {
         return Plan::Wait(pause);
     }
-    let triggers = || waiting.iter().take_while(|event| !event.is_end()).count();
+    // What is no incident has a key of its own, by which its end is found: it is an alert by itself.
+    let is_of_group = |event: &&DueEvent| !event.is_end() && event.incident().is_some();
+    let triggers = || waiting.iter().take_while(is_of_group).count().max(1);
     let members = if batching.keeps_state { triggers() } else { waiting.len() };
     Plan::Send((0..members.min(MOST)).collect())
 }
 
 fn stands_alone(event: &DueEvent) -> bool {
     matches!(&event.about, About::Announcement(said) if said.stands_alone())
+}
+
+/// Whether an end is for receivers that keep alerts alone: a certificate was renewed.
+fn only_closes(event: &DueEvent) -> bool {
+    matches!(&event.about, About::Announcement(said) if said.kind == AlertKind::Certificate && said.is_over)
 }
 
 /// The first end of something whose beginning does not wait as well.
@@ -370,5 +385,36 @@ mod tests {
         assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Send(vec![1]));
         sent.add(5, at);
         assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Send(vec![1]));
+    }
+
+    #[test]
+    fn what_is_no_incident_is_an_alert_by_itself_where_the_receiver_keeps_alerts() {
+        let said = |kind, is_over, age_s: i64| {
+            let about = About::Announcement(Box::new(Announcement {
+                kind,
+                is_over,
+                key: format!("h-{}", kind.as_str()),
+                service: None,
+                group: None,
+                severity: Severity::Warning,
+                title: String::new(),
+                text: String::new(),
+                details: Vec::new(),
+                page: None,
+                report: None,
+            }));
+            DueEvent { about, ..event(age_s, Event::Confirmed, age_s) }
+        };
+        let (at, sent) = (Instant::now(), Sent::default());
+        let keeps = Batching { keeps_state: true, ..batching() };
+        let waiting =
+            [said(AlertKind::Degraded, false, 60), said(AlertKind::Slo, false, 50), event(1, Event::Confirmed, 40)];
+        assert_eq!(planned(&waiting, &keeps, &sent, at), Plan::Send(vec![0]));
+        assert_eq!(planned(&waiting[2..], &keeps, &sent, at), Plan::Send(vec![0]));
+        assert_eq!(planned(&waiting, &batching(), &sent, at), Plan::Send(vec![0, 1, 2]));
+        // That a certificate was renewed closes an alert, and is no news.
+        let renewed = [event(1, Event::Confirmed, 60), said(AlertKind::Certificate, true, 50)];
+        assert_eq!(planned(&renewed, &keeps, &sent, at), Plan::Send(vec![1]));
+        assert_eq!(planned(&renewed, &batching(), &sent, at), Plan::Settle(vec![1]));
     }
 }

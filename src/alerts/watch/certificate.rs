@@ -1,7 +1,10 @@
 //! `certificate`: a certificate is about to end. Once for each number of days, and for each certificate, however many
-//! services show it. A renewed one is quiet.
+//! services show it. That it was renewed closes the alert of receivers that keep one, and is told to nobody else.
 
-use super::round::{NAMED, Round, named};
+use super::{
+    ledger::Ledger,
+    round::{NAMED, Round, named},
+};
 use crate::{
     domain::{
         status::Status,
@@ -12,7 +15,7 @@ use crate::{
     live::ServiceNow,
     routing::{AlertKind, Announcement, Facts, Severity},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Services that a title names.
 const IN_TITLE: usize = 3;
@@ -31,6 +34,37 @@ pub(super) fn look(round: &mut Round<'_>) {
     }
     for (end, services) in ends {
         announce(round, end, &services);
+    }
+    close(round);
+}
+
+/// What was told of certificates that no service shows any more is over. Only receivers that keep alerts are told.
+fn close(round: &mut Round<'_>) {
+    let told = round.ledger.open(AlertKind::Certificate, "");
+    let ends: BTreeSet<i64> = told.iter().filter_map(|(_, facts, _)| facts.split_once('-')?.0.parse().ok()).collect();
+    if ends.is_empty() {
+        return;
+    }
+    let shown: HashSet<UnixMs> = round.services.iter().filter_map(|service| service.certificate_expires_at).collect();
+    for end in ends.into_iter().map(UnixMs).filter(|end| !shown.contains(end)) {
+        let key = round.ledger.id(AlertKind::Certificate, &end.0.to_string());
+        let announcement = Announcement {
+            kind: AlertKind::Certificate,
+            is_over: true,
+            key: key.clone(),
+            service: None,
+            group: None,
+            severity: Severity::Warning,
+            title: "[OK] a certificate was renewed".to_owned(),
+            text: format!("The certificate that ends on {} is not shown any more.", round.time(end)),
+            details: Vec::new(),
+            page: Some("/dashboard".to_owned()),
+            report: None,
+        };
+        let routing = round.context.writer.routing();
+        let wants = routing.channels.iter().filter(|channel| channel.wants(AlertKind::Certificate));
+        let channels = wants.map(|channel| channel.name.clone()).collect();
+        round.announce(Ledger::end_of(&key), announcement, channels);
     }
 }
 

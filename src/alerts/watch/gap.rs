@@ -27,6 +27,8 @@ pub(super) struct Observed {
     from: UnixMs,
     /// The last interruption that was looked at.
     last: i64,
+    /// The latest interruptions: the first result after one may come when it has been looked at.
+    known: Vec<Interruption>,
     /// Until when results spoke for any service at all. `None` before the first round.
     until: Option<UnixMs>,
 }
@@ -42,6 +44,8 @@ struct Away {
     details: Vec<(String, String)>,
 }
 
+/// Interruptions that are remembered.
+const KNOWN: usize = 20;
 /// What follows from not having looked.
 const UNSEEN: &str = "not watched, and what happened meanwhile nobody saw";
 
@@ -49,7 +53,7 @@ impl Observed {
     pub(super) fn new(runs: Runs) -> Observed {
         // What the run before this one noted in its last minute it may not have announced.
         let from = runs.before.map_or(runs.started_at, |run| run.alive_at.plus(-MINUTE_MS));
-        Observed { runs, from, last: 0, until: None }
+        Observed { runs, from, last: 0, known: Vec::new(), until: None }
     }
 }
 
@@ -63,7 +67,10 @@ pub(super) fn look(round: &mut Round<'_>, observed: &mut Observed) -> Result<()>
         aways.extend(off(&observed.runs));
     }
     aways.extend(news.iter().filter_map(|(_, interruption)| interrupted(interruption)));
-    aways.extend(stalled(round, observed, &news));
+    observed.known.extend(news.iter().map(|(_, interruption)| *interruption));
+    let excess = observed.known.len().saturating_sub(KNOWN);
+    observed.known.drain(..excess);
+    aways.extend(stalled(round, observed));
     observed.last = news.last().map_or(observed.last, |(id, _)| *id);
     for away in aways.into_iter().filter(|away| away.to.since(away.from) >= round.rules.gap_after_ms) {
         // Where nothing is to be watched, nothing was missed.
@@ -104,7 +111,7 @@ fn interrupted(interruption: &Interruption) -> Option<Away> {
 }
 
 /// The time in which the monitor ran and no check did, where nothing else explains it.
-fn stalled(round: &Round<'_>, observed: &mut Observed, news: &[(i64, Interruption)]) -> Option<Away> {
+fn stalled(round: &Round<'_>, observed: &mut Observed) -> Option<Away> {
     let is_watched = |status| !matches!(status, Status::Paused | Status::Pending);
     let mut until = observed.until.unwrap_or(round.now);
     let mut first_after: Option<UnixMs> = None;
@@ -119,7 +126,7 @@ fn stalled(round: &Round<'_>, observed: &mut Observed, news: &[(i64, Interruptio
     }
     let from = observed.until.replace(until)?;
     let to = first_after?;
-    let is_explained = news.iter().any(|(_, other)| other.from < to && other.to > from);
+    let is_explained = observed.known.iter().any(|other| other.from < to && other.to > from);
     (!is_explained).then(|| Away { from, to, why: "ran and made no check", so: UNSEEN, details: Vec::new() })
 }
 

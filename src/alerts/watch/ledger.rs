@@ -24,7 +24,11 @@ impl Ledger {
     pub(super) fn read(reader: &Reader, history: String) -> Result<Ledger> {
         let all = reader.announced()?;
         let announced: HashSet<String> = all.iter().map(|(event_id, _)| event_id.clone()).collect();
-        let is_open = |event_id: &str| !event_id.ends_with(OVER) && !announced.contains(&format!("{event_id}{OVER}"));
+        let is_over = |event_id: &str| announced.contains(&format!("{event_id}{OVER}"));
+        let is_open = |event_id: &str| {
+            let whole = event_id.rsplit_once('-').map_or("", |(whole, _)| whole);
+            !event_id.ends_with(OVER) && !is_over(event_id) && !is_over(whole)
+        };
         let open = all.iter().filter(|(event_id, _)| is_open(event_id)).cloned().collect();
         Ok(Ledger { history, announced, open })
     }
@@ -34,7 +38,7 @@ impl Ledger {
         format!("{}-{}-{facts}", self.history, kind.as_str())
     }
 
-    /// The id of the end of what began with this event.
+    /// The id of the end of what began with this event, or of all whose ids begin so.
     pub(super) fn end_of(event_id: &str) -> String {
         format!("{event_id}{OVER}")
     }
@@ -64,6 +68,8 @@ impl Ledger {
         match event_id.strip_suffix(OVER) {
             Some(begun) => {
                 self.open.remove(begun);
+                let step = format!("{begun}-");
+                self.open.retain(|event_id, _| !event_id.starts_with(&step));
             }
             None => {
                 self.open.insert(event_id.to_owned(), at);
