@@ -1,6 +1,7 @@
 //! Incidents that go on: reminders, escalation, quiet hours. Real receivers, on a clock that the test moves.
 
 use crate::support::{target::Does, world::World};
+use healthcheck_dashboard::store::MaintenanceTasks;
 use serde_json::Value;
 
 fn config(alerts: &str) -> String {
@@ -111,4 +112,65 @@ async fn what_happens_in_quiet_hours_is_one_message_when_they_are_over() {
     assert_eq!(world.target.count("/ops"), 1, "{:?}", told(&world, "ops"));
     let said = told(&world, "ops")[0].clone();
     assert!(said.starts_with("incidents [DOWN] 1 service: api; 1 up again"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolve_says_how_long_it_was_and_the_uptime_of_the_day() {
+    let world = World::start(&config(&channel("ops", "group_wait = \"0s\""))).await;
+    world.pass(100.0).await;
+    fail(&world, "/web").await;
+    world.pass(70.0).await;
+    world.target.set("/web", Does::Answer(200));
+    world.until("the end", |w| w.target.count("/ops") == 2).await;
+    let details = bodies(&world, "ops")[1]["details"].clone();
+    let said = |label: &str| {
+        let found = details.as_array().unwrap().iter().find(|detail| detail["label"] == label);
+        found.unwrap_or_else(|| panic!("{label} in {details}"))["value"].as_str().unwrap().to_owned()
+    };
+    assert!(said("duration").contains("min"), "{details}");
+    assert!(said("failed checks").parse::<u32>().unwrap() > 5, "{details}");
+    let uptime: f64 = said("uptime of the last 24 h").trim_end_matches(['%', '\u{a0}', ' ']).parse().unwrap();
+    assert!((45.0..70.0).contains(&uptime), "some 80 of 180 s were down: {uptime}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_told_of_an_outage_is_told_once_that_nobody_will_see_its_end() {
+    let channels = format!("group_wait = \"0s\"\n{}{}", channel("ops", ""), channel("quiet", "kinds = [\"down\"]"));
+    let mut world = World::start(&config(&channels)).await;
+    world.pass(12.0).await;
+    fail(&world, "/web").await;
+    world.until("the alert", |w| w.target.count("/ops") == 1 && w.target.count("/quiet") == 1).await;
+    // The service leaves the configuration.
+    let without = config(&channels).replace("[[checks.endpoints]]\nname = \"web\"\nurl = \"http://TARGET/web\"\n", "");
+    world.stop().await;
+    world.start_again_with(&without).await;
+    world.until("the end of it", |w| w.target.count("/ops") == 2).await;
+    let said = bodies(&world, "ops")[1].clone();
+    assert_eq!((said["event"].as_str(), said["status"].as_str()), (Some("incident.left_open"), Some("resolved")));
+    assert_eq!(said["title"], "[NOT WATCHED] web");
+    let text = said["text"].as_str().unwrap();
+    assert!(text.starts_with("web is not watched any more: it left the configuration, or is paused."), "{text}");
+    assert_eq!(said["key"], bodies(&world, "ops")[0]["key"], "what keeps alerts closes this one");
+    world.restart().await;
+    world.pass(30.0).await;
+    assert_eq!((world.target.count("/ops"), world.target.count("/quiet")), (2, 1), "once, to whom it is for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_outage_that_is_forgotten_is_told_as_such() {
+    let channels = format!("group_wait = \"0s\"\n{}", channel("ops", ""));
+    let mut world = World::start(&config(&channels)).await;
+    world.pass(12.0).await;
+    fail(&world, "/web").await;
+    world.until("the alert", |w| w.target.count("/ops") == 1).await;
+    world.stop().await;
+    let mut upkeep = MaintenanceTasks::open(&world.path()).unwrap();
+    upkeep.forget("web", world.clock.now()).unwrap();
+    while upkeep.forget_some().unwrap() > 0 {}
+    drop(upkeep);
+    let without = config(&channels).replace("[[checks.endpoints]]\nname = \"web\"\nurl = \"http://TARGET/web\"\n", "");
+    world.start_again_with(&without).await;
+    world.until("the end of it", |w| w.target.count("/ops") == 2).await;
+    let text = bodies(&world, "ops")[1]["text"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("web is not watched any more: its history was deleted."), "{text}");
 }

@@ -208,7 +208,7 @@ async fn a_history_that_arrives_in_the_middle_of_a_pause_leaves_a_gap_that_has_i
     interchange::export::write(&reader, &order, &mut web, |_| ()).unwrap();
     drop(reader);
     let mut upkeep = MaintenanceTasks::open(&path).unwrap();
-    upkeep.forget("web").unwrap();
+    upkeep.forget("web", UnixMs(0)).unwrap();
     while upkeep.forget_some().unwrap() > 0 {}
     drop(upkeep);
     run_with(&path, 3_000, named("web", Some("old")), &[3_001]).await;

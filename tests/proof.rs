@@ -321,7 +321,7 @@ fn what_a_broken_off_forgetting_left_is_seen_by_nobody_and_goes_with_the_next_re
     let path = folder.path().join("history.db");
     troubled(&path);
     let mut upkeep = MaintenanceTasks::open(&path).unwrap();
-    upkeep.forget("web").unwrap();
+    upkeep.forget("web", UnixMs(0)).unwrap();
     assert!(upkeep.forget_some().unwrap() > 0);
     drop(upkeep);
     assert!(number(&path, "SELECT count(*) FROM check_result WHERE service_id = 1") > 0);

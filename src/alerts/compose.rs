@@ -11,13 +11,14 @@ use crate::{
         service::Service,
         time::{DAY_MS, UnixMs},
     },
+    format,
     live::LiveState,
     notify::{Detail, Item, Notice, Status},
     routing::{
         AlertKind, Announcement, ChannelName, Severity,
         signed_link::{AcknowledgeLink, LinkKey},
     },
-    store::{About, Alarm, DueEvent, Event, IncidentEvent},
+    store::{About, DueEvent, Event, IncidentEvent},
 };
 use chrono::TimeZone;
 use chrono_tz::Tz;
@@ -56,28 +57,28 @@ pub(super) struct Composer {
 }
 
 impl Composer {
-    /// The message about these events.
-    pub(super) fn compose(&self, events: &[&DueEvent]) -> Option<Notice> {
+    /// The message about these events. `uptime` is that of the day before the end that it says, a share of 1.
+    pub(super) fn compose(&self, events: &[&DueEvent], uptime: Option<f64>) -> Option<Notice> {
         match events {
             [] => None,
-            [one] => Some(self.single(one)),
+            [one] => Some(self.single(one, uptime)),
             [first, .., last] => {
                 // Whoever waits for the beginning and the end of one thing gets both in one.
                 let same = events.iter().all(|event| subject(event) == subject(first));
                 match same {
-                    true => Some(Notice { key: plan::key(first), ..self.single(last) }),
+                    true => Some(Notice { key: plan::key(first), ..self.single(last, uptime) }),
                     false => Some(self.several(events)),
                 }
             }
         }
     }
 
-    fn single(&self, event: &DueEvent) -> Notice {
+    fn single(&self, event: &DueEvent, uptime: Option<f64>) -> Notice {
         let item = self.item(event);
         let acknowledge_url = self.acknowledge_url(&[event]);
         let (title, mut details) = match &event.about {
             About::Incident(incident) => {
-                (one_line(&title(incident, event.created_at), LONGEST_MESSAGE), self.details(event, incident))
+                (one_line(&title(incident, event.created_at), LONGEST_MESSAGE), self.details(event, incident, uptime))
             }
             About::Announcement(said) => {
                 let details = said.details.iter().map(|(label, value)| detail(label, value.clone())).collect();
@@ -238,7 +239,7 @@ impl Composer {
         }
     }
 
-    fn details(&self, event: &DueEvent, incident: &IncidentEvent) -> Vec<Detail> {
+    fn details(&self, event: &DueEvent, incident: &IncidentEvent, uptime: Option<f64>) -> Vec<Detail> {
         let outage = &incident.outage;
         let cause = &outage.cause;
         let mut details = vec![detail("cause", one_line(&cause.reason.message, LONGEST_MESSAGE))];
@@ -260,6 +261,9 @@ impl Composer {
                 details.push(detail("duration", lasted(end.since(outage.started_at))));
                 if outage.checks_failed > 0 {
                     details.push(detail("failed checks", outage.checks_failed.to_string()));
+                }
+                if uptime.is_some() {
+                    details.push(detail("uptime of the last 24 h", format::percent(uptime, 2)));
                 }
             }
         }
@@ -363,56 +367,6 @@ impl Composer {
 /// A moment by the clocks of a zone.
 pub(super) fn time(zone: Tz, at: UnixMs) -> String {
     zone.from_utc_datetime(&at.utc().naive_utc()).format("%Y-%m-%d %H:%M:%S %Z").to_string()
-}
-
-/// The message about the monitor itself.
-pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
-    let text = one_line(&alarm.text, LONGEST_MESSAGE);
-    let (event, tag, status) = match alarm.is_over {
-        true => ("monitor.recovered", "[UP]", Status::Resolved),
-        false => ("monitor.failing", "[DOWN]", Status::Firing),
-    };
-    Notice {
-        event_id: alarm.event_id.clone(),
-        event: event.to_owned(),
-        text: format!("The monitor itself: {text}"),
-        service: None,
-        incident: Value::Null,
-        status,
-        severity: Severity::Critical.as_str(),
-        title: format!("{tag} the monitor itself"),
-        details: Vec::new(),
-        key: alarm.key.clone(),
-        acknowledge_url: None,
-        url: None,
-        at: now.to_string(),
-        count: 1,
-        events: Vec::new(),
-        report: None,
-    }
-}
-
-/// A message that proves that a channel works.
-pub(super) fn test(now: UnixMs, public_url: Option<&str>) -> Notice {
-    let event_id = format!("test-{}", now.0);
-    Notice {
-        event: "test".to_owned(),
-        text: "This is a test. Nothing is wrong: alerts of this monitor reach you here.".to_owned(),
-        service: None,
-        incident: Value::Null,
-        status: Status::Resolved,
-        severity: Severity::Warning.as_str(),
-        title: "[TEST] health checks".to_owned(),
-        details: Vec::new(),
-        key: event_id.clone(),
-        event_id,
-        acknowledge_url: None,
-        url: public_url.map(|base| format!("{base}/dashboard")),
-        at: now.to_string(),
-        count: 1,
-        events: Vec::new(),
-        report: None,
-    }
 }
 
 fn detail(label: &str, value: String) -> Detail {

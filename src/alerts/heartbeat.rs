@@ -1,7 +1,7 @@
 //! The dead man's switch: an address that is called every minute while the monitor makes progress. Whoever listens there
 //! notices when the calls cease, which the monitor itself cannot.
 
-use super::compose;
+use super::own;
 use crate::{domain::time::UnixMs, notify::Channel, shutdown::Shutdown};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -26,7 +26,7 @@ pub async fn run(
             tracing::warn!("no heartbeat was sent: the scheduler or the history's writer makes no progress");
             continue;
         }
-        let notice = compose::test(now(), None);
+        let notice = own::test(now(), None);
         let sent = tokio::select! {
             biased;
             () = shutdown.requested() => return,

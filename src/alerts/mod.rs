@@ -14,6 +14,7 @@ pub mod heartbeat;
 mod last_message;
 mod monitor;
 mod open_alerts;
+mod own;
 pub mod periodic;
 mod plan;
 mod queue;
@@ -44,7 +45,7 @@ const LAST_ANSWER: Duration = Duration::from_secs(4);
 
 /// A message that says that it is a test. `public_url` is where the pages are.
 pub fn test_notice(now: UnixMs, public_url: Option<&str>) -> Notice {
-    compose::test(now, public_url)
+    own::test(now, public_url)
 }
 
 /// Serves one channel until shutdown. A channel that hangs delays nothing but itself.

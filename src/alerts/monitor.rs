@@ -1,7 +1,7 @@
 //! Notifications about the monitor itself.
 
 use super::{
-    compose,
+    own,
     plan::LOOK,
     queue::{Queue, pause_ms},
 };
@@ -34,7 +34,7 @@ impl MonitorAlarms {
             if !pause.is_zero() {
                 return pause;
             }
-            let notice = compose::of_the_monitor(&alarm, queue.clock.now());
+            let notice = own::of_the_monitor(&alarm, queue.clock.now());
             let event = notice.event.as_str();
             match queue.channel.deliver(&notice).await {
                 Ok(_) => {

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::time::DAY_MS,
+    domain::{time::DAY_MS, window::Window},
+    history::figures,
     live::LiveState,
     notify::{Channel, Delivered, Failure, Notice, Place, Receipt},
-    store::{Attempt, DueEvent, Reader, SentMessage, Writer},
+    store::{Attempt, DueEvent, Event, Reader, SentMessage, Writer},
     threads::Pool,
 };
 use chrono_tz::Tz;
@@ -182,7 +183,8 @@ impl Queue {
             }
             _ => {
                 let attempts = first.map_or(0, |first| first.attempts);
-                match self.composer.compose(&events.iter().collect::<Vec<_>>()) {
+                let uptime = self.uptime_of_the_day(&events).await;
+                match self.composer.compose(&events.iter().collect::<Vec<_>>(), uptime) {
                     Some(notice) => {
                         let place = place(&events);
                         Next::Deliver(Box::new(Tried { events, notice, place, attempts, again: Instant::now() }))
@@ -193,11 +195,23 @@ impl Queue {
         }
     }
 
+    /// Of a service that is up again: its uptime in the 24 hours before, a share of 1.
+    async fn uptime_of_the_day(&self, events: &[DueEvent]) -> Option<f64> {
+        let last = events.last().filter(|last| last.is_stored)?.incident()?;
+        let (outage, end) = (&last.outage, last.outage.ended_at.filter(|_| last.event == Event::Resolved)?);
+        if events.iter().any(|event| event.incident().is_none_or(|one| one.outage.id != outage.id)) {
+            return None;
+        }
+        let (reader, service) = (self.outbox.reader.clone(), self.composer.live.get(&outage.service)?.id);
+        let ask = move |_: &_| figures::uptime(&reader, service, Window::ending(end, DAY_MS), end);
+        self.outbox.thread.run(ask).ok()?.await.ok()?.ok()?.uptime
+    }
+
     /// Adds all that waits to the last message.
     fn edit(&self, waiting: Vec<DueEvent>) -> Next {
         let last = self.last.as_ref();
         let all: Vec<&DueEvent> = last.into_iter().flat_map(|last| &last.events).chain(&waiting).collect();
-        match last.zip(self.composer.compose(&all)) {
+        match last.zip(self.composer.compose(&all, None)) {
             Some((last, notice)) => {
                 let place = Place::Edit(last.receipt.clone());
                 Next::Deliver(Box::new(Tried { events: waiting, notice, place, attempts: 0, again: Instant::now() }))

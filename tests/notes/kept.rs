@@ -114,7 +114,7 @@ async fn a_repair_keeps_notes_and_forgetting_removes_them() {
     let (history, left) = history
         .meanwhile(vec![service("api")], |path| {
             let mut upkeep = MaintenanceTasks::open(path).unwrap();
-            upkeep.forget("web").unwrap();
+            upkeep.forget("web", UnixMs(0)).unwrap();
             drop(upkeep);
             rusqlite::Connection::open(path)
                 .unwrap()

@@ -6,6 +6,7 @@ use crate::{
         progress,
         terminal::{err, out},
     },
+    clock::Clock,
     config::Config,
     format,
     store::{Examiner, MaintenanceTasks},
@@ -65,7 +66,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
-    upkeep.forget(name)?;
+    upkeep.forget(name, Clock::system().now())?;
     let bar = progress::bar(Some(stock.results), "forgetting {wide_bar} {pos}/{len}");
     loop {
         match upkeep.forget_some()? {

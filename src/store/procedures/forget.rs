@@ -8,18 +8,19 @@ use crate::{
     live::ServiceId,
     store::{
         Result, StoreError, rows,
-        tables::{outages, rollups::Size, services},
+        tables::{left_open, outages, rollups::Size, services},
     },
 };
 use rusqlite::{Connection, TransactionBehavior, params};
 
 /// Takes the service out of every answer.
-pub(in crate::store) fn begin(conn: &mut Connection, name: &str) -> Result<ServiceId> {
+pub(in crate::store) fn begin(conn: &mut Connection, name: &str, now: UnixMs) -> Result<ServiceId> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(service) = services::by_name(&tx, name)? else {
         return Err(StoreError::Content(format!("there is no service named “{name}” in the history")));
     };
     outages::note_last_id(&tx)?;
+    left_open::tell_forgotten(&tx, service.id, now)?;
     for table in ["outage", "incident_note", "acknowledgement", "silenced", "gap", "setting", "maintenance_of"] {
         tx.execute(&format!("DELETE FROM {table} WHERE service_id = ?1"), [service.id.0])?;
     }

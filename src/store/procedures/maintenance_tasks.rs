@@ -196,12 +196,12 @@ impl MaintenanceTasks {
         sweep.0.step(&mut self.conn, keep, now)
     }
 
-    /// Takes a service out of every answer; its rows go with [`MaintenanceTasks::forget_some`].
+    /// Takes a service out of every answer, and announces of its incident that is open that nobody will see its end; its rows go with [`MaintenanceTasks::forget_some`].
     ///
     /// # Errors
     /// When there is no such service, or the file cannot be written.
-    pub fn forget(&mut self, name: &str) -> Result<()> {
-        forget::begin(&mut self.conn, name).map(drop)
+    pub fn forget(&mut self, name: &str, now: UnixMs) -> Result<()> {
+        forget::begin(&mut self.conn, name, now).map(drop)
     }
 
     /// Deletes a piece of what is left of services that are being forgotten; how many rows. 0 when all of it has gone.

@@ -5,6 +5,7 @@
 pub(super) mod channels;
 pub(super) mod columns;
 pub(super) mod kept;
+pub(super) mod left_open;
 pub(super) mod maintenance;
 pub(super) mod notes;
 pub(super) mod outages;

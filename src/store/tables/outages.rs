@@ -23,6 +23,9 @@ macro_rules! left_open {
     };
 }
 
+/// The condition of [`left_open`], of an outage `o`.
+pub(in crate::store) const LEFT_OPEN: &str = left_open!();
+
 const SELECT: &str = concat!(
     "SELECT o.id, s.name, o.last_ok_at, o.started_at, o.confirmed_at, o.ended_at, o.down_ms, o.checks_failed,
        o.http_status, o.latency_us, o.dns_us, o.connect_us, o.tls_us, o.ttfb_us, o.excerpt, r.class, r.phase, r.message,

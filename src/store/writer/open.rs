@@ -16,13 +16,13 @@ use crate::{
     clock::Clock,
     domain::{health::Health, time::UnixMs},
     live::{LiveState, ServiceId},
-    routing::Routing,
+    routing::{AlertKind, Routing},
     store::{
         Reader, Result, RetentionPolicy, StoreError, connection,
         disk::{place::Place, schema},
         rows::tail::Tail,
         tables::{
-            outages,
+            left_open, outages,
             runs::{self, Run},
         },
     },
@@ -107,6 +107,8 @@ impl Store {
             .collect::<Result<Vec<_>>>()?;
         let routing = Arc::new(routing);
         let responses = Responses::read(&tx, now)?;
+        let wants = |name: &str| routing.recipient(name).is_some_and(|one| one.wants(AlertKind::Resolved));
+        left_open::tell(&tx, wants, now)?;
         let (ahead, used) = Ahead::open(path, &tx, routing.clone(), responses.clone(), services.len(), now)?;
         if let Some(last) = used.last {
             outages::take_id(&tx, last)?;
