@@ -47,7 +47,7 @@ const PAGER: &str = "title = \"Pager\"\nurl = \"{{ channel.webhook }}\"\naccepte
 fn configure(folder: &Path, target: &Target, receiver: &Receiver) {
     let hook = |channel: &str| format!("http://{}/{channel}", receiver.address);
     let mut config = format!(
-        "[checks]\ninterval_secs = 0.2\nfailure_threshold = 1\nsuccess_threshold = 1\n\
+        "[checks]\ninterval_secs = 0.2\nfailure_threshold = 1\nsuccess_threshold = 1\nflapping = false\n\
          [alerts]\nenabled = true\nwebhook = \"{}\"\ngroup_wait = \"1s\"\ngroup_interval = \"1s\"\nmax_per_hour = 10000\n\
          [[alerts.channels]]\nname = \"ops\"\ntype = \"webhook\"\nwebhook = \"{}\"\n\
          [[alerts.channels]]\nname = \"pager\"\ntemplate = \"pager.template\"\nwebhook = \"{}\"\n\

@@ -2,7 +2,9 @@
 //! receivers, on a clock that the test moves.
 
 use crate::support::{
+    binary::{Serving, program, stderr, stdout},
     history::{ask, export, import},
+    past::folder,
     target::Does,
     world::World,
 };
@@ -253,4 +255,25 @@ async fn what_people_did_is_part_of_the_history_wherever_it_goes() {
     let quiet = World::start(&config("")).await;
     quiet.pass(12.0).await;
     assert!(!export(&quiet.path(), Format::Json, until).contains("silence"));
+}
+
+#[test]
+fn the_command_line_has_the_running_service_send_again_what_was_given_up() {
+    let alerts = "[alerts]\nenabled = true\nwebhook = \"http://127.0.0.1:9/hook\"\n";
+    let checks = "[[checks.endpoints]]\nname = \"job\"\ncommand = \"true\"\n";
+    let folder = folder(&format!("{checks}{alerts}[dashboard]\ntoken = \"a-long-enough-token\"\n"));
+    let serving = Serving::start(folder.path());
+    let retry = |arguments: &[&str]| {
+        let arguments = [&["alerts", "retry"], arguments].concat();
+        program(folder.path()).args(arguments).env("DASHBOARD_PORT", serving.port.to_string()).output().unwrap()
+    };
+    let output = retry(&["webhook"]);
+    assert!(output.status.success() && stdout(&output).contains("is sent again"), "{}", stderr(&output));
+    let output = retry(&["hook"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("there is no channel named “hook”: there are webhook"), "{}", stderr(&output));
+    std::fs::write(folder.path().join("config.toml"), format!("{checks}{alerts}")).unwrap();
+    let output = retry(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("set `token` below [dashboard]"), "{}", stderr(&output));
 }

@@ -298,6 +298,8 @@ impl Composer {
             About::Announcement(said) => Item {
                 event_id: event.event_id.clone(),
                 event: match (said.kind, said.is_over) {
+                    // The end of an incident that nobody will see.
+                    (AlertKind::Resolved, _) => "incident.left_open".to_owned(),
                     // The words that there were before there were other kinds.
                     (AlertKind::Monitor, false) => "monitor.failing".to_owned(),
                     (AlertKind::Monitor, true) => "monitor.recovered".to_owned(),

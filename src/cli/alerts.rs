@@ -2,6 +2,7 @@
 
 use super::{
     exit::{until_interrupted, usage},
+    own_server,
     terminal::out,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     routing::{AlertKind, Facts},
 };
 use clap::Subcommand;
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -23,6 +24,15 @@ pub(super) enum Command {
     Test(TestArgs),
     /// Show which channels would be notified of an alert, and why
     Route(RouteArgs),
+    /// Have the running service send again what was given up, to a channel or to all
+    Retry(RetryArgs),
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct RetryArgs {
+    /// Only this channel
+    #[arg(value_name = "CHANNEL")]
+    channel: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -56,16 +66,43 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Exit
     match command {
         Command::Test(args) => test(config, args).await,
         Command::Route(args) => route(&config, &args),
+        Command::Retry(args) => retry(&config, args.channel.as_deref()).await,
     }
 }
 
-async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
-    for name in &args.channels {
-        if !config.alerts.channels.iter().any(|channel| *channel.name == **name) {
-            let names: Vec<&str> = config.alerts.channels.iter().map(|channel| &*channel.name).collect();
-            return Err(usage(format!("there is no channel named “{name}”: there are {}", names.join(", "))));
-        }
+/// How long the running service may take: it waits for its history.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+async fn retry(config: &Config, channel: Option<&str>) -> anyhow::Result<ExitCode> {
+    if let Some(name) = channel {
+        known(config, name)?;
     }
+    let Some(token) = &config.dashboard.token else {
+        return Err(usage("the running service takes this from whoever has its token: set `token` below [dashboard]"));
+    };
+    let path = match channel {
+        // A name has no character that means something in an address.
+        Some(name) => format!("/api/v1/alerts/retry?channel={name}"),
+        None => "/api/v1/alerts/retry".to_owned(),
+    };
+    let answer = own_server::ask(config, "POST", &path, Some(token), PATIENCE).await?;
+    if answer.status != 204 {
+        anyhow::bail!("{} answered {}: {}", answer.address, answer.status, answer.body);
+    }
+    out!("What was given up is sent again. /dashboard/alerts shows what becomes of it.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn known(config: &Config, name: &str) -> anyhow::Result<()> {
+    if config.alerts.channels.iter().any(|channel| *channel.name == *name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = config.alerts.channels.iter().map(|channel| &*channel.name).collect();
+    Err(usage(format!("there is no channel named “{name}”: there are {}", names.join(", "))))
+}
+
+async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
+    args.channels.iter().try_for_each(|name| known(&config, name))?;
     let notice = alerts::test_notice(Clock::system().now(), config.dashboard.public_url.as_deref());
     let chosen = |name: &str| args.channels.is_empty() || args.channels.iter().any(|chosen| chosen == name);
     deliver(config.alerts.channels.into_iter().filter(|spec| chosen(&spec.name)), &notice).await

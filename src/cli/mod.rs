@@ -11,6 +11,7 @@ mod healthcheck;
 mod history;
 mod import;
 mod output;
+mod own_server;
 mod pack;
 mod progress;
 mod replay;
