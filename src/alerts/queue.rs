@@ -276,7 +276,7 @@ impl Queue {
     /// The message about an event that the channel was notified of, once more: as of now, under an id of its own.
     pub(super) fn again(&self, event: &DueEvent) -> Option<Notice> {
         let now = self.clock.now();
-        let notice = self.composer.compose(&[event])?;
+        let notice = self.composer.compose(&[event], None)?;
         Some(Notice { event_id: format!("{}-again-{}", notice.event_id, now.0 / 1000), at: now.to_string(), ..notice })
     }
 
