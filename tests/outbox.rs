@@ -46,6 +46,7 @@ const PAGER: &str = "title = \"Pager\"\nurl = \"{{ channel.webhook }}\"\naccepte
 
 fn configure(folder: &Path, target: &Target, receiver: &Receiver) {
     let hook = |channel: &str| format!("http://{}/{channel}", receiver.address);
+    // What flaps is one notice, and not each incident.
     let mut config = format!(
         "[checks]\ninterval_secs = 0.2\nfailure_threshold = 1\nsuccess_threshold = 1\nflapping = false\n\
          [alerts]\nenabled = true\nwebhook = \"{}\"\ngroup_wait = \"1s\"\ngroup_interval = \"1s\"\nmax_per_hour = 10000\n\
