@@ -80,7 +80,11 @@ async fn what_nobody_acknowledges_goes_to_others_too_and_so_does_its_end() {
     world.pass(90.0).await;
     assert_eq!(world.target.count("/boss"), 0);
     world.pass(60.0).await;
-    assert_eq!(told(&world, "boss"), ["incident.confirmed [DOWN] web"], "the other route does not escalate");
+    assert_eq!(
+        told(&world, "boss"),
+        ["incident.confirmed [DOWN] web for 2\u{a0}min 10\u{a0}s"],
+        "the other route does not escalate"
+    );
     let details = bodies(&world, "boss")[0]["details"].clone();
     let why = details.as_array().unwrap().iter().find(|detail| detail["label"] == "why now").unwrap();
     assert_eq!(why["value"], "nobody acknowledged it within 2\u{a0}min");

@@ -42,6 +42,9 @@ struct Documented {
 /// A name that would notify everybody, or be markup, where it is not made harmless.
 const HOSTILE: &str = "<!channel> @everyone @channel *x* _y_ `z` ```c``` [a](http://b) {{ 1 }} <b>\"&\\";
 
+const ACKNOWLEDGE: &str =
+    "https://status.example.com/dashboard/acknowledge?incidents=7&channel=ops&expires=1&signature=0";
+
 /// A request as it came.
 #[derive(Clone, Default)]
 pub(crate) struct Request {
@@ -130,7 +133,7 @@ fn notice(event: &str, status: Status) -> Notice {
     let tag = if status == Status::Firing { "[DOWN]" } else { "[UP]" };
     let one = item(7, event);
     Notice {
-        acknowledge_url: None,
+        acknowledge_url: (status == Status::Firing).then(|| ACKNOWLEDGE.to_owned()),
         event_id: format!("h-7-{}", event.trim_start_matches("incident.")),
         event: event.to_owned(),
         text: one.text.clone(),
@@ -181,6 +184,7 @@ fn notices() -> Vec<Notice> {
         text: "The monitor itself: the history cannot be written: HTTP 503".to_owned(),
         details: Vec::new(),
         url: None,
+        acknowledge_url: None,
         events: Vec::new(),
         ..notice("monitor.failing", Status::Firing)
     };

@@ -37,11 +37,11 @@ const ITEMS: usize = 100;
 /// Characters of the answer that a message quotes.
 const EXCERPT: usize = 500;
 
+const UP_AGAIN: &str = "up again";
 /// Incidents that one link acknowledges.
 const IN_LINK: usize = 50;
 /// How long a link can be used.
 const LINK_DAYS: i64 = 7;
-const ACKNOWLEDGE: &str = "acknowledge";
 
 /// What messages are made with.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Composer {
     fn single(&self, event: &DueEvent, uptime: Option<f64>) -> Notice {
         let item = self.item(event);
         let acknowledge_url = self.acknowledge_url(&[event]);
-        let (title, mut details) = match &event.about {
+        let (title, details) = match &event.about {
             About::Incident(incident) => {
                 (one_line(&title(incident, event.created_at), LONGEST_MESSAGE), self.details(event, incident, uptime))
             }
@@ -85,7 +85,6 @@ impl Composer {
                 (one_line(&said.title, LONGEST_MESSAGE), details)
             }
         };
-        details.extend(acknowledge_url.clone().map(|url| detail(ACKNOWLEDGE, url)));
         Notice {
             acknowledge_url,
             event_id: item.event_id.clone(),
@@ -142,9 +141,9 @@ impl Composer {
             ));
             details.extend(self.common(&down).map(|common| detail("in common", common)));
         }
-        for (label, of_them) in [("down", &down), ("still down", &lasting), ("up again", &up), ("was down", &passed)] {
+        for (label, of_them) in [("down", &down), ("still down", &lasting), (UP_AGAIN, &up), ("was down", &passed)] {
             for incident in of_them.iter().take(IN_DETAILS) {
-                details.push(detail(label, self.line(incident)));
+                details.push(detail(label, self.line(incident, label)));
             }
             if of_them.len() > IN_DETAILS {
                 details.push(detail(label, format!("and {} more", of_them.len() - IN_DETAILS)));
@@ -157,7 +156,6 @@ impl Composer {
             details.push(detail("also", format!("{} more", announced.len() - IN_DETAILS)));
         }
         let acknowledge_url = self.acknowledge_url(events);
-        details.extend(acknowledge_url.clone().map(|url| detail(ACKNOWLEDGE, url)));
         let items: Vec<Item> = events.iter().take(ITEMS).map(|event| self.item(event)).collect();
         let is_critical = events.iter().any(|event| self.severity_of(event) == Severity::Critical);
         let first = events[0];
@@ -230,22 +228,25 @@ impl Composer {
         common::in_common(&down, &Watched::of(all.iter().map(|now| &*now.service)))
     }
 
-    fn line(&self, incident: &IncidentEvent) -> String {
+    fn line(&self, incident: &IncidentEvent, label: &str) -> String {
         let outage = &incident.outage;
         let why = one_line(&outage.cause.reason.message, LONGEST_MESSAGE);
         match resolved_at(incident) {
             None => format!("{} since {}: {why}", outage.service, self.time(outage.started_at)),
-            Some(end) => format!("{} for {}: {why}", outage.service, lasted(end.since(outage.started_at))),
+            Some(end) => {
+                // It is up after so long, and was down for so long.
+                let word = if label == UP_AGAIN { "after" } else { "for" };
+                format!("{} {word} {}: {why}", outage.service, lasted(end.since(outage.started_at)))
+            }
         }
     }
 
     fn details(&self, event: &DueEvent, incident: &IncidentEvent, uptime: Option<f64>) -> Vec<Detail> {
         let outage = &incident.outage;
         let cause = &outage.cause;
-        let mut details = vec![detail("cause", one_line(&cause.reason.message, LONGEST_MESSAGE))];
-        if let Some(late) = &incident.late {
-            details.push(detail("why now", late.clone()));
-        }
+        let mut details = Vec::new();
+        details.extend(incident.late.clone().map(|late| detail("why now", late)));
+        details.push(detail("cause", one_line(&cause.reason.message, LONGEST_MESSAGE)));
         if let Some(group) = self.group(&outage.service) {
             details.push(detail("group", group));
         }
@@ -257,7 +258,7 @@ impl Composer {
         match resolved_at(incident) {
             None => details.extend(outage.confirmed_at.map(|at| detail("confirmed", self.time(at)))),
             Some(end) => {
-                details.push(detail("up again", self.time(end)));
+                details.push(detail(UP_AGAIN, self.time(end)));
                 details.push(detail("duration", lasted(end.since(outage.started_at))));
                 if outage.checks_failed > 0 {
                     details.push(detail("failed checks", outage.checks_failed.to_string()));
@@ -287,7 +288,7 @@ impl Composer {
                 Item {
                     event_id: event.event_id.clone(),
                     event: format!("incident.{}", of_it.event.as_str()),
-                    text: sentence(outage, resolved_at),
+                    text: sentence(outage, resolved_at, self.zone),
                     service: Some(outage.service.clone()),
                     group: self.group(&outage.service),
                     severity: self.severity(&outage.service).as_str(),
@@ -400,6 +401,8 @@ fn title(incident: &IncidentEvent, at: UnixMs) -> String {
     match (incident.event, resolved_at(incident)) {
         (Event::Reminder(_), _) => format!("[DOWN] {service} for {}", lasted(at.since(*started_at))),
         (_, Some(end)) => format!("[UP] {service} after {}", lasted(end.since(*started_at))),
+        // Others were notified of it long ago.
+        (_, None) if incident.late.is_some() => format!("[DOWN] {service} for {}", lasted(at.since(*started_at))),
         _ => format!("[DOWN] {service}"),
     }
 }
@@ -470,10 +473,10 @@ fn incident(outage: &Outage, resolved_at: Option<UnixMs>) -> Value {
     })
 }
 
-/// One sentence, in UTC: what the receivers of `[alerts] webhook` have always had.
-fn sentence(outage: &Outage, resolved_at: Option<UnixMs>) -> String {
+/// One sentence: what the receivers of `[alerts] webhook` have always had, by the clocks of the zone.
+fn sentence(outage: &Outage, resolved_at: Option<UnixMs>, zone: Tz) -> String {
     let (service, why) = (&outage.service, one_line(&outage.cause.reason.message, LONGEST_MESSAGE));
-    let began = outage.started_at.utc().format("%Y-%m-%d %H:%M:%S UTC");
+    let began = time(zone, outage.started_at);
     match resolved_at {
         None => format!("{service} is down since {began}: {why}"),
         Some(end) => {

@@ -76,14 +76,26 @@ impl Notice {
             "report" => "Open the review",
             "incidents" => "Open the incidents",
             "incident.confirmed" | "incident.reminder" | "incident.resolved" => "Open the incident",
+            _ if self.service.is_some() => "Open the service",
             _ => "Open the dashboard",
         }
     }
 
-    /// The title, below it the sentence and the details, and the link: the whole message as plain text.
+    /// The title, below it the sentence and the details, and the links: the whole message as plain text.
     pub fn plain(&self) -> String {
-        let lines = [self.title.clone(), self.message()].into_iter().chain(self.url.clone());
-        lines.collect::<Vec<_>>().join("\n")
+        format!("{}\n{}{}", self.title, self.message(), self.links())
+    }
+
+    /// The link to its page and the one to acknowledge, each on a line of its own, to be put below a text. They are no part
+    /// of it: what is cut has them all the same.
+    pub(super) fn links(&self) -> String {
+        let page = self.url.as_ref().map_or_else(String::new, |url| format!("\n{url}"));
+        page + &self.acknowledge()
+    }
+
+    /// The link to acknowledge, on a line of its own.
+    pub(super) fn acknowledge(&self) -> String {
+        self.acknowledge_url.as_ref().map_or_else(String::new, |url| format!("\nacknowledge: {url}"))
     }
 
     /// The sentence and, below it, the details.

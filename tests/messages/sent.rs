@@ -145,6 +145,10 @@ async fn each_service_is_sent_what_somebody_has_read_of_each_kind_of_message() {
             let request = receiver.asked();
             all.push(Sent::of_a_request(kind, &request.head, &request.body));
         }
+        // A text message costs by its length: it has one link.
+        let acknowledge = notices[0].1.acknowledge_url.as_deref().unwrap();
+        let has_it = all[0].text().replace("&amp;", "&").contains(acknowledge);
+        assert_eq!(has_it, name != "twilio", "{name} has no link to acknowledge: {}", all[0].text());
         as_read(name, &all, &mut differ);
         sets.push((name, all));
     }

@@ -22,7 +22,10 @@ fn slack_blocks(notice: &Notice, message: &Value) {
                     _ if notice.count > 1 => "Open the incidents",
                     _ => "Open the incident",
                 };
-                let link = format!("<{}|{words}>", notice.url.as_deref().unwrap());
+                let mut link = format!("<{}|{words}>", notice.url.as_deref().unwrap().replace('&', "&amp;"));
+                if let Some(url) = &notice.acknowledge_url {
+                    link.push_str(&format!("  ·  <{}|Acknowledge>", url.replace('&', "&amp;")));
+                }
                 assert_eq!(text(&block["text"]["text"], 3000), link);
             }
             other => panic!("{other:?}"),

@@ -22,6 +22,11 @@ async fn ntfy() {
             assert!((1..=5).contains(&message["priority"].as_i64().unwrap()));
             assert!(message["tags"].as_array().unwrap().iter().all(serde_json::Value::is_string));
             assert_eq!(message.get("click").and_then(|click| click.as_str()), notice.url.as_deref());
+            // https://docs.ntfy.sh/publish/#open-websiteapp
+            if let Some(url) = &notice.acknowledge_url {
+                let action = serde_json::json!([{"action": "view", "label": "Acknowledge", "url": url}]);
+                assert_eq!(message["actions"], action);
+            }
             assert_ne!(message.get("markdown"), Some(&true.into()));
             says_what_happened(notice, &words(&message));
         },

@@ -73,7 +73,7 @@ fn ends(round: &Round<'_>, service: &ServiceNow, key: &str, told_at: UnixMs) -> 
     let name = &service.service.name;
     let lasted = format::duration(round.now.since(told_at));
     let (tag, what) = match service.status(round.now) {
-        Status::Down => ("[DOWN]", "down"),
+        Status::Down => ("[STEADY]", "down"),
         Status::Degraded => ("[OK]", "degraded"),
         Status::Up => ("[OK]", "up"),
         _ => ("[UNKNOWN]", "not known to be up or down"),

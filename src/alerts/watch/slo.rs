@@ -163,7 +163,7 @@ impl Spent<'_> {
         let (title, text) = match (is_over, lasts) {
             (true, _) => (
                 format!("[OK] {name}: the error budget is not spent too fast any more"),
-                format!("{name} was down for {down} in the last {long}; {share} of its error budget are spent."),
+                format!("{name} was down for {down} in the last {long}; {share} of its error budget is spent."),
             ),
             (false, lasts) => {
                 let (title, rest) = match lasts {
@@ -174,7 +174,7 @@ impl Spent<'_> {
                 };
                 let text = format!(
                     "{name} was down for {down} in the last {long}, which spends its error budget {} times too fast: {share} \
-                     of it are spent, and {rest}.",
+                     of it is spent, and {rest}.",
                     rounded(rate)
                 );
                 (format!("[SLO] {name}: the error budget {title}"), text)

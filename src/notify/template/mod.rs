@@ -2,8 +2,9 @@
 //! body. No Rust: whatever file lies in `services/` is a service, under its name; users can bring their own.
 //!
 //! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `status`, …), the settings of the channel
-//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and link; `link_text` is
-//! what a link to `url` says. In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form
+//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and links; `links` has
+//! these on lines of their own, for the end of a text, and `acknowledge` the one to acknowledge alone, for services that make a
+//! button of the other; `link_text` is what a link to `url` says. In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form
 //! percent-encoded; `|safe` writes it as it is. In the URL and in headers it is written as it is; a header of nothing is left
 //! out. A variable that does not exist is an error.
 //! Where the metadata has a `receipt`, `thread` holds that of the message that this one follows, and `edit`, where there is an
@@ -90,8 +91,11 @@ struct Context<'a> {
     notice: String,
     /// The whole message as plain text.
     plain: String,
-    /// The same without title and link.
+    /// The same without title and links.
     message: String,
+    /// Below it: the links, and the one to acknowledge alone. Each begins with a line break; nothing, where there is none.
+    links: String,
+    acknowledge: String,
     /// What names the message that this one follows.
     thread: Option<BTreeMap<String, serde_json::Value>>,
     /// What names the message that this one replaces.
@@ -274,7 +278,8 @@ impl Template {
             }
         };
         let (plain, message, link_text) = (fields.plain(), fields.message(), fields.link_text());
-        Ok(Context { channel, fields, notice, plain, message, thread, edit, link_text })
+        let (links, acknowledge) = (fields.links(), fields.acknowledge());
+        Ok(Context { channel, fields, notice, plain, message, links, acknowledge, thread, edit, link_text })
     }
 
     /// Where its messages can appear, and how that is called.
