@@ -163,7 +163,11 @@ impl Spent<'_> {
         let (title, text) = match (is_over, lasts) {
             (true, _) => (
                 format!("[OK] {name}: the error budget is not spent too fast any more"),
-                format!("{name} was down for {down} in the last {long}; {share} of its error budget is spent."),
+                if *long_down_ms == 0 {
+                    format!("{name} was not down in the last {long}; {share} of its error budget is spent.")
+                } else {
+                    format!("{name} was down for {down} in the last {long}; {share} of its error budget is spent.")
+                },
             ),
             (false, lasts) => {
                 let (title, rest) = match lasts {
