@@ -16,7 +16,7 @@ type Service = (&'static str, &'static str, (u16, &'static str));
 const OK: (u16, &str) = (200, "{}");
 
 /// What keeps alerts, what people talk in, what rings. A webhook and a command get the notice as it is.
-const SERVICES: [Service; 22] = [
+const SERVICES: [Service; 23] = [
     ("slack", "webhook = \"SERVER/services/T0/B0/hunter2\"", OK),
     (
         "slack_api",
@@ -32,6 +32,11 @@ const SERVICES: [Service; 22] = [
     ),
     ("mattermost", "webhook = \"SERVER/hooks/hunter2\"", OK),
     ("rocketchat", "webhook = \"SERVER/hooks/1/hunter2\"", OK),
+    (
+        "webex",
+        "token = \"hunter2\"\nroom = \"Y2lzY29zcGFyazovL3VzL1JPT00vMQ\"\nserver = \"SERVER\"",
+        (200, r#"{"id": "Y2lz"}"#),
+    ),
     ("googlechat", "webhook = \"SERVER/v1/spaces/A/messages?key=k&token=hunter2\"", OK),
     ("matrix", "server = \"SERVER\"\ntoken = \"hunter2\"\nroom = \"!abc:example.com\"", OK),
     (

@@ -299,6 +299,45 @@ async fn rocketchat() {
 }
 
 #[tokio::test]
+async fn webex() {
+    holds(Documented {
+        name: "webex",
+        source: "https://developer.webex.com/docs/api/v1/messages/create-a-message",
+        section: "token = \"hunter2\"\nroom = \"Y2lzY29zcGFyazovL3VzL1JPT00vMQ\"\nserver = \"SERVER\"",
+        method: "POST",
+        path: |_| "/v1/messages".to_owned(),
+        headers: &[("content-type", "application/json"), ("authorization", "Bearer hunter2")],
+        payload: |notice, body| {
+            let message = json(body);
+            assert_eq!(message["roomId"], "Y2lzY29zcGFyazovL3VzL1JPT00vMQ");
+            // Markdown could mention: `<@all>`.
+            assert!(message.get("markdown").is_none() && message.get("parentId").is_none());
+            let said = text(&message["text"], 7439);
+            assert!(said.len() <= 7439, "{}", said.len());
+            says_what_happened(notice, said);
+        },
+        taken: (200, r#"{"id": "Y2lzY29zcGFyazovL3VzL01FU1NBR0UvMQ", "roomType": "group"}"#),
+        refused: &[
+            (
+                404,
+                r#"{"message": "The requested resource could not be found.", "errors": [{"description": "Could not find a room"}], "trackingId": "ROUTER_1"}"#,
+                "could not be found",
+            ),
+            (
+                401,
+                r#"{"message": "The request requires a valid access token set in the Authorization request header."}"#,
+                "requires a valid access token",
+            ),
+        ],
+        later: &[
+            (429, "Retry-After: 30", r#"{"message": "Too many requests"}"#, Some(30)),
+            (502, "", r#"{"message": "Bad gateway"}"#, None),
+        ],
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn googlechat() {
     holds(Documented {
         name: "googlechat",
