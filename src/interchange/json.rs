@@ -267,12 +267,10 @@ impl<'a> From<&'a Acknowledgement> for AcknowledgementJson<'a> {
     }
 }
 
-/// Alerts that nobody is notified of.
+/// Alerts that nobody is notified of, whatever the moment at which it is looked at.
 #[derive(Serialize, Debug)]
-pub(crate) struct SilenceJson<'a> {
+pub(crate) struct SilenceRecordJson<'a> {
     id: &'a str,
-    /// `planned`, `active` or `over`.
-    state: &'static str,
     #[serde(flatten)]
     silenced: &'a Silenced,
     from: Time,
@@ -282,16 +280,10 @@ pub(crate) struct SilenceJson<'a> {
     created_at: Time,
 }
 
-impl<'a> SilenceJson<'a> {
-    /// A silence as it is at `now`.
-    pub(crate) fn new(silence: &'a Silence, now: UnixMs) -> SilenceJson<'a> {
-        SilenceJson {
+impl<'a> From<&'a Silence> for SilenceRecordJson<'a> {
+    fn from(silence: &'a Silence) -> SilenceRecordJson<'a> {
+        SilenceRecordJson {
             id: &silence.id,
-            state: match () {
-                () if now < silence.from => "planned",
-                () if silence.is_active(now) => "active",
-                () => "over",
-            },
             silenced: &silence.silenced,
             from: Time(silence.from),
             until: Time(silence.until),
@@ -299,6 +291,27 @@ impl<'a> SilenceJson<'a> {
             reason: silence.reason.as_deref(),
             created_at: Time(silence.created_at),
         }
+    }
+}
+
+/// A silence as it is at a moment.
+#[derive(Serialize, Debug)]
+pub(crate) struct SilenceJson<'a> {
+    /// `planned`, `active` or `over`.
+    state: &'static str,
+    #[serde(flatten)]
+    silence: SilenceRecordJson<'a>,
+}
+
+impl<'a> SilenceJson<'a> {
+    /// A silence as it is at `now`.
+    pub(crate) fn new(silence: &'a Silence, now: UnixMs) -> SilenceJson<'a> {
+        let state = match () {
+            () if now < silence.from => "planned",
+            () if silence.is_active(now) => "active",
+            () => "over",
+        };
+        SilenceJson { state, silence: silence.into() }
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod normal;
 mod responses;
+mod seen;
 
 use self::{
     normal::{Normal, normal},
     responses::{Responded, responses},
+    seen::{seen_before, seen_said},
 };
 use super::{
     error::PageError,
@@ -33,7 +35,7 @@ use crate::{
         state::AppState,
     },
     render::view_model::{self, CheckRow, Headline, Kind, LiveDuration},
-    store::{OutageFilter, OutageKind, StoreError, StoredService},
+    store::{StoreError, StoredService},
 };
 use serde::Serialize;
 
@@ -44,8 +46,6 @@ const WHOLE_MS: i64 = HOUR_MS;
 const CHECKS: u32 = 2_000;
 /// Rows of the table of checks around the start.
 const ROWS: usize = 14;
-/// Earlier incidents of the same cause.
-const SEEN: usize = 5;
 
 #[derive(Serialize)]
 struct Content {
@@ -479,31 +479,5 @@ fn others_said(snapshot: &Snapshot, outage: &Outage, with: &[Outage]) -> String 
         (_, 0) => "Every service failed within a minute: the network, or this monitor's, comes to mind.".to_owned(),
         (_, 1) => "The other one did not fail.".to_owned(),
         (_, others) => format!("The other {others} services did not fail."),
-    }
-}
-
-/// Earlier incidents of the service that failed in the same way.
-fn seen_before(app: &AppState, service: &StoredService, outage: &Outage) -> Result<Vec<Outage>, StoreError> {
-    let Some(window) = Window::new(UnixMs::MIN, outage.started_at) else { return Ok(Vec::new()) };
-    let filter = OutageFilter {
-        service: Some(service.id),
-        window: Some(window),
-        kind: OutageKind::Incidents,
-        ..OutageFilter::default()
-    };
-    let same = |o: &Outage| {
-        o.id != outage.id
-            && o.cause.reason.class == outage.cause.reason.class
-            && o.cause.http_status == outage.cause.http_status
-    };
-    Ok(app.reader.outages(&filter, None, 200)?.into_iter().filter(same).take(SEEN).collect())
-}
-
-fn seen_said(name: &str, seen: &[Outage]) -> String {
-    match seen.len() {
-        0 => format!("{name} has not gone down in this way before."),
-        1 => format!("{name} has gone down in this way once before."),
-        SEEN => format!("{name} has gone down in this way before; these are the latest {SEEN} times."),
-        n => format!("{name} has gone down in this way {n} times before."),
     }
 }

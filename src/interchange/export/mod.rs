@@ -8,11 +8,9 @@ mod order;
 
 pub use order::{Format, Order};
 
-use self::objects::{
-    AcknowledgedJson, BeforeJson, HeaderJson, OutageJson, SilenceRecordJson, SilencedJson, SumJson, Typed,
-};
+use self::objects::{AcknowledgedJson, BeforeJson, HeaderJson, OutageJson, SilencedJson, SumJson, Typed};
 use super::{
-    json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson},
+    json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, SilenceRecordJson},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{

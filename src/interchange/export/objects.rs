@@ -7,7 +7,7 @@ use crate::{
         time::{DAY_MS, HOUR_MS, UnixMs},
     },
     interchange::json::{AcknowledgementJson, CauseChangeJson, IncidentJson, Time, ms},
-    routing::{Acknowledgement, Silence, Silenced},
+    routing::Acknowledgement,
     store::{Beyond, Head, ServiceHead, SilencedRecord, SumRecord, SumSize},
 };
 use serde::Serialize;
@@ -236,33 +236,6 @@ pub(super) struct AcknowledgedJson<'a> {
 impl<'a> From<&'a (String, UnixMs, Acknowledgement)> for AcknowledgedJson<'a> {
     fn from((service, started_at, one): &'a (String, UnixMs, Acknowledgement)) -> AcknowledgedJson<'a> {
         AcknowledgedJson { service, started_at: Time(*started_at), acknowledgement: one.into() }
-    }
-}
-
-/// A silence, whatever the moment at which it is looked at.
-#[derive(Serialize)]
-pub(super) struct SilenceRecordJson<'a> {
-    id: &'a str,
-    #[serde(flatten)]
-    silenced: &'a Silenced,
-    from: Time,
-    until: Time,
-    author: &'a str,
-    reason: Option<&'a str>,
-    created_at: Time,
-}
-
-impl<'a> From<&'a Silence> for SilenceRecordJson<'a> {
-    fn from(silence: &'a Silence) -> SilenceRecordJson<'a> {
-        SilenceRecordJson {
-            id: &silence.id,
-            silenced: &silence.silenced,
-            from: Time(silence.from),
-            until: Time(silence.until),
-            author: &silence.author,
-            reason: silence.reason.as_deref(),
-            created_at: Time(silence.created_at),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod document;
 mod error;
 mod objects;
 mod reader;
+mod responses;
 
 pub use error::ImportError;
 

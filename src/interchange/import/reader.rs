@@ -3,9 +3,10 @@
 use super::{
     error::Wrong,
     objects::{
-        ImportedAcknowledgement, ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote,
-        ImportedOutage, ImportedReason, ImportedSilence, ImportedSilenced, ImportedSum,
+        ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote, ImportedOutage, ImportedReason,
+        ImportedSum,
     },
+    responses::{ImportedAcknowledgement, ImportedSilence, ImportedSilenced},
 };
 use crate::interchange::json::EndJson;
 use crate::{

@@ -10,6 +10,7 @@ mod arriving;
 mod day;
 mod described;
 mod rebuild;
+mod responses;
 mod staged;
 mod windows;
 
@@ -21,7 +22,6 @@ use crate::{
         time::UnixMs,
     },
     live::ServiceId,
-    routing::{Acknowledgement, Silence},
     store::{
         IncidentNote, Interruption, Maintenance, Result, RunHead, StoreError, connection,
         disk::schema,
@@ -33,9 +33,7 @@ use crate::{
         seam::Tables,
         tables::{
             kept::{self, RetainedFrom},
-            maintenance, notes, outages, outbox, reasons,
-            responses::{self, SilencedRecord},
-            rollups, runs, services, settings,
+            maintenance, notes, outages, outbox, reasons, rollups, runs, services, settings,
         },
     },
 };
@@ -419,32 +417,6 @@ impl Merge {
     pub fn note(&mut self, note: &IncidentNote) -> Result<()> {
         let id = self.arriving(&note.service)?.id;
         notes::unite(&self.conn, id, note)
-    }
-
-    /// Takes in that somebody took care of an incident.
-    ///
-    /// # Errors
-    /// When it cannot be written, or its service is not known.
-    pub fn acknowledgement(&mut self, service: &str, started_at: UnixMs, one: &Acknowledgement) -> Result<()> {
-        let id = self.arriving(service)?.id;
-        responses::acknowledge(&self.conn, id, started_at, one)
-    }
-
-    /// Takes in a silence. Of two with one id the one that ends earlier stays.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn silence(&mut self, silence: &Silence) -> Result<()> {
-        responses::silence(&self.conn, silence)
-    }
-
-    /// Takes in that nobody was notified of an incident because of a silence.
-    ///
-    /// # Errors
-    /// When it cannot be written, or its service is not known.
-    pub fn silenced(&mut self, one: &SilencedRecord) -> Result<()> {
-        let id = self.arriving(&one.service)?.id;
-        responses::unite_silenced(&self.conn, id, one)
     }
 
     /// Takes in the sum of an hour or a day whose rows are gone.
