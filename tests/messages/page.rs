@@ -34,7 +34,10 @@ pub(super) fn write(sets: &[(&str, Vec<Sent>)]) {
         }
         page.push_str("</div>");
     }
-    std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/messages.html"), page).unwrap();
+    // Builds may go elsewhere.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("messages.html"), page).unwrap();
 }
 
 /// A value as names and texts.
