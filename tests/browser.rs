@@ -345,6 +345,8 @@ async fn no_page_breaks_a_rule_of_accessibility() {
             "/dashboard/review",
             "/dashboard/wall",
             "/dashboard/alerts",
+            "/dashboard/silences/new",
+            "/dashboard/acknowledge?incidents=1",
             "/dashboard/services/nothing",
             "/dashboard/services/checkout?window=7d",
             "/public",
