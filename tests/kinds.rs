@@ -7,7 +7,7 @@ use crate::support::{
     world::World,
 };
 use healthcheck_dashboard::domain::time::DAY_MS;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{path::Path, time::Duration};
 
 const ENDPOINTS: &str = r#"
@@ -385,6 +385,11 @@ async fn a_service_that_flaps_is_told_once_and_what_it_is_when_it_is_steady() {
     assert_eq!(hook(&world, "incident.confirmed"), 13);
     let log = world.get("/api/v1/incidents?service=web").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 13, "each is in the log");
+    let latest = log["items"][0]["id"].as_i64().unwrap();
+    let detail = world.get(&format!("/api/v1/incidents/{latest}")).await.ok();
+    assert_eq!((&detail["flapped"], &detail["silences"]), (&json!(true), &json!([])), "nobody silenced it");
+    let page = world.get(&format!("/dashboard/incidents/{latest}")).await;
+    assert!(page.text().contains("told only to channels that are not told that the service flaps"));
     // It stays down.
     world.target.set("/web", Does::Answer(503));
     // Both may be one message.
@@ -398,6 +403,8 @@ async fn a_service_that_flaps_is_told_once_and_what_it_is_when_it_is_steady() {
     let has = |w: &World, start: &str| events(w).iter().filter(|event| event.starts_with(start)).count();
     world.until("the incident", |w| has(w, "flapping.resolved") == 1 && has(w, "incident.confirmed") == 1).await;
     assert!(events(&world).iter().any(|event| event.ends_with(": it is down.")), "{:?}", events(&world));
+    let page = world.get(&format!("/dashboard/incidents/{}", latest + 1)).await;
+    assert!(page.text().contains("told, because the service did not flap any more"));
     world.target.set("/web", Does::Answer(200));
     world.until("its end", |w| has(w, "incident.resolved") == 1).await;
     world.pass(30.0).await;

@@ -11,7 +11,7 @@ use crate::{
     live::ServiceNow,
     routing::{AlertKind, ChannelName, Facts, Routing},
     shutdown::Shutdown,
-    store::{Event, Responses, Tell},
+    store::{Event, Quiet, Responses, Tell},
 };
 use std::{collections::HashSet, time::Duration};
 use tokio::time::sleep;
@@ -70,9 +70,12 @@ fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mu
             channels.into_iter().filter(|channel| done.insert((outage, event, channel.clone()))).collect();
         (!channels.is_empty()).then_some(Tell { incident, outage, event, channels, late, ends_silence })
     };
-    if responses.is_quiet(incident) {
-        let late = "it was silenced, or its service flapped, until now".to_owned();
-        return new(Event::Confirmed, routing.channels(&facts), Some(late), true).into_iter().collect();
+    if let Some(why) = responses.quiet(incident) {
+        let late = match why {
+            Quiet::Silenced => "the silence that covered it has ended",
+            Quiet::Flapping => "its service does not flap any more",
+        };
+        return new(Event::Confirmed, routing.channels(&facts), Some(late.to_owned()), true).into_iter().collect();
     }
     if responses.acknowledgement(incident, now).is_some() {
         return Vec::new();

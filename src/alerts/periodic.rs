@@ -4,26 +4,8 @@
 use super::queue::Context;
 use crate::{
     domain::time::{DAY_MS, UnixMs},
-    routing::{AlertKind, Announcement, Severity},
-    store::{Announce, StoreError},
+    store::StoreError,
 };
-
-/// An announcement of nothing: nobody is notified, and the history knows since when something is configured.
-fn mark() -> Announcement {
-    Announcement {
-        kind: AlertKind::Report,
-        is_over: true,
-        key: String::new(),
-        service: None,
-        group: None,
-        severity: Severity::Warning,
-        title: String::new(),
-        text: String::new(),
-        details: Vec::new(),
-        page: None,
-        report: None,
-    }
-}
 
 /// When an event of this id was announced. `None`: it was not.
 ///
@@ -47,7 +29,7 @@ pub async fn configured_since(context: &Context, name: &str) -> Result<UnixMs, S
         Some(since) if since > now.plus(DAY_MS) => Ok(now),
         Some(since) => Ok(since),
         None => {
-            context.writer.announce(Announce { event_id, announcement: mark(), channels: Vec::new() });
+            context.writer.note_announced(event_id);
             Ok(now)
         }
     }

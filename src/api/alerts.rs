@@ -2,7 +2,7 @@
 
 use crate::{
     http::{
-        annotations,
+        changes,
         error::{Answer, ApiError},
         params::Params,
         proxy_headers::RequestOrigin,
@@ -17,11 +17,6 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// How long an answer waits for its commit while the history cannot be written.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `GET /api/v1/alerts/channels`
 pub(super) async fn channels(State(app): State<AppState>, params: Params) -> Answer<Json<Value>> {
@@ -56,7 +51,7 @@ pub(super) async fn retry(
     headers: HeaderMap,
 ) -> Answer<StatusCode> {
     params.only(&["channel"])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
     let channel = match params.get("channel") {
         None => None,
         Some(name) => match app.channels.iter().find(|channel| *channel.name == *name) {
@@ -66,11 +61,6 @@ pub(super) async fn retry(
             }
         },
     };
-    match timeout(PATIENCE, app.writer.retry_given_up(channel)).await {
-        Ok(true) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(ApiError::refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the history cannot be written right now: try again in a moment",
-        )),
-    }
+    changes::committed(&app, "the request", app.writer.retry_given_up(channel)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,6 @@
 //! The incident log.
 
+use super::body;
 use crate::{
     clock::Clock,
     domain::{
@@ -9,7 +10,7 @@ use crate::{
         window::Window,
     },
     http::{
-        annotations,
+        annotations, changes,
         error::{Answer, ApiError},
         incident_filter::{self, Filters},
         named::Named,
@@ -21,12 +22,7 @@ use crate::{
     live::{LiveState, ServiceId},
     store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
 };
-use axum::{
-    Json,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-};
+use axum::{Json, body::Bytes, extract::State, http::HeaderMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -130,17 +126,9 @@ pub(super) async fn annotate(
     body: Bytes,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !["application/json", "application/merge-patch+json"].contains(&kind.as_str()) {
-        let detail = "the change is sent as Content-Type: application/json, as {\"note\": \"the switch was replaced\"}";
-        return Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    let change: Change = serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("{{\"note\": \"text\"}} is what is taken here, with null to remove it: {error}");
-        ApiError::refused(StatusCode::BAD_REQUEST, detail)
-    })?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
+    let example = "{\"note\": \"the switch was replaced\"}, or {\"note\": null} to remove it";
+    let change: Change = body::json(&headers, &body, &["application/merge-patch+json"], example)?;
     let number: i64 = id.parse().map_err(|_| missing(&app.live, &id))?;
     annotations::write(&app, number, change.note.as_deref().unwrap_or_default()).await?;
     detailed(&app, number).await
@@ -208,13 +196,14 @@ fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreE
 fn responses(reader: &Reader, service: ServiceId, started_at: UnixMs, now: UnixMs) -> Result<Value, StoreError> {
     let acknowledgements = reader.acknowledgements(service, started_at)?;
     let silenced = reader.silenced(service, started_at)?;
-    let silences = silenced.iter().map(|one| {
-        let mut silence = json!(SilenceJson::new(&one.silence, now));
+    let silences = silenced.iter().filter_map(|one| {
+        let mut silence = json!(SilenceJson::new(one.silence.as_ref()?, now));
         silence["told_at"] = json!(one.told_at.map(|at| at.to_string()));
-        silence
+        Some(silence)
     });
     Ok(json!({
         "acknowledgements": acknowledgements.iter().map(AcknowledgementJson::from).collect::<Vec<_>>(),
         "silences": silences.collect::<Vec<_>>(),
+        "flapped": silenced.iter().any(|one| one.silence.is_none()),
     }))
 }

@@ -1,6 +1,7 @@
 //! The JSON interface: one file per subject. Handlers fetch and say; the arithmetic is elsewhere.
 
 mod alerts;
+mod body;
 mod checks;
 mod events;
 mod export;

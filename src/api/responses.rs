@@ -1,10 +1,10 @@
 //! What people do about alerts: acknowledgements of incidents, and silences.
 
-use super::incidents;
+use super::{body::json, incidents};
 use crate::{
     domain::{time::UnixMs, window::parse_duration},
     http::{
-        annotations::{self, Refused},
+        changes::{self, Refused},
         error::{Answer, ApiError},
         named::Named,
         params::Params,
@@ -13,16 +13,16 @@ use crate::{
         state::AppState,
     },
     interchange::json::SilenceJson,
-    routing::Silenced,
+    routing::{Severity, Silenced},
 };
 use axum::{
     Json,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// Who did something that gave no name.
 const ANONYMOUS: &str = "whoever has the token";
@@ -44,27 +44,12 @@ struct NewSilence {
     service: Vec<String>,
     group: Vec<String>,
     class: Vec<String>,
-    severity: Option<crate::routing::Severity>,
+    severity: Option<Severity>,
     from: Option<String>,
     until: Option<String>,
     duration: Option<String>,
     author: String,
     reason: String,
-}
-
-/// Reads a body in JSON. An empty one is an empty object.
-fn read<T: DeserializeOwned + Default>(headers: &HeaderMap, body: &[u8], example: &str) -> Answer<T> {
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-        let detail = format!("this is sent as Content-Type: application/json, as {example}");
-        return Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        ApiError::refused(StatusCode::BAD_REQUEST, format!("{example} is what is taken here: {error}"))
-    })
 }
 
 /// When it ends: at a moment, or after a time.
@@ -98,8 +83,11 @@ pub(super) async fn acknowledge(
     body: Bytes,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
-    let wish: Acknowledge = read(&headers, &body, "{\"author\": \"ada\", \"duration\": \"4h\", \"note\": \"on it\"}")?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
+    let wish: Acknowledge = match body.is_empty() {
+        true => Acknowledge::default(),
+        false => json(&headers, &body, &[], "{\"author\": \"ada\", \"duration\": \"4h\", \"note\": \"on it\"}")?,
+    };
     let until = end(wish.until.as_deref(), wish.duration.as_deref(), app.clock.now())?;
     if until.is_some_and(|until| until <= app.clock.now()) {
         return Err(unfit("`until` has passed".to_owned()));
@@ -116,7 +104,7 @@ pub(super) async fn take_back(
     headers: HeaderMap,
 ) -> Answer<Json<Value>> {
     params.only(&["author"])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
     let author = params.get("author").unwrap_or_default().to_owned();
     let now = app.clock.now();
     respond(&app, &id, &Statement { author, reason: String::new() }, Some(now)).await
@@ -146,7 +134,9 @@ pub(super) async fn list(State(app): State<AppState>, params: Params) -> Answer<
     })?;
     let after = if all == Some(true) { UnixMs::MIN } else { now };
     let silences = app.ask(move |app| app.reader.silences(after)).await?;
-    Ok(Json(json!({ "items": silences.iter().map(|silence| SilenceJson::new(silence, now)).collect::<Vec<_>>() })))
+    Ok(Json(
+        serde_json::json!({ "items": silences.iter().map(|silence| SilenceJson::new(silence, now)).collect::<Vec<_>>() }),
+    ))
 }
 
 /// `POST /api/v1/silences`
@@ -158,9 +148,9 @@ pub(super) async fn silence(
     body: Bytes,
 ) -> Answer<(StatusCode, Json<Value>)> {
     params.only(&[])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
     let example = "{\"service\": [\"db-*\"], \"duration\": \"2h\", \"author\": \"ada\", \"reason\": \"new switch\"}";
-    let wish: NewSilence = read(&headers, &body, example)?;
+    let wish: NewSilence = json(&headers, &body, &[], example)?;
     let now = app.clock.now();
     let from = wish.from.as_deref().map_or(Ok(now), |text| moment("from", text))?;
     let until = end(wish.until.as_deref(), wish.duration.as_deref(), from)?;
@@ -168,7 +158,7 @@ pub(super) async fn silence(
     let silenced = Silenced { service: wish.service, group: wish.group, class: wish.class, severity: wish.severity };
     let statement = Statement { author: wish.author, reason: wish.reason };
     let silence = responses::silence(&app, silenced, (from, until), &statement, ANONYMOUS).await?;
-    Ok((StatusCode::CREATED, Json(json!(SilenceJson::new(&silence, now)))))
+    Ok((StatusCode::CREATED, Json(serde_json::json!(SilenceJson::new(&silence, now)))))
 }
 
 /// `DELETE /api/v1/silences/{id}`: it ends now.
@@ -180,9 +170,9 @@ pub(super) async fn end_silence(
     headers: HeaderMap,
 ) -> Answer<Json<Value>> {
     params.only(&[])?;
-    annotations::admit(&app, annotations::bearer(&headers), &headers, &origin)?;
+    changes::admit(&app, changes::bearer(&headers), &headers, &origin)?;
     match responses::end_silence(&app, &id).await {
-        Ok(silence) => Ok(Json(json!(SilenceJson::new(&silence, app.clock.now())))),
+        Ok(silence) => Ok(Json(serde_json::json!(SilenceJson::new(&silence, app.clock.now())))),
         Err(Refused::Missing) => Err(ApiError::not_found(format!("there is no silence {id}, or it is over"))),
         Err(refused) => Err(refused.into()),
     }

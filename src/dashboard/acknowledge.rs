@@ -4,10 +4,10 @@
 
 use super::{
     error::PageError,
+    forms::{self, Fields},
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    refusal,
-    request::Page,
+    request::{Page, known_now},
 };
 use crate::{
     domain::{
@@ -17,7 +17,7 @@ use crate::{
     format::{self, zone::Moment},
     history::as_of::Snapshot,
     http::{
-        annotations::{self, Refused},
+        changes::Refused,
         proxy_headers::{PageState, RequestOrigin},
         responses::{self, LONGEST_REASON, Statement},
         state::AppState,
@@ -70,10 +70,6 @@ enum Permit {
     Token,
     /// The token, because the link has expired, or was changed on its way.
     TokenInstead(&'static str),
-}
-
-fn snapshot(app: &AppState, query: &Query) -> Snapshot {
-    Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
 }
 
 fn permit(app: &AppState, query: &Query, incidents: &[i64]) -> Result<Permit, PageError> {
@@ -149,7 +145,7 @@ fn form(
     statement: &Statement,
     refused: Option<&Refused>,
 ) -> Page {
-    let snapshot = snapshot(app, query);
+    let snapshot = known_now(app, query);
     let open = found.iter().filter(|outage| outage.ended_at.is_none()).count();
     let said = match (found, open) {
         (_, 0) => "It is over already".to_owned(),
@@ -178,8 +174,8 @@ fn form(
         longest_author: LONGEST_AUTHOR,
         longest: LONGEST_REASON,
         back_url,
-        refused: refused.map(refusal::sentence),
-        token_refused: refusal::is_of_token(refused),
+        refused: refused.map(forms::sentence),
+        token_refused: forms::is_of_token(refused),
     };
     let options =
         LayoutOptions { title: format!("Acknowledge · {}", app.title), current: "incident", live: Refresh::Never };
@@ -207,16 +203,13 @@ pub(super) async fn save(
     let ids = numbers(&query)?;
     let permit = permit(&app, &query, &ids)?;
     let found = incidents(&app, ids.clone()).await?;
-    let mut fields = refusal::fields(&body);
-    let mut field = |name: &str| fields.remove(name).unwrap_or_default();
-    let statement = Statement { author: field("author"), reason: field("note") };
-    let hours: i64 = field("hours").parse().unwrap_or(0);
+    let mut fields = Fields::read(&body);
+    let statement = Statement { author: fields.take("author"), reason: fields.take("note") };
+    let hours: i64 = fields.take("hours").parse().unwrap_or(0);
     let until = (1..=24 * 90).contains(&hours).then(|| app.clock.now().plus(hours * HOUR_MS));
-    let token = field("token");
-    let token = Some(token.trim()).filter(|token| !token.is_empty());
     let admitted = match &permit {
         Permit::Link(_) => Ok(()),
-        _ => annotations::admit(&app, token, &headers, &origin),
+        _ => fields.admit(&app, &headers, &origin),
     };
     let anonymous = match &permit {
         Permit::Link(channel) => format!("whoever was told by {channel}"),
@@ -228,7 +221,7 @@ pub(super) async fn save(
     };
     match written {
         Ok(_) => {
-            let snapshot = snapshot(&app, &query);
+            let snapshot = known_now(&app, &query);
             let there = match found.as_slice() {
                 [one] => snapshot.incident_url(one.id),
                 _ => snapshot.url("/dashboard/incidents", ""),
@@ -237,7 +230,7 @@ pub(super) async fn save(
         }
         Err(refused) => {
             let page = form(&app, &query, &found, &permit, &statement, Some(&refused))?;
-            Ok(refusal::mark(page, &refused))
+            Ok(forms::mark(page, &refused))
         }
     }
 }

@@ -3,12 +3,11 @@
 use super::{
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    request::Page,
+    request::{Page, known_now},
     silences,
 };
 use crate::{
     format::{self, zone::Moment},
-    history::as_of::Snapshot,
     http::{proxy_headers::PageState, state::AppState},
     notify::ChannelInfo,
     render::view_model::{Headline, Kind},
@@ -44,14 +43,15 @@ struct Row {
 /// `GET /dashboard/alerts`
 pub(super) async fn page(PageState(app): PageState, query: Query) -> Page {
     query.only(&[], &[])?;
-    let snapshot = Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None));
+    let snapshot = known_now(&app, &query);
     let health = app.ask(|app| app.reader.channels()).await?;
     let rows: Vec<Row> = app.channels.iter().map(|channel| row(channel, &health, &query, snapshot.at)).collect();
     let (truth, after) = say(&app, &rows);
     let options =
         LayoutOptions { title: format!("Alerts · {}", app.title), current: "alerts", live: Refresh::OnEventAndClock };
     let silences = silences::rows(&app, &snapshot, &query);
-    let silence_url = app.token.is_some().then(|| snapshot.url("/dashboard/silences/new", ""));
+    let silence_url =
+        (app.token.is_some() && !app.channels.is_empty()).then(|| snapshot.url("/dashboard/silences/new", ""));
     let content = Content { truth, after, channels: rows, silences, silence_url };
     layout::page(&app, &query, &snapshot, options, "alerts.html", content)
 }

@@ -5,18 +5,18 @@
 
 use super::{
     error::PageError,
+    forms::{self, Fields},
     incident::missing,
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    refusal,
-    request::Page,
+    request::{Page, known_now},
 };
 use crate::{
     domain::incident::{LONGEST_NOTE, Outage},
     format::{self, zone::Moment},
-    history::as_of::Snapshot,
     http::{
-        annotations::{self, Refused},
+        annotations,
+        changes::Refused,
         named::Named,
         proxy_headers::{PageState, RequestOrigin},
         state::AppState,
@@ -45,24 +45,19 @@ struct Content {
     token_refused: bool,
 }
 
-/// Notes are written of what is known now.
-fn snapshot(app: &AppState, query: &Query) -> Snapshot {
-    Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
-}
-
 async fn incident(app: &AppState, query: &Query, id: &str) -> Result<Outage, PageError> {
     if app.token.is_none() {
         let after =
             "Set “token” below [dashboard] in the configuration, and start again: whoever has it may write them.";
         return Err(PageError::forbidden("Notes are not taken here", after));
     }
-    let number: i64 = id.parse().map_err(|_| missing(&snapshot(app, query), id))?;
+    let number: i64 = id.parse().map_err(|_| missing(&known_now(app, query), id))?;
     let outage = app.ask(move |app| app.reader.outage(number)).await?;
-    outage.filter(Outage::is_incident).ok_or_else(|| missing(&snapshot(app, query), id))
+    outage.filter(Outage::is_incident).ok_or_else(|| missing(&known_now(app, query), id))
 }
 
 fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: Option<&Refused>) -> Page {
-    let snapshot = snapshot(app, query);
+    let snapshot = known_now(app, query);
     let mut truth = Headline::plain(Kind::Unknown, format!("A note on incident {} of {}", outage.id, outage.service));
     truth.glyph = false;
     let content = Content {
@@ -73,8 +68,8 @@ fn form(app: &AppState, query: &Query, outage: &Outage, text: String, refused: O
         incident_url: snapshot.incident_url(outage.id),
         text,
         longest: LONGEST_NOTE,
-        token_refused: refusal::is_of_token(refused),
-        refused: refused.map(refusal::sentence),
+        token_refused: forms::is_of_token(refused),
+        refused: refused.map(forms::sentence),
     };
     let options = LayoutOptions {
         title: format!("Note on incident {} · {}", outage.id, app.title),
@@ -102,15 +97,14 @@ pub(super) async fn save(
     body: Bytes,
 ) -> Page {
     let outage = incident(&app, &query, &id).await?;
-    let mut fields = refusal::fields(&body);
-    let (token, text) = (fields.remove("token"), fields.remove("note").unwrap_or_default());
-    let token = token.as_deref().map(str::trim);
-    let written = match annotations::admit(&app, token, &headers, &origin) {
+    let mut fields = Fields::read(&body);
+    let text = fields.take("note");
+    let written = match fields.admit(&app, &headers, &origin) {
         Ok(()) => annotations::write(&app, outage.id, &text).await,
         Err(refused) => Err(refused),
     };
     let Err(refused) = written else {
-        return Ok(Redirect::to(&snapshot(&app, &query).incident_url(outage.id)).into_response());
+        return Ok(Redirect::to(&known_now(&app, &query).incident_url(outage.id)).into_response());
     };
-    Ok(refusal::mark(form(&app, &query, &outage, text, Some(&refused))?, &refused))
+    Ok(forms::mark(form(&app, &query, &outage, text, Some(&refused))?, &refused))
 }

@@ -11,11 +11,16 @@ use axum::{extract::FromRef, response::Response};
 /// A page, or why there is none.
 pub(super) type Page = Result<Response, PageError>;
 
+/// What is known now: what is changed by a form is changed of that.
+pub(super) fn known_now(app: &AppState, query: &Query) -> Snapshot {
+    Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
+}
+
 /// What an address asks to see: what is known now, or what was known at a moment of the past.
 pub(super) async fn snapshot(app: &AppState, query: &Query) -> Result<Snapshot, PageError> {
     let now = app.clock.now();
     let Some(at) = query.at(now)? else {
-        return Ok(Snapshot::now(app.live.all(), now).linking(app.base_path.clone(), query.carried(None)));
+        return Ok(known_now(app, query));
     };
     let day = |at| query.zone.dated(at, now).text;
     let show = |at: UnixMs| (format!("Show {}", day(at)), query.with(&[("at", Some(&at.to_string()))]));

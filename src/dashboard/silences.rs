@@ -2,17 +2,17 @@
 
 use super::{
     error::PageError,
+    forms::{self, Fields},
     layout::{self, LayoutOptions, Refresh},
     query::Query,
-    refusal,
-    request::Page,
+    request::{Page, known_now},
 };
 use crate::{
     domain::time::{HOUR_MS, UnixMs},
     format::zone::Moment,
     history::as_of::Snapshot,
     http::{
-        annotations::{self, Refused},
+        changes::Refused,
         named::Named,
         proxy_headers::{PageState, RequestOrigin},
         responses::{self, LONGEST_REASON, Statement},
@@ -86,10 +86,6 @@ struct Typed {
     statement: Statement,
 }
 
-fn snapshot(app: &AppState, query: &Query) -> Snapshot {
-    Snapshot::now(app.live.all(), app.clock.now()).linking(app.base_path.clone(), query.carried(None))
-}
-
 fn closed(app: &AppState) -> Result<(), PageError> {
     if app.token.is_some() {
         return Ok(());
@@ -99,7 +95,7 @@ fn closed(app: &AppState) -> Result<(), PageError> {
 }
 
 fn form(app: &AppState, query: &Query, ends: Option<&Silence>, typed: Typed, refused: Option<&Refused>) -> Page {
-    let snapshot = snapshot(app, query);
+    let snapshot = known_now(app, query);
     let (said, after) = match ends {
         Some(_) => ("End this silence now?", "What is open then is told."),
         None => (
@@ -123,8 +119,8 @@ fn form(app: &AppState, query: &Query, ends: Option<&Silence>, typed: Typed, ref
         longest: LONGEST_REASON,
         most_hours: LONGEST_DAYS * 24,
         back_url: snapshot.url("/dashboard/alerts", ""),
-        refused: refused.map(refusal::sentence),
-        token_refused: refusal::is_of_token(refused),
+        refused: refused.map(forms::sentence),
+        token_refused: forms::is_of_token(refused),
     };
     let options =
         LayoutOptions { title: format!("Silence alerts · {}", app.title), current: "alerts", live: Refresh::Never };
@@ -153,13 +149,12 @@ pub(super) async fn make(
     body: Bytes,
 ) -> Page {
     closed(&app)?;
-    let mut fields = refusal::fields(&body);
-    let mut field = |name: &str| fields.remove(name).unwrap_or_default();
+    let mut fields = Fields::read(&body);
+    let mut field = |name: &str| fields.take(name);
     let statement = Statement { author: field("author"), reason: field("reason") };
     let typed = Typed { service: field("service"), group: field("group"), hours: field("hours"), statement };
-    let token = field("token");
     let silenced = Silenced { service: list(&typed.service), group: list(&typed.group), ..Silenced::default() };
-    let made = match annotations::admit(&app, Some(token.trim()).filter(|t| !t.is_empty()), &headers, &origin) {
+    let made = match fields.admit(&app, &headers, &origin) {
         Ok(()) => match typed.hours.trim().parse::<f64>() {
             Ok(hours) if hours > 0.0 => {
                 let now = app.clock.now();
@@ -171,8 +166,8 @@ pub(super) async fn make(
         Err(refused) => Err(refused),
     };
     match made {
-        Ok(_) => Ok(Redirect::to(&snapshot(&app, &query).url("/dashboard/alerts", "")).into_response()),
-        Err(refused) => Ok(refusal::mark(form(&app, &query, None, typed, Some(&refused))?, &refused)),
+        Ok(_) => Ok(Redirect::to(&known_now(&app, &query).url("/dashboard/alerts", "")).into_response()),
+        Err(refused) => Ok(forms::mark(form(&app, &query, None, typed, Some(&refused))?, &refused)),
     }
 }
 
@@ -200,15 +195,14 @@ pub(super) async fn end(
 ) -> Page {
     closed(&app)?;
     let silence = found(&app, &id)?;
-    let token = refusal::fields(&body).remove("token").unwrap_or_default();
-    let ended = match annotations::admit(&app, Some(token.trim()).filter(|t| !t.is_empty()), &headers, &origin) {
+    let ended = match Fields::read(&body).admit(&app, &headers, &origin) {
         Ok(()) => responses::end_silence(&app, &id).await,
         Err(refused) => Err(refused),
     };
     match ended {
-        Ok(_) => Ok(Redirect::to(&snapshot(&app, &query).url("/dashboard/alerts", "")).into_response()),
+        Ok(_) => Ok(Redirect::to(&known_now(&app, &query).url("/dashboard/alerts", "")).into_response()),
         Err(refused) => {
-            Ok(refusal::mark(form(&app, &query, Some(&silence), Typed::default(), Some(&refused))?, &refused))
+            Ok(forms::mark(form(&app, &query, Some(&silence), Typed::default(), Some(&refused))?, &refused))
         }
     }
 }

@@ -1,10 +1,9 @@
-//! Writing down what people say of an incident: the one thing that is changed from outside, and only with the token.
+//! What is changed from outside: who may change it, why it was refused, and how long an answer waits for its commit.
 
 use super::{
     proxy_headers::RequestOrigin,
     state::{AppState, ReadError},
 };
-use crate::domain::incident::{self, Outage};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 /// How long an answer waits for its commit while the history cannot be written.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why a note was not written.
+/// Why something was not changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
     /// No token is configured, so nobody can have the right one.
@@ -24,9 +23,9 @@ pub(crate) enum Refused {
     WrongToken,
     /// The address sent too many wrong tokens, so this token was not checked. In how many seconds the next one is.
     TooMany(i64),
-    /// What is wrong with the note, in words.
+    /// What is wrong with what was sent, in words.
     Text(String),
-    /// There is no such incident.
+    /// There is nothing of this name or number.
     Missing,
     /// The history cannot be written right now, or not be read.
     Later(String),
@@ -58,7 +57,7 @@ pub(crate) const SCHEME: HeaderValue = HeaderValue::from_static("Bearer realm=\"
 pub(crate) const CLOSED: &str =
     "changes are not taken here: set `token` below [dashboard] in the configuration, and start again";
 
-/// What the refusal of a note says that a page of another site sent.
+/// What the refusal of a change says that a page of another site sent.
 pub(crate) const OTHER_SITE: &str = "the request comes from a page of another site, so its token was not checked. Behind \
      a proxy that changes the Host header, name the proxy in `trusted_proxies` and have it send X-Forwarded-Host";
 
@@ -85,7 +84,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whether notes may be written with this token. It takes as long for a wrong one as for the right one. What a page of
+/// Whether something may be changed with this token. It takes as long for a wrong one as for the right one. What a page of
 /// another site sends is not counted: it could lock out whoever reads that page.
 pub(crate) fn admit(
     app: &AppState,
@@ -107,34 +106,31 @@ pub(crate) fn admit(
             if given.is_some() {
                 app.attempts.wrong(client, origin.claimed, now);
                 let client = client.map_or("an unknown address".to_owned(), |address| address.to_string());
-                tracing::warn!(client, "a note was refused: wrong token");
+                tracing::warn!(client, "a change was refused: wrong token");
             }
             Err(Refused::WrongToken)
         }
     }
 }
 
-/// Writes the note of an incident and returns when it is committed; an empty one removes it. The caller was admitted.
-pub(crate) async fn write(app: &AppState, id: i64, text: &str) -> Result<(), Refused> {
-    let text = incident::note(text).map_err(Refused::Text)?;
-    let found = app.ask(move |app| app.reader.outage(id)).await;
-    let outage = found.map_err(|why| {
-        Refused::Later(match why {
-            ReadError::Store(_) => why.to_string(),
-            why => format!("the history cannot be read right now: {why}"),
-        })
-    })?;
-    if !outage.as_ref().is_some_and(Outage::is_incident) {
-        return Err(Refused::Missing);
-    }
-    match timeout(PATIENCE, app.writer.note_incident(id, text)).await {
+/// Waits for a commit, as long as an answer can. `what` is what it writes, as in "the note".
+pub(crate) async fn committed(app: &AppState, what: &str, commit: impl Future<Output = bool>) -> Result<(), Refused> {
+    match timeout(PATIENCE, commit).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Refused::Later("the monitor is stopping: the note was not written".to_owned())),
+        Ok(false) => Err(Refused::Later(format!("the monitor is stopping: {what} was not written"))),
         Err(_elapsed) => {
             let why = app.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
             Err(Refused::Later(format!(
-                "the history cannot be written right now ({why}): the note waits in memory and is written when it can be"
+                "the history cannot be written right now ({why}): {what} waits in memory and is written when it can be"
             )))
         }
     }
+}
+
+/// What a query of the history that failed says of a change.
+pub(crate) fn unread(why: ReadError) -> Refused {
+    Refused::Later(match why {
+        ReadError::Store(_) => why.to_string(),
+        why => format!("the history cannot be read right now: {why}"),
+    })
 }

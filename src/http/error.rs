@@ -1,7 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use super::{
-    annotations::{self, Refused},
+    changes::{self, Refused},
     limits::Full,
     state::ReadError,
 };
@@ -122,8 +122,8 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> ApiError {
         let (status, after_s) = (refused.status(), refused.retry_after_s());
         let detail = match refused {
-            Refused::Closed => annotations::CLOSED.to_owned(),
-            Refused::OtherSite => annotations::OTHER_SITE.to_owned(),
+            Refused::Closed => changes::CLOSED.to_owned(),
+            Refused::OtherSite => changes::OTHER_SITE.to_owned(),
             Refused::WrongToken => {
                 "the token that is configured as [dashboard] token is needed: Authorization: Bearer …".to_owned()
             }
@@ -160,7 +160,7 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, annotations::SCHEME);
+            headers.insert(header::WWW_AUTHENTICATE, changes::SCHEME);
         }
         let after_s = self.after_s.or((self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(5));
         if let Some(seconds) = after_s {

@@ -5,6 +5,7 @@
 
 mod accepting;
 pub(crate) mod annotations;
+pub(crate) mod changes;
 pub(crate) mod error;
 pub(crate) mod incident_filter;
 pub mod limits;

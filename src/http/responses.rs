@@ -1,6 +1,9 @@
 //! What people do about alerts, for the interface and the pages: acknowledge an incident, silence what is expected.
 
-use super::{annotations::Refused, state::AppState};
+use super::{
+    changes::{self, Refused},
+    state::AppState,
+};
 use crate::{
     domain::{
         incident::Outage,
@@ -8,14 +11,10 @@ use crate::{
         time::{DAY_MS, UnixMs},
     },
     routing::{Acknowledgement, LONGEST_AUTHOR, LONGEST_DAYS, Silence, Silenced},
-    store::Response,
+    store::{Incident, Response},
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use std::time::Duration;
-use tokio::time::timeout;
 
-/// How long an answer waits for its commit while the history cannot be written.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Characters of a reason or a note, at most.
 pub(crate) const LONGEST_REASON: usize = 500;
 /// Silences that may be there at once: each is compared with every alert.
@@ -55,23 +54,23 @@ pub(crate) async fn acknowledge(
     let (author, note) = statement.read(anonymous)?;
     let wanted = ids.clone();
     let read = move |app: &AppState| wanted.into_iter().map(|id| app.reader.outage(id)).collect::<Result<Vec<_>, _>>();
-    let found = app.ask(read).await.map_err(|why| Refused::Later(why.to_string()))?;
+    let found = app.ask(read).await.map_err(changes::unread)?;
     let incidents: Vec<Outage> = found.into_iter().flatten().filter(Outage::is_incident).collect();
     if incidents.is_empty() {
         return Err(Refused::Missing);
     }
     let open: Vec<Outage> = incidents.into_iter().filter(|outage| outage.ended_at.is_none()).collect();
     let at = app.clock.now();
+    let of_it = |outage: &Outage| Some((app.live.get(&outage.service)?.id, outage.started_at));
+    let incidents: Vec<Incident> = open.iter().filter_map(of_it).collect();
+    if !incidents.is_empty() {
+        let acknowledgement = Acknowledgement { at, until, author: author.clone(), note };
+        let response = Response::Acknowledge { incidents, acknowledgement };
+        changes::committed(app, "the acknowledgement", app.writer.respond(response)).await?;
+    }
+    let what = if until.is_some_and(|until| until <= at) { "acknowledgement taken back" } else { "acknowledged" };
     for outage in &open {
-        let Some(service) = app.live.get(&outage.service) else { continue };
-        let acknowledgement = Acknowledgement { at, until, author: author.clone(), note: note.clone() };
-        let incident = (service.id, outage.started_at);
-        written(app, Response::Acknowledge { incident, acknowledgement }).await?;
-        let service = &outage.service;
-        match until.is_some_and(|until| until <= at) {
-            true => tracing::info!(incident = outage.id, service, author, "acknowledgement taken back"),
-            false => tracing::info!(incident = outage.id, service, author, "acknowledged"),
-        }
+        tracing::info!(incident = outage.id, service = outage.service, author, "{what}");
     }
     Ok(open)
 }
@@ -101,7 +100,7 @@ pub(crate) async fn silence(
         return Err(Refused::Text(format!("there are {MOST_SILENCES} silences already: end some, or use `*`")));
     }
     let silence = Silence { id: random_id()?, silenced, created_at: now, from, until, author, reason };
-    written(app, Response::Silence(silence.clone())).await?;
+    changes::committed(app, "the silence", app.writer.respond(Response::Silence(silence.clone()))).await?;
     let (author, what) = (&silence.author, silence.silenced.words());
     tracing::info!(silence = silence.id, author, what, until = %silence.until, "alerts silenced");
     Ok(silence)
@@ -113,22 +112,9 @@ pub(crate) async fn end_silence(app: &AppState, id: &str) -> Result<Silence, Ref
     let silences = app.writer.responses().silences(now);
     let silence = silences.iter().find(|silence| silence.id == id).ok_or(Refused::Missing)?;
     let ended = Silence { until: now, ..silence.as_ref().clone() };
-    written(app, Response::Silence(ended.clone())).await?;
+    changes::committed(app, "its end", app.writer.respond(Response::Silence(ended.clone()))).await?;
     tracing::info!(silence = ended.id, "silence ended");
     Ok(ended)
-}
-
-async fn written(app: &AppState, response: Response) -> Result<(), Refused> {
-    match timeout(PATIENCE, app.writer.respond(response)).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Refused::Later("the monitor is stopping: this was not written".to_owned())),
-        Err(_elapsed) => {
-            let why = app.writer.trouble().unwrap_or_else(|| "it takes too long".to_owned());
-            Err(Refused::Later(format!(
-                "the history cannot be written right now ({why}): this waits in memory and counts once it is written"
-            )))
-        }
-    }
 }
 
 /// Sixteen hexadecimal digits that nobody has used.

@@ -72,6 +72,6 @@ pub use self::writer::{
     enter::Configured,
     handle::{Stopping, Writer, WriterFigures},
     open::{ResumePoint, Store, WatchedService},
-    respond::{Incident, Response, Responses, Tell},
+    respond::{Incident, Quiet, Response, Responses, Tell},
     track::Record,
 };

@@ -12,7 +12,7 @@ use crate::{
     format,
     history::as_of::service_page,
     live::ServiceNow,
-    routing::{AlertKind, Announcement, Facts},
+    routing::{AlertKind, Announcement, Facts, Severity},
 };
 
 pub(super) fn look(round: &mut Round<'_>) {
@@ -107,7 +107,7 @@ fn announcement(
         key: key.to_owned(),
         service: Some(name.clone()),
         group: group.clone(),
-        severity: crate::routing::Severity::of_kind(AlertKind::Flapping, &service.service),
+        severity: Severity::of_kind(AlertKind::Flapping, &service.service),
         title,
         text,
         details,

@@ -23,6 +23,7 @@ pub use gap::Runs;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(15);
+
 /// Looks and announces until shutdown.
 pub async fn run(context: Context, rules: AlertRules, runs: Runs, mut shutdown: Shutdown) {
     // A thread of its own, that gives way: neither checks nor messages wait for it.

@@ -24,13 +24,20 @@ pub(super) fn responses(
 ) -> Result<Vec<Responded>, StoreError> {
     let mut all: Vec<(UnixMs, String)> = Vec::new();
     for one in app.reader.silenced(service.id, outage.started_at)? {
-        let silence = &one.silence;
-        let why = silence.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-        let until = zone.dated(silence.until, now).text;
-        let text = format!("silenced by {} ({}) until {until}{why}", silence.author, silence.silenced.words());
+        let (text, over) = match &one.silence {
+            Some(silence) => {
+                let why = silence.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+                let (until, what) = (zone.dated(silence.until, now).text, silence.silenced.words());
+                (format!("silenced by {} ({what}) until {until}{why}", silence.author), "the silence had ended")
+            }
+            None => {
+                let text = "told only to channels that are not told that the service flaps";
+                (text.to_owned(), "the service did not flap any more")
+            }
+        };
         all.push((outage.confirmed_at.unwrap_or(outage.started_at), text));
         if let Some(told_at) = one.told_at {
-            all.push((told_at, "told, because the silence had ended".to_owned()));
+            all.push((told_at, format!("told, because {over}")));
         }
     }
     for one in app.reader.acknowledgements(service.id, outage.started_at)? {

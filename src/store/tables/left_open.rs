@@ -1,13 +1,13 @@
 //! Incidents that channels were notified of, and whose end nobody will see: their service is not watched any more.
 
-use super::outages::LEFT_OPEN;
+use super::{outages::LEFT_OPEN, outbox};
 use crate::{
     domain::{sanitize::one_line, time::UnixMs},
     live::ServiceId,
     routing::{AlertKind, Announcement, Severity},
-    store::{Result, StoreError},
+    store::Result,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ToSql, params};
 
 /// Characters of the cause that are repeated.
 const CAUSE: usize = 200;
@@ -43,18 +43,18 @@ impl Told {
 /// Announces of every incident that is left open, once, that nobody will see its end.
 pub(in crate::store) fn tell(conn: &Connection, wants: impl Fn(&str) -> bool, now: UnixMs) -> Result<()> {
     let why = "it left the configuration, or is paused";
-    announce(conn, LEFT_OPEN, 0, why, "is left open", wants, now)
+    announce(conn, LEFT_OPEN, params![], why, "is left open", wants, now)
 }
 
 /// Announces of the incidents of a service that are open that it is being forgotten.
 pub(in crate::store) fn tell_forgotten(conn: &Connection, service: ServiceId, now: UnixMs) -> Result<()> {
-    announce(conn, "o.service_id = ?1", service.0, "its history was deleted", "is gone with it", |_| true, now)
+    announce(conn, "o.service_id = ?1", params![service.0], "its history was deleted", "is gone with it", |_| true, now)
 }
 
 fn announce(
     conn: &Connection,
     condition: &str,
-    parameter: i64,
+    parameters: &[&dyn ToSql],
     why: &str,
     what: &str,
     wants: impl Fn(&str) -> bool,
@@ -67,17 +67,16 @@ fn announce(
               AND x.event = 'confirmed' AND y.ended_at IS NULL)
          FROM outage o JOIN service s ON s.id = o.service_id JOIN reason r ON r.id = o.reason_id
          JOIN outbox e ON e.outage_id = o.id AND e.event = 'confirmed'
-         WHERE o.ended_at IS NULL AND o.confirmed_at IS NOT NULL AND ?1 = ?1 AND {condition} ORDER BY o.id, e.id"
+         WHERE o.ended_at IS NULL AND o.confirmed_at IS NOT NULL AND {condition} ORDER BY o.id, e.id"
     );
-    let told: Vec<Told> = conn.prepare(&sql)?.query_map([parameter], Told::read)?.collect::<rusqlite::Result<_>>()?;
+    let told: Vec<Told> = conn.prepare(&sql)?.query_map(parameters, Told::read)?.collect::<rusqlite::Result<_>>()?;
     let history: String = conn.query_row("SELECT value FROM fact WHERE name = 'id'", [], |row| row.get(0))?;
     for incident in told.chunk_by(|a, b| a.id == b.id) {
         let event_id = format!("{history}-{}-left", incident[0].id);
-        let new = conn.execute(
-            "INSERT INTO announced (event_id, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![event_id, now.0],
-        )?;
-        for one in incident.iter().filter(|one| new > 0 && wants(&one.channel)) {
+        if !outbox::note_announced(conn, &event_id, now)? {
+            continue;
+        }
+        for one in incident.iter().filter(|one| wants(&one.channel)) {
             let service = &one.service;
             let since = one.started_at.utc().format("%Y-%m-%d %H:%M:%S UTC");
             let announcement = Announcement {
@@ -94,12 +93,7 @@ fn announce(
                 page: None,
                 report: None,
             };
-            let content = serde_json::to_string(&announcement).map_err(|e| StoreError::Content(e.to_string()))?;
-            conn.execute(
-                "INSERT INTO announcement (event_id, channel, content, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?4)
-                 ON CONFLICT DO NOTHING",
-                params![event_id, one.channel, content, now.0],
-            )?;
+            outbox::announce(conn, &one.channel, &event_id, &announcement, now)?;
         }
     }
     Ok(())

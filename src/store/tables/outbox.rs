@@ -165,29 +165,29 @@ pub(in crate::store) fn add(
     Ok(added)
 }
 
-/// Writes an announcement for each channel, unless it was announced before; whether a channel is to be notified.
-pub(in crate::store) fn announce(
-    conn: &Connection,
-    channels: &[ChannelName],
-    event_id: &str,
-    announcement: &Announcement,
-    now: UnixMs,
-) -> Result<bool> {
+/// Notes that something is announced. `false` when it was before.
+pub(in crate::store) fn note_announced(conn: &Connection, event_id: &str, now: UnixMs) -> Result<bool> {
     let new = conn
         .prepare_cached("INSERT INTO announced (event_id, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute(params![event_id, now.0])?;
-    if new == 0 {
-        return Ok(false);
-    }
+    Ok(new > 0)
+}
+
+/// Writes an announcement for a channel.
+pub(in crate::store) fn announce(
+    conn: &Connection,
+    channel: &str,
+    event_id: &str,
+    announcement: &Announcement,
+    now: UnixMs,
+) -> Result<()> {
     let content = serde_json::to_string(announcement).map_err(|e| StoreError::Content(e.to_string()))?;
-    for channel in channels {
-        conn.prepare_cached(
-            "INSERT INTO announcement (event_id, channel, content, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?4)
-             ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![event_id, &**channel, content, now.0])?;
-    }
-    Ok(!channels.is_empty())
+    conn.prepare_cached(
+        "INSERT INTO announcement (event_id, channel, content, created_at, next_at) VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![event_id, channel, content, now.0])?;
+    Ok(())
 }
 
 /// The channels that are notified of the beginning of an incident because of an escalation, or because a silence ended.

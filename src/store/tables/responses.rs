@@ -11,10 +11,11 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// That nobody was notified of an incident because of a silence.
+/// That channels were not notified of an incident.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SilencedIncident {
-    pub silence: Silence,
+    /// `None`: its service flapped, and they were told that.
+    pub silence: Option<Silence>,
     /// The silence ended first: then channels were notified.
     pub told_at: Option<UnixMs>,
 }
@@ -225,24 +226,29 @@ pub(in crate::store) fn silenced(
     started_at: UnixMs,
 ) -> Result<Vec<SilencedIncident>> {
     let mut statement = conn.prepare_cached(
-        "SELECT s.id, s.created_at, s.from_at, s.until_at, s.author, s.reason, s.matchers, q.told_at
-         FROM silenced q JOIN silence s ON s.id = q.silence_id
+        "SELECT s.id, s.created_at, s.from_at, s.until_at, s.author, s.reason, s.matchers, q.told_at, q.silence_id
+         FROM silenced q LEFT JOIN silence s ON s.id = q.silence_id
          WHERE q.service_id = ?1 AND q.started_at = ?2 ORDER BY q.at",
     )?;
     let rows = statement.query_map([service.0, started_at.0], |row| {
         let told_at = row.get::<_, Option<i64>>(7)?.map(UnixMs);
-        Ok(read(row, 0)?.map(|silence| SilencedIncident { silence, told_at }))
+        let silence = match row.get::<_, Option<String>>(0)? {
+            Some(_) => read(row, 0)?,
+            None => None,
+        };
+        let is_known = silence.is_some() || row.get::<_, String>(8)? == FLAPPING;
+        Ok(is_known.then_some(SilencedIncident { silence, told_at }))
     })?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// The incidents that are open: service, beginning, and whether nobody was notified because of a silence. Only those that
-/// somebody did something about.
-pub(in crate::store) fn open(conn: &Connection) -> Result<Vec<(ServiceId, UnixMs, bool)>> {
+/// The incidents that are open: service, beginning, and the silence because of which channels were not notified. Only those
+/// that somebody did something about, or that are quiet.
+pub(in crate::store) fn open(conn: &Connection) -> Result<Vec<(ServiceId, UnixMs, Option<String>)>> {
     let mut statement = conn.prepare(
         "SELECT o.service_id, o.started_at,
-           EXISTS (SELECT 1 FROM silenced q
-                   WHERE q.service_id = o.service_id AND q.started_at = o.started_at AND q.told_at IS NULL)
+           (SELECT q.silence_id FROM silenced q
+            WHERE q.service_id = o.service_id AND q.started_at = o.started_at AND q.told_at IS NULL LIMIT 1)
          FROM outage o WHERE o.ended_at IS NULL AND o.confirmed_at IS NOT NULL
            AND (EXISTS (SELECT 1 FROM silenced q WHERE q.service_id = o.service_id AND q.started_at = o.started_at)
              OR EXISTS (SELECT 1 FROM acknowledgement a

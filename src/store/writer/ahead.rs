@@ -133,7 +133,7 @@ impl Ahead {
         }
         let facts = Facts::of(event.kind(), &track.service, outage);
         let is_silent = match event {
-            Event::Resolved => inner.responses.is_quiet((service, outage.started_at)),
+            Event::Resolved => inner.responses.quiet((service, outage.started_at)).is_some(),
             _ => inner.responses.silenced(&facts, now).is_some(),
         };
         let channels = if is_silent { Vec::new() } else { inner.routing.channels(&facts) };

@@ -5,7 +5,7 @@ use super::{
     attempts,
     numbers::Numbers,
     plan::Plan,
-    respond::{self, Incident, Responded, Response, Responses},
+    respond::{self, Incident, Quiet, Responded, Response, Responses, Tell},
     track::{Record, ServiceTrack, Step},
 };
 use crate::{
@@ -53,8 +53,12 @@ pub(in crate::store) enum Note {
     },
     /// Channels are notified of this, unless it was announced before.
     Announce(Box<Announce>),
+    /// Counts as announced, and nobody is notified.
+    Announced(String),
     /// What somebody does about alerts.
     Response(Box<Response>),
+    /// Channels are to be notified of an incident that goes on.
+    Tell(Box<Tell>),
     /// Has events that were given up tried again, of one channel or of all.
     Retry {
         channel: Option<ChannelName>,
@@ -150,9 +154,16 @@ impl WriteState {
                 }
                 Note::Announce(announce) => {
                     let Announce { event_id, announcement, channels } = &**announce;
-                    done.events |= outbox::announce(&tx, channels, event_id, announcement, now)?;
+                    if outbox::note_announced(&tx, event_id, now)? {
+                        for channel in channels {
+                            outbox::announce(&tx, channel, event_id, announcement, now)?;
+                        }
+                        done.events |= !channels.is_empty();
+                    }
                 }
-                Note::Response(response) => done.events |= respond::write(&tx, response, now, &mut responded)?,
+                Note::Announced(event_id) => drop(outbox::note_announced(&tx, event_id, now)?),
+                Note::Response(response) => respond::write(&tx, response, &mut responded)?,
+                Note::Tell(tell) => done.events |= respond::tell(&tx, tell, now, &mut responded)?,
                 Note::Retry { channel } => {
                     done.events |= outbox::retry(&tx, channel.as_deref(), now)? > 0;
                 }
@@ -228,7 +239,7 @@ impl WriteState {
                 Arc::make_mut(outage).note.clone_from(&noted.note);
             }
         }
-        responded.extend(context.quiet.take().into_iter().map(Responded::Quiet));
+        responded.extend(context.quiet.take().into_iter().map(|(incident, why)| Responded::Quiet(incident, why)));
         runs::note_alive(&tx, self.run, now, false)?;
         tx.commit()?;
         self.tail = tail;
@@ -335,8 +346,8 @@ struct Context<'a> {
     /// When the monitor ran, from the first query on.
     lives: OnceCell<Runs>,
     responses: &'a Responses,
-    /// Incidents that nobody is notified of because of a silence.
-    quiet: RefCell<Vec<Incident>>,
+    /// Incidents that channels are not notified of, and why.
+    quiet: RefCell<Vec<(Incident, Quiet)>>,
 }
 
 impl Context<'_> {
@@ -471,12 +482,12 @@ impl Context<'_> {
                 _ => {
                     if let Some(silence) = self.responses.silenced(&facts, self.now) {
                         responses::note_silenced(self.conn, *id, outage.started_at, &silence.id, self.now)?;
-                        self.quiet.borrow_mut().push((*id, outage.started_at));
+                        self.quiet.borrow_mut().push(((*id, outage.started_at), Quiet::Silenced));
                         // Who was notified ahead of the commit knows of it.
                         channels.retain(|channel| is_told(channel));
                     } else if let Some(others) = self.routing.while_flapping(track.now.flapping.is_on(), &facts) {
                         responses::note_silenced(self.conn, *id, outage.started_at, responses::FLAPPING, self.now)?;
-                        self.quiet.borrow_mut().push((*id, outage.started_at));
+                        self.quiet.borrow_mut().push(((*id, outage.started_at), Quiet::Flapping));
                         channels.retain(|channel| is_told(channel) || !others.contains(channel));
                     }
                 }

@@ -175,6 +175,11 @@ impl Writer {
         let _ = self.sender.send(Message::Note(Note::Announce(Box::new(announce))));
     }
 
+    /// Has something count as announced of which nobody is notified.
+    pub fn note_announced(&self, event_id: String) {
+        let _ = self.sender.send(Message::Note(Note::Announced(event_id)));
+    }
+
     /// The channels that something of these facts goes to; none while it is silenced.
     pub fn recipients(&self, facts: &Facts<'_>, now: UnixMs) -> Vec<ChannelName> {
         self.ahead.recipients(facts, now)
@@ -195,14 +200,12 @@ impl Writer {
     pub async fn respond(&self, response: Response) -> bool {
         let (done, written) = oneshot::channel();
         let _ = self.sender.send(Message::Awaited(Note::Response(Box::new(response)), done));
-        let is_written = written.await.is_ok();
-        self.shared.events.send_replace(());
-        is_written
+        written.await.is_ok()
     }
 
     /// Notifies channels of an incident that goes on, for the first time or once more.
     pub fn tell(&self, tell: Tell) {
-        let _ = self.sender.send(Message::Note(Note::Response(Box::new(Response::Tell(tell)))));
+        let _ = self.sender.send(Message::Note(Note::Tell(Box::new(tell))));
     }
 
     /// The id of the history, with which the ids of its events begin.

@@ -2,7 +2,7 @@
 //! are open, silences that are not over, and the incidents that nobody was notified of because of one.
 
 use crate::{
-    domain::time::UnixMs,
+    domain::{incident::Outage, time::UnixMs},
     live::ServiceId,
     routing::{Acknowledgement, ChannelName, Facts, Silence, signed_link::LinkKey},
     store::{
@@ -16,7 +16,7 @@ use crate::{
 };
 use rusqlite::Connection;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -26,17 +26,13 @@ pub type Incident = (ServiceId, UnixMs);
 /// Something that somebody does about alerts.
 #[derive(Clone, Debug)]
 pub enum Response {
-    Acknowledge {
-        incident: Incident,
-        acknowledgement: Acknowledgement,
-    },
+    /// Somebody takes care of incidents: of all of them, or, where it cannot be written, of none.
+    Acknowledge { incidents: Vec<Incident>, acknowledgement: Acknowledgement },
     /// A new silence, or one whose end is another one.
     Silence(Silence),
-    /// Channels are notified of an incident that goes on: for the first time, or once more.
-    Tell(Tell),
 }
 
-/// An event of an incident that is open.
+/// Channels are to be notified of an incident that goes on: for the first time, or once more.
 #[derive(Clone, Debug)]
 pub struct Tell {
     pub incident: Incident,
@@ -47,6 +43,22 @@ pub struct Tell {
     pub late: Option<String>,
     /// A silence has ended: nobody was notified so far.
     pub ends_silence: bool,
+}
+
+/// Why channels were not notified of an incident when it was confirmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quiet {
+    /// A silence covered it.
+    Silenced,
+    /// Its service flapped, and they are told that.
+    Flapping,
+}
+
+impl Quiet {
+    /// Of what the table `silenced` has in the place of a silence.
+    fn of(silence: &str) -> Quiet {
+        if silence == responses::FLAPPING { Quiet::Flapping } else { Quiet::Silenced }
+    }
 }
 
 /// Cheap to clone.
@@ -62,7 +74,7 @@ struct Inner {
     silences: Vec<Arc<Silence>>,
     /// The latest of each incident.
     acknowledged: HashMap<Incident, Acknowledgement>,
-    quiet: HashSet<Incident>,
+    quiet: HashMap<Incident, Quiet>,
 }
 
 /// What a commit changes in it.
@@ -70,7 +82,7 @@ struct Inner {
 pub(in crate::store) enum Responded {
     Acknowledged(Incident, Acknowledgement),
     Silence(Silence),
-    Quiet(Incident),
+    Quiet(Incident, Quiet),
     Told(Incident),
 }
 
@@ -79,10 +91,10 @@ impl Responses {
     pub(in crate::store) fn read(conn: &Connection, now: UnixMs) -> Result<Responses> {
         let silences = responses::silences(conn, now)?.into_iter().map(Arc::new).collect();
         let mut inner = Inner { silences, ..Inner::default() };
-        for (service, started_at, is_quiet) in responses::open(conn)? {
+        for (service, started_at, silence) in responses::open(conn)? {
             let incident = (service, started_at);
-            if is_quiet {
-                inner.quiet.insert(incident);
+            if let Some(silence) = silence {
+                inner.quiet.insert(incident, Quiet::of(&silence));
             }
             if let Some(latest) = responses::acknowledgements(conn, service, started_at)?.pop() {
                 inner.acknowledged.insert(incident, latest);
@@ -116,9 +128,9 @@ impl Responses {
         self.locked(|inner| inner.acknowledged.get(&incident).filter(|latest| latest.is_active(now)).cloned())
     }
 
-    /// Whether nobody was notified of an incident that is open, because of a silence.
-    pub fn is_quiet(&self, incident: Incident) -> bool {
-        self.locked(|inner| inner.quiet.contains(&incident))
+    /// Why channels were not notified of an incident that is open; `None`: they were.
+    pub fn quiet(&self, incident: Incident) -> Option<Quiet> {
+        self.locked(|inner| inner.quiet.get(&incident).copied())
     }
 
     /// Takes in what a commit changed; `open` are the incidents that are open after it.
@@ -137,8 +149,8 @@ impl Responses {
                     inner.silences.push(Arc::new(silence));
                     inner.silences.sort_by(|a, b| (a.from, &a.id).cmp(&(b.from, &b.id)));
                 }
-                Responded::Quiet(incident) => {
-                    inner.quiet.insert(incident);
+                Responded::Quiet(incident, why) => {
+                    inner.quiet.insert(incident, why);
                 }
                 Responded::Told(incident) => {
                     inner.quiet.remove(&incident);
@@ -147,41 +159,43 @@ impl Responses {
         }
         // What is over is in the history.
         inner.acknowledged.retain(|incident, _| open(*incident));
-        inner.quiet.retain(|incident| open(*incident));
+        inner.quiet.retain(|incident, _| open(*incident));
     }
 }
 
-/// Writes a response; returns whether a channel is to be notified.
-pub(in crate::store) fn write(
-    conn: &Connection,
-    response: &Response,
-    now: UnixMs,
-    changes: &mut Vec<Responded>,
-) -> Result<bool> {
+/// Writes a response.
+pub(in crate::store) fn write(conn: &Connection, response: &Response, changes: &mut Vec<Responded>) -> Result<()> {
     match response {
-        Response::Acknowledge { incident, acknowledgement } => {
-            responses::acknowledge(conn, incident.0, incident.1, acknowledgement)?;
-            changes.push(Responded::Acknowledged(*incident, acknowledgement.clone()));
+        Response::Acknowledge { incidents, acknowledgement } => {
+            for incident in incidents {
+                responses::acknowledge(conn, incident.0, incident.1, acknowledgement)?;
+                changes.push(Responded::Acknowledged(*incident, acknowledgement.clone()));
+            }
         }
         Response::Silence(silence) => {
             responses::silence(conn, silence)?;
             changes.push(Responded::Silence(silence.clone()));
         }
-        Response::Tell(tell) => {
-            // It may have ended meanwhile.
-            let is_open = |outage: &crate::domain::incident::Outage| {
-                outage.ended_at.is_none() && outage.is_incident() && outage.started_at == tell.incident.1
-            };
-            if !outages::get(conn, tell.outage)?.as_ref().is_some_and(is_open) {
-                return Ok(false);
-            }
-            if tell.ends_silence {
-                responses::note_told(conn, tell.incident.0, tell.incident.1, now)?;
-                changes.push(Responded::Told(tell.incident));
-            }
-            let late = tell.late.as_deref();
-            return Ok(outbox::add(conn, &tell.channels, tell.outage, tell.event, late, now, |_| false)? > 0);
-        }
     }
-    Ok(false)
+    Ok(())
+}
+
+/// Writes that channels are to be notified of an incident, unless it has ended meanwhile; whether one is.
+pub(in crate::store) fn tell(
+    conn: &Connection,
+    tell: &Tell,
+    now: UnixMs,
+    changes: &mut Vec<Responded>,
+) -> Result<bool> {
+    let is_open =
+        |outage: &Outage| outage.ended_at.is_none() && outage.is_incident() && outage.started_at == tell.incident.1;
+    if !outages::get(conn, tell.outage)?.as_ref().is_some_and(is_open) {
+        return Ok(false);
+    }
+    if tell.ends_silence {
+        responses::note_told(conn, tell.incident.0, tell.incident.1, now)?;
+        changes.push(Responded::Told(tell.incident));
+    }
+    let late = tell.late.as_deref();
+    Ok(outbox::add(conn, &tell.channels, tell.outage, tell.event, late, now, |_| false)? > 0)
 }
