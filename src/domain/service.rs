@@ -1,39 +1,44 @@
 //! A service: a thing watched.
 
-/// The mechanism that watches it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Kind {
-    Http,
-    Tcp,
-    Postgres,
-    Command,
+/// Makes the enum of the kinds and its words.
+macro_rules! kinds {
+    ($($kind:ident, $word:literal;)*) => {
+        /// The mechanism that watches it.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),*];
+
+            /// Its word in the configuration (`type = "…"`), the API and the database.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Http, "http";
+    Tcp, "tcp";
+    Postgres, "postgres";
+    Command, "command";
 }
 
 impl Kind {
-    /// All kinds.
-    pub const ALL: [Kind; 4] = [Kind::Http, Kind::Tcp, Kind::Postgres, Kind::Command];
-
-    /// Its word in the configuration (`type = "…"`), the API and the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Http => "http",
-            Kind::Tcp => "tcp",
-            Kind::Postgres => "postgres",
-            Kind::Command => "command",
-        }
-    }
-
     /// Whether its target is a command line, of which others may see the program only.
     pub(crate) fn runs_a_command(self) -> bool {
-        match self {
-            Kind::Command => true,
-            Kind::Http | Kind::Tcp | Kind::Postgres => false,
-        }
+        self == Kind::Command
     }
 
     /// The kind that a word names.
     pub fn parse(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|k| k.as_str() == word)
+        Kind::ALL.iter().copied().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Makes the enums of the kinds, and what hands a call on to one of them.
 macro_rules! kinds {
-    ($($kind:ident, $folder:ident, $spec:ty, $runner:ty;)*) => {
+    ($($kind:ident, $module:ident, $spec:ty, $runner:ty;)*) => {
         /// What a probe has to do, checked and ready: the configuration becomes this.
         #[derive(Clone, Debug)]
         pub enum Spec {
@@ -38,12 +38,12 @@ macro_rules! kinds {
         }
 
         /// All kinds, in the order in which messages name them.
-        pub(crate) const KINDS: Kinds = Kinds(&[$(&$folder::config::DESCRIPTOR),*]);
+        pub(crate) const KINDS: Kinds = Kinds(&[$(&$module::DESCRIPTOR),*]);
 
         /// How the configuration and its messages know a kind.
         pub(crate) fn descriptor(kind: Kind) -> &'static Descriptor {
             match kind {
-                $(Kind::$kind => &$folder::config::DESCRIPTOR,)*
+                $(Kind::$kind => &$module::DESCRIPTOR,)*
             }
         }
 
@@ -52,7 +52,7 @@ macro_rules! kinds {
             let section = Section { table, own: kind, kinds: KINDS };
             match kind.kind {
                 $(Kind::$kind => {
-                    let ParsedEndpoint { probe, target, secrets, shown } = $folder::config::read(&section)?;
+                    let ParsedEndpoint { probe, target, secrets, shown } = $module::read(&section)?;
                     Some(ParsedEndpoint { probe: Spec::$kind(probe.into()), target, secrets, shown })
                 })*
             }
@@ -95,7 +95,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    // Kind, folder, what its section becomes, what runs its checks.
+    // Kind, module, what its section becomes, what runs its checks.
     Http, http, Box<HttpSpec>, http::run::Http;
     Tcp, tcp, TcpSpec, tcp::run::Tcp;
     Postgres, postgres, Box<PostgresSpec>, postgres::run::Postgres;
@@ -111,7 +111,7 @@ mod tests {
     fn the_registry_has_every_kind_that_the_history_knows_once() {
         let registered: Vec<Kind> = KINDS.iter().map(|kind| kind.kind).collect();
         assert_eq!(registered, Kind::ALL);
-        assert!(Kind::ALL.into_iter().all(|kind| descriptor(kind).kind == kind));
+        assert!(Kind::ALL.iter().all(|kind| descriptor(*kind).kind == *kind));
     }
 
     #[test]

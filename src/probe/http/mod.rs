@@ -7,7 +7,7 @@
 //! - `answer`, `malformed`: what the answer is held against; what came instead of HTTP
 
 mod answer;
-pub(super) mod config;
+mod config;
 mod cookies;
 mod expect;
 mod headers;
@@ -16,4 +16,5 @@ pub(super) mod run;
 mod spec;
 mod wire;
 
+pub(super) use config::{DESCRIPTOR, read};
 pub use spec::{Auth, HttpSpec, JsonExpectation, StatusSet};

@@ -6,10 +6,11 @@
 //! - `wire`, `bounds`: TLS and cancelling; how much is read
 
 mod bounds;
-pub(super) mod config;
+mod config;
 mod connection;
 pub(super) mod run;
 mod spec;
 mod wire;
 
+pub(super) use config::{DESCRIPTOR, read};
 pub use spec::{Expected, PostgresSpec, SslMode};

@@ -4,8 +4,9 @@
 //! - `spec`: what the section becomes
 //! - `run`: a check
 
-pub(super) mod config;
+mod config;
 pub(super) mod run;
 mod spec;
 
+pub(super) use config::{DESCRIPTOR, read};
 pub use spec::TcpSpec;
