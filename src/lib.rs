@@ -171,16 +171,18 @@
 //!
 //! # Where a thing goes: a new kind of probe
 //!
-//! Open `probe/tcp`, the smallest kind, and go in this order:
+//! Open `probe/memcached`, the smallest kind, and go in this order:
 //!
-//! 1. `domain/service.rs`: the kind's name, which the history and the API keep.
-//! 2. `probe/KIND/spec.rs`: what a check has to know.
-//! 3. `probe/KIND/config.rs`: `DESCRIPTOR` (aliases, URL schemes, keys) and `read`. It reads the section with [`settings`],
-//!    and gives the specification, the target without credentials, the secrets, and the settings that the API shows.
-//!    Messages, suggestions and masking follow from the descriptor.
-//! 4. `probe/KIND/run.rs`: `impl Runner`. `connect`, `tls`, `stream`, `fault` and `trace` do what kinds have in common.
-//! 5. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
-//! 6. `tests/probes/KIND.rs`, against a real server; the keys in the README, which a test compares with the descriptor.
+//! 1. One line in `domain/service.rs`: the kind's name, which the history and the API keep.
+//! 2. `probe/KIND.rs`, or a folder where it is large: `DESCRIPTOR` (aliases, URL schemes, keys); the specification, which
+//!    is what a check has to know; `read`, which reads the section with [`settings`] and gives the specification, the
+//!    target without credentials, the secrets, and the settings that the API shows; `impl Runner`, a check. Messages,
+//!    suggestions and masking follow from the descriptor.
+//! 3. What kinds have in common: `address` (a URL of a host and a port), `connection` (lines and bytes over a bounded
+//!    connection, also for a client library), `tls`, `fault`, `trace`.
+//! 4. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
+//! 5. `tests/probes/KIND.rs`, against a real server; a row in the README's table of kinds, and its keys, which a test
+//!    compares with the descriptor.
 //!
 //! # Where a thing goes: the rest
 //!

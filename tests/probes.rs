@@ -3,15 +3,17 @@
 mod command;
 mod http;
 mod https;
+mod memcached;
 mod postgres;
 mod redirects;
 mod tcp;
 
 use healthcheck_dashboard::{
     domain::check::{Class, Phase, Reason, Report, Verdict},
-    probe::{Probe, Shared, Spec},
+    probe::{Address, Probe, Shared, Spec},
+    settings::network::IpVersion,
 };
-use std::{sync::OnceLock, time::Duration};
+use std::{net::SocketAddr, sync::OnceLock, time::Duration};
 
 /// Time enough for what is expected to come, on a busy machine too.
 const AMPLE: Duration = Duration::from_secs(120);
@@ -25,6 +27,12 @@ fn shared() -> &'static Shared {
 
 fn probe(spec: Spec) -> Probe {
     Probe::new(&spec, Vec::new(), shared()).unwrap()
+}
+
+/// This address, as the configuration would give it.
+fn at(address: SocketAddr) -> Address {
+    let (host, port) = (address.ip().to_string(), address.port());
+    Address { host, port, ip_version: IpVersion::Any, allow_metadata: false }
 }
 
 /// The reason of a failed check.

@@ -28,6 +28,7 @@ kinds! {
     Tcp, "tcp";
     Postgres, "postgres";
     Command, "command";
+    Memcached, "memcached";
 }
 
 impl Kind {

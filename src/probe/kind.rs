@@ -5,6 +5,7 @@ use super::{
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
     error::ProbeError,
     http::{self, HttpSpec},
+    memcached::{self, MemcachedSpec},
     postgres::{self, PostgresSpec},
     runner::{Runner, Secrets},
     shared::Shared,
@@ -100,6 +101,7 @@ kinds! {
     Tcp, tcp, TcpSpec, tcp::run::Tcp;
     Postgres, postgres, Box<PostgresSpec>, postgres::run::Postgres;
     Command, command, CommandSpec, command::run::Command;
+    Memcached, memcached, MemcachedSpec, memcached::Memcached;
 }
 
 #[cfg(test)]

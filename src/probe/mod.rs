@@ -6,24 +6,29 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `http`, `tcp`, `postgres`, `command` | a kind each: its section of the configuration, its specification, its run |
+//! | `http`, `tcp`, `memcached`, … | a kind each, a file or a folder: its section of the configuration, its specification, its run |
 //! | `kind` | the registry of the kinds |
 //! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
-//! | `resolver`, `connect`, `stream`, `tls` | names, connections, their budgets, certificates |
+//! | `address`, `resolver`, `connect`, `stream`, `tls` | hosts, names, connections, their budgets, certificates |
+//! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
 
+mod address;
+mod beginning;
 mod cleanup;
 pub mod command;
 mod connect;
+mod connection;
 mod descriptor;
 mod error;
 mod fault;
 pub mod http;
 mod kind;
+pub mod memcached;
 pub mod postgres;
 mod resolver;
 mod runner;
@@ -40,6 +45,7 @@ use crate::domain::{
     check::{Reason, Report, Verdict},
     secret::Secret,
 };
+pub use address::Address;
 pub use connect::reachable;
 pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;

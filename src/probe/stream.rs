@@ -232,6 +232,12 @@ impl<S> Bounded<S> {
         Bounded { inner, budget, language: Language::Any }
     }
 
+    /// The stream itself, without its budget.
+    #[allow(dead_code)]
+    pub(super) fn into_inner(self) -> S {
+        self.inner
+    }
+
     /// The same for answers of HTTP/1.
     pub(super) fn http1(inner: S, budget: Arc<Budget>) -> Bounded<S> {
         Bounded { inner, budget, language: Language::Http1(Lines::default()) }

@@ -1,26 +1,23 @@
 use super::*;
 use crate::support::net::{closed_port, hang, serve};
-use healthcheck_dashboard::{probe::tcp::TcpSpec, settings::network::IpVersion};
+use healthcheck_dashboard::probe::{Address, tcp::TcpSpec};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn to(address: SocketAddr) -> TcpSpec {
-    TcpSpec {
-        host: address.ip().to_string(),
-        port: address.port(),
-        send: None,
-        expect: None,
-        ip_version: IpVersion::Any,
-        allow_metadata: false,
-    }
+    TcpSpec { address: at(address), send: None, expect: None }
+}
+
+fn at_host(host: &str, port: u16) -> TcpSpec {
+    let address = Address { host: host.to_owned(), ..at(SocketAddr::from(([127, 0, 0, 1], port))) };
+    TcpSpec { address, send: None, expect: None }
 }
 
 #[tokio::test]
 async fn a_metadata_service_is_not_connected_to_unless_that_is_meant() {
     // The system's resolver takes any spelling of an address for a name.
     for host in ["169.254.169.254", "::ffff:a9fe:a9fe", "2852039166", "0xa9fea9fe"] {
-        let spec = TcpSpec { host: host.to_owned(), ..to("127.0.0.1:80".parse().unwrap()) };
-        let report = run(spec, AMPLE).await;
+        let report = run(at_host(host, 80), AMPLE).await;
         let reason = failure(&report);
         assert_eq!((reason.class, reason.phase), (Class::Connect, Some(Phase::Connect)), "{report:?}");
         assert!(
@@ -64,8 +61,7 @@ async fn a_connection_is_enough() {
 async fn a_name_with_several_addresses_is_tried_at_each() {
     // `localhost` may be ::1 as well, where nobody listens.
     let port = serve(hang).await.port();
-    let spec = TcpSpec { host: "localhost".to_owned(), ..to(SocketAddr::from(([127, 0, 0, 1], port))) };
-    let report = run(spec, AMPLE).await;
+    let report = run(at_host("localhost", port), AMPLE).await;
     assert_passed(&report);
     assert!(report.phases.dns_us.is_some());
 }

@@ -1,5 +1,7 @@
 //! What came in the place of an HTTP answer: recognized by its first bytes, after the library could not parse them.
 
+use crate::probe::beginning::{is_tls, lines, quoted, words};
+
 /// What is wrong with an answer.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Malformed {
@@ -48,22 +50,6 @@ pub(super) fn instead_of_http2(beginning: &[u8]) -> Option<Malformed> {
     is_status_line(line).then(|| Malformed::new(message, &[line]))
 }
 
-/// What a server that `peer` names says in the place of a TLS handshake.
-pub(super) fn instead_of_tls(beginning: &[u8], peer: &str) -> String {
-    let line = lines(beginning).find(|line| !line.is_empty()).unwrap_or_default();
-    match words(line) {
-        _ if is_tls(beginning) => format!("{peer} does not speak TLS as it should"),
-        Some(words) if line.starts_with(b"HTTP/") => format!("{peer} speaks plain HTTP, not TLS: {words}"),
-        Some(words) => format!("{peer} does not speak TLS: it begins with {words}"),
-        None => format!("{peer} does not speak TLS"),
-    }
-}
-
-/// A record of TLS: an alert or a handshake.
-fn is_tls(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x15 | 0x16, 3, 0..=4, ..])
-}
-
 /// The frame of HTTP/2 that is about the whole connection, where `bytes` begin with one.
 fn http2_frame(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
@@ -75,11 +61,6 @@ fn http2_frame(bytes: &[u8]) -> Option<&'static str> {
         },
         _ => None,
     }
-}
-
-/// Without their ends.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 /// A head's first line, the others, and what comes after it where it has an end. Empty lines before it are passed.
@@ -191,29 +172,6 @@ fn has_control(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
-/// The first three words of a line, quoted: those that follow are often a time or a number that is another one in every
-/// answer. None where they are no text.
-fn words(line: &[u8]) -> Option<String> {
-    let line = std::str::from_utf8(line.get(..200).unwrap_or(line)).ok()?;
-    if line.trim().is_empty() || line.contains(|c: char| c.is_control() && c != '\t') {
-        return None;
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let more = if words.len() > 3 { " …" } else { "" };
-    Some(quoted(format!("{}{more}", words[..words.len().min(3)].join(" ")).as_bytes()))
-}
-
-/// In quotes, cut short, without what would tear a sentence apart.
-fn quoted(bytes: &[u8]) -> String {
-    const LONGEST: usize = 60;
-    let text = String::from_utf8_lossy(bytes);
-    let mut short: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-    if text.chars().count() > LONGEST {
-        short.push('…');
-    }
-    format!("\"{short}\"")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,10 +238,8 @@ mod tests {
         #[test]
         fn whatever_comes_is_said_in_a_short_line(bytes in proptest::collection::vec(any::<u8>(), 0..400), http: bool) {
             let bytes = if http { [b"HTTP/1.1 200 OK\r\n", bytes.as_slice()].concat() } else { bytes };
-            let messages = [message(&bytes), instead_of_tls(&bytes, "127.0.0.1:443")];
-            for message in messages {
-                prop_assert!(message.chars().count() < 200 && !message.contains(char::is_control), "{}", message);
-            }
+            let message = message(&bytes);
+            prop_assert!(message.chars().count() < 200 && !message.contains(char::is_control), "{}", message);
         }
     }
 }

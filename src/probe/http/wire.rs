@@ -3,7 +3,7 @@
 //! The connection is ours and not the client library's: only so is there a bound below the library, which would read
 //! interim answers for ever, and only so is every address seen before it is dialled.
 
-use super::malformed::{instead_of_http1, instead_of_http2, instead_of_tls};
+use super::malformed::{instead_of_http1, instead_of_http2};
 use crate::{
     domain::check::{Class, Phase},
     probe::{
@@ -25,7 +25,6 @@ use reqwest::{
     Body, Request, Response, Url,
     header::{HOST, HeaderValue},
 };
-use rustls::pki_types::ServerName;
 use std::{
     error::Error,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -35,16 +34,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
 };
-use tokio_rustls::TlsConnector;
 use url::Position;
 
 /// How much is read of an answer's head, interim answers included.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How much is read for an answer's body: four times of what is kept, for what compresses badly or comes in small pieces.
 const BODY_BYTES: usize = 4 * super::answer::BODY_BYTES;
-/// How much is read of a TLS handshake. A chain of certificates has at most 64 KiB.
-const HANDSHAKE_BYTES: usize = 256 * 1024;
-/// What is kept of a handshake and of frames, to say what it was instead of one.
+/// What is kept of frames, to say what it was instead of them.
 const BEGINNING_KEPT: usize = 512;
 
 /// Who asks, and how.
@@ -77,13 +73,9 @@ impl Wire<'_> {
             self.trace.enter(Phase::Ttfb);
             return self.ask_over(stream, false, request).await;
         }
-        self.trace.enter(Phase::Tls);
-        let name = ServerName::try_from(host).map_err(|_| self.invalid())?;
-        let budget = Arc::new(Budget::new(HANDSHAKE_BYTES, 4 * BODY_BYTES, BEGINNING_KEPT));
-        let connector = TlsConnector::from(Arc::new(self.tls.config(self.trace, &[b"h2", b"http/1.1"])));
-        let stream = connector.connect(name, Bounded::new(stream, Arc::clone(&budget))).await;
-        let stream = stream.map_err(|error| self.handshake_fault(&error, &budget))?;
-        budget.head_is_over();
+        let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
+        let handshake = self.tls.handshake(stream, &host, &alpn, 4 * BODY_BYTES, self.trace, self.deadline);
+        let stream = handshake.await?;
         self.trace.enter(Phase::Ttfb);
         let frames = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.ask_over(stream, frames, request).await
@@ -126,18 +118,6 @@ impl Wire<'_> {
         Ok(Answer { response: response.map(Body::wrap).into(), budget, _tasks: tasks })
     }
 
-    /// What went wrong before there was a session.
-    fn handshake_fault(&self, error: &(dyn Error + 'static), budget: &Budget) -> Fault {
-        let fault = self.fault(error, budget);
-        match fault::find::<rustls::Error>(error) {
-            Some(rustls::Error::InvalidMessage(_)) => {
-                let message = instead_of_tls(&budget.beginning(), &self.trace.peer());
-                Fault::new(Class::Tls, fault.reason.phase, message)
-            }
-            _ => fault,
-        }
-    }
-
     /// What went wrong before there was the head of an answer. The excerpt is as it came.
     fn answer_fault(&self, error: &hyper::Error, budget: &Budget, frames: bool) -> Fault {
         let fault = self.fault(error, budget);
@@ -165,12 +145,7 @@ impl Wire<'_> {
         } else if budget.too_long_a_body() {
             "more than 4 MiB were sent for less than 1 MiB of answer".to_owned()
         } else if budget.too_long_a_head() {
-            let what = if phase == Some(Phase::Tls) {
-                "TLS handshake is longer than 256"
-            } else {
-                "answer's head is longer than 64"
-            };
-            format!("the {what} KiB")
+            "the answer's head is longer than 64 KiB".to_owned()
         } else {
             return exchange_fault(error, self.trace, self.deadline);
         };

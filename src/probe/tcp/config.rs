@@ -3,8 +3,11 @@
 use super::spec::TcpSpec;
 use crate::{
     domain::{secret::Secret, service::Kind},
-    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
-    settings::{address, error::Mistake, masking::sent_credentials, network, text::Text},
+    probe::{
+        address::Address,
+        descriptor::{Descriptor, ParsedEndpoint, Section},
+    },
+    settings::{masking::sent_credentials, text::Text},
 };
 use serde_json::{Map, json};
 
@@ -22,25 +25,12 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
 
 pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<TcpSpec>> {
     let table = section.table;
-    let address = section.url().and_then(|text| {
-        let value = text.value.trim();
-        // The scheme was looked at, whatever its case.
-        let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
-        match address::host_and_port(rest.strip_suffix('/').unwrap_or(rest), None) {
-            Ok(address) => Some(address),
-            Err(why) => {
-                let mistake = Mistake::at(text.span, "this is no TCP address").label(why);
-                table.source.report(mistake.help("as `tcp://cache:6379` or `cache:6379`"));
-                None
-            }
-        }
-    });
+    let mut shown = Map::new();
+    let address = Address::read(section, None, &mut shown);
     let send = table.filled("send");
     let expect = table.filled("expect");
-    let ip_version = network::ip_version(table);
 
-    let (host, port) = address?;
-    let target = format!("tcp://{}", address::joined(&host, port));
+    let address = address?;
     let mut secrets: Vec<Secret> = send.iter().chain(&expect).flat_map(Text::secrets).collect();
     let login = send.as_ref().map_or_else(Vec::new, |text| sent_credentials(&text.value));
     if let Some(text) = &send {
@@ -48,17 +38,9 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<TcpSpec>> {
         let words = login.iter().flat_map(|range| text.value[range.clone()].split(' '));
         secrets.extend(words.chain(login.iter().map(|range| &text.value[range.clone()])).map(Secret::new));
     }
-    let mut shown = Map::new();
-    shown.insert("url".to_owned(), json!(target));
     shown.insert("send".to_owned(), json!(send.as_ref().map(|text| text.shown_without(login))));
     shown.insert("expect".to_owned(), json!(expect.as_ref().map(Text::shown)));
-    shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
-    let allow_metadata = network::allow_metadata(table, &mut shown);
+    let target = address.target("tcp");
     let (send, expect) = (send.map(|text| text.value), expect.map(|text| text.value));
-    Some(ParsedEndpoint {
-        probe: TcpSpec { host, port, send, expect, ip_version, allow_metadata },
-        target,
-        secrets,
-        shown,
-    })
+    Some(ParsedEndpoint { probe: TcpSpec { address, send, expect }, target, secrets, shown })
 }

@@ -4,10 +4,9 @@ use super::spec::TcpSpec;
 use crate::{
     domain::check::{Class, Phase, Reason},
     probe::{
-        connect,
+        address::Dialer,
         error::ProbeError,
         fault,
-        resolver::Resolver,
         runner::Runner,
         shared::Shared,
         text::{EXCERPT_SOURCE_BYTES, Scrubber, seconds},
@@ -30,7 +29,7 @@ const SPARE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Tcp {
     spec: TcpSpec,
-    resolver: Resolver,
+    dialer: Dialer,
     scrubber: Arc<Scrubber>,
 }
 
@@ -38,15 +37,13 @@ impl Runner for Tcp {
     type Spec = TcpSpec;
 
     fn new(spec: &TcpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Tcp, ProbeError> {
-        let spec = TcpSpec { host: connect::ascii_host(&spec.host)?, ..spec.clone() };
-        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
-        Ok(Tcp { spec, resolver, scrubber })
+        Ok(Tcp { spec: spec.clone(), dialer: Dialer::new(&spec.address, shared)?, scrubber })
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline.saturating_sub(SPARE.min(deadline / 10));
-        let TcpSpec { host, port, ip_version, send, expect, .. } = &self.spec;
-        let mut stream = connect::open(&self.resolver, (host, *port), *ip_version, trace, deadline).await?;
+        let TcpSpec { send, expect, .. } = &self.spec;
+        let mut stream = self.dialer.dial(trace, deadline).await?;
         let broken = |error: &io::Error| {
             let fault = fault::of_io(error, trace.phase(), trace, deadline);
             fault.unwrap_or_else(|| {

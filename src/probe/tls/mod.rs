@@ -1,5 +1,6 @@
 //! TLS as probes need it: every certificate is recorded, invalid ones too, and a fault says in plain words what is wrong.
 
+mod handshake;
 mod refusal;
 
 use self::refusal::{blamed, intermediate, not_accepted, refusal};
