@@ -7,6 +7,7 @@ mod memcached;
 mod postgres;
 mod redirects;
 mod tcp;
+mod tls;
 
 use healthcheck_dashboard::{
     domain::check::{Class, Phase, Reason, Report, Verdict},
@@ -49,6 +50,15 @@ fn failure(report: &Report) -> &Reason {
 fn assert_failed(report: &Report, class: Class, phase: Phase, message: &str) {
     let reason = failure(report);
     assert_eq!((reason.class, reason.phase, reason.message.as_str()), (class, Some(phase), message), "{report:?}");
+}
+
+/// The reason of a check that passed with a reservation.
+#[track_caller]
+fn degraded(report: &Report) -> Reason {
+    match &report.verdict {
+        Verdict::Degraded(reason) => reason.clone(),
+        other => panic!("no reservation: {other:?}"),
+    }
 }
 
 #[track_caller]

@@ -29,6 +29,7 @@ kinds! {
     Postgres, "postgres";
     Command, "command";
     Memcached, "memcached";
+    Tls, "tls";
 }
 
 impl Kind {

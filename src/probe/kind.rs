@@ -11,6 +11,7 @@ use super::{
     shared::Shared,
     tcp::{self, TcpSpec},
     text::Scrubber,
+    tls_server::{self, TlsServerSpec},
     trace::{Fault, Trace},
 };
 #[cfg(test)]
@@ -102,6 +103,7 @@ kinds! {
     Postgres, postgres, Box<PostgresSpec>, postgres::run::Postgres;
     Command, command, CommandSpec, command::run::Command;
     Memcached, memcached, MemcachedSpec, memcached::Memcached;
+    Tls, tls_server, Box<TlsServerSpec>, tls_server::TlsServer;
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ mod stream;
 pub mod tcp;
 mod text;
 mod tls;
+pub mod tls_server;
 mod trace;
 
 use crate::domain::{

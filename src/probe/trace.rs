@@ -83,6 +83,7 @@ struct State {
     http_status: Option<u16>,
     certificate: Option<Certificate>,
     refusal: Option<String>,
+    stale_staple: Option<UnixMs>,
 }
 
 impl Trace {
@@ -211,6 +212,15 @@ impl Trace {
 
     pub(super) fn refused_certificate(&self) -> Option<String> {
         self.state().refusal.clone()
+    }
+
+    /// The OCSP response that came along with the certificate is out of date since then.
+    pub(super) fn saw_stale_staple(&self, since: UnixMs) {
+        self.state().stale_staple = Some(since);
+    }
+
+    pub(super) fn stale_staple(&self) -> Option<UnixMs> {
+        self.state().stale_staple
     }
 
     /// The report of a check that is over.

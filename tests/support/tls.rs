@@ -9,6 +9,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     server::WebPkiClientVerifier,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
@@ -170,11 +171,26 @@ pub(crate) async fn showing(
     key: &PrivateKeyDer<'static>,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> SocketAddr {
+    presenting(certified(chain, key), &[version]).await
+}
+
+/// Sends this along with its certificate, as the word of the authority.
+pub(crate) async fn stapling(identity: &Identity, word: Vec<u8>) -> SocketAddr {
+    let mut shown = certified(identity.chain.clone(), &identity.key);
+    shown.ocsp = Some(word);
+    presenting(shown, rustls::DEFAULT_VERSIONS).await
+}
+
+fn certified(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'static>) -> CertifiedKey {
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::new(chain, provider.key_provider.load_private_key(key.clone_key()).unwrap())
+}
+
+async fn presenting(shown: CertifiedKey, versions: &[&'static rustls::SupportedProtocolVersion]) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = provider.key_provider.load_private_key(key.clone_key()).unwrap();
-    let shown = Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, key)));
+    let shown = Arc::new(SingleCertAndKey::from(shown));
     let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(shown);

@@ -2,8 +2,12 @@
 
 mod handshake;
 mod refusal;
+mod staple;
 
-use self::refusal::{blamed, intermediate, not_accepted, refusal};
+use self::{
+    refusal::{blamed, intermediate, not_accepted, refusal},
+    staple::Staple,
+};
 use super::{
     error::ProbeError,
     text::counted,
@@ -261,9 +265,20 @@ impl ServerCertVerifier for ObservingVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let result = self.trust.verify(leaf, chain, name, ocsp, now);
+        let mut result = self.trust.verify(leaf, chain, name, ocsp, now);
         let Ok(parsed) = x509_cert::Certificate::from_der(leaf) else { return result };
         let sent: Vec<_> = chain.iter().filter_map(|der| x509_cert::Certificate::from_der(der).ok()).collect();
+        let mut revoked = None;
+        if !ocsp.is_empty() && result.is_ok() && self.trust.verification != Verification::Nothing {
+            match Staple::read(ocsp, &parsed, now) {
+                Staple::Revoked(since) => {
+                    result = Err(CertificateError::Revoked.into());
+                    revoked = Some(since);
+                }
+                Staple::Stale(since) => self.trace.saw_stale_staple(since),
+                Staple::Fine => {}
+            }
+        }
         let broken = match &result {
             Err(rustls::Error::InvalidCertificate(error)) => Some(error),
             _ => None,
@@ -279,7 +294,15 @@ impl ServerCertVerifier for ObservingVerifier {
             intermediate: counts.map(|certificate| certificate.tbs_certificate.subject.to_string()),
         });
         if let Some(error) = broken {
-            self.trace.refuse_certificate(refusal(error, &parsed, &sent, name, now));
+            self.trace.refuse_certificate(match revoked {
+                Some(since) => {
+                    let day = since.utc().format("%Y-%m-%d %H:%M UTC");
+                    format!(
+                        "certificate is revoked since {day}, as the OCSP response says that the server itself sends"
+                    )
+                }
+                None => refusal(error, &parsed, &sent, name, now),
+            });
         }
         result
     }
@@ -372,6 +395,14 @@ pub(super) fn fault(error: &rustls::Error, trace: &Trace) -> Fault {
         other => format!("TLS failed: {other}"),
     };
     Fault::new(Class::Tls, Some(Phase::Tls), message)
+}
+
+/// The reason for `degraded` where the server goes on sending an OCSP response that is out of date: clients that insist
+/// on one refuse it.
+pub(super) fn staple_warning(trace: &Trace) -> Option<Reason> {
+    let day = trace.stale_staple()?.utc().format("%Y-%m-%d %H:%M UTC").to_string();
+    let message = format!("the OCSP response that the server sends along was valid until {day}");
+    Some(Reason { class: Class::Certificate, phase: Some(Phase::Tls), message })
 }
 
 /// The reason for `degraded` where a certificate expires within `warning_days`.
