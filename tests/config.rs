@@ -1,5 +1,6 @@
 //! The configuration from outside: what a file gives, and what its mistakes look like.
 
+mod conditions;
 mod endpoints;
 mod maintenance;
 mod mistakes;

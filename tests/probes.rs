@@ -1,6 +1,7 @@
 //! Probes against real servers on the loopback, the well-behaved and the others.
 
 mod command;
+mod conditions;
 mod http;
 mod https;
 mod memcached;

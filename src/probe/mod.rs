@@ -13,6 +13,7 @@
 //! | `address`, `resolver`, `connect`, `stream`, `tls` | hosts, names, connections, their budgets, certificates |
 //! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
+//! | `conditions` | the language in which conditions on what a check found are written |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
@@ -21,6 +22,7 @@ mod address;
 mod beginning;
 mod cleanup;
 pub mod command;
+mod conditions;
 mod connect;
 mod connection;
 mod descriptor;
@@ -47,6 +49,7 @@ use crate::domain::{
     secret::Secret,
 };
 pub use address::Address;
+pub use conditions::Condition;
 pub use connect::reachable;
 pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;

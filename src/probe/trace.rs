@@ -223,6 +223,17 @@ impl Trace {
         self.state().stale_staple
     }
 
+    /// How long the check has taken, without what it waited for us, in microseconds.
+    pub(super) fn latency_us(&self) -> u32 {
+        let state = self.state();
+        micros(self.started + state.left_out, state.ended.unwrap_or_else(Instant::now))
+    }
+
+    /// How long each phase took that is over.
+    pub(super) fn times(&self) -> PhaseTimes {
+        self.state().times
+    }
+
     /// The report of a check that is over.
     pub(super) fn report(&self, verdict: Verdict, excerpt: Option<String>) -> Report {
         let state = self.state();

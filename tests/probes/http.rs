@@ -24,6 +24,8 @@ pub(super) fn spec(url: &str) -> HttpSpec {
         expect_body: None,
         expect_body_regex: None,
         expect_json: Vec::new(),
+        expect: Vec::new(),
+        degraded: Vec::new(),
         auth: None,
         tls: TlsSpec::default(),
         ip_version: IpVersion::Any,

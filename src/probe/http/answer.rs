@@ -1,6 +1,9 @@
 //! What an HTTP answer has to be.
 
-use super::spec::{HttpSpec, JsonExpectation, StatusSet};
+use super::{
+    names,
+    spec::{HttpSpec, JsonExpectation, StatusSet},
+};
 use crate::{domain::decimal::Decimal, probe::text::showable};
 use encoding_rs::Encoding;
 use reqwest::{
@@ -8,7 +11,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue, LOCATION},
 };
 use serde_json::Value;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::OnceCell, fmt};
 
 /// How much of an answer is read, after decompression. What is longer is cut off, and not a fault.
 pub(super) const BODY_BYTES: usize = 1024 * 1024;
@@ -36,7 +39,11 @@ impl fmt::Display for StatusSet {
 
 /// Whether the body is looked at.
 pub(super) fn needs_body(spec: &HttpSpec) -> bool {
-    spec.expect_body.is_some() || spec.expect_body_regex.is_some() || !spec.expect_json.is_empty()
+    let in_conditions = |name| spec.expect.iter().chain(&spec.degraded).any(|condition| condition.names(name));
+    spec.expect_body.is_some()
+        || spec.expect_body_regex.is_some()
+        || !spec.expect_json.is_empty()
+        || names::OF_THE_BODY.into_iter().any(in_conditions)
 }
 
 /// The head of an answer as its excerpt shows it: the status line and the headers that explain an answer.
@@ -52,41 +59,63 @@ pub(super) fn head(response: &Response) -> String {
     head
 }
 
-/// Holds the body against the expectations; the message of the first that it does not meet. `complete` is false where
-/// the body went on beyond what was read.
-pub(super) fn check(
-    spec: &HttpSpec,
-    body: &[u8],
+/// The body of an answer: as text and as JSON, each made once, when it is asked for.
+pub(super) struct Content<'a> {
+    body: &'a [u8],
+    /// False where the body went on beyond what was read.
     complete: bool,
-    content_type: Option<&HeaderValue>,
-) -> Result<(), String> {
-    if !needs_body(spec) {
+    content_type: Option<&'a HeaderValue>,
+    text: OnceCell<Cow<'a, str>>,
+    json: OnceCell<Result<Value, &'static str>>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn new(body: &'a [u8], complete: bool, content_type: Option<&'a HeaderValue>) -> Content<'a> {
+        Content { body, complete, content_type, text: OnceCell::new(), json: OnceCell::new() }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.text.get_or_init(|| decode(self.body, self.content_type))
+    }
+
+    /// The body as JSON, or why it is none.
+    pub(super) fn json(&self) -> Result<&Value, &'static str> {
+        let parse = || {
+            if self.text().is_empty() {
+                return Err("the answer is empty, JSON was expected");
+            }
+            serde_json::from_str(self.text()).map_err(|error| match self.complete {
+                true if error.is_eof() => "the answer is not JSON: it ends too early",
+                true => "the answer is not JSON",
+                false => "the answer is longer than 1 MiB, too long to be judged as JSON",
+            })
+        };
+        self.json.get_or_init(parse).as_ref().map_err(|why| *why)
+    }
+}
+
+/// Holds the body against the expectations; the message of the first that it does not meet.
+pub(super) fn check(spec: &HttpSpec, content: &Content<'_>) -> Result<(), String> {
+    if spec.expect_body.is_none() && spec.expect_body_regex.is_none() && spec.expect_json.is_empty() {
         return Ok(());
     }
-    let place = if complete { "" } else { " in its first 1 MiB" };
-    let text = decode(body, content_type);
+    let place = if content.complete { "" } else { " in its first 1 MiB" };
+    let text = content.text();
     if let Some(expected) = &spec.expect_body
         && !text.contains(expected)
     {
         return Err(format!("the answer does not contain \"{expected}\"{place}"));
     }
     if let Some(regex) = &spec.expect_body_regex
-        && !regex.is_match(&text)
+        && !regex.is_match(text)
     {
         return Err(format!("the answer does not match {regex}{place}"));
     }
     if spec.expect_json.is_empty() {
         return Ok(());
     }
-    if text.is_empty() {
-        return Err("the answer is empty, JSON was expected".to_owned());
-    }
-    let json: Value = serde_json::from_str(&text).map_err(|error| match complete {
-        true if error.is_eof() => "the answer is not JSON: it ends too early".to_owned(),
-        true => "the answer is not JSON".to_owned(),
-        false => "the answer is longer than 1 MiB, too long to be judged as JSON".to_owned(),
-    })?;
-    spec.expect_json.iter().try_for_each(|expectation| check_json(expectation, &json))
+    let json = content.json()?;
+    spec.expect_json.iter().try_for_each(|expectation| check_json(expectation, json))
 }
 
 /// Every place that the path leads to has to hold the value, and it has to lead somewhere: what is missing is never

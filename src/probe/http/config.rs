@@ -2,6 +2,7 @@
 
 use super::{
     expect,
+    names::{NAMES, OF_THE_BODY},
     spec::{Auth, HttpSpec},
 };
 use crate::{
@@ -9,7 +10,10 @@ use crate::{
         secret::{REDACTED, Secret},
         service::Kind,
     },
-    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
+    probe::{
+        conditions::{Condition, section},
+        descriptor::{Descriptor, ParsedEndpoint, Section},
+    },
     settings::{
         error::{Mistake, Span},
         masking::{credentials_in_whole, names_a_credential},
@@ -45,6 +49,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "expect_body",
         "expect_body_regex",
         "expect_json",
+        "expect",
+        "degraded",
         "basic_auth",
         "bearer_token",
         "max_redirects",
@@ -60,7 +66,10 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let method = method(table);
     let headers = headers(table);
     let body = table.string("body");
-    let expect_status = expect::status(table);
+    let (conditions, mut of_conditions) = section::read(table, "expect", NAMES);
+    let (degraded, of_degraded) = section::read(table, "degraded", NAMES);
+    of_conditions.extend(of_degraded);
+    let expect_status = expect::status(table, &conditions);
     let expect_body = table.filled("expect_body");
     let expect_body_regex = expect::body_regex(table);
     let expect_json = expect::json(table);
@@ -69,8 +78,17 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let ip_version = network::ip_version(table);
     let max_redirects = table.integer("max_redirects", 0..=10).and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
     if method == Some(Method::HEAD) {
-        for key in ["expect_body", "expect_body_regex", "expect_json"] {
-            if let Some(value) = table.peek(key) {
+        let needs_body = |conditions: &[Condition]| {
+            conditions.iter().any(|condition| OF_THE_BODY.into_iter().any(|name| condition.names(name)))
+        };
+        for (key, needs_body) in [
+            ("expect_body", true),
+            ("expect_body_regex", true),
+            ("expect_json", true),
+            ("expect", needs_body(&conditions)),
+            ("degraded", needs_body(&degraded)),
+        ] {
+            if let Some(value) = table.peek(key).filter(|_| needs_body) {
                 let mistake = Mistake::at(value.key, format!("`{key}` cannot hold with the method HEAD"));
                 table.source.report(mistake.label("an answer to HEAD has no body"));
             }
@@ -83,6 +101,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let expected = expect_body.iter().chain(expect_body_regex.iter().map(|(_, text)| text));
     secrets.extend(body.iter().chain(expected).flat_map(Text::secrets));
     secrets.extend(expect_json.iter().flat_map(|(expectation, shown)| expect::json_secrets(expectation, shown)));
+    secrets.extend(of_conditions);
     for (name, text) in &headers {
         if is_guarded(name, text) {
             secrets.push(Secret::new(&text.value));
@@ -105,6 +124,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     shown.insert("expect_body".to_owned(), json!(expect_body.as_ref().map(Text::shown)));
     shown.insert("expect_body_regex".to_owned(), json!(expect_body_regex.as_ref().map(|(_, text)| text.shown())));
     shown.insert("expect_json".to_owned(), expect::json_shown(&expect_json));
+    shown.insert("expect".to_owned(), section::shown(&conditions));
+    shown.insert("degraded".to_owned(), section::shown(&degraded));
     match &auth {
         Some(Auth::Basic { user, .. }) => {
             shown.insert("basic_auth".to_owned(), json!({ "user": user, "password": REDACTED }));
@@ -127,6 +148,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
         expect_body: expect_body.map(|text| text.value),
         expect_body_regex: expect_body_regex.map(|(regex, _)| regex),
         expect_json: expect_json.into_iter().map(|(expectation, _)| expectation).collect(),
+        expect: conditions,
+        degraded,
         auth,
         tls: tls.spec,
         ip_version,

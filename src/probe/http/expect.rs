@@ -1,8 +1,12 @@
 //! What an HTTP answer has to be.
 
-use super::spec::{JsonExpectation, StatusSet};
+use super::{
+    names::STATUS,
+    spec::{JsonExpectation, StatusSet},
+};
 use crate::{
     domain::secret::Secret,
+    probe::conditions::Condition,
     settings::{
         reader::{Table, Value},
         text::Text,
@@ -13,10 +17,11 @@ use serde_json::{Value as Json, json};
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
-/// `expect_status`: a number, a range, or a list of them.
-pub(super) fn status(table: &Table<'_>) -> StatusSet {
+/// `expect_status`: a number, a range, or a list of them. Without it, conditions on the status decide alone.
+pub(super) fn status(table: &Table<'_>, conditions: &[Condition]) -> StatusSet {
     let Some(value) = table.get("expect_status") else {
-        return StatusSet(vec![200..=399]);
+        let decided = conditions.iter().any(|condition| condition.names(STATUS));
+        return StatusSet(vec![if decided { 100..=999 } else { 200..=399 }]);
     };
     let entries = value.one_or_many();
     if entries.is_empty() && value.value.is_array() {

@@ -4,16 +4,21 @@
 //! - `spec`: what the section becomes
 //! - `run`: a check: the request and its redirects
 //! - `wire`, `headers`, `cookies`: one exchange on a connection of its own; what goes along with a redirect
+//! - `unpack`: the body as it comes
 //! - `answer`, `malformed`: what the answer is held against; what came instead of HTTP
+//! - `names`, `facts`: what conditions may name, and what that is in a check
 
 mod answer;
 mod config;
 mod cookies;
 mod expect;
+mod facts;
 mod headers;
 mod malformed;
+mod names;
 pub(super) mod run;
 mod spec;
+mod unpack;
 mod wire;
 
 pub(super) use config::{DESCRIPTOR, read};

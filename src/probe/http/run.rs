@@ -5,19 +5,23 @@
 //! recorded.
 
 use super::{
-    answer::{self, BODY_BYTES},
+    answer::{self, BODY_BYTES, Content},
     cookies::Jar,
+    facts::{Found, Status},
     headers::{is_harmless, same_owner},
+    names,
     spec::{Auth, HttpSpec},
+    unpack::Unpacked,
     wire::{Answer, Wire},
 };
 use crate::{
     clock::Clock,
     domain::{
         check::{Class, Phase, Reason},
-        secret::Secret,
+        secret::{REDACTED, Secret},
     },
     probe::{
+        conditions::Condition,
         error::ProbeError,
         resolver::Resolver,
         runner::{Runner, Secrets},
@@ -28,7 +32,6 @@ use crate::{
     },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use flate2::write::MultiGzDecoder;
 use reqwest::{
     Body, Method, Request, StatusCode, Url,
     header::{
@@ -36,11 +39,7 @@ use reqwest::{
         HeaderValue, LOCATION, USER_AGENT,
     },
 };
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// How long the check waits for the text of an answer whose status is wrong already.
@@ -124,28 +123,58 @@ impl Runner for Http {
         let status = answer.response.status();
         let head = answer::head(&answer.response);
         let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
-        if !self.spec.expect_status.contains(status.as_u16()) {
+        if let Err(message) = self.check_status(status) {
             let wait = EXCERPT_WAIT.min(until.saturating_duration_since(Instant::now()) / 2);
             let body = start_of_body(answer, &wire, Instant::now() + wait).await;
-            let message = format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status);
             let text = head + &answer::decode(&body, content_type.as_ref());
             let fault = Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message).with_excerpt(Some(text));
             return Err(self.cleaned(fault, &jar, false));
         }
+        let headers = if self.spec.has_conditions() { answer.response.headers().clone() } else { HeaderMap::new() };
         let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
-        answer::check(&self.spec, &body, complete, content_type.as_ref()).map_err(|message| {
+        let content = Content::new(&body, complete, content_type.as_ref());
+        let found = Found { status, headers: &headers, content: &content, trace };
+        self.check(&found, &jar).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
             let text = head + &answer::decode(start, content_type.as_ref());
             let whole = complete && start.len() == body.len();
             let fault = Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(Some(text));
             self.cleaned(fault, &jar, whole)
         })?;
+        if let Some(message) = self.unmet(&self.spec.degraded, &found, &jar) {
+            let message = self.scrubber.with(jar.values()).message(&message);
+            return Ok(Some(Reason { class: Class::Content, phase: Some(Phase::Body), message }));
+        }
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
 }
 
 impl Http {
+    /// What can be said as soon as the status is there.
+    fn check_status(&self, status: StatusCode) -> Result<(), String> {
+        if !self.spec.expect_status.contains(status.as_u16()) {
+            return Err(format!("HTTP {}, expected {}", status.as_u16(), self.spec.expect_status));
+        }
+        let of_it_alone = self.spec.expect.iter().filter(|condition| condition.names_only(names::STATUS));
+        // A status has no secret in it.
+        of_it_alone.into_iter().try_for_each(|condition| condition.judge(&Status(status), &str::to_owned))
+    }
+
+    fn check(&self, found: &Found<'_>, jar: &Jar) -> Result<(), String> {
+        answer::check(&self.spec, found.content)?;
+        self.unmet(&self.spec.expect, found, jar).map_or(Ok(()), Err)
+    }
+
+    /// The first condition that does not hold, as a sentence.
+    fn unmet(&self, conditions: &[Condition], found: &Found<'_>, jar: &Jar) -> Option<String> {
+        let scrub = |text: &str| match jar.too_many() {
+            true => REDACTED.to_owned(),
+            false => self.scrubber.with(jar.values()).message(text),
+        };
+        conditions.iter().find_map(|condition| condition.judge(found, &scrub).err())
+    }
+
     /// A failure whose excerpt is the beginning of the answer as it came: without secrets, and without what the answers
     /// of this check set as cookies.
     fn cleaned(&self, fault: Fault, jar: &Jar, complete: bool) -> Fault {
@@ -258,96 +287,6 @@ async fn start_of_body(mut answer: Answer, wire: &Wire<'_>, until: Instant) -> V
         && body.take(&chunk).is_ok()
     {}
     body.into_start()
-}
-
-/// What is kept of a body.
-struct Start {
-    text: Vec<u8>,
-    keep: usize,
-    read: usize,
-    /// What is longer is not read to its end.
-    most: usize,
-}
-
-impl Write for Start {
-    /// Refuses what comes when it is full: so it stops whoever unpacks into it.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.read > self.most {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.text.extend_from_slice(&bytes[..bytes.len().min(self.keep - self.text.len())]);
-        self.read += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A body, unpacked as it comes.
-enum Unpacked {
-    Plain(Start),
-    /// And whether anything came: no body at all (the answer to `HEAD`) is no broken one.
-    Gzip(Box<MultiGzDecoder<Start>>, bool),
-}
-
-impl Unpacked {
-    fn new(headers: &HeaderMap, keep: usize, most: usize) -> Unpacked {
-        let start = Start { text: Vec::new(), keep, read: 0, most };
-        match headers.get(CONTENT_ENCODING) {
-            Some(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"gzip") => {
-                Unpacked::Gzip(Box::new(MultiGzDecoder::new(start)), false)
-            }
-            _ => Unpacked::Plain(start),
-        }
-    }
-
-    fn start(&self) -> &Start {
-        match self {
-            Unpacked::Plain(start) => start,
-            Unpacked::Gzip(decoder, _) => decoder.get_ref(),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        let start = self.start();
-        start.read > start.most
-    }
-
-    /// Takes one piece; always false, because it is never known to be the last.
-    fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
-        let taken = match self {
-            Unpacked::Plain(start) => start.write_all(bytes),
-            Unpacked::Gzip(decoder, begun) => {
-                *begun |= !bytes.is_empty();
-                decoder.write_all(bytes)
-            }
-        };
-        if taken.is_err() && !self.is_full() { Err(broken_compression()) } else { Ok(false) }
-    }
-
-    /// The body is over.
-    fn end(&mut self) -> Result<(), Fault> {
-        match self {
-            Unpacked::Gzip(decoder, true) => match decoder.try_finish() {
-                Err(_) if !self.is_full() => Err(broken_compression()),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    fn into_start(mut self) -> Vec<u8> {
-        match &mut self {
-            Unpacked::Plain(start) => std::mem::take(&mut start.text),
-            Unpacked::Gzip(decoder, _) => std::mem::take(&mut decoder.get_mut().text),
-        }
-    }
-}
-
-fn broken_compression() -> Fault {
-    Fault::new(Class::Protocol, Some(Phase::Body), "the answer's compression is broken")
 }
 
 /// An address in a message: without its query, which may hold a credential and changes from check to check.

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::secret::Secret,
+    probe::conditions::Condition,
     settings::{network::IpVersion, tls::TlsSpec},
 };
 use regex::Regex;
@@ -22,6 +23,10 @@ pub struct HttpSpec {
     pub expect_body: Option<String>,
     pub expect_body_regex: Option<Regex>,
     pub expect_json: Vec<JsonExpectation>,
+    /// What else has to hold.
+    pub expect: Vec<Condition>,
+    /// What has to hold, or the service is degraded.
+    pub degraded: Vec<Condition>,
     pub auth: Option<Auth>,
     pub tls: TlsSpec,
     pub ip_version: IpVersion,
@@ -29,6 +34,12 @@ pub struct HttpSpec {
     pub allow_metadata: bool,
     /// Redirects followed at most, 0 to 10. Default 10.
     pub max_redirects: usize,
+}
+
+impl HttpSpec {
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.expect.is_empty() || !self.degraded.is_empty()
+    }
 }
 
 /// A set of HTTP statuses: `[200, "301-308"]`.

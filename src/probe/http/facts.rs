@@ -1,0 +1,64 @@
+//! What the names in conditions on an HTTP answer stand for.
+
+use super::{answer::Content, names::STATUS};
+use crate::probe::{
+    conditions::{Absence, Facts, Fields, Value},
+    trace::Trace,
+};
+use reqwest::{StatusCode, header::HeaderMap};
+use std::borrow::Cow;
+
+/// What a check found that is over.
+pub(super) struct Found<'a> {
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) content: &'a Content<'a>,
+    pub(super) trace: &'a Trace,
+}
+
+impl Facts for Found<'_> {
+    fn fact(&self, name: &str) -> Result<Value<'_>, Absence> {
+        let phase = |us: Option<u32>, what: &str| match us {
+            Some(us) => Ok(Value::milliseconds(us)),
+            None => Err(Absence::Missing(format!("{what} in this check"))),
+        };
+        match name {
+            STATUS => Ok(Value::whole(self.status.as_u16())),
+            "headers" => Ok(Value::Fields(self.headers)),
+            "body" => Ok(Value::text(self.content.text())),
+            "json" => self.content.json().map(Value::json).map_err(|why| Absence::Unknown(why.to_owned())),
+            "cert_days" => match self.trace.certificate() {
+                Some(certificate) => Ok(Value::whole(certificate.days_left())),
+                None => Err(Absence::Missing("the answer came without TLS, there is no certificate".to_owned())),
+            },
+            "response_time_ms" => Ok(Value::milliseconds(self.trace.latency_us())),
+            "dns_ms" => phase(self.trace.times().dns_us, "no name was looked up"),
+            "connect_ms" => phase(self.trace.times().connect_us, "no connection was timed"),
+            "tls_ms" => phase(self.trace.times().tls_us, "there was no TLS handshake"),
+            "ttfb_ms" => phase(self.trace.times().ttfb_us, "no first byte was timed"),
+            _ => Err(Absence::Unknown(format!("{name} stands for nothing"))),
+        }
+    }
+}
+
+impl Fields for HeaderMap {
+    fn noun(&self) -> &'static str {
+        "header"
+    }
+
+    /// A header that comes several times is one with commas, as in RFC 9110, section 5.3.
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let first = values.next()?;
+        Some(values.fold(first, |all, value| Cow::Owned(format!("{all}, {value}"))))
+    }
+}
+
+/// What is known when the status is.
+pub(super) struct Status(pub(super) StatusCode);
+
+impl Facts for Status {
+    fn fact(&self, _: &str) -> Result<Value<'_>, Absence> {
+        Ok(Value::whole(self.0.as_u16()))
+    }
+}
