@@ -2,6 +2,7 @@
 
 mod conditions;
 mod endpoints;
+mod kinds;
 mod maintenance;
 mod mistakes;
 mod secrets;

@@ -7,8 +7,10 @@ mod https;
 mod memcached;
 mod postgres;
 mod redirects;
+mod starttls;
 mod tcp;
 mod tls;
+mod turns;
 
 use healthcheck_dashboard::{
     domain::check::{Class, Phase, Reason, Report, Verdict},

@@ -4,18 +4,23 @@ use super::{
     connect,
     descriptor::Section,
     error::ProbeError,
+    fault,
+    proxy_protocol::ProxyProtocol,
     resolver::Resolver,
     shared::Shared,
     trace::{Fault, Trace},
 };
-use crate::settings::{
-    address::{host_and_port, joined},
-    error::Mistake,
-    network::{self, IpVersion},
+use crate::{
+    domain::check::Class,
+    settings::{
+        address::{host_and_port, joined},
+        error::Mistake,
+        network::{self, IpVersion},
+    },
 };
 use serde_json::{Map, Value as Json, json};
-use std::time::Duration;
-use tokio::net::TcpStream;
+use std::{io, time::Duration};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// A host and a port, and how they may be reached.
 #[derive(Clone, Debug)]
@@ -73,6 +78,7 @@ pub(super) struct Dialer {
     pub(super) port: u16,
     pub(super) version: IpVersion,
     pub(super) resolver: Resolver,
+    proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl Dialer {
@@ -82,11 +88,30 @@ impl Dialer {
             port: address.port,
             version: address.ip_version,
             resolver: shared.resolver.to_metadata_too(address.allow_metadata),
+            proxy_protocol: None,
         })
+    }
+
+    /// Has every connection begin with who connects.
+    pub(super) fn announce(&mut self, protocol: Option<ProxyProtocol>) {
+        self.proxy_protocol = protocol;
     }
 
     /// A connection, with the trace in phase `Connect`.
     pub(super) async fn dial(&self, trace: &Trace, deadline: Duration) -> Result<TcpStream, Fault> {
-        connect::open(&self.resolver, (&self.host, self.port), self.version, trace, deadline).await
+        let place = (self.host.as_str(), self.port);
+        let mut stream = connect::open(&self.resolver, place, self.version, trace, deadline).await?;
+        if let Some(protocol) = self.proxy_protocol {
+            let said = async {
+                let header = protocol.header(stream.local_addr()?, stream.peer_addr()?);
+                stream.write_all(&header).await
+            };
+            let broken = |error: &io::Error| {
+                fault::of_io(error, trace.phase(), trace, deadline)
+                    .unwrap_or_else(|| Fault::new(Class::Connect, trace.phase(), error.to_string()))
+            };
+            said.await.map_err(|error| broken(&error))?;
+        }
+        Ok(stream)
     }
 }

@@ -31,14 +31,13 @@ const WITH_TLS: usize = 16 * 1024;
 
 /// A connection of one check.
 ///
-/// The phase is `Ttfb` when it is there, and `Body` from the first byte of the other side on.
+/// The phase is `Ttfb` from the first word of either side on, and `Body` from the first byte of the other side on.
 pub(super) struct Connection<'a> {
     stream: Stream,
     budget: Arc<Budget>,
     most: usize,
     /// What came and was not asked for yet.
     unread: Vec<u8>,
-    #[allow(dead_code)]
     dialer: &'a Dialer,
     trace: &'a Arc<Trace>,
     deadline: Duration,
@@ -50,7 +49,6 @@ pub(super) enum Stream {
     Tls(Box<Bounded<TlsStream<Bounded<TcpStream>>>>),
 }
 
-#[allow(dead_code, reason = "the kinds to come need all of it")]
 impl<'a> Connection<'a> {
     /// Connects, and over TLS where it is given from the first byte. At most `most` bytes will be read.
     pub(super) async fn open(
@@ -66,7 +64,6 @@ impl<'a> Connection<'a> {
             None => Stream::Plain(Bounded::new(stream, Arc::clone(&budget))),
             Some(tls) => over_tls(stream, dialer, tls, most, &budget, trace, deadline).await?,
         };
-        trace.enter(Phase::Ttfb);
         Ok(Connection { stream, budget, most, unread: Vec::new(), dialer, trace, deadline })
     }
 
@@ -85,16 +82,25 @@ impl<'a> Connection<'a> {
         }
         let budget = Arc::new(Budget::new(most, 0, 0));
         let stream = over_tls(stream.into_inner(), dialer, tls, most, &budget, trace, deadline).await?;
-        trace.enter(Phase::Ttfb);
         Ok(Connection { stream, budget, most, unread: Vec::new(), dialer, trace, deadline })
     }
 
     /// The stream for a library, and what tells whether its budget was spent. Nothing was read before.
+    #[allow(dead_code, reason = "for kinds whose protocol a library speaks")]
     pub(super) fn into_stream(self) -> (Stream, Arc<Budget>) {
+        self.begin();
         (self.stream, self.budget)
     }
 
+    /// The exchange begins, if it did not yet.
+    fn begin(&self) {
+        for phase in [Phase::Connect, Phase::Tls] {
+            self.trace.enter_from(phase, Phase::Ttfb);
+        }
+    }
+
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.begin();
         let written = match self.stream.write_all(bytes).await {
             Ok(()) => self.stream.flush().await,
             Err(error) => Err(error),
@@ -135,30 +141,47 @@ impl<'a> Connection<'a> {
         Ok(self.unread.drain(..count).collect())
     }
 
-    /// What is there of an answer, at least a byte.
-    pub(super) async fn some(&mut self) -> Result<Vec<u8>, Fault> {
+    /// What is there of an answer; nothing where it ended.
+    pub(super) async fn some(&mut self) -> io::Result<Vec<u8>> {
         if self.unread.is_empty() {
-            self.more().await?;
+            self.fill().await?;
         }
-        Ok(std::mem::take(&mut self.unread))
+        Ok(self.rest())
+    }
+
+    /// What came and was not asked for yet.
+    pub(super) fn rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
     }
 
     async fn more(&mut self) -> Result<(), Fault> {
-        // A peer that always has a next piece must not keep all others waiting.
-        tokio::task::consume_budget().await;
-        self.unread.reserve(1024);
-        match self.stream.read_buf(&mut self.unread).await {
+        match self.fill().await {
             Ok(0) => Err(self.fault(&io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) => {
-                self.trace.enter_from(Phase::Ttfb, Phase::Body);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) => Err(self.fault(&error)),
         }
     }
 
-    fn fault(&self, error: &io::Error) -> Fault {
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.begin();
+        // A peer that always has a next piece must not keep all others waiting.
+        tokio::task::consume_budget().await;
+        self.unread.reserve(1024);
+        let got = self.stream.read_buf(&mut self.unread).await?;
+        if got > 0 {
+            self.trace.enter_from(Phase::Ttfb, Phase::Body);
+        }
+        Ok(got)
+    }
+
+    /// What an error of this connection says of the service.
+    pub(super) fn fault(&self, error: &io::Error) -> Fault {
         broken(error, &self.budget, self.most, self.trace, self.deadline)
+    }
+
+    /// A failure in the phase that the check is in.
+    pub(super) fn failure(&self, class: Class, message: impl Into<String>) -> Fault {
+        Fault::new(class, self.trace.phase(), message)
     }
 
     /// What was said is not what `protocol` has here. Its first words go into the message.

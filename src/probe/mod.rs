@@ -11,6 +11,7 @@
 //! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
 //! | `address`, `resolver`, `connect`, `stream`, `tls` | hosts, names, connections, their budgets, certificates |
+//! | `client`, `protocol`, `proxy_protocol` | TLS from the first byte or later; what several kinds say; who connects |
 //! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `conditions` | the language in which conditions on what a check found are written |
@@ -21,6 +22,7 @@
 mod address;
 mod beginning;
 mod cleanup;
+mod client;
 pub mod command;
 mod conditions;
 mod connect;
@@ -32,6 +34,8 @@ pub mod http;
 mod kind;
 pub mod memcached;
 pub mod postgres;
+mod protocol;
+mod proxy_protocol;
 mod resolver;
 mod runner;
 #[cfg(test)]
@@ -50,12 +54,15 @@ use crate::domain::{
 };
 pub use address::Address;
 pub use conditions::Condition;
+pub use client::Security;
 pub use connect::reachable;
 pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;
 use kind::AnyRunner;
 pub use kind::Spec;
 pub(crate) use kind::{KINDS, descriptor, read};
+pub use protocol::starttls::Starttls;
+pub use proxy_protocol::ProxyProtocol;
 pub use shared::Shared;
 use std::{sync::Arc, time::Duration};
 use text::Scrubber;

@@ -41,15 +41,33 @@ pub(crate) struct Tls {
     pub(crate) shown: Json,
 }
 
+impl Default for Tls {
+    fn default() -> Tls {
+        let spec = TlsSpec::default();
+        Tls { shown: shown(&spec, [None, None, None]), spec }
+    }
+}
+
 /// The keys of the table.
 pub(crate) const KEYS: [&str; 5] = ["ca", "client_cert", "client_key", "skip_verify", "expiry_warning_days"];
 
 /// Reads `tls`; the defaults where there is none.
 pub(crate) fn read(endpoint: &Table<'_>) -> Tls {
+    endpoint.table("tls").map_or_else(Tls::default, |table| read_table(&table))
+}
+
+/// Reads `tls` where it may be `true` or `false` as well. None: no TLS, which is what nothing says, too, unless
+/// `by_default`.
+pub(crate) fn read_switch(endpoint: &Table<'_>, by_default: bool) -> Option<Tls> {
+    match endpoint.get("tls") {
+        Some(value) if value.is_table() => value.table().map(|table| read_table(&table)),
+        Some(value) => value.boolean().unwrap_or(by_default).then(Tls::default),
+        None => by_default.then(Tls::default),
+    }
+}
+
+fn read_table(table: &Table<'_>) -> Tls {
     let mut spec = TlsSpec::default();
-    let Some(table) = endpoint.table("tls") else {
-        return Tls { shown: shown(&spec, [None, None, None]), spec };
-    };
     let ca = table.get("ca").and_then(|value| {
         let (path, pem) = file(&value)?;
         spec.ca = trusted(&value, &pem)?;

@@ -141,7 +141,10 @@ fn tcp_and_command_endpoints_are_read() {
     else {
         panic!("no tcp")
     };
-    assert_eq!((tcp.address.host.as_str(), tcp.address.port, tcp.send.as_deref()), ("::1", 6379, Some("PING\r\n")));
+    assert_eq!(
+        (tcp.address.host.as_str(), tcp.address.port, tcp.turns[0].send.as_deref()),
+        ("::1", 6379, Some("PING\r\n"))
+    );
     let shell = endpoint("command = \"test -e /tmp\"\ndegraded_exit_codes = 3");
     let Spec::Command(spec) = shell.probe else { panic!("no command") };
     assert_eq!(spec.argv, ["/bin/sh", "-c", "test -e /tmp"]);

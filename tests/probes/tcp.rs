@@ -1,16 +1,19 @@
 use super::*;
 use crate::support::net::{closed_port, hang, serve};
-use healthcheck_dashboard::probe::{Address, tcp::TcpSpec};
+use healthcheck_dashboard::probe::{
+    Address, Security,
+    tcp::{TcpSpec, Turn},
+};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn to(address: SocketAddr) -> TcpSpec {
-    TcpSpec { address: at(address), send: None, expect: None }
+    TcpSpec { address: at(address), security: Security::Plain, proxy_protocol: None, turns: Vec::new() }
 }
 
 fn at_host(host: &str, port: u16) -> TcpSpec {
     let address = Address { host: host.to_owned(), ..at(SocketAddr::from(([127, 0, 0, 1], port))) };
-    TcpSpec { address, send: None, expect: None }
+    TcpSpec { address, ..to(closed_port()) }
 }
 
 #[tokio::test]
@@ -26,8 +29,14 @@ async fn a_metadata_service_is_not_connected_to_unless_that_is_meant() {
     }
 }
 
+/// Nothing is said, or expected, where a text is empty.
+pub(super) fn turn(send: &str, expect: &str) -> Turn {
+    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Turn { send: filled(send), expect: filled(expect) }
+}
+
 fn expecting(address: SocketAddr, text: &str) -> TcpSpec {
-    TcpSpec { send: Some("PING\r\n".to_owned()), expect: Some(text.to_owned()), ..to(address) }
+    TcpSpec { turns: vec![turn("PING\r\n", text)], ..to(address) }
 }
 
 async fn run(spec: TcpSpec, deadline: Duration) -> Report {
@@ -98,7 +107,7 @@ async fn silence_is_late_and_an_early_end_is_said() {
 #[tokio::test]
 async fn an_endless_answer_is_read_to_64_kib() {
     let address = serve(|mut stream| async move { while stream.write_all(&[b'x'; 8192]).await.is_ok() {} }).await;
-    let report = run(TcpSpec { send: None, ..expecting(address, "+PONG") }, AMPLE).await;
+    let report = run(TcpSpec { turns: vec![turn("", "+PONG")], ..to(address) }, AMPLE).await;
     let message = "the answer does not contain \"+PONG\" in the first 64 KiB";
     assert_failed(&report, Class::Content, Phase::Body, message);
     assert!(report.excerpt.unwrap().len() <= 2048);

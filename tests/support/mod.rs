@@ -9,6 +9,7 @@ pub(crate) mod net;
 pub(crate) mod past;
 pub(crate) mod postgres;
 pub(crate) mod smtp;
+pub(crate) mod talk;
 pub(crate) mod target;
 pub(crate) mod tls;
 pub(crate) mod world;

@@ -9,4 +9,4 @@ pub(super) mod run;
 mod spec;
 
 pub(super) use config::{DESCRIPTOR, read};
-pub use spec::TcpSpec;
+pub use spec::{TcpSpec, Turn};

@@ -1,0 +1,12 @@
+//! What is said in protocols that more than one kind of probe speaks.
+//!
+//! - `starttls`: how a protocol goes over to TLS
+//! - `replies`: the lines that SMTP, FTP, POP3 and IMAP answer with
+//! - `ldap`, `mysql`: the messages of these two
+
+#[allow(dead_code, reason = "its kind is to come")]
+pub(super) mod ldap;
+#[allow(dead_code, reason = "its kind is to come")]
+pub(super) mod mysql;
+pub(super) mod replies;
+pub(super) mod starttls;
