@@ -10,7 +10,10 @@ use crate::{
     config::{Config, Endpoint},
     domain::time::UnixMs,
     history::cached_stats::{self, StatsCache},
-    http::state::AppState,
+    http::{
+        rate_limit::{RateLimit, TAKEN_OF_PUSHES},
+        state::AppState,
+    },
     live,
     notify::{Channel, ChannelSpec},
     probe,
@@ -122,6 +125,8 @@ impl App {
             dashboard: config.dashboard.enabled,
             commands: config.dashboard.commands,
             token: config.dashboard.token,
+            pushes: scheduler.pushes.clone(),
+            push_attempts: Arc::new(RateLimit::new(TAKEN_OF_PUSHES)),
             trusted: config.dashboard.trusted_proxies.into(),
             started_at: clock.now(),
         };

@@ -6,6 +6,7 @@
 //! for every hour means the hours themselves: those that are left out bring no window, and those that come twice bring
 //! two.
 
+mod due;
 pub mod moments;
 
 use crate::domain::{

@@ -19,7 +19,7 @@
 //! | `http` | 6 | what handlers share: state, proxy headers, parameters, errors, limits by client |
 //! | `report` | 6 | the review of a period, for the page, the interface, the command line and the mail that is sent by itself |
 //! | `render` | 5 | templates, assets, the cache of pages, what several pages show |
-//! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks |
+//! | `scheduler` | 5 | one loop per service: slots, rechecks, witnesses, the watch over our own clocks; `push` waits for what reports by itself |
 //! | `alerts` | 5 | the loops that empty the outbox; `watch` announces what is due beside incidents |
 //! | `backups` | 5 | the loop that makes backups and removes the oldest |
 //! | `config` | 4 | composes the sections: what the file says -> what the program may rely on; every mistake at once, with line and column |
@@ -47,6 +47,9 @@
 //! gap before it, hours that are settled by it, the alert in the outbox. After the commit it posts to the
 //! [`live::LiveState`], which `/health` and the pages read, and rings for [`alerts`]. While it cannot commit, what waits takes
 //! the same step in memory (`store::writer::pending_state`), and the live state shows that, marked.
+//!
+//! A service that reports by itself has no slots: `api/push` finds it by its token and hands the report to its loop
+//! (`scheduler/push`), which makes a result of it, or of its absence, and answers when that is committed.
 //!
 //! Reading: a handler queries (`http::state::Queries`) [`history::figures`] for a window, with a [`store::Reader`]; that
 //! adds up rollups for whole days and hours and rows for the edges into a [`domain::timeline::Tally`];
@@ -157,8 +160,8 @@
 //!   finds no room moves a state of its own, that is shown and notified until something newer is stored.
 //! - Rows are the truth; rollups, gaps and outages are functions of them. `verify` proves it on a live history
 //!   ([`history::verify`], [`domain::replay`]), and tests compare them with a naive walk.
-//! - Handlers write nothing but notes of incidents, through the one writer, for whoever has the token: what they read with
-//!   are connections that SQLite itself keeps from writing.
+//! - Handlers write nothing but what people and services say, through the one writer, for whoever has the token: what they
+//!   read with are connections that SQLite itself keeps from writing.
 //! - Readers take nothing from the record: commits, name lookups, alerts and questions have threads of their own
 //!   ([`threads`]); questions are bounded in number, and end when nobody waits for them. What a check waits for us is none
 //!   of its service's time.

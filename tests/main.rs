@@ -39,6 +39,7 @@ mod pending;
 mod periodic;
 mod probes;
 mod proof;
+mod push;
 mod readers;
 mod readonly;
 mod responses;

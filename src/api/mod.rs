@@ -10,6 +10,7 @@ mod history;
 mod incidents;
 pub(crate) mod maintenance;
 mod metrics;
+mod push;
 mod responses;
 mod review;
 mod services;
@@ -53,4 +54,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/review", get(review::review))
         .route("/api/v1/events", get(events::stream))
         .method_not_allowed_fallback(http::error::not_allowed)
+}
+
+/// Where services report by themselves. Their bodies are logs, which have a bound of their own.
+pub(crate) fn reports() -> Router<AppState> {
+    let push = || get(push::push).post(push::push).fallback(push::not_allowed);
+    Router::new().route("/api/v1/push/{token}", push()).route("/api/v1/push/{token}/{event}", push())
 }

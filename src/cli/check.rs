@@ -11,7 +11,7 @@ use crate::{
         sanitize::one_line,
     },
     format,
-    probe::{Probe, Shared},
+    probe::{Probe, Shared, Spec},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use futures_util::{StreamExt, stream};
@@ -41,8 +41,9 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         true => e.service.enabled,
         false => args.names.contains(&e.service.name),
     });
+    let (reporting, chosen): (Vec<_>, Vec<_>) = chosen.partition(|e| matches!(e.probe, Spec::Push(_)));
     let shared = Shared::new()?;
-    let runs = chosen.map(|endpoint| {
+    let runs = chosen.into_iter().map(|endpoint| {
         let probe = Probe::new(&endpoint.probe, endpoint.secrets, &shared);
         async move {
             let timeout = Duration::from_millis(endpoint.service.cadence.timeout_ms.unsigned_abs());
@@ -83,6 +84,19 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
                 // One long line would make every row as wide; more of it is in `--json`.
                 Cell::new(format::clipped(&said, 100)),
             ]);
+        }
+    }
+    for service in reporting.iter().map(|endpoint| &endpoint.service) {
+        const SAID: &str = "it reports by itself: nothing is checked";
+        if args.json {
+            let (service, none) = (&service.name, serde_json::Value::Null);
+            let line = serde_json::json!({
+                "service": service, "outcome": "unknown", "response_time_ms": none,
+                "http_status": none, "message": SAID, "excerpt": none,
+            });
+            out!("{line}");
+        } else {
+            table.add_row(["push", &service.name, "", SAID]);
         }
     }
     if !args.json {

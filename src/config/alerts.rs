@@ -20,6 +20,7 @@ use crate::{
         nearest,
         reader::{Table, Value},
         url_variables,
+        zone::zone,
     },
 };
 use chrono_tz::Tz;
@@ -78,7 +79,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Alerts {
     let enabled = table.get("enabled").and_then(|value| value.boolean().map(|enabled| (enabled, value.key)));
     let webhook = table.get("webhook").and_then(|value| value.string()).map(url_variables::literal);
     let heartbeat = table.get("heartbeat_url").and_then(|value| heartbeat(&value));
-    let zone = table.get("zone").and_then(|value| super::maintenance::zone(&value));
+    let zone = table.get("zone").and_then(|value| zone(&value));
     let rules = rules(&table);
     let defaults = Defaults { zone: zone.unwrap_or(Tz::UTC), ..Defaults::OURS.read(&table) };
     let written = channel_names::written(root);
@@ -199,7 +200,7 @@ fn route(table: &Table<'_>, checks: &Checks, written: &[String], default_zone: O
     let severities = words(table, "severity", severity, &["critical", "warning"]);
     let days = table.get("days").map(|value| days(&value));
     let hours = table.get("hours").map(|value| channel::hours(&value));
-    let zone = table.get("zone").map(|value| super::maintenance::zone(&value));
+    let zone = table.get("zone").map(|value| zone(&value));
     let channels = match table.get("channels") {
         Some(value) => channel_names::chosen(&value, written),
         None => {

@@ -5,11 +5,17 @@ use super::{
     schedule::Schedule,
     types::Checks,
 };
-use crate::settings::{
-    address,
-    error::{Mistake, Span, quoted},
-    reader::Table,
-    text::Text,
+use crate::{
+    probe::{
+        Spec,
+        push::{PushSpec, TokenHash},
+    },
+    settings::{
+        address,
+        error::{Mistake, Span, quoted},
+        reader::Table,
+        text::Text,
+    },
 };
 use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
@@ -28,16 +34,32 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     schedule.resolve(&table, &Schedule::default());
     checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
     checks.witness = witnesses(&table);
-    let mut names = Vec::new();
+    let (mut names, mut tokens) = (Vec::new(), Vec::new());
     for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
         let Some(entry) = entry.table() else { continue };
         let (named, endpoint) = endpoint::read(&entry, &schedule, channels);
         names.push(named);
+        let token = entry.peek("token").or(entry.peek("token_sha256"));
+        if let (Some(Spec::Push(reports)), Some(token)) = (endpoint.as_ref().map(|endpoint| &endpoint.probe), token) {
+            check_token(&table, &mut tokens, reports, token.span);
+        }
         checks.endpoints.extend(endpoint);
     }
     check_names(&table, &names);
     table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
     checks
+}
+
+/// Reports a token that another service has: nobody could say which of them reports. Neither is quoted.
+fn check_token(table: &Table<'_>, seen: &mut Vec<(TokenHash, Span)>, reports: &PushSpec, span: Span) {
+    match seen.iter().find(|(other, _)| bool::from(other.is(&reports.token))) {
+        Some((_, first)) => {
+            let mistake = Mistake::at(span, "two services have the same token");
+            let mistake = mistake.label("a token tells which of them reports: give this one another");
+            table.source.report(mistake.also(first.clone(), "the first one"));
+        }
+        None => seen.push((reports.token.clone(), span)),
+    }
 }
 
 const ENDPOINTS: &str = "a list of tables: `[[checks.endpoints]]`, in two brackets";

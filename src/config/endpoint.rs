@@ -6,8 +6,8 @@ use super::{
     types::Endpoint,
 };
 use crate::{
-    domain::service::Service,
-    probe::{self, Descriptor, KINDS},
+    domain::service::{CheckSchedule, Kind, Service},
+    probe::{self, Descriptor, KINDS, Spec, push::PushSpec},
     settings::{
         error::quoted,
         nearest,
@@ -40,7 +40,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
     }
     let named = Named { name, renamed_from: identity(table, "renamed_from") };
     let alerts = table.get("alerts").map(|value| channel_names::chosen(&value, channels));
-    let effective = Schedule::read(table).resolve(table, parent);
+    let schedule = Schedule::read(table);
     let group = table.filled("group").map(|text| text.value);
     let description = table.filled("description").map(|text| text.value);
     let critical = table.boolean("critical").unwrap_or(true);
@@ -48,10 +48,16 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
 
     let kind = kind(table);
     let parsed = kind.and_then(|kind| probe::read(kind, table));
+    let effective = match parsed.as_ref().map(|parsed| &parsed.probe) {
+        Some(Spec::Push(reports)) => schedule.resolve_reports(table, parent, reports),
+        // What is wrong with the kind was reported, and what a report's times have to fit is not known.
+        None if kind.is_some_and(|kind| kind.kind == Kind::Push) => None,
+        _ => Some(schedule.resolve(table, parent)),
+    };
     finish(table, kind);
 
-    let endpoint = match (&named.name, kind, parsed) {
-        (Some(name), Some(kind), Some(parsed)) => {
+    let endpoint = match (&named.name, kind, parsed.zip(effective)) {
+        (Some(name), Some(kind), Some((parsed, effective))) => {
             let EffectiveSchedule { cadence, thresholds, degraded_after_ms, objective, flapping } = effective;
             let service = Service {
                 name: name.value.clone(),
@@ -67,7 +73,10 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
                 objective,
             };
             let renamed_from = named.renamed_from.as_ref().map(|text| text.value.clone());
-            let shown = shown(&service, &renamed_from, parsed.shown);
+            let mut shown = shown(&service, &renamed_from, parsed.shown);
+            if let (Spec::Push(reports), Json::Object(shown)) = (&parsed.probe, &mut shown) {
+                shown_of_reports(shown, reports, &service.cadence, table.peek("timeout_secs").is_some());
+            }
             let mut secrets = parsed.secrets;
             secrets.retain(|secret| !secret.expose().is_empty());
             // The longest first: one that contains another has to be found while it is still whole.
@@ -186,9 +195,25 @@ fn listed(words: impl Iterator<Item = String>, conjunction: &str) -> String {
     }
 }
 
+/// What a service has that reports by itself, in the place of the times of checks.
+fn shown_of_reports(shown: &mut Map<String, Json>, reports: &PushSpec, cadence: &CheckSchedule, is_bounded: bool) {
+    shown.remove("retry_interval_secs");
+    shown.insert("grace_secs".to_owned(), seconds(reports.grace_ms(cadence.interval_ms)));
+    if reports.cron.is_some() {
+        shown.remove("interval_secs");
+    }
+    match is_bounded {
+        true => shown.insert("timeout_secs".to_owned(), seconds(reports.run_ms(cadence))),
+        false => shown.remove("timeout_secs"),
+    };
+}
+
+fn seconds(ms: i64) -> Json {
+    if ms % 1000 == 0 { json!(ms / 1000) } else { json!(ms as f64 / 1000.0) }
+}
+
 /// The effective settings as the API shows them.
 fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, Json>) -> Json {
-    let seconds = |ms: i64| if ms % 1000 == 0 { json!(ms / 1000) } else { json!(ms as f64 / 1000.0) };
     let common = json!({
         "name": service.name,
         "type": service.kind.as_str(),

@@ -1,7 +1,7 @@
 //! `[alerts.report]`, the report that is sent by itself, and `[alerts] drill`.
 
 use super::{
-    channel_names, maintenance,
+    channel_names,
     types::{Drill, ReportPlan},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         error::quoted,
         nearest,
         reader::{Table, Value},
+        zone::zone,
     },
 };
 use chrono::{NaiveTime, Weekday};
@@ -37,7 +38,7 @@ pub(super) fn read(
             None
         }
     };
-    let zone = table.get("zone").map(|value| maintenance::zone(&value));
+    let zone = table.get("zone").map(|value| zone(&value));
     let to = match table.get("channels") {
         Some(value) => recipients(&value, written, channels),
         None => {

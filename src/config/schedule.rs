@@ -2,6 +2,7 @@
 
 use crate::{
     domain::service::{CheckSchedule, Thresholds},
+    probe::push::PushSpec,
     settings::{
         error::{Mistake, Span},
         nearest,
@@ -96,6 +97,42 @@ impl Schedule {
             objective: self.objective.or(parent.objective),
             flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         }
+    }
+
+    /// The same of a service that reports by itself. What `[checks]` says of all is about checks: of that, it has only what
+    /// is about any service. Nothing comes back where something was wrong, which has been reported then.
+    pub(super) fn resolve_reports(
+        &self,
+        table: &Table<'_>,
+        parent: &Schedule,
+        reports: &PushSpec,
+    ) -> Option<EffectiveSchedule> {
+        if let Some(value) = table.peek("retry_interval_secs") {
+            let mistake = value.mistake("nothing is checked again of a service that reports by itself");
+            table.source.report(mistake.label("remove it: what counts is what it reports, and when"));
+            return None;
+        }
+        let (written, cron) = (table.peek("interval_secs"), table.peek("cron"));
+        let interval_ms = match (&written, &cron) {
+            (Some(interval), Some(cron)) => {
+                let label = "one of them says when it reports";
+                table.both(("`interval_secs`", &interval.key), ("`cron`", &cron.key), label);
+                return None;
+            }
+            (Some(_), None) => self.interval_ms.as_ref().map(|(ms, _)| *ms)?,
+            (None, Some(_)) => reports.longest_wait_ms()?,
+            (None, None) => {
+                table.missing("interval_secs", "how often it reports at least; or `cron` and `zone`, when it does");
+                return None;
+            }
+        };
+        Some(EffectiveSchedule {
+            cadence: reports.cadence(interval_ms, self.timeout_ms.as_ref().map(|(ms, _)| *ms)),
+            thresholds: Thresholds { failure: self.failure.unwrap_or(1), success: self.success.unwrap_or(1) },
+            degraded_after_ms: self.degraded_after_ms,
+            objective: self.objective.or(parent.objective),
+            flapping: self.flapping.or(parent.flapping).unwrap_or(true),
+        })
     }
 
     fn report_too_long(&self, table: &Table<'_>, key: &str, ms: i64, span: &Span, interval_ms: i64, parent: &Schedule) {

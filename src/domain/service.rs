@@ -30,6 +30,7 @@ kinds! {
     Command, "command";
     Memcached, "memcached";
     Tls, "tls";
+    Push, "push";
 }
 
 impl Kind {

@@ -50,6 +50,11 @@ impl ApiError {
         ApiError::new(status, detail)
     }
 
+    /// Any refusal that ends in some seconds.
+    pub(crate) fn later(status: StatusCode, detail: impl Into<String>, after_s: i64) -> ApiError {
+        ApiError { after_s: Some(after_s), ..ApiError::new(status, detail) }
+    }
+
     /// 503: try again later.
     pub(crate) fn busy(detail: impl Into<String>) -> ApiError {
         ApiError { after_s: Some(5), ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail) }

@@ -9,16 +9,21 @@ use std::{
 
 /// Wrong tokens that are taken from one address within a minute.
 pub const TAKEN: u32 = 5;
-/// As many from all whom one address says that it asks for, while it is no trusted proxy. If it is a proxy, the client that
-/// guesses does not lock the others out; if it is not, inventing clients gains it little.
-const TAKEN_FOR_OTHERS: u32 = 10 * TAKEN;
+/// So many times as many from all whom one address says that it asks for, while it is no trusted proxy. If it is a proxy,
+/// the client that guesses does not lock the others out; if it is not, inventing clients gains it little.
+const FOR_OTHERS: u32 = 10;
 /// Addresses are counted in so many places. Two that share one wait together: it is seldom, short, and the price for a
 /// count that no number of addresses can make larger.
 const PLACES: usize = 256;
 
+/// The same of pushes: a job that was forgotten and goes on with an old token must not lock out those beside it.
+pub const TAKEN_OF_PUSHES: u32 = 30;
+
 /// Wrong tokens of the last minute.
 #[derive(Debug)]
 pub struct RateLimit {
+    /// How many are taken from one address.
+    taken: u32,
     /// When the minute of a place began, and how many wrong ones came in it.
     places: Mutex<[(i64, u32); PLACES]>,
     /// Nobody can choose an address that shares another's place.
@@ -27,11 +32,16 @@ pub struct RateLimit {
 
 impl Default for RateLimit {
     fn default() -> RateLimit {
-        RateLimit { places: Mutex::new([(i64::MIN / 2, 0); PLACES]), keys: RandomState::new() }
+        RateLimit::new(TAKEN)
     }
 }
 
 impl RateLimit {
+    /// Takes so many wrong ones from one address within a minute.
+    pub fn new(taken: u32) -> RateLimit {
+        RateLimit { taken, places: Mutex::new([(i64::MIN / 2, 0); PLACES]), keys: RandomState::new() }
+    }
+
     fn places(&self) -> MutexGuard<'_, [(i64, u32); PLACES]> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,8 +54,8 @@ impl RateLimit {
             IpAddr::V6(six) => (u128::from(six) >> 64) as u64,
         };
         let place = |claimed: Option<u64>| self.keys.hash_one((client.map(network), claimed)) as usize % PLACES;
-        let own = (place(None), if claimed.is_some() { TAKEN_FOR_OTHERS } else { TAKEN });
-        let other = claimed.map(|claimed| (place(Some(network(claimed))), TAKEN));
+        let own = (place(None), if claimed.is_some() { FOR_OTHERS * self.taken } else { self.taken });
+        let other = claimed.map(|claimed| (place(Some(network(claimed))), self.taken));
         std::iter::once(own).chain(other)
     }
 
@@ -125,6 +135,6 @@ mod tests {
                 guesses += 1;
             }
         }
-        assert!(guesses <= TAKEN_FOR_OTHERS, "{guesses}");
+        assert!(guesses <= FOR_OTHERS * TAKEN, "{guesses}");
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     live::{LiveState, ServiceNow},
     notify::ChannelInfo,
     render::{PageCache, Templates},
-    scheduler::SchedulerHealth,
+    scheduler::{Pushes, SchedulerHealth},
     store::{Reader, Scrub, StoreError, Writer},
     threads::{Broken, Busy, Pool},
 };
@@ -76,6 +76,10 @@ pub struct AppState {
     pub token: Option<Secret>,
     /// Wrong ones that were tried.
     pub attempts: Arc<RateLimit>,
+    /// The services that report by themselves,
+    pub pushes: Arc<Pushes>,
+    /// and tokens that were none of theirs.
+    pub push_attempts: Arc<RateLimit>,
     /// Whose `X-Forwarded-…` headers are believed.
     pub trusted: Arc<[Network]>,
     /// When this run of the monitor began.

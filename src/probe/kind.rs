@@ -7,6 +7,7 @@ use super::{
     http::{self, HttpSpec},
     memcached::{self, MemcachedSpec},
     postgres::{self, PostgresSpec},
+    push::{self, PushSpec},
     runner::{Runner, Secrets},
     shared::Shared,
     tcp::{self, TcpSpec},
@@ -104,6 +105,7 @@ kinds! {
     Command, command, CommandSpec, command::run::Command;
     Memcached, memcached, MemcachedSpec, memcached::Memcached;
     Tls, tls_server, Box<TlsServerSpec>, tls_server::TlsServer;
+    Push, push, Box<PushSpec>, push::Nothing;
 }
 
 #[cfg(test)]

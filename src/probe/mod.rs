@@ -7,6 +7,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `http`, `tcp`, `memcached`, … | a kind each, a file or a folder: its section of the configuration, its specification, its run |
+//! | `push` | what reports by itself: its section, its tokens; the scheduler waits for it |
 //! | `kind` | the registry of the kinds |
 //! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
@@ -36,6 +37,7 @@ pub mod memcached;
 pub mod postgres;
 mod protocol;
 mod proxy_protocol;
+pub mod push;
 mod resolver;
 mod runner;
 #[cfg(test)]
@@ -53,8 +55,8 @@ use crate::domain::{
     secret::Secret,
 };
 pub use address::Address;
-pub use conditions::Condition;
 pub use client::Security;
+pub use conditions::Condition;
 pub use connect::reachable;
 pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;

@@ -70,8 +70,13 @@ impl Scrubber {
 
     /// The beginning of an answer: scrubbed, at most 2 KiB. `None` where nothing is left.
     pub(super) fn excerpt(&self, answer: &str, complete: bool) -> Option<String> {
-        let answer = if complete { answer } else { self.without_half_a_secret(answer) };
-        let text = cut(self.scrubbed(answer).trim(), EXCERPT_BYTES);
+        self.beginning(answer, complete, EXCERPT_BYTES)
+    }
+
+    /// The same, with at most so many bytes.
+    pub(super) fn beginning(&self, text: &str, complete: bool, bytes: usize) -> Option<String> {
+        let text = if complete { text } else { self.without_half_a_secret(text) };
+        let text = cut(self.scrubbed(text).trim(), bytes);
         (!text.is_empty()).then_some(text)
     }
 

@@ -195,7 +195,7 @@ async fn hold(points: &[Point], at_once: usize) -> Result<(), TestCaseError> {
     let (handed, mut results) = mpsc::unbounded_channel();
     let mut running = Running::start(points, at_once, |index, one| {
         let handed = handed.clone();
-        one.seam = Box::new(move |result| drop(handed.send((index, result.clone()))));
+        one.recorder.seam = Box::new(move |result| drop(handed.send((index, result.clone()))));
     });
     let mut seen: Vec<Seen> = points.iter().map(|_| Seen::NOTHING).collect();
     for _ in 0..400 {
@@ -281,7 +281,7 @@ async fn a_loop_that_breaks_outside_its_probe_is_started_again() {
     let mut running = Running::start(&[point.clone(), point], 2, |index, one| {
         let breaks = breaks.clone();
         if index == 0 {
-            one.seam = Box::new(move |result| {
+            one.recorder.seam = Box::new(move |result| {
                 assert!(!breaks.contains(&result.at.since(begin)), "a seam that gave way");
             });
         }

@@ -9,7 +9,7 @@ use crate::domain::{
 /// The result of a check that started at `at`.
 pub(super) fn judge(service: &Service, report: &Report, at: UnixMs, recheck: bool) -> CheckResult {
     let (outcome, reason) = match &report.verdict {
-        Verdict::Passed => match too_slow(service, report.latency_us) {
+        Verdict::Passed => match too_slow(service, i64::from(report.latency_us)) {
             Some(reason) => (Outcome::Degraded, Some(reason)),
             None => (Outcome::Up, None),
         },
@@ -29,13 +29,25 @@ pub(super) fn judge(service: &Service, report: &Report, at: UnixMs, recheck: boo
     }
 }
 
-fn too_slow(service: &Service, latency_us: u32) -> Option<Reason> {
+/// Why a check that passed is degraded.
+pub(super) fn too_slow(service: &Service, latency_us: i64) -> Option<Reason> {
     let limit_ms = service.degraded_after_ms?;
-    (i64::from(latency_us) > limit_ms * 1000).then(|| Reason {
+    (latency_us > limit_ms * 1000).then(|| Reason {
         class: Class::Slow,
         phase: None,
         message: format!("slower than {limit_ms} ms"),
     })
+}
+
+/// What a failure is where no witness answers either: not the service's.
+pub(super) fn cut_off(result: &mut CheckResult) {
+    let why = result.reason.take().map_or(String::new(), |reason| reason.message);
+    result.outcome = Outcome::Unknown;
+    result.reason = Some(Reason {
+        class: Class::Monitor,
+        phase: None,
+        message: format!("no witness answers either, so this monitor may be cut off ({why})"),
+    });
 }
 
 /// The result of a check that could not be made, because of us.

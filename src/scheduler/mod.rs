@@ -1,4 +1,5 @@
-//! When checks happen: one loop per service, in shared slots, never two of one service at once.
+//! When checks happen: one loop per service, in shared slots, never two of one service at once. What reports by itself is
+//! waited for (`push`).
 
 mod common;
 #[cfg(test)]
@@ -6,6 +7,8 @@ mod grid;
 mod health;
 mod judge;
 mod pace;
+mod push;
+mod recorder;
 mod service_loop;
 mod watch;
 mod witness;
@@ -22,6 +25,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use common::Common;
 pub use health::{SchedulerFigures, SchedulerHealth};
+pub use push::{Event, PushReport, PushService, Pushes, Taken};
 pub use witness::Witnesses;
 
 /// The longest slot. Services that are due in the same slot share one wake-up: waking up seldom is what makes checks
@@ -48,6 +52,8 @@ pub struct Task {
 pub struct Scheduler {
     loops: JoinSet<()>,
     pub health: Arc<SchedulerHealth>,
+    /// The services that report by themselves.
+    pub pushes: Arc<Pushes>,
 }
 
 impl Scheduler {
@@ -74,14 +80,29 @@ impl Scheduler {
             watch: watch::Watch::new(clock),
             health: health.clone(),
         });
-        let tasks: Vec<Task> = tasks.into_iter().filter(|t| t.service.enabled).collect();
-        let (start, count) = (Instant::now(), tasks.len());
-        let mut loops = JoinSet::new();
+        let (mut loops, mut pushes) = (JoinSet::new(), Pushes::default());
+        let mut checked = Vec::new();
+        for Task { service, probe, secrets, position } in tasks {
+            match probe {
+                Spec::Push(reports) => {
+                    let (name, token, is_enabled) = (service.name.clone(), reports.token.clone(), service.enabled);
+                    let (sender, inbox) = push::inbox();
+                    pushes.add(PushService::new(name, token, is_enabled.then_some(sender)));
+                    if is_enabled {
+                        let one = push::PushLoop::new(service, *reports, position, inbox, common.clone());
+                        loops.spawn(one.run(shutdown.clone()));
+                    }
+                }
+                probe if service.enabled => checked.push(Task { service, probe, secrets, position }),
+                _ => {}
+            }
+        }
+        let (start, count) = (Instant::now(), checked.len());
         let watched = common.clone();
         loops.spawn(restarting("the watch over the clocks", shutdown.clone(), move |shutdown| {
             beat(watched.clone(), shutdown)
         }));
-        for (index, task) in tasks.into_iter().enumerate() {
+        for (index, task) in checked.into_iter().enumerate() {
             let probe = Probe::new(&task.probe, task.secrets, shared)
                 .map_err(|e| anyhow::anyhow!("{}: {e}", task.service.name))?;
             let slot = offset(&task.service, index, count);
@@ -89,7 +110,7 @@ impl Scheduler {
             let one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
             loops.spawn(one.run(first, start + slot, shutdown.clone()));
         }
-        Ok(Scheduler { loops, health })
+        Ok(Scheduler { loops, health, pushes: Arc::new(pushes) })
     }
 
     /// Waits until the loops have ended, at most until `deadline`; checks that are still under way then are dropped.

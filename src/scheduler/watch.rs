@@ -6,26 +6,60 @@ use crate::{
     store::{Interruption, Writer},
 };
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Clocks that differ by less than this have only been slewed or read at different moments.
 const TOLERANCE_MS: i64 = 1_500;
 
+/// Clocks that nobody compared for longer than this were not compared because the process stood still.
+const STALLED_MS: i64 = 10_000;
+
 /// The clocks as they were when they were last compared.
 #[derive(Debug)]
-pub(crate) struct Watch(Mutex<Readings>);
+pub(crate) struct Watch {
+    last: Mutex<Readings>,
+    absences: watch::Sender<Absences>,
+}
+
+/// What kept us from hearing what came, so often in this run.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Absences {
+    /// The machine slept, or the process stood still.
+    pub(super) deaf: u64,
+    /// The wall clock was set,
+    pub(super) steps: u64,
+    /// all together by so much, in milliseconds.
+    pub(super) set_by_ms: i64,
+}
 
 impl Watch {
     pub(super) fn new(clock: &Clock) -> Watch {
-        Watch(Mutex::new(clock.readings()))
+        Watch { last: Mutex::new(clock.readings()), absences: watch::Sender::default() }
+    }
+
+    /// Changes when something kept us from hearing what came.
+    pub(super) fn absences(&self) -> watch::Receiver<Absences> {
+        self.absences.subscribe()
     }
 
     /// Compares the clocks with the last time and records what happened to them. The caller does this before it hands
     /// over a result: the reason of a gap before that result has to be known by then.
     pub(super) fn look(&self, clock: &Clock, writer: &Writer) -> Readings {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.readings();
         let before = std::mem::replace(&mut *last, now);
+        if now.monotonic_ms - before.monotonic_ms > STALLED_MS {
+            self.absences.send_modify(|absences| absences.deaf += 1);
+        }
         if let Some(interruption) = between(before, now) {
+            let set_by_ms = now.wall.since(before.wall) - (now.boot_ms - before.boot_ms);
+            self.absences.send_modify(|absences| match interruption.why {
+                GapReason::Suspended => absences.deaf += 1,
+                _ => {
+                    absences.steps += 1;
+                    absences.set_by_ms += set_by_ms;
+                }
+            });
             let seconds = (now.wall.since(before.wall) - (now.monotonic_ms - before.monotonic_ms)) / 1000;
             match interruption.why {
                 GapReason::Suspended => {

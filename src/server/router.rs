@@ -35,6 +35,7 @@ pub fn router(app: AppState) -> Router {
     let all = if app.dashboard { all.merge(dashboard::routes(&app)) } else { all };
     // `/status/`, which a proxy makes of `/status`, is neither of the nested router's paths nor of the other's.
     let front = if app.dashboard && !base.is_empty() { dashboard::front(&app) } else { Router::new() };
+    let all = all.layer(RequestBodyLimitLayer::new(64 * 1024)).merge(api::reports());
     let all = all.fallback(nothing_here).with_state(app.clone());
     let all = if base.is_empty() { all } else { Router::new().nest(&base, all.clone()).merge(all) };
     let all = all.merge(front.with_state(app.clone()));
@@ -45,7 +46,6 @@ pub fn router(app: AppState) -> Router {
     all.layer(axum::middleware::from_fn_with_state(app.clone(), admission::admit))
         .layer(axum::middleware::from_fn_with_state(app, proxy_headers::note))
         .layer(CompressionLayer::new())
-        .layer(RequestBodyLimitLayer::new(64 * 1024))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
         .layer(CatchPanicLayer::custom(broke))
         .layer(axum::middleware::map_response(error::as_problem))

@@ -8,6 +8,7 @@
 //! | `reader` | typed values: strings, numbers, durations, tables, lists |
 //! | `text`, `url_variables` | strings with environment variables in them |
 //! | `address`, `weburl` | hosts, ports, HTTP URLs |
+//! | `zone` | names of time zones |
 //! | `network`, `tls` | the keys of whatever connects: IP versions, certificates |
 //! | `masking`, `url_credentials`, `hidden` | credentials, found by their look and by their place, so that no message shows one |
 //! | `vocabulary` | the keys of all sections, as these say them |
@@ -28,6 +29,7 @@ mod url_credentials;
 pub(crate) mod url_variables;
 pub(crate) mod vocabulary;
 pub(crate) mod weburl;
+pub(crate) mod zone;
 
 pub use error::ConfigError;
 pub use nearest::nearest;

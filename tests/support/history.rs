@@ -324,6 +324,8 @@ impl History {
             dashboard: true,
             commands: Commands::Program,
             token: None,
+            pushes: Arc::default(),
+            push_attempts: Arc::default(),
             trusted: Arc::from([]),
             started_at: self.clock.now(),
         }

@@ -32,7 +32,8 @@ use tokio::{
 pub(in crate::store) const CAPACITY: usize = 100_000;
 
 pub(in crate::store) enum Message {
-    Record(Box<Record>),
+    /// A result, and who waits for its commit.
+    Record(Box<Record>, Option<oneshot::Sender<()>>),
     /// A result that found no room.
     Lost(Box<Record>),
     Note(Note),
@@ -55,7 +56,7 @@ pub struct Writer {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Message::Record(_) => "Record",
+            Message::Record(..) => "Record",
             Message::Lost(_) => "Lost",
             Message::Note(_) | Message::Awaited(..) => "Note",
             Message::Stop => "Stop",
@@ -114,7 +115,15 @@ impl Writer {
     pub fn record(&self, record: Record) {
         self.shared.waiting.fetch_add(1, Relaxed);
         // The receiver lives until `Stopping::stop`, after the last sender of results has ended.
-        let _ = self.sender.send(Message::Record(Box::new(record)));
+        let _ = self.sender.send(Message::Record(Box::new(record), None));
+    }
+
+    /// The same; what comes back resolves when the result is committed, and fails where it never will be.
+    pub fn record_awaited(&self, record: Record) -> oneshot::Receiver<()> {
+        self.shared.waiting.fetch_add(1, Relaxed);
+        let (done, written) = oneshot::channel();
+        let _ = self.sender.send(Message::Record(Box::new(record), Some(done)));
+        written
     }
 
     /// Takes in a result that found no room: the writer shows it, notifies channels of it, and never stores it. A state

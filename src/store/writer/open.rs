@@ -14,7 +14,7 @@ use super::{
 use crate::{
     calendar::{Planned, Timetable},
     clock::Clock,
-    domain::{health::Health, time::UnixMs},
+    domain::{check::CheckResult, health::Health, time::UnixMs},
     live::{LiveState, ServiceId},
     routing::{AlertKind, Routing},
     store::{
@@ -43,6 +43,8 @@ pub struct ResumePoint {
     pub health: Health,
     /// The next result must be later than this: than the last one, and not before the settings that it is made with.
     pub last_at: Option<UnixMs>,
+    /// The last result.
+    pub last: Option<CheckResult>,
     /// When it is in maintenance.
     pub timetable: Arc<Timetable>,
 }
@@ -125,6 +127,7 @@ impl Store {
                 id: resumed.id,
                 health: resumed.health,
                 last_at,
+                last: resumed.last.clone(),
                 timetable: timetable.clone(),
             });
             let service = Arc::new(watched.configured.service);

@@ -108,6 +108,7 @@ pub(in crate::store) fn start(
         records: VecDeque::new(),
         notes: Vec::new(),
         awaited: Vec::new(),
+        awaited_records: Vec::new(),
         stopping: false,
         rescue: Rescue::default(),
     };
@@ -147,6 +148,8 @@ pub(in crate::store) struct Task {
     pub(in crate::store) notes: Vec<Note>,
     /// Who waits for some of the notes.
     pub(in crate::store) awaited: Vec<oneshot::Sender<()>>,
+    /// Who waits for some of the records. Where one was not kept, nobody is promised anything.
+    pub(in crate::store) awaited_records: Vec<oneshot::Sender<()>>,
     pub(in crate::store) stopping: bool,
     pub(in crate::store) rescue: Rescue,
 }
@@ -189,9 +192,10 @@ impl Task {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Record(record) => {
+            Message::Record(record, done) => {
                 self.see_one(&record);
                 self.records.push_back(*record);
+                self.awaited_records.extend(done);
             }
             Message::Lost(record) => self.see_lost(&record),
             Message::Note(note) => self.notes.push(note),
@@ -263,6 +267,7 @@ impl Task {
             let settled = self.ahead.committed(&self.tracks);
             settled.into_iter().for_each(|service| self.numbers.carry_on_none(service));
             if self.records.is_empty() {
+                acknowledge(std::mem::take(&mut self.awaited_records));
                 self.numbers.all_written();
                 if self.ahead.has_written() {
                     let ahead = self.ahead.clone();
@@ -336,12 +341,7 @@ impl Task {
         match &done {
             // The notes were not written: whoever waits for them waits on.
             Ok((_, Some(rest))) if !rest.notes.is_empty() => self.awaited = awaited,
-            Ok(_) => {
-                for done in awaited {
-                    // A caller that has given up waiting gets no acknowledgement.
-                    let _ = done.send(());
-                }
-            }
+            Ok(_) => acknowledge(awaited),
             Err(_panic) => {}
         }
         let (mut done, rest) = done.unwrap_or_else(|panic| {
@@ -354,6 +354,9 @@ impl Task {
         }
         let count = count - rest.as_ref().map_or(0, |rest| rest.records.len());
         let not_kept = done.repeated + done.refused;
+        if not_kept > 0 {
+            self.awaited_records.clear();
+        }
         self.shared.dropped.fetch_add(not_kept as u64, Relaxed);
         self.shared.committed.fetch_add((count - not_kept) as u64, Relaxed);
         self.shared.waiting.fetch_sub(count, Relaxed);
@@ -489,4 +492,9 @@ impl Task {
             tracing::warn!("the end of this run could not be recorded: {error}");
         }
     }
+}
+
+/// Tells those who waited for a commit. Whoever has given up waiting does not hear it.
+fn acknowledge(awaited: Vec<oneshot::Sender<()>>) {
+    awaited.into_iter().for_each(|done| done.send(()).unwrap_or_default());
 }
