@@ -2,6 +2,7 @@
 
 mod command;
 mod conditions;
+mod dns;
 mod http;
 mod https;
 mod memcached;

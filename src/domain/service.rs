@@ -31,6 +31,7 @@ kinds! {
     Memcached, "memcached";
     Tls, "tls";
     Push, "push";
+    Dns, "dns";
 }
 
 impl Kind {

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use serde_json::{Map, Value as Json, json};
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// A host and a port, and how they may be reached.
@@ -95,6 +95,11 @@ impl Dialer {
     /// Has every connection begin with who connects.
     pub(super) fn announce(&mut self, protocol: Option<ProxyProtocol>) {
         self.proxy_protocol = protocol;
+    }
+
+    /// The addresses to be tried, at least one.
+    pub(super) async fn find(&self, trace: &Trace) -> Result<Vec<SocketAddr>, Fault> {
+        connect::find(&self.resolver, (&self.host, self.port), self.version, trace).await
     }
 
     /// A connection, with the trace in phase `Connect`.

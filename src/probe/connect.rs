@@ -35,6 +35,20 @@ pub(super) fn ascii_host(host: &str) -> Result<String, ProbeError> {
     }
 }
 
+/// Finds the addresses of `host`, at least one.
+pub(super) async fn find(
+    resolver: &Resolver,
+    (host, port): (&str, u16),
+    version: IpVersion,
+    trace: &Trace,
+) -> Result<Vec<SocketAddr>, Fault> {
+    trace.go_to(host, port);
+    if host.parse::<IpAddr>().is_err() {
+        trace.enter(Phase::Dns);
+    }
+    resolver.lookup(host, port, version, trace).await.map_err(|error| fault::of_lookup(&error))
+}
+
 /// Finds `host` and connects to it; the trace is in phase `Connect` afterwards.
 pub(super) async fn open(
     resolver: &Resolver,
@@ -43,11 +57,7 @@ pub(super) async fn open(
     trace: &Trace,
     deadline: Duration,
 ) -> Result<TcpStream, Fault> {
-    trace.go_to(host, port);
-    if host.parse::<IpAddr>().is_err() {
-        trace.enter(Phase::Dns);
-    }
-    let addresses = resolver.lookup(host, port, version, trace).await.map_err(|error| fault::of_lookup(&error))?;
+    let addresses = find(resolver, (host, port), version, trace).await?;
     trace.enter(Phase::Connect);
     let connected = race(addresses).await.and_then(|(stream, address)| {
         trace.reached(address);

@@ -3,6 +3,7 @@
 use super::{
     command::{self, CommandSpec},
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
+    dns::{self, DnsSpec},
     error::ProbeError,
     http::{self, HttpSpec},
     memcached::{self, MemcachedSpec},
@@ -106,6 +107,7 @@ kinds! {
     Memcached, memcached, MemcachedSpec, memcached::Memcached;
     Tls, tls_server, Box<TlsServerSpec>, tls_server::TlsServer;
     Push, push, Box<PushSpec>, push::Nothing;
+    Dns, dns, Box<DnsSpec>, dns::run::Dns;
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | `shared`, `error` | what all probes share; why one cannot be built |
 //! | `address`, `resolver`, `connect`, `stream`, `tls` | hosts, names, connections, their budgets, certificates |
 //! | `client`, `protocol`, `proxy_protocol` | TLS from the first byte or later; what several kinds say; who connects |
+//! | `datagram` | a question and its answer over UDP |
 //! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `conditions` | the language in which conditions on what a check found are written |
@@ -28,7 +29,9 @@ pub mod command;
 mod conditions;
 mod connect;
 mod connection;
+mod datagram;
 mod descriptor;
+pub mod dns;
 mod error;
 mod fault;
 pub mod http;

@@ -313,6 +313,7 @@ pub(crate) fn phase_word(phase: Phase) -> &'static str {
 /// A failure in a sentence for people: what kind of thing broke.
 pub(crate) fn class_sentence(reason: &Reason) -> &'static str {
     match (reason.class, reason.phase) {
+        (Class::Dns, Some(Phase::Body)) => "The name server did not give the answer",
         (Class::Dns, _) => "The name has no address",
         (Class::Connect, _) => "No connection could be made",
         (Class::Tls, _) => "No secure connection could be made",

@@ -1,7 +1,7 @@
 //! Servers written by hand, so that they can misbehave in any way.
 
 use std::{
-    net::{SocketAddr, TcpListener as Listener},
+    net::{IpAddr, SocketAddr, TcpListener as Listener},
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr as Name, UnixListener},
@@ -31,7 +31,16 @@ where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind((host, 0)).await.unwrap();
+    serve_on((host.parse::<IpAddr>().unwrap(), 0).into(), handler).await
+}
+
+/// The same, at this port.
+pub(crate) async fn serve_on<F, Fut>(at: SocketAddr, handler: F) -> SocketAddr
+where
+    F: Fn(TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind(at).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

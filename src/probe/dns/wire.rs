@@ -1,0 +1,110 @@
+//! From a question to its answer.
+
+use super::spec::Transport;
+use crate::{
+    domain::check::{Class, Phase},
+    probe::{
+        address::Dialer,
+        connection::Connection,
+        datagram,
+        tls::Tls,
+        trace::{Fault, Trace},
+    },
+};
+use hickory_proto::{
+    op::{Edns, Message, MessageType, Query},
+    rr::{Name, RecordType},
+};
+use std::{sync::Arc, time::Duration};
+
+/// What fits into a datagram on every way: <https://www.dnsflagday.net/2020/>.
+const UDP_BYTES: u16 = 1232;
+/// The longest message over a connection, with its length.
+const TCP_BYTES: usize = 2 + 65_535;
+
+/// A question, as it is sent.
+pub(super) struct Question {
+    message: Message,
+    bytes: Vec<u8>,
+}
+
+impl Question {
+    /// `recursive`: the server may ask others; `dnssec`: it says whether it has verified the answer.
+    pub(super) fn new(name: Name, record: RecordType, recursive: bool, dnssec: bool) -> Result<Question, Fault> {
+        let mut message = Message::query();
+        message.metadata.recursion_desired = recursive;
+        message.metadata.authentic_data = dnssec;
+        let mut query = Query::new();
+        query.set_name(name).set_query_type(record);
+        message.add_query(query);
+        let mut edns = Edns::new();
+        edns.set_max_payload(UDP_BYTES).set_dnssec_ok(dnssec);
+        message.set_edns(edns);
+        match message.to_vec() {
+            Ok(bytes) => Ok(Question { message, bytes }),
+            Err(error) => {
+                let message = format!("the question cannot be made: {error}");
+                Err(Fault::new(Class::Protocol, None, message))
+            }
+        }
+    }
+
+    /// Asks `server`. The trace is in phase `Body` when the answer is there.
+    pub(super) async fn ask(
+        &self,
+        server: &Dialer,
+        transport: Transport,
+        tls: Option<&Tls>,
+        trace: &Arc<Trace>,
+        deadline: Duration,
+    ) -> Result<Message, Fault> {
+        if transport == Transport::Udp {
+            let read = |bytes: &[u8]| self.is_answered_by(bytes).then(|| bytes.to_vec());
+            let answer = datagram::ask(server, &self.bytes, true, read, trace, deadline).await?;
+            // What is cut short may be no message at all: it is not looked at.
+            if answer[2] & TRUNCATED == 0 {
+                trace.enter(Phase::Body);
+                return self.read(&answer);
+            }
+        }
+        let mut connection = Connection::open(server, tls, TCP_BYTES, trace, deadline).await?;
+        let length = u16::try_from(self.bytes.len()).unwrap_or(u16::MAX);
+        connection.send(&[&length.to_be_bytes(), self.bytes.as_slice()].concat()).await?;
+        let length = connection.exact(2).await?;
+        let answer = connection.exact(usize::from(u16::from_be_bytes([length[0], length[1]]))).await?;
+        if !self.is_answered_by(&answer) {
+            return Err(malformed("the answer is none to what was asked"));
+        }
+        self.read(&answer)
+    }
+
+    /// By its number, and because it is an answer: whatever else it says is looked at later.
+    fn is_answered_by(&self, bytes: &[u8]) -> bool {
+        bytes.len() >= HEADER && bytes[..2] == self.bytes[..2] && bytes[2] & RESPONSE != 0
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Message, Fault> {
+        let answer = Message::from_vec(bytes).map_err(|_| malformed("the answer is no DNS message"))?;
+        let asked = &self.message.queries[0];
+        let same = |query: &Query| query.name == asked.name && query.query_type == asked.query_type;
+        // Who did not even read the question does not repeat it.
+        let repeated = match answer.queries.as_slice() {
+            [] => u16::from(answer.metadata.response_code) != 0,
+            [query] => same(query),
+            _ => false,
+        };
+        if answer.metadata.message_type != MessageType::Response || !repeated {
+            return Err(malformed("the answer is none to what was asked"));
+        }
+        Ok(answer)
+    }
+}
+
+/// Bits of the third byte of a message, and how long its header is (RFC 1035, section 4.1.1).
+const RESPONSE: u8 = 0x80;
+const TRUNCATED: u8 = 0x02;
+const HEADER: usize = 12;
+
+fn malformed(message: &str) -> Fault {
+    Fault::new(Class::Protocol, Some(Phase::Body), message)
+}
