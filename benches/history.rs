@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let checks: i64 = arguments.next().map_or(Ok(10_000), |n| n.parse())?;
 
     let watched = (0..services).map(|n| WatchedService {
-        configured: Configured { service: service(n), renamed_from: None },
+        configured: Configured { service: service(n), renamed_from: None, depends_on: Vec::new() },
         settings: Arc::default(),
     });
     let forever = RetentionPolicy::FOREVER;

@@ -65,7 +65,11 @@ impl App {
         let max_concurrent = config.checks.max_concurrent.unwrap_or_else(descriptor_share);
         let keep = keep(&config);
         let watched = config.checks.endpoints.iter().map(|endpoint| WatchedService {
-            configured: Configured { service: endpoint.service.clone(), renamed_from: endpoint.renamed_from.clone() },
+            configured: Configured {
+                service: endpoint.service.clone(),
+                renamed_from: endpoint.renamed_from.clone(),
+                depends_on: endpoint.depends_on.clone(),
+            },
             settings: Arc::new(endpoint.shown.clone()),
         });
         let store = Store::open(

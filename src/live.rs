@@ -23,7 +23,7 @@ use crate::{
     shutdown::Shutdown,
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -43,6 +43,8 @@ pub struct ServiceNow {
     pub service: Arc<Service>,
     /// Its effective settings as the API shows them, credentials redacted.
     pub settings: Arc<serde_json::Value>,
+    /// What it depends on, directly and through others, the nearest first.
+    pub depends_on: Arc<[ServiceId]>,
     pub confirmed: Confirmed,
     /// When what `confirmed` (and, while up, whether degraded) says began; `None` before the first result.
     pub since: Option<UnixMs>,
@@ -94,6 +96,30 @@ impl ServiceNow {
             Status::Pending | Status::Paused => None,
             Status::Up | Status::Degraded | Status::Down => self.since,
         }
+    }
+
+    /// Whether what depends on it can be expected to fail: it is down, or fails and is not confirmed yet, or its checks fail
+    /// in maintenance. While nobody knows how it is, that explains nothing.
+    pub fn has_failed(&self, now: UnixMs) -> bool {
+        match self.status(now) {
+            Status::Down => true,
+            Status::Up | Status::Degraded | Status::Pending => self.outage.is_some(),
+            Status::Maintenance => self.last.as_ref().is_some_and(|last| last.outcome == Outcome::Down),
+            Status::Unknown | Status::Paused => false,
+        }
+    }
+
+    /// What it depends on and has failed, less what has failed behind another of them: the first causes, the nearest first.
+    pub fn failed_dependencies(
+        &self,
+        now: UnixMs,
+        find: impl Fn(ServiceId) -> Option<Arc<ServiceNow>>,
+    ) -> Vec<Arc<ServiceNow>> {
+        let mut failed: Vec<_> =
+            self.depends_on.iter().filter_map(|id| find(*id)).filter(|one| one.has_failed(now)).collect();
+        let ids: HashSet<ServiceId> = failed.iter().map(|one| one.id).collect();
+        failed.retain(|one| !one.depends_on.iter().any(|id| ids.contains(id)));
+        failed
     }
 
     /// The first moment after `now` at which its status may be another one without a new result.
@@ -293,6 +319,11 @@ impl LiveState {
     fn at(&self, index: usize) -> Option<Arc<ServiceNow>> {
         self.catch_up();
         self.slots.read().unwrap_or_else(PoisonError::into_inner).get(index).map(|slot| slot.now.clone())
+    }
+
+    /// What a service depends on and has failed: see [`ServiceNow::failed_dependencies`].
+    pub fn behind(&self, service: &ServiceNow, now: UnixMs) -> Vec<Arc<ServiceNow>> {
+        service.failed_dependencies(now, |id| self.get_by_id(id))
     }
 
     /// What all of them add up to at `now`.

@@ -42,7 +42,7 @@ async fn an_incident_that_lasts_is_told_again_at_growing_distances_also_after_a_
     world.pass(120.0).await;
     assert_eq!(
         told(&world, "ops"),
-        ["incident.confirmed [DOWN] web", "incident.reminder [DOWN] web for 1\u{a0}min 10\u{a0}s"]
+        ["incident.confirmed [DOWN] web", "incident.reminder [DOWN] web for 1\u{a0}min 5\u{a0}s"]
     );
     world.restart().await;
     // Due after three minutes.
@@ -82,7 +82,7 @@ async fn what_nobody_acknowledges_goes_to_others_too_and_so_does_its_end() {
     world.pass(60.0).await;
     assert_eq!(
         told(&world, "boss"),
-        ["incident.confirmed [DOWN] web for 2\u{a0}min 10\u{a0}s"],
+        ["incident.confirmed [DOWN] web for 2\u{a0}min 5\u{a0}s"],
         "the other route does not escalate"
     );
     let details = bodies(&world, "boss")[0]["details"].clone();

@@ -137,7 +137,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
         now = now.plus(run.pause_ms);
         let service = service(run);
         let watched = WatchedService {
-            configured: Configured { service: service.clone(), renamed_from: None },
+            configured: Configured { service: service.clone(), renamed_from: None, depends_on: Vec::new() },
             settings: Arc::new(serde_json::Value::Null),
         };
         // Something else is watched all the time.
@@ -145,6 +145,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
             configured: Configured {
                 service: Service { name: "other".into(), ..self::service(&runs[0]) },
                 renamed_from: None,
+                depends_on: Vec::new(),
             },
             settings: Arc::new(serde_json::Value::Null),
         };

@@ -13,6 +13,7 @@ mod container;
 mod crash;
 mod credentials;
 mod daylight;
+mod dependencies;
 mod endings;
 mod export_cut;
 mod follow_up;

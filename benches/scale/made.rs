@@ -47,7 +47,10 @@ pub(crate) fn watched(name: &str, n: usize) -> WatchedService {
         degraded_after_ms: None,
         objective: None,
     };
-    WatchedService { configured: Configured { service, renamed_from: None }, settings: Arc::default() }
+    WatchedService {
+        configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
+        settings: Arc::default(),
+    }
 }
 
 /// Numbers that look like chance (SplitMix64).

@@ -15,21 +15,28 @@ pub(super) struct Traits {
     /// `host` and `host:port` of its target.
     pub(super) place: Option<(String, String)>,
     pub(super) group: Option<String>,
+    /// The services that it depends on.
+    pub(super) depends_on: Vec<String>,
     pub(super) reason: String,
     pub(super) class: &'static str,
 }
 
-/// How many services are watched: at each host, at each `host:port`, and at all.
+/// How many services are watched: at each host, at each `host:port`, behind each dependency, and at all.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Watched {
     at: HashMap<String, usize>,
+    behind: HashMap<String, usize>,
     all: usize,
 }
 
 impl Watched {
-    pub(super) fn of<'a>(services: impl Iterator<Item = &'a Service>) -> Watched {
+    /// Each with the names of what it depends on.
+    pub(super) fn of<'a>(services: impl Iterator<Item = (&'a Service, Vec<String>)>) -> Watched {
         let mut watched = Watched::default();
-        services.filter(|service| service.enabled).for_each(|service| watched.add(place(service), 1));
+        for (service, depends_on) in services.filter(|(service, _)| service.enabled) {
+            watched.add(place(service), 1);
+            depends_on.into_iter().for_each(|on| *watched.behind.entry(on).or_default() += 1);
+        }
         watched
     }
 
@@ -74,10 +81,10 @@ struct Shared {
 /// What is shared, the most frequent first.
 type Tally = Vec<Shared>;
 
-fn tally<'a>(down: &'a [Traits], what: impl Fn(&'a Traits) -> Option<String>) -> Tally {
+fn tally<'a, T: IntoIterator<Item = String>>(down: &'a [Traits], what: impl Fn(&'a Traits) -> T) -> Tally {
     let mut members: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for one in down {
-        if let Some(what) = what(one) {
+        for what in what(one) {
             *members.entry(what).or_default().entry(&one.reason).or_default() += 1;
         }
     }
@@ -94,19 +101,24 @@ fn in_order(tally: &mut Tally) {
     tally.sort_by(|a, b| b.services.cmp(&a.services).then_with(|| a.what.cmp(&b.what)));
 }
 
-/// What most of these share: a host or an address, a group, a reason. Where most of them share no place, what the largest
+/// What most of these share: a host or an address, a dependency, a group, a reason. Where most of them share no place, what the largest
 /// few are. `None`: nothing stands out.
 pub(super) fn in_common(down: &[Traits], watched: &Watched) -> Option<String> {
     let of = down.len();
     let places = places(down, watched);
     let groups = tally(down, |one| one.group.as_ref().map(|group| format!("group {group}")));
+    let mut dependencies = tally(down, |one| one.depends_on.clone());
+    // As of a place: the others may not have been checked since.
+    dependencies.retain(|on| 4 * on.services >= watched.behind.get(&on.what).copied().unwrap_or(0));
+    dependencies.iter_mut().for_each(|on| on.what.insert_str(0, "depends on "));
     let reasons = tally(down, |one| (!one.reason.is_empty()).then(|| one.reason.clone()));
     let classes = tally(down, |one| Some(format!("class {}", one.class)));
     let of_most = |tally: &Tally| tally.first().filter(|s| s.services > 1 && 2 * s.services > of).cloned();
     let one = |shared: &Shared| format!("{} ({} of {})", shared.what, count(shared.services as u64), count(of as u64));
     let reason = of_most(&reasons);
     let cause = reason.clone().or_else(|| of_most(&classes));
-    let mut said: Vec<String> = [of_most(&places), of_most(&groups)].iter().flatten().map(one).collect();
+    let mut said: Vec<String> =
+        [of_most(&places), of_most(&dependencies), of_most(&groups)].iter().flatten().map(one).collect();
     if !said.is_empty() {
         said.extend(cause.as_ref().map(one));
         return Some(said.join("; "));
@@ -176,7 +188,8 @@ mod tests {
     /// So many services of a host, each at this port.
     fn at(host: &str, port: u16, group: &str, reason: &str, n: usize) -> Vec<Traits> {
         let place = Some((host.to_owned(), format!("{host}:{port}")));
-        vec![Traits { place, group: Some(group.to_owned()), reason: reason.to_owned(), class: "http_status" }; n]
+        let (group, reason) = (Some(group.to_owned()), reason.to_owned());
+        vec![Traits { place, group, depends_on: Vec::new(), reason, class: "http_status" }; n]
     }
 
     /// Where these are watched, and so many more at a port of a host.
@@ -195,6 +208,20 @@ mod tests {
     fn what_most_share_is_named() {
         let down = [at("db.local", 5432, "shop", "refused", 3), at("web.local", 80, "web", "HTTP 503", 1)];
         assert_eq!(said(&down, &[]), "host db.local (3 of 4); group shop (3 of 4); refused (3 of 4)");
+    }
+
+    #[test]
+    fn a_dependency_that_most_share_is_named_unless_most_of_what_depends_on_it_works() {
+        let mut down =
+            [at("a", 80, "x", "refused", 1), at("b", 80, "y", "refused", 1), at("c", 80, "z", "HTTP 503", 1)];
+        down[0][0].depends_on = vec!["db".to_owned(), "host".to_owned()];
+        down[1][0].depends_on = vec!["db".to_owned()];
+        let mut watched = watched(&down, &[]);
+        watched.behind = HashMap::from([("db".to_owned(), 3), ("host".to_owned(), 1)]);
+        let said = |watched: &Watched| in_common(&down.concat(), watched).unwrap();
+        assert_eq!(said(&watched), "depends on db (2 of 3); refused (2 of 3)");
+        watched.behind.insert("db".to_owned(), 9);
+        assert!(!said(&watched).contains("depends on"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMs},
     },
     format,
-    live::LiveState,
+    live::{LiveState, ServiceId, ServiceNow},
     notify::{Detail, Item, Notice, Status},
     routing::{
         AlertKind, Announcement, ChannelName, Severity,
@@ -212,20 +212,25 @@ impl Composer {
     /// What they have in common, in words: the likely cause.
     fn common(&self, down: &[IncidentEvent]) -> Option<String> {
         let all = self.live.all();
-        let by_name: HashMap<&str, &Service> =
-            all.iter().map(|now| (now.service.name.as_str(), &*now.service)).collect();
+        let by_name: HashMap<&str, &ServiceNow> = all.iter().map(|now| (now.service.name.as_str(), &**now)).collect();
+        let by_id: HashMap<ServiceId, &str> = all.iter().map(|now| (now.id, now.service.name.as_str())).collect();
+        let depends_on = |now: &ServiceNow| -> Vec<String> {
+            now.depends_on.iter().filter_map(|id| by_id.get(id)).map(|name| (*name).to_owned()).collect()
+        };
         let traits = |incident: &IncidentEvent| {
-            let (outage, service) = (&incident.outage, by_name.get(incident.outage.service.as_str()));
+            let (outage, now) = (&incident.outage, by_name.get(incident.outage.service.as_str()));
+            let service: Option<&Service> = now.map(|now| &*now.service);
             let reason = &outage.cause.reason;
             Traits {
-                place: service.and_then(|service| common::place(service)),
+                place: service.and_then(common::place),
                 group: service.and_then(|service| service.group.clone()),
+                depends_on: now.map(|now| depends_on(now)).unwrap_or_default(),
                 reason: one_line(&reason.message, 80),
                 class: reason.class.as_str(),
             }
         };
         let down: Vec<Traits> = down.iter().map(traits).collect();
-        common::in_common(&down, &Watched::of(all.iter().map(|now| &*now.service)))
+        common::in_common(&down, &Watched::of(all.iter().map(|now| (&*now.service, depends_on(now)))))
     }
 
     fn line(&self, incident: &IncidentEvent, label: &str) -> String {

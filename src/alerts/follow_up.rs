@@ -4,20 +4,24 @@
 use super::queue::Context;
 use crate::{
     domain::{
+        incident::Outage,
         status::Status,
         time::{DAY_MS, MINUTE_MS, UnixMs},
     },
     format,
-    live::ServiceNow,
+    live::{LiveState, ServiceNow},
     routing::{AlertKind, ChannelName, Facts, Routing},
     shutdown::Shutdown,
-    store::{Event, Quiet, Responses, Tell},
+    store::{Event, Quiet, Responses, Tell, is_looked_at, is_told_elsewhere},
 };
 use std::{collections::HashSet, time::Duration};
 use tokio::time::sleep;
 
 /// How often it looks.
-const ROUND: Duration = Duration::from_secs(10);
+const ROUND: Duration = Duration::from_secs(5);
+
+/// How long a service has at least, at most, to recover once what it depends on has: its interval, within these bounds.
+const RECOVERY_MS: (i64, i64) = (30_000, 300_000);
 
 /// What channels were notified of in this run: the incident, what happened to it, the channel.
 type Done = HashSet<(i64, Event, ChannelName)>;
@@ -37,7 +41,7 @@ pub async fn run(context: Context, mut shutdown: Shutdown) {
         let ids: HashSet<i64> = open.iter().filter_map(|now| incident(now)).map(|(id, ..)| id).collect();
         done.retain(|(id, ..)| ids.contains(id));
         for service in open {
-            for tell in due(service, &routing, context.writer.responses(), &mut done, now) {
+            for tell in due(service, &context.live, &routing, context.writer.responses(), &mut done, now) {
                 context.writer.tell(tell);
             }
         }
@@ -51,7 +55,14 @@ fn incident(now: &ServiceNow) -> Option<(i64, UnixMs, UnixMs)> {
 }
 
 /// What channels are to be notified of now.
-fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mut Done, now: UnixMs) -> Vec<Tell> {
+fn due(
+    service: &ServiceNow,
+    live: &LiveState,
+    routing: &Routing,
+    responses: &Responses,
+    done: &mut Done,
+    now: UnixMs,
+) -> Vec<Tell> {
     let (Some((outage, started_at, confirmed_at)), Some(of_it)) = (incident(service), service.outage.as_deref()) else {
         return Vec::new();
     };
@@ -65,6 +76,10 @@ fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mu
     if routing.while_flapping(service.flapping.is_on(), &facts).is_some() {
         return Vec::new();
     }
+    // What it depends on is at fault, or is looked at.
+    if live.behind(service, now).iter().any(|one| is_told_elsewhere(routing, one, now)) {
+        return Vec::new();
+    }
     let mut new = |event, channels: Vec<ChannelName>, late: Option<String>, ends_silence| {
         let channels: Vec<ChannelName> =
             channels.into_iter().filter(|channel| done.insert((outage, event, channel.clone()))).collect();
@@ -74,6 +89,8 @@ fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mu
         let late = match why {
             Quiet::Silenced => "the silence that covered it has ended",
             Quiet::Flapping => "its service does not flap any more",
+            Quiet::Behind if !had_its_chance(service, of_it, live, now) => return Vec::new(),
+            Quiet::Behind => "what it depends on does not fail",
         };
         return new(Event::Confirmed, routing.channels(&facts), Some(late.to_owned()), true).into_iter().collect();
     }
@@ -99,6 +116,17 @@ fn due(service: &ServiceNow, routing: &Routing, responses: &Responses, done: &mu
         }
     }
     tells
+}
+
+/// Whether a service goes on to fail of its own: it is known that what it depends on does not, and since when the service has
+/// had the time to recover.
+fn had_its_chance(service: &ServiceNow, outage: &Outage, live: &LiveState, now: UnixMs) -> bool {
+    let time_ms = service.service.cadence.interval_ms.clamp(RECOVERY_MS.0, RECOVERY_MS.1);
+    let failed_at = service.judged.map_or(outage.started_at, |(at, _)| at);
+    service.depends_on.iter().filter_map(|id| live.get_by_id(*id)).all(|one| {
+        let recovered = one.since.filter(|since| *since >= outage.started_at);
+        is_looked_at(&one, outage, now) && recovered.is_none_or(|at| failed_at >= at.plus(time_ms))
+    })
 }
 
 /// When the latest reminder was due of an incident that was confirmed `lasts_ms` ago, from its confirmation on. The distance

@@ -20,7 +20,7 @@ use crate::{
     },
     interchange::json::{AcknowledgementJson, CauseChangeJson, CheckJson, IncidentJson, Page, SilenceJson},
     live::{LiveState, ServiceId},
-    store::{Cursor, OutageFilter, OutageKind, Reader, StoreError},
+    store::{Cursor, OutageFilter, OutageKind, Reader, SilencedBy, StoreError},
 };
 use axum::{Json, body::Bytes, extract::State, http::HeaderMap};
 use serde::Deserialize;
@@ -197,13 +197,19 @@ fn responses(reader: &Reader, service: ServiceId, started_at: UnixMs, now: UnixM
     let acknowledgements = reader.acknowledgements(service, started_at)?;
     let silenced = reader.silenced(service, started_at)?;
     let silences = silenced.iter().filter_map(|one| {
-        let mut silence = json!(SilenceJson::new(one.silence.as_ref()?, now));
+        let SilencedBy::Silence(silence) = &one.why else { return None };
+        let mut silence = json!(SilenceJson::new(silence, now));
         silence["told_at"] = json!(one.told_at.map(|at| at.to_string()));
         Some(silence)
+    });
+    let behind = silenced.iter().filter_map(|one| {
+        let SilencedBy::Dependency(service) = &one.why else { return None };
+        Some(json!({ "service": service, "told_at": one.told_at.map(|at| at.to_string()) }))
     });
     Ok(json!({
         "acknowledgements": acknowledgements.iter().map(AcknowledgementJson::from).collect::<Vec<_>>(),
         "silences": silences.collect::<Vec<_>>(),
-        "flapped": silenced.iter().any(|one| one.silence.is_none()),
+        "flapped": silenced.iter().any(|one| one.why == SilencedBy::Flapping),
+        "behind": behind.collect::<Vec<_>>(),
     }))
 }

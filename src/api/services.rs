@@ -10,6 +10,7 @@ use crate::{
         window::Window,
     },
     history::{
+        as_of::Snapshot,
         cached_stats::{CachedStats, StatsCache},
         figures,
     },
@@ -46,10 +47,10 @@ pub(super) async fn list(
         let services = queries.as_of(&live, at).await?;
         let items = queries
             .ask(move |reader| {
-                services
-                    .iter()
-                    .map(|s| Ok(summary(s, &CachedStats::read(reader, s.id, at)?, at, commands)))
-                    .collect::<Result<Vec<_>, StoreError>>()
+                let snapshot = Snapshot::then(services, at);
+                let one =
+                    |s: &Arc<ServiceNow>| Ok(summary(&snapshot, s, &CachedStats::read(reader, s.id, at)?, commands));
+                snapshot.services.iter().map(one).collect::<Result<Vec<_>, StoreError>>()
             })
             .await?;
         return Ok(Json(json!({ "items": items })));
@@ -59,7 +60,9 @@ pub(super) async fn list(
             let services = live.all();
             let ids: Vec<_> = services.iter().map(|s| s.id).collect();
             let figures = stats.list(reader, &ids, now)?;
-            Ok(services.iter().zip(&figures).map(|(s, figures)| summary(s, figures, now, commands)).collect::<Vec<_>>())
+            let snapshot = Snapshot::now(services, now);
+            let all = snapshot.services.iter().zip(&figures);
+            Ok(all.map(|(s, figures)| summary(&snapshot, s, figures, commands)).collect::<Vec<_>>())
         })
         .await?;
     Ok(Json(json!({ "items": items })))
@@ -80,9 +83,11 @@ pub(super) async fn one(
     if let Some(at) = params.at(now)? {
         let services = queries.as_of(&live, at).await?;
         let missing = || ApiError::not_found(format!("no service named “{name}” was watched at {at}"));
-        let service = services.into_iter().find(|s| s.service.name == name).ok_or_else(missing)?;
-        let body = queries
-            .ask(move |reader| whole(reader, commands, &service, &CachedStats::read(reader, service.id, at)?, at));
+        let service = services.iter().find(|s| s.service.name == name).cloned().ok_or_else(missing)?;
+        let snapshot = Snapshot::then(services, at);
+        let body = queries.ask(move |reader| {
+            whole(reader, commands, &snapshot, &service, &CachedStats::read(reader, service.id, at)?)
+        });
         return Ok(Json(body.await?));
     }
     let Some(asked) = live.get(&name) else {
@@ -90,7 +95,9 @@ pub(super) async fn one(
     };
     let body = queries.ask(move |reader| {
         let figures = stats.get(reader, asked.id, now)?;
-        whole(reader, commands, &asked, &figures, now)
+        // Only what it depends on is looked for among the others.
+        let others = if asked.depends_on.is_empty() { Vec::new() } else { live.all() };
+        whole(reader, commands, &Snapshot::now(others, now), &asked, &figures)
     });
     Ok(Json(body.await?))
 }
@@ -99,11 +106,12 @@ pub(super) async fn one(
 fn whole(
     reader: &Reader,
     commands: Commands,
+    snapshot: &Snapshot,
     service: &ServiceNow,
     figures: &CachedStats,
-    now: UnixMs,
 ) -> Result<Value, StoreError> {
-    let mut body = summary(service, figures, now, commands);
+    let now = snapshot.at;
+    let mut body = summary(snapshot, service, figures, commands);
     body["open_incident"] = json!(service.outage.as_deref().filter(|o| o.is_incident()).map(|o| open(o, now)));
     if let Some(objective) = service.service.objective {
         let window = Window::ending(now, 30 * DAY_MS);
@@ -156,8 +164,9 @@ pub(super) fn nobody(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no service named “{name}”"))
 }
 
-fn summary(now: &ServiceNow, figures: &CachedStats, at: UnixMs, commands: Commands) -> Value {
-    let service = &now.service;
+fn summary(snapshot: &Snapshot, now: &ServiceNow, figures: &CachedStats, commands: Commands) -> Value {
+    let (service, at) = (&now.service, snapshot.at);
+    let behind = snapshot.failed_dependencies(now);
     let uptime = WINDOWS.into_iter().zip(&figures.shares).map(|(window, u)| (window, u.uptime)).collect();
     json!({
         "name": service.name,
@@ -169,6 +178,7 @@ fn summary(now: &ServiceNow, figures: &CachedStats, at: UnixMs, commands: Comman
         "enabled": service.enabled,
         "status": now.status(at).as_str(),
         "since": now.status_since(at).map(Time),
+        "behind": behind.iter().map(|one| &one.service.name).collect::<Vec<_>>(),
         "maintenance": now.timetable.at(at).map(|w| json!({ "from": Time(w.from()), "to": Time(w.to()) })),
         "interval_ms": service.cadence.interval_ms,
         "last_check": now.last.as_ref().map(|last| CheckJson::new(&service.name, last)),

@@ -1,6 +1,7 @@
 //! `[checks]`: what is watched.
 
 use super::{
+    dependencies,
     endpoint::{self, Named},
     schedule::Schedule,
     types::Checks,
@@ -34,7 +35,7 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     schedule.resolve(&table, &Schedule::default());
     checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
     checks.witness = witnesses(&table);
-    let (mut names, mut tokens) = (Vec::new(), Vec::new());
+    let (mut names, mut tokens): (Vec<Named>, _) = (Vec::new(), Vec::new());
     for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
         let Some(entry) = entry.table() else { continue };
         let (named, endpoint) = endpoint::read(&entry, &schedule, channels);
@@ -46,6 +47,8 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
         checks.endpoints.extend(endpoint);
     }
     check_names(&table, &names);
+    let depends_on = names.into_iter().filter_map(|named| Some((named.name?.value, named.depends_on))).collect();
+    dependencies::resolve(root, &mut checks, &depends_on);
     table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
     checks
 }

@@ -1,7 +1,7 @@
 //! One entry of `[checks].endpoints`: what every kind has, and which kind it is.
 
 use super::{
-    channel_names,
+    channel_names, dependencies,
     schedule::{EffectiveSchedule, Schedule},
     types::Endpoint,
 };
@@ -18,8 +18,18 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 
 /// The keys that every endpoint has and `[checks]` has not.
-pub(super) const KEYS: [&str; 8] =
-    ["name", "type", "group", "description", "critical", "enabled", "renamed_from", "alerts"];
+pub(super) const KEYS: [&str; 10] = [
+    "name",
+    "type",
+    "group",
+    "description",
+    "critical",
+    "enabled",
+    "renamed_from",
+    "alerts",
+    "depends_on",
+    "depends_on_groups",
+];
 
 /// Whether endpoints of some kind have a key of this name that `[checks]` has not.
 pub(super) fn is_key(key: &str) -> bool {
@@ -30,6 +40,7 @@ pub(super) fn is_key(key: &str) -> bool {
 pub(super) struct Named {
     pub(super) name: Option<Text>,
     pub(super) renamed_from: Option<Text>,
+    pub(super) depends_on: dependencies::Named,
 }
 
 /// Reads one endpoint. No endpoint comes back where something was wrong, which has been reported then.
@@ -38,7 +49,8 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
     if table.peek("name").is_none() {
         table.missing("name", "a name is unique, and what the history is kept under");
     }
-    let named = Named { name, renamed_from: identity(table, "renamed_from") };
+    let depends_on = dependencies::Named::read(table);
+    let named = Named { name, renamed_from: identity(table, "renamed_from"), depends_on };
     let alerts = table.get("alerts").map(|value| channel_names::chosen(&value, channels));
     let schedule = Schedule::read(table);
     let group = table.filled("group").map(|text| text.value);
@@ -73,7 +85,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
                 objective,
             };
             let renamed_from = named.renamed_from.as_ref().map(|text| text.value.clone());
-            let mut shown = shown(&service, &renamed_from, parsed.shown);
+            let mut shown = shown(&service, &renamed_from, named.depends_on.shown(), parsed.shown);
             if let (Spec::Push(reports), Json::Object(shown)) = (&parsed.probe, &mut shown) {
                 shown_of_reports(shown, reports, &service.cadence, table.peek("timeout_secs").is_some());
             }
@@ -83,7 +95,8 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
             secrets.sort_by(|a, b| (b.expose().len(), b.expose()).cmp(&(a.expose().len(), a.expose())));
             secrets.dedup();
             let (probe, alerts) = (parsed.probe, alerts.flatten());
-            Some(Endpoint { service, probe, renamed_from, alerts, flapping, secrets, shown })
+            let depends_on = Vec::new();
+            Some(Endpoint { service, probe, renamed_from, depends_on, alerts, flapping, secrets, shown })
         }
         _ => None,
     };
@@ -213,7 +226,12 @@ fn seconds(ms: i64) -> Json {
 }
 
 /// The effective settings as the API shows them.
-fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, Json>) -> Json {
+fn shown(
+    service: &Service,
+    renamed_from: &Option<String>,
+    [depends_on, depends_on_groups]: [Option<Vec<String>>; 2],
+    of_kind: Map<String, Json>,
+) -> Json {
     let common = json!({
         "name": service.name,
         "type": service.kind.as_str(),
@@ -222,6 +240,8 @@ fn shown(service: &Service, renamed_from: &Option<String>, of_kind: Map<String, 
         "critical": service.critical,
         "enabled": service.enabled,
         "renamed_from": renamed_from,
+        "depends_on": depends_on.map(Json::from),
+        "depends_on_groups": depends_on_groups.map(Json::from),
         "interval_secs": seconds(service.cadence.interval_ms),
         "timeout_secs": seconds(service.cadence.timeout_ms),
         "retry_interval_secs": seconds(service.cadence.retry_interval_ms),

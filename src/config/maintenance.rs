@@ -1,6 +1,9 @@
 //! `[[maintenance]]`: when things may fail.
 
-use super::types::Checks;
+use super::{
+    names::{self, Written},
+    types::Checks,
+};
 use crate::{
     calendar::{self, LONGEST_MS, Planned, Recurrence, Rule, When},
     domain::{
@@ -9,7 +12,6 @@ use crate::{
     },
     settings::{
         error::{Mistake, Span, quoted},
-        nearest,
         reader::{Table, Value},
         text::Text,
         zone::zone,
@@ -33,40 +35,7 @@ pub(super) fn read(root: &Table<'_>, checks: &Checks) -> Vec<Planned> {
     entries.iter().filter_map(Value::table).filter_map(|table| one(&table, checks, &written)).collect()
 }
 
-/// The names and groups that the file has for its endpoints, those with other mistakes in them among them: one mistake is
-/// not to be reported twice.
-struct Written<'a> {
-    names: Vec<&'a str>,
-    groups: Vec<&'a str>,
-}
-
-impl<'a> Written<'a> {
-    fn read(root: &'a Table<'_>, checks: &'a Checks) -> Written<'a> {
-        let mut written = Written { names: Vec::new(), groups: Vec::new() };
-        for endpoint in &checks.endpoints {
-            written.names.push(&endpoint.service.name);
-            written.groups.extend(endpoint.service.group.as_deref());
-        }
-        let Some(DeValue::Table(table)) = root.peek("checks").map(|checks| checks.value) else { return written };
-        let Some(DeValue::Array(entries)) = table.get("endpoints").map(|list| list.get_ref()) else { return written };
-        for entry in entries {
-            let DeValue::Table(entry) = entry.get_ref() else { continue };
-            let text = |key: &str| match entry.get(key).map(|value| value.get_ref()) {
-                Some(DeValue::String(text)) if !text.contains("${") => Some(text.as_ref()),
-                _ => None,
-            };
-            written.names.extend(text("name"));
-            written.groups.extend(text("group"));
-        }
-        for known in [&mut written.names, &mut written.groups] {
-            known.sort_unstable();
-            known.dedup();
-        }
-        written
-    }
-}
-
-fn one(table: &Table<'_>, checks: &Checks, written: &Written<'_>) -> Option<Planned> {
+fn one(table: &Table<'_>, checks: &Checks, written: &Written) -> Option<Planned> {
     let zone = table.get("zone").map(|value| zone(&value));
     let (from, to) = (table.get("from"), table.get("to"));
     let (cron, duration) = (table.get("cron"), table.get("duration"));
@@ -106,7 +75,7 @@ fn one(table: &Table<'_>, checks: &Checks, written: &Written<'_>) -> Option<Plan
 }
 
 /// The services of a window; the inner `None` is all of them. The outer one means that it was reported.
-fn services(table: &Table<'_>, checks: &Checks, written: &Written<'_>) -> Option<Option<Vec<String>>> {
+fn services(table: &Table<'_>, checks: &Checks, written: &Written) -> Option<Option<Vec<String>>> {
     let (services, groups) =
         (chosen(table, "services", "service", &written.names), chosen(table, "groups", "group", &written.groups));
     if services.is_none() && groups.is_none() {
@@ -120,7 +89,7 @@ fn services(table: &Table<'_>, checks: &Checks, written: &Written<'_>) -> Option
 }
 
 /// The names that a key holds. The outer `None` means that it is not there, the inner one that it was reported.
-fn chosen(table: &Table<'_>, key: &'static str, noun: &str, known: &[&str]) -> Option<Option<Vec<String>>> {
+fn chosen(table: &Table<'_>, key: &'static str, noun: &str, known: &[String]) -> Option<Option<Vec<String>>> {
     let value = table.get(key)?;
     let entries = value.one_or_many();
     if value.value.as_array().is_some_and(|list| list.is_empty()) {
@@ -131,25 +100,10 @@ fn chosen(table: &Table<'_>, key: &'static str, noun: &str, known: &[&str]) -> O
     let mut names = Vec::new();
     let mut complete = true;
     for entry in entries {
-        let Some(text) = entry.filled() else {
-            complete = false;
-            continue;
-        };
-        if known.contains(&text.value.as_str()) {
-            names.push(text.value);
-            continue;
+        match entry.filled() {
+            Some(text) if names::is_known(table.source, &text, noun, known) => names.push(text.value),
+            _ => complete = false,
         }
-        complete = false;
-        let lower: Vec<String> = known.iter().map(|name| name.to_lowercase().replace('-', "_")).collect();
-        let near = nearest(&text.value, lower.iter().map(String::as_str))
-            .and_then(|near| lower.iter().position(|name| name == near))
-            .and_then(|index| known.get(index));
-        let mistake = entry.mistake(format!("there is no {noun} named {}", text.quoted()));
-        table.source.report(match near {
-            Some(near) => mistake.label(format!("did you mean {}?", quoted(near))),
-            None if known.is_empty() => mistake.label(format!("no endpoint has a {noun}")),
-            None => mistake.label(format!("no endpoint has this {}", if noun == "group" { noun } else { "name" })),
-        });
     }
     Some(complete.then_some(names))
 }

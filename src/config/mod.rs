@@ -11,8 +11,10 @@
 mod alerts;
 mod channel_names;
 mod checks;
+mod dependencies;
 mod endpoint;
 mod maintenance;
+mod names;
 mod notes;
 mod report;
 mod schedule;

@@ -48,6 +48,8 @@ pub struct Endpoint {
     pub probe: Spec,
     /// The name whose history this one carries on.
     pub renamed_from: Option<String>,
+    /// The services that it depends on, directly and through others, the nearest first.
+    pub depends_on: Vec<String>,
     /// The channels that its alerts go to, whatever the routes say; `None`: the routes say.
     pub alerts: Option<Vec<ChannelName>>,
     /// Whether it is told that it flaps, in the place of each of its incidents meanwhile.

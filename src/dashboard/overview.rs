@@ -114,7 +114,7 @@ fn content_then(app: &AppState, query: &Query, snapshot: &Snapshot) -> Result<Co
     let at = snapshot.at;
     let see = |service: &Arc<ServiceNow>| {
         let figures = Arc::new(CachedStats::read(&app.reader, service.id, at)?);
-        Ok(Seen { status: service.status(at), now: service.clone(), figures })
+        Ok(Seen::new(snapshot, service, figures))
     };
     let seen = snapshot.services.iter().map(see).collect::<Result<Vec<_>, StoreError>>()?;
     let latest = OutageFilter {
@@ -156,8 +156,8 @@ fn title(truth: &Headline, product: &str) -> String {
 fn seen(app: &AppState, snapshot: &Snapshot) -> Result<Vec<Seen>, StoreError> {
     let ids: Vec<_> = snapshot.services.iter().map(|s| s.id).collect();
     let figures = app.figures.list(&app.reader, &ids, snapshot.at)?;
-    let seen = snapshot.services.iter().cloned().zip(figures);
-    Ok(seen.map(|(service, figures)| Seen { status: service.status(snapshot.at), now: service, figures }).collect())
+    let seen = snapshot.services.iter().zip(figures);
+    Ok(seen.map(|(service, figures)| Seen::new(snapshot, service, figures)).collect())
 }
 
 /// The outage that began last, of all services.
@@ -213,14 +213,16 @@ fn say(snapshot: &Snapshot, seen: &[Seen], latest: Option<&Outage>, zone: Zone) 
         Headline { glyph: false, ..Headline::plain(Kind::Unknown, "Nothing is watched yet") }
     } else if let [one] = down[..] {
         about(one, "has been", "down for", format!(": {}", reason(one)), Kind::Down)
-    } else if let Some(first) = down.iter().min_by_key(|s| s.now.status_since(now)) {
+    } else if let Some(first) = down.iter().min_by_key(|s| (s.behind.is_some(), s.now.status_since(now))) {
         let since = first.now.status_since(now).map_or(0, |at| now.since(at));
         let (first_name, ago) = (&first.now.service.name, format::duration(since / 1000 * 1000));
-        Headline {
-            strong: format!("{} services are down", down.len()),
-            rest: format!(": {first_name} failed first, {ago} ago"),
-            ..Headline::plain(Kind::Down, "")
-        }
+        let behind = down.iter().filter(|s| s.behind.is_some()).count();
+        let rest = match behind {
+            0 => format!(": {first_name} failed first, {ago} ago"),
+            all if all + 1 == down.len() => format!(": {first_name} failed {ago} ago, and what depends on it"),
+            some => format!(": {first_name} failed {ago} ago; {some} are behind what they depend on"),
+        };
+        Headline { strong: format!("{} services are down", down.len()), rest, ..Headline::plain(Kind::Down, "") }
     } else if let [one] = stale[..] {
         about(one, "has had", "no result for", String::new(), Kind::Unknown)
     } else if !stale.is_empty() {
@@ -372,7 +374,7 @@ fn joined(items: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// The open incidents, the oldest first: what failed first is where to look.
+/// The open incidents, the oldest first: what failed first is where to look. Those behind a failed dependency are the last.
 fn open(reader: &Reader, snapshot: &Snapshot, seen: &[Seen], zone: Zone) -> Result<Option<Open>, StoreError> {
     let now = snapshot.at;
     let mut open: Vec<(&Seen, &Outage)> =
@@ -381,7 +383,7 @@ fn open(reader: &Reader, snapshot: &Snapshot, seen: &[Seen], zone: Zone) -> Resu
     if open.is_empty() {
         return Ok(None);
     }
-    open.sort_by_key(|(_, outage)| outage.started_at);
+    open.sort_by_key(|(service, outage)| (service.behind.is_some(), outage.started_at));
     let heading = format::counted(open.len() as u64, "open incident", "open incidents");
     let mut whole = Vec::new();
     let mut more = Vec::new();

@@ -108,6 +108,15 @@ pub(super) struct Seen {
     pub(super) now: Arc<ServiceNow>,
     pub(super) status: Status,
     pub(super) figures: Arc<CachedStats>,
+    /// What it depends on and has failed as well, in words.
+    pub(super) behind: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn new(snapshot: &Snapshot, service: &Arc<ServiceNow>, figures: Arc<CachedStats>) -> Seen {
+        let (status, behind) = (service.status(snapshot.at), snapshot.behind(service));
+        Seen { status, behind, now: service.clone(), figures }
+    }
 }
 
 pub(super) fn list(snapshot: &Snapshot, seen: &[Seen], query: &Query, commands: Commands) -> List {
@@ -285,9 +294,10 @@ fn cell(share: Share) -> Cell {
 fn sub(seen: &Seen, now: UnixMs, commands: Commands) -> String {
     let target = || short_target(seen.now.service.target.shown(seen.now.service.kind, commands));
     let reason = || seen.now.last.as_ref().and_then(|l| l.reason.as_ref()).map(|r| format::clipped(&r.message, 100));
+    let behind = seen.behind.as_ref().map(|name| format!("behind {name}: ")).unwrap_or_default();
     match seen.status {
         Status::Down => match &seen.now.outage {
-            Some(outage) => format::clipped(&outage.cause.reason.message, 100),
+            Some(outage) => behind + &format::clipped(&outage.cause.reason.message, 100),
             None => reason().unwrap_or_default(),
         },
         Status::Degraded => reason().unwrap_or_default(),
@@ -303,7 +313,7 @@ fn sub(seen: &Seen, now: UnixMs, commands: Commands) -> String {
         },
         Status::Paused => "not checked: enabled = false".to_owned(),
         Status::Up if seen.now.outage.is_some() => {
-            format!("failing, checked again: {}", reason().unwrap_or_default())
+            format!("failing, checked again: {behind}{}", reason().unwrap_or_default())
         }
         Status::Up => target(),
     }

@@ -123,6 +123,7 @@ fn tile(seen: &Seen, large: bool, now: UnixMs) -> Tile {
         wide: 1,
         since: seen.now.status_since(now).filter(|_| !well).map(|since| LiveDuration::new(since, now)),
         why: match seen.status {
+            Status::Down if seen.behind.is_some() => format!("behind {}", seen.behind.as_deref().unwrap_or_default()),
             Status::Down => {
                 outage.map(|o| format::short_reason(&o.cause.reason, o.cause.http_status)).unwrap_or_default()
             }

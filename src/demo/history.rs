@@ -114,7 +114,7 @@ fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> WatchedService {
         CheckSchedule { interval_ms: settings.interval_ms, timeout_ms: TIMEOUT_MS, retry_interval_ms: RETRY_MS };
     (service.thresholds, service.degraded_after_ms) = (settings.thresholds, settings.degraded_after_ms);
     WatchedService {
-        configured: Configured { service, renamed_from: None },
+        configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
         settings: Arc::new(endpoint.shown.clone()),
     }
 }

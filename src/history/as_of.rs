@@ -6,10 +6,13 @@ use crate::{
         incident::{Gap, Outage},
         time::UnixMs,
     },
-    live::ServiceNow,
+    live::{ServiceId, ServiceNow},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 /// A point of view.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Snapshot {
     base: Arc<str>,
     /// What links to other pages carry on, as a query without its `?`.
     carried: String,
+    /// Where the services are in the list, once somebody asks.
+    places: Arc<OnceLock<HashMap<ServiceId, usize>>>,
 }
 
 /// What must be escaped in a segment of a path.
@@ -31,7 +36,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 impl Snapshot {
     /// What is known now.
     pub(crate) fn now(services: Vec<Arc<ServiceNow>>, now: UnixMs) -> Snapshot {
-        Snapshot { at: now, past: false, services, base: "".into(), carried: String::new() }
+        Snapshot { at: now, past: false, services, base: "".into(), carried: String::new(), places: Arc::default() }
     }
 
     /// What was known at a moment of the past, at which these services were watched.
@@ -47,6 +52,27 @@ impl Snapshot {
     /// A service, if it was watched.
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<ServiceNow>> {
         self.services.iter().find(|s| s.service.name == name)
+    }
+
+    /// What a service that fails depends on and has failed as well: the first causes.
+    pub(crate) fn failed_dependencies(&self, service: &ServiceNow) -> Vec<Arc<ServiceNow>> {
+        if service.depends_on.is_empty() || !service.has_failed(self.at) {
+            return Vec::new();
+        }
+        let number = |(place, service): (usize, &Arc<ServiceNow>)| (service.id, place);
+        let places = self.places.get_or_init(|| self.services.iter().enumerate().map(number).collect());
+        let find = |id| places.get(&id).and_then(|place| self.services.get(*place)).cloned();
+        service.failed_dependencies(self.at, find)
+    }
+
+    /// The same in words. `None`: there is none.
+    pub(crate) fn behind(&self, service: &ServiceNow) -> Option<String> {
+        let failed = self.failed_dependencies(service);
+        let first = &failed.first()?.service.name;
+        Some(match failed.len() {
+            1 => first.clone(),
+            more => format!("{first} and {} more", more - 1),
+        })
     }
 
     /// An outage as it was known; `None` where nobody knew of it yet.

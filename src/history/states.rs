@@ -101,6 +101,7 @@ fn one(
     Ok(Some(ServiceNow {
         id,
         pending_store: 0,
+        depends_on: today.map_or_else(Arc::default, |today| today.depends_on.clone()),
         service: Arc::new(service_then(stored, setting, today)),
         settings: Arc::new(json!({
             "enabled": setting.enabled,

@@ -1,9 +1,9 @@
 //! What all loops share.
 
 use super::{health::SchedulerHealth, watch::Watch, witness::Witnesses};
-use crate::{clock::Clock, store::Writer};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use crate::{clock::Clock, live::ServiceId, store::Writer};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::{Notify, Semaphore};
 
 /// What all loops share.
 #[derive(Debug)]
@@ -14,4 +14,6 @@ pub(crate) struct Common {
     pub(crate) witnesses: Witnesses,
     pub(crate) watch: Watch,
     pub(crate) health: Arc<SchedulerHealth>,
+    /// Asks for a check ahead of its slot, of those on which others depend: what fails behind them is not their own fault.
+    pub(crate) asked: HashMap<ServiceId, Arc<Notify>>,
 }

@@ -74,7 +74,7 @@ impl Running {
         let services: Vec<Service> =
             points.iter().enumerate().map(|(i, point)| service(&format!("s{i}"), point)).collect();
         let watched = services.iter().cloned().map(|service| WatchedService {
-            configured: Configured { service, renamed_from: None },
+            configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
             settings: Arc::default(),
         });
         let path = folder.path().join("history.db");
@@ -97,6 +97,7 @@ impl Running {
             witnesses: Witnesses::new(Vec::new()),
             watch: Watch::new(&clock),
             health: health.clone(),
+            asked: std::collections::HashMap::new(),
         });
         let mut loops = JoinSet::new();
         let begin = Instant::now();

@@ -72,6 +72,8 @@ impl Scheduler {
     ) -> anyhow::Result<Scheduler> {
         let health = Arc::new(SchedulerHealth::default());
         health.beat(clock.readings());
+        let on = tasks.iter().filter(|task| task.service.enabled).flat_map(|task| task.position.depends_on.iter());
+        let asked = on.map(|id| (*id, Arc::default())).collect();
         let common = Arc::new(Common {
             clock: clock.clone(),
             writer: writer.clone(),
@@ -79,6 +81,7 @@ impl Scheduler {
             witnesses,
             watch: watch::Watch::new(clock),
             health: health.clone(),
+            asked,
         });
         let (mut loops, mut pushes) = (JoinSet::new(), Pushes::default());
         let mut checked = Vec::new();

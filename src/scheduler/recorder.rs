@@ -14,7 +14,7 @@ use crate::{
     store::{Record, ResumePoint, Writer},
 };
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// The state of one service, and what it hands its results on to.
 pub(super) struct Recorder {
@@ -87,6 +87,9 @@ impl Recorder {
             confirmed: health.confirmed,
         };
         self.position.last_at = Some(at);
+        if before.failing.is_none() && health.failing.is_some() {
+            self.ask_dependencies();
+        }
         if has_room {
             let handed_over = record_with(&self.common.writer, record);
             (self.health, self.unstored) = (health, None);
@@ -96,6 +99,18 @@ impl Recorder {
             self.unstored = Some(health);
             None
         }
+    }
+
+    /// Has those checked that it depends on: whether they fail is to be known when this failure is confirmed.
+    fn ask_dependencies(&self) {
+        for asked in self.position.depends_on.iter().filter_map(|id| self.common.asked.get(id)) {
+            asked.notify_one();
+        }
+    }
+
+    /// Where it is asked for a check ahead of its slot, if others depend on it.
+    pub(super) fn asked(&self) -> Option<Arc<Notify>> {
+        self.common.asked.get(&self.position.id).cloned()
     }
 
     /// The state as it is shown.

@@ -18,12 +18,23 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 pub(super) struct ServiceLoop {
     probe: Probe,
     pub(super) recorder: Recorder,
     common: Arc<Common>,
+}
+
+/// Somebody asks for a check; never, where nothing depends on the service.
+async fn is_asked(asked: Option<&Notify>) {
+    match asked {
+        Some(asked) => asked.notified().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn ms(ms: i64) -> Duration {
@@ -43,11 +54,21 @@ impl ServiceLoop {
         let (mut due, mut recheck) = (first, false);
         let what = format!("the service “{}”", self.recorder.service.name);
         let mut restarts = Restarts::NONE;
+        let asked = self.recorder.asked();
+        let retry = ms(self.recorder.service.cadence.retry_interval_ms);
+        let mut last = None;
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.requested() => return,
                 () = sleep_until(due) => {}
+                () = is_asked(asked.as_deref()) => {
+                    let soon = last.map_or(due, |last| Instant::now().max(last + retry));
+                    if soon < due {
+                        (due, recheck) = (soon, true);
+                    }
+                    continue;
+                }
             }
             let permit = tokio::select! {
                 biased;
@@ -55,6 +76,7 @@ impl ServiceLoop {
                 permit = self.common.slots.clone().acquire_owned() => permit,
             };
             let started = Instant::now();
+            last = Some(started);
             // One broken turn must not be the last one of a service.
             match AssertUnwindSafe(self.turn(started.saturating_duration_since(due), recheck)).catch_unwind().await {
                 Ok(()) => restarts.went_well(&what),

@@ -51,7 +51,7 @@ pub use self::tables::{
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},
     outbox::{About, Attempt, DueEvent, Event, IncidentEvent, SentMessage, Trigger},
-    responses::{ResponseRecords, SilencedIncident, SilencedRecord},
+    responses::{ResponseRecords, SilencedBy, SilencedIncident, SilencedRecord},
     runs::{Interruption, Run, RunHead},
     services::StoredService,
     settings::Setting,
@@ -72,6 +72,7 @@ pub use self::writer::{
     enter::Configured,
     handle::{Stopping, Writer, WriterFigures},
     open::{ResumePoint, Store, WatchedService},
+    recipients::{is_looked_at, is_told_elsewhere},
     respond::{Incident, Quiet, Response, Responses, Tell},
     track::Record,
 };

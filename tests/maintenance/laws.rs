@@ -155,7 +155,7 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
         }
         let service = service(run);
         let watched = WatchedService {
-            configured: Configured { service: service.clone(), renamed_from: None },
+            configured: Configured { service: service.clone(), renamed_from: None, depends_on: Vec::new() },
             settings: Arc::new(serde_json::Value::Null),
         };
         let planned = laying.planned(runs);

@@ -3,11 +3,13 @@
 mod normal;
 mod responses;
 mod seen;
+mod with;
 
 use self::{
     normal::{Normal, normal},
     responses::{Responded, responses},
     seen::{seen_before, seen_said},
+    with::{With, others_said, start_at, with_it},
 };
 use super::{
     error::PageError,
@@ -20,7 +22,7 @@ use crate::{
     chart::{CheckChart, OnsetChart},
     domain::{
         check::CheckResult,
-        incident::{Outage, services},
+        incident::Outage,
         time::{HOUR_MS, MINUTE_MS, UnixMs},
         window::Window,
     },
@@ -130,17 +132,6 @@ struct Span {
     note: String,
     chart: CheckChart,
     said: String,
-}
-
-/// A service that failed within the first minute.
-#[derive(Serialize)]
-struct With {
-    name: String,
-    url: String,
-    offset: String,
-    cause: String,
-    lasted: String,
-    me: bool,
 }
 
 #[derive(Serialize)]
@@ -271,7 +262,7 @@ fn content(
         service: service.name.clone(),
         service_url: snapshot.service_url(&service.name, ""),
         truth: truth(snapshot, &outage, zone),
-        after: after(&outage, &changes, &with, zone, day),
+        after: after(snapshot, &outage, &changes, &with, zone, day),
         json_url: (!snapshot.past).then_some(json_url),
         summary: summary::text(&outage, &here, zone, then),
         summary_markdown: summary::markdown(&outage, &here, zone, then),
@@ -373,6 +364,7 @@ fn truth(snapshot: &Snapshot, outage: &Outage, zone: Zone) -> Headline {
 }
 
 fn after(
+    snapshot: &Snapshot,
     outage: &Outage,
     changes: &[crate::domain::incident::CauseChange],
     with: &[Outage],
@@ -390,11 +382,7 @@ fn after(
         said += &format!("; well again at {}", clock(end));
     }
     said.push('.');
-    if let Some(first) = with.iter().find(|o| o.started_at < outage.started_at) {
-        let earlier = format::duration(outage.started_at.since(first.started_at));
-        said += &format!(" {} failed {earlier} earlier: start there.", first.service);
-    }
-    said
+    said + &start_at(snapshot, outage, with).unwrap_or_default()
 }
 
 fn began(outage: &Outage, last_ok: Option<&CheckResult>, zone: Zone, day: UnixMs) -> Began {
@@ -441,43 +429,4 @@ fn lasted_bounds(outage: &Outage, last_failed: Option<UnixMs>) -> Option<String>
 fn excerpt(outage: &Outage) -> Option<String> {
     let text = outage.cause.excerpt.as_ref()?.trim_end();
     (!text.is_empty() && text != outage.cause.reason.message).then(|| text.to_owned())
-}
-
-fn with_it(snapshot: &Snapshot, outage: &Outage, with: &[Outage]) -> Vec<With> {
-    let mut all: Vec<(&Outage, bool)> = with.iter().map(|o| (o, false)).collect();
-    all.push((outage, true));
-    all.sort_by_key(|(o, me)| (o.started_at, !me));
-    all.into_iter()
-        .map(|(other, me)| {
-            let ms = other.started_at.since(outage.started_at);
-            With {
-                name: other.service.clone(),
-                url: snapshot.service_url(&other.service, ""),
-                offset: match ms {
-                    _ if me => "this one".to_owned(),
-                    0 => "together".to_owned(),
-                    ms if ms < 0 => format!("−{}", format::duration(-ms)),
-                    ms => format!("+{}", format::duration(ms)),
-                },
-                cause: format::clipped(&other.cause.reason.message, 100),
-                lasted: format!(
-                    "{}{}",
-                    view_model::lasted(other, snapshot.at),
-                    if other.ended_at.is_none() && !view_model::left_open(other) { " so far" } else { "" }
-                ),
-                me,
-            }
-        })
-        .collect()
-}
-
-fn others_said(snapshot: &Snapshot, outage: &Outage, with: &[Outage]) -> String {
-    let watched = snapshot.services.len();
-    let failed = services(with).len() + 1;
-    match (with.len(), watched.saturating_sub(failed)) {
-        (0, _) => format!("Nothing else failed within a minute of {}.", outage.service),
-        (_, 0) => "Every service failed within a minute: the network, or this monitor's, comes to mind.".to_owned(),
-        (_, 1) => "The other one did not fail.".to_owned(),
-        (_, others) => format!("The other {others} services did not fail."),
-    }
 }

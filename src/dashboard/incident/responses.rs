@@ -4,7 +4,7 @@ use crate::{
     domain::{incident::Outage, time::UnixMs},
     format::zone::{Moment, Zone},
     http::state::AppState,
-    store::{StoreError, StoredService},
+    store::{SilencedBy, StoreError, StoredService},
 };
 use serde::Serialize;
 
@@ -24,16 +24,21 @@ pub(super) fn responses(
 ) -> Result<Vec<Responded>, StoreError> {
     let mut all: Vec<(UnixMs, String)> = Vec::new();
     for one in app.reader.silenced(service.id, outage.started_at)? {
-        let (text, over) = match &one.silence {
-            Some(silence) => {
+        let (text, over) = match &one.why {
+            SilencedBy::Silence(silence) => {
                 let why = silence.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
                 let (until, what) = (zone.dated(silence.until, now).text, silence.silenced.words());
-                (format!("silenced by {} ({what}) until {until}{why}", silence.author), "the silence had ended")
+                let text = format!("silenced by {} ({what}) until {until}{why}", silence.author);
+                (text, "the silence had ended".to_owned())
             }
-            None => {
+            SilencedBy::Flapping => {
                 let text = "told only to channels that are not told that the service flaps";
-                (text.to_owned(), "the service did not flap any more")
+                (text.to_owned(), "the service did not flap any more".to_owned())
             }
+            SilencedBy::Dependency(name) => (
+                format!("not told: {name}, which it depends on, had failed too"),
+                format!("{name} did not fail any more"),
+            ),
         };
         all.push((outage.confirmed_at.unwrap_or(outage.started_at), text));
         if let Some(told_at) = one.told_at {

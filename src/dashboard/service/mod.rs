@@ -273,11 +273,12 @@ fn maintenance_rows(log: &[&Maintenance], zone: Zone, now: UnixMs) -> Vec<Mainte
 
 /// What is the case with this service, or was.
 fn truth(snapshot: &Snapshot, subject: &Subject, zone: Zone) -> Headline {
-    let truth = truth_then(subject, zone, snapshot.at);
+    let truth = truth_then(snapshot, subject, zone);
     if snapshot.past { truth.in_the_past() } else { truth }
 }
 
-fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Headline {
+fn truth_then(snapshot: &Snapshot, subject: &Subject, zone: Zone) -> Headline {
+    let now = snapshot.at;
     let subject_name = Some((subject.stored.name.clone(), String::new()));
     let say = |kind, before: &str, strong: &str, ticking, rest: String| Headline {
         subject: subject_name.clone(),
@@ -297,7 +298,14 @@ fn truth_then(subject: &Subject, zone: Zone, now: UnixMs) -> Headline {
     match service.status(now) {
         Status::Down => {
             let why = service.outage.as_ref().map(|o| format::short_reason(&o.cause.reason, o.cause.http_status));
-            say(Kind::Down, "has been", "down for", ticking, why.map(|w| format!(": {w}")).unwrap_or_default())
+            let behind = snapshot.behind(service).map(|name| format!(", behind {name}")).unwrap_or_default();
+            say(
+                Kind::Down,
+                "has been",
+                "down for",
+                ticking,
+                why.map(|w| format!(": {w}")).unwrap_or_default() + &behind,
+            )
         }
         Status::Degraded => {
             let why = last_reason.map(|r| format!(": {}", format::clipped(&r.message, 90))).unwrap_or_default();

@@ -50,6 +50,15 @@ pub(in crate::store) fn begun_since(conn: &Connection, service: ServiceId, from:
     Ok(conn.prepare_cached(sql)?.query_row([service.0, from.0], |row| row.get(0))?)
 }
 
+/// Whether an outage of a service, confirmed or not, was open at a moment.
+pub(in crate::store) fn was_open(conn: &Connection, service: ServiceId, at: UnixMs) -> Result<bool> {
+    // The last one that began: outages of one service do not overlap.
+    let sql = "SELECT ended_at IS NULL OR ended_at > ?2 FROM outage
+               WHERE service_id = ?1 AND started_at <= ?2 ORDER BY started_at DESC LIMIT 1";
+    let open = conn.prepare_cached(sql)?.query_row([service.0, at.0], |row| row.get(0)).optional()?;
+    Ok(open.unwrap_or(false))
+}
+
 /// Which outages a query selects.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct OutageFilter {

@@ -14,10 +14,19 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// That channels were not notified of an incident.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SilencedIncident {
-    /// `None`: its service flapped, and they were told that.
-    pub silence: Option<Silence>,
-    /// The silence ended first: then channels were notified.
+    pub why: SilencedBy,
+    /// That ended first: then channels were notified.
     pub told_at: Option<UnixMs>,
+}
+
+/// Why channels were not notified of an incident.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SilencedBy {
+    Silence(Silence),
+    /// Its service flapped, and they were told that.
+    Flapping,
+    /// A service of this name had failed, which its service depends on; or that was not known yet.
+    Dependency(String),
 }
 
 /// What links are signed with, made where there is none yet. It is not part of any export.
@@ -181,6 +190,19 @@ fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Silence>> {
 /// In the place of a silence: the service flapped, and those who were told that are not told of its incidents.
 pub(in crate::store) const FLAPPING: &str = "flapping";
 
+/// In the place of a silence: a dependency had failed. Its name follows; no id of a silence has a colon.
+const BEHIND: &str = "depends_on:";
+
+/// What stands in the place of a silence where a dependency of this name had failed.
+pub(in crate::store) fn behind(dependency: &str) -> String {
+    format!("{BEHIND}{dependency}")
+}
+
+/// Whether that is what stands there.
+pub(in crate::store) fn is_behind(silence: &str) -> bool {
+    silence.starts_with(BEHIND)
+}
+
 /// Notes that nobody is notified of an incident because of a silence.
 pub(in crate::store) fn note_silenced(
     conn: &Connection,
@@ -232,12 +254,13 @@ pub(in crate::store) fn silenced(
     )?;
     let rows = statement.query_map([service.0, started_at.0], |row| {
         let told_at = row.get::<_, Option<i64>>(7)?.map(UnixMs);
-        let silence = match row.get::<_, Option<String>>(0)? {
-            Some(_) => read(row, 0)?,
-            None => None,
+        let marker: String = row.get(8)?;
+        let why = match (row.get::<_, Option<String>>(0)?, marker.strip_prefix(BEHIND)) {
+            (Some(_), _) => read(row, 0)?.map(SilencedBy::Silence),
+            (None, Some(dependency)) => Some(SilencedBy::Dependency(dependency.to_owned())),
+            (None, None) => (marker == FLAPPING).then_some(SilencedBy::Flapping),
         };
-        let is_known = silence.is_some() || row.get::<_, String>(8)? == FLAPPING;
-        Ok(is_known.then_some(SilencedIncident { silence, told_at }))
+        Ok(why.map(|why| SilencedIncident { why, told_at }))
     })?;
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }

@@ -8,10 +8,10 @@
 //! of the beginning is notified of the end.
 
 use super::{
-    notified::{Due, Notified},
+    notified::{Due, Noted, Notified},
     orphans::orphans,
     respond::Responses,
-    slots::{HEAD, Slots},
+    slots::Slots,
     track::{Record, ServiceTrack},
 };
 use crate::{
@@ -25,39 +25,40 @@ use crate::{
     },
 };
 use rusqlite::{Connection, OptionalExtension};
-use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Ahead(Arc<Shared>);
+pub(in crate::store) struct Ahead(pub(super) Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     /// Locked for moments only: the writer queries it.
     inner: Mutex<Inner>,
     /// Locked while the disk is waited for, and before `inner` where both are.
-    slots: Mutex<Option<Slots>>,
+    pub(super) slots: Mutex<Option<Slots>>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     /// The history's id, with which the ids of its events begin.
-    history: String,
+    pub(super) history: String,
     routing: Arc<Routing>,
     responses: Responses,
     /// Events that channels are to be notified of and that are in no outbox, in their order.
     due: Vec<Due>,
     /// Events that channels were notified of, each with its channels.
-    told: Vec<Notified>,
+    pub(super) told: Vec<Notified>,
     /// The run of passed checks of services whose outage never came into the history: how many, and the first.
     passes: HashMap<i64, (u32, UnixMs)>,
     /// How many events are recorded in the file.
-    noted: usize,
+    pub(super) noted: usize,
+    /// Incidents of which nobody was notified when they were confirmed, by the numbers of their outages.
+    quiet: HashSet<i64>,
 }
 
 impl Ahead {
@@ -75,7 +76,7 @@ impl Ahead {
         noted: usize,
     ) -> Ahead {
         let (due, passes) = (Vec::new(), HashMap::new());
-        let inner = Mutex::new(Inner { history, routing, responses, due, told, passes, noted });
+        let inner = Mutex::new(Inner { history, routing, responses, due, told, passes, noted, quiet: HashSet::new() });
         Ahead(Arc::new(Shared { inner, slots: Mutex::new(slots) }))
     }
 
@@ -119,12 +120,20 @@ impl Ahead {
         Ok((Ahead::with(history, routing, responses, slots, told, events), used))
     }
 
-    fn locked(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn locked(&self) -> MutexGuard<'_, Inner> {
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event that is not in the outbox yet. Returns whether a channel is to be notified.
-    pub(in crate::store) fn add(&self, event: Event, outage: &Outage, track: &ServiceNow, now: UnixMs) -> bool {
+    /// Adds an event that is not in the outbox yet; `is_behind`: a dependency has failed. Returns whether a channel is to be
+    /// notified.
+    pub(in crate::store) fn add(
+        &self,
+        event: Event,
+        outage: &Outage,
+        track: &ServiceNow,
+        is_behind: bool,
+        now: UnixMs,
+    ) -> bool {
         let service = track.id;
         let mut inner = self.locked();
         let event_id = format!("{}-{}-{}", inner.history, outage.id, event.as_str());
@@ -133,9 +142,14 @@ impl Ahead {
         }
         let facts = Facts::of(event.kind(), &track.service, outage);
         let is_silent = match event {
-            Event::Resolved => inner.responses.quiet((service, outage.started_at)).is_some(),
-            _ => inner.responses.silenced(&facts, now).is_some(),
+            Event::Resolved => {
+                inner.quiet.remove(&outage.id) || inner.responses.quiet((service, outage.started_at)).is_some()
+            }
+            _ => is_behind || inner.responses.silenced(&facts, now).is_some(),
         };
+        if is_silent && event == Event::Confirmed {
+            inner.quiet.insert(outage.id);
+        }
         let channels = if is_silent { Vec::new() } else { inner.routing.channels(&facts) };
         let flapping = inner.routing.while_flapping(track.flapping.is_on(), &facts);
         // Who is told that a service flaps is not told of each of its incidents, and of the ends of those of which they know.
@@ -184,7 +198,8 @@ impl Ahead {
             let other = |due: &Due| due.service == service && due.lost.is_some();
             inner.due.iter().any(other) || inner.told.iter().any(|told| told.orphan && told.service == service.0)
         };
-        if event == Event::Resolved || is_told || !self.add(event, outage, track, now) {
+        // Where no room is left, rather one notification too many.
+        if event == Event::Resolved || is_told || !self.add(event, outage, track, false, now) {
             return false;
         }
         if let Some(due) = self.locked().due.last_mut() {
@@ -414,43 +429,6 @@ impl Ahead {
     }
 }
 
-impl Ahead {
-    /// Records which channels were notified. The call blocks.
-    pub(in crate::store) fn save(&self) {
-        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(slots) = slots.as_mut() else {
-            let mut inner = self.locked();
-            inner.noted = inner.told.len();
-            return;
-        };
-        let bytes = {
-            let mut inner = self.locked();
-            inner.noted = inner.told.len();
-            let mut told = inner.told.as_slice();
-            loop {
-                let bytes = serde_json::to_vec(&NotedRef { history: &inner.history, told }).unwrap_or_default();
-                if bytes.len() + HEAD <= slots.size || told.is_empty() {
-                    break bytes;
-                }
-                // There is no room for all: the oldest are left out.
-                told = &told[1..];
-            }
-        };
-        match slots.write(&bytes) {
-            Ok(()) => slots.warned = false,
-            Err(error) if !slots.warned => {
-                slots.warned = true;
-                tracing::warn!(
-                    "{}: notifications sent while the history cannot be written cannot be recorded here: {error}. After \
-                     a crash the same incident may be notified again",
-                    slots.path.display()
-                );
-            }
-            Err(_) => {}
-        }
-    }
-}
-
 impl Inner {
     /// Notifications of an outage that was lost and goes on count as notifications of this one: its end is the end of
     /// both.
@@ -485,16 +463,4 @@ pub(in crate::store) struct Used {
     pub(in crate::store) last: Option<i64>,
     /// The numbers that no outage has, each with the service whose next outage carries it on.
     pub(in crate::store) free: Vec<(ServiceId, i64)>,
-}
-
-#[derive(Deserialize)]
-struct Noted {
-    history: String,
-    told: Vec<Notified>,
-}
-
-#[derive(Serialize)]
-struct NotedRef<'a> {
-    history: &'a str,
-    told: &'a [Notified],
 }

@@ -48,7 +48,16 @@ impl Backfill {
             .into_iter()
             .zip(watched)
             .map(|(resumed, w)| {
-                (resumed.id, ServiceTrack::new(resumed, Arc::new(w.configured.service), w.settings, Arc::default()))
+                (
+                    resumed.id,
+                    ServiceTrack::new(
+                        resumed,
+                        Arc::new(w.configured.service),
+                        w.settings,
+                        Arc::default(),
+                        Arc::default(),
+                    ),
+                )
             })
             .collect();
         let (routing, interruptions) = (Arc::default(), Vec::new());

@@ -3,9 +3,11 @@
 use super::{
     ahead::Ahead,
     attempts,
+    context::Context,
     numbers::Numbers,
     plan::Plan,
-    respond::{self, Incident, Quiet, Responded, Response, Responses, Tell},
+    recipients::IncidentNow,
+    respond::{self, Incident, Responded, Response, Responses, Tell},
     track::{Record, ServiceTrack, Step},
 };
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
         time::{HOUR_MS, UnixMs},
     },
     live::ServiceId,
-    routing::{Announcement, ChannelName, Facts, Routing},
+    routing::{Announcement, ChannelName, Routing},
     store::{
         Result, StoreError, connection,
         disk::place::{self, Lost, Place},
@@ -23,8 +25,8 @@ use crate::{
         tables::{
             maintenance::Which,
             notes, outages,
-            outbox::{self, Attempt, Event, SentMessage},
-            reasons, responses, rollups,
+            outbox::{self, Attempt, SentMessage},
+            reasons, rollups,
             runs::{self, Interruption, Runs},
             services,
             settings::Settings,
@@ -206,6 +208,7 @@ impl WriteState {
             responses: &self.responses,
             quiet: RefCell::default(),
         };
+        let mut events: Vec<IncidentNow> = Vec::new();
         // By service and time, so that neighbouring rows are written together.
         let mut order: Vec<&Record> = records.iter().collect();
         order.sort_by_key(|r| (r.service, r.result.at));
@@ -213,11 +216,18 @@ impl WriteState {
             let Some(mut track) = self.tracks.get(&records[0].service).cloned() else { continue };
             for record in records {
                 match context.apply(&mut track, tail.as_mut(), record)? {
-                    Applied::Written { event } => done.events |= event,
+                    Applied::Written(event) => events.extend(event),
                     Applied::Repeated => done.repeated += 1,
                 }
             }
             touched.push(track);
+        }
+        if !events.is_empty() {
+            let fresh: HashMap<ServiceId, &ServiceTrack> = touched.iter().map(|track| (track.now.id, track)).collect();
+            let find = |id| fresh.get(&id).copied().or_else(|| self.tracks.get(&id)).map(|track| track.now.clone());
+            for event in &events {
+                done.events |= context.notify(event, find)?;
+            }
         }
         for note in notes {
             if let Note::Attempt { event_ids, channel, message: Some(message), .. } = note {
@@ -330,24 +340,8 @@ impl WriteState {
 }
 
 enum Applied {
-    Written { event: bool },
+    Written(Option<IncidentNow>),
     Repeated,
-}
-
-/// What applying a record needs beside the service's own track.
-struct Context<'a> {
-    conn: &'a Connection,
-    routing: &'a Routing,
-    numbers: &'a Numbers,
-    ahead: &'a Ahead,
-    interruptions: &'a [Interruption],
-    run_started_at: UnixMs,
-    now: UnixMs,
-    /// When the monitor ran, from the first query on.
-    lives: OnceCell<Runs>,
-    responses: &'a Responses,
-    /// Incidents that channels are not notified of, and why.
-    quiet: RefCell<Vec<(Incident, Quiet)>>,
 }
 
 impl Context<'_> {
@@ -361,7 +355,7 @@ impl Context<'_> {
             self.gap(track, *id, from, to)?;
         }
         let step = track.step(record, || self.numbers.of(*id, result.at));
-        let event = self.outage(track, record, reason, &step)?;
+        self.outage(record, reason, &step)?;
         if let Some(end) = step.certificate {
             services::note_certificate(self.conn, *id, end)?;
         }
@@ -384,7 +378,8 @@ impl Context<'_> {
             }
             Some(_) => {}
         }
-        Ok(Applied::Written { event })
+        let event = step.event.zip(step.outage);
+        Ok(Applied::Written(event.map(|(event, outage)| IncidentNow { service: track.now.clone(), event, outage })))
     }
 
     /// Writes a row. `false` when there is one of that time already.
@@ -440,14 +435,14 @@ impl Context<'_> {
         longest.map_or(if first { off } else { GapReason::Stalled }, |i| i.why)
     }
 
-    /// Keeps the book of the outages. Returns whether a channel is to be notified.
-    fn outage(&self, track: &ServiceTrack, record: &Record, reason: Option<i64>, step: &Step) -> Result<bool> {
+    /// Keeps the book of the outages.
+    fn outage(&self, record: &Record, reason: Option<i64>, step: &Step) -> Result<()> {
         let Record { service: id, result, excerpt, .. } = record;
         let excerpt = excerpt.as_deref();
         if let Some(outage) = &step.broken_off {
             outages::update(self.conn, outage)?;
         }
-        let Some(outage) = &step.outage else { return Ok(false) };
+        let Some(outage) = &step.outage else { return Ok(()) };
         if let (true, Some(reason)) = (step.began, reason) {
             outages::begin(self.conn, *id, outage, reason)?;
         }
@@ -457,44 +452,6 @@ impl Context<'_> {
         // Every result moves the sums: a failed one by what it reports, another one because it ends the failed one's
         // validity.
         outages::update(self.conn, outage)?;
-        if let Some(event) = step.event {
-            let facts = Facts::of(event.kind(), &track.now.service, outage);
-            let is_told = |channel: &str| self.ahead.is_told(*id, outage.id, event, channel);
-            let mut channels = self.routing.channels(&facts);
-            match event {
-                Event::Resolved if responses::is_quiet(self.conn, *id, outage.started_at)? => {
-                    // While it flapped, only those were notified who are not told that.
-                    let mut begun = Vec::new();
-                    for channel in channels {
-                        if is_told(&channel) || outbox::has_beginning(self.conn, outage.id, &channel)? {
-                            begun.push(channel);
-                        }
-                    }
-                    channels = begun;
-                }
-                Event::Resolved => {
-                    let late = outbox::told_late(self.conn, outage.id)?;
-                    let wants = |name: &&String| self.routing.recipient(name).is_some_and(|one| one.wants(facts.kind));
-                    let late = late.iter().filter(wants).map(|name| ChannelName::from(name.as_str()));
-                    let late: Vec<ChannelName> = late.filter(|name| !channels.contains(name)).collect();
-                    channels.extend(late);
-                }
-                _ => {
-                    if let Some(silence) = self.responses.silenced(&facts, self.now) {
-                        responses::note_silenced(self.conn, *id, outage.started_at, &silence.id, self.now)?;
-                        self.quiet.borrow_mut().push(((*id, outage.started_at), Quiet::Silenced));
-                        // Who was notified ahead of the commit knows of it.
-                        channels.retain(|channel| is_told(channel));
-                    } else if let Some(others) = self.routing.while_flapping(track.now.flapping.is_on(), &facts) {
-                        responses::note_silenced(self.conn, *id, outage.started_at, responses::FLAPPING, self.now)?;
-                        self.quiet.borrow_mut().push(((*id, outage.started_at), Quiet::Flapping));
-                        channels.retain(|channel| is_told(channel) || !others.contains(channel));
-                    }
-                }
-            }
-            outbox::add(self.conn, &channels, outage.id, event, None, self.now, is_told)?;
-            return Ok(!channels.is_empty());
-        }
-        Ok(false)
+        Ok(())
     }
 }

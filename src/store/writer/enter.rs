@@ -22,6 +22,8 @@ pub struct Configured {
     pub service: Service,
     /// The name whose history it carries on.
     pub renamed_from: Option<String>,
+    /// The services that it depends on, directly and through others, the nearest first.
+    pub depends_on: Vec<String>,
 }
 
 /// Enters the configured services and their settings into the history, from `now` on. Returns the state of each
@@ -29,7 +31,7 @@ pub struct Configured {
 pub(in crate::store) fn enter(conn: &Connection, configured: &[Configured], now: UnixMs) -> Result<Vec<Resumed>> {
     let mut resumed = Vec::with_capacity(configured.len());
     let mut present = HashSet::new();
-    for Configured { service, renamed_from } in configured {
+    for Configured { service, renamed_from, .. } in configured {
         if let Some(old) = renamed_from {
             carry_on(conn, old, &service.name)?;
         }

@@ -128,3 +128,17 @@ impl Notified {
         }
     }
 }
+
+/// All of them, as the record beside the history has them.
+#[derive(Deserialize)]
+pub(crate) struct Noted {
+    pub(crate) history: String,
+    pub(crate) told: Vec<Notified>,
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+pub(crate) struct NotedRef<'a> {
+    pub(crate) history: &'a str,
+    pub(crate) told: &'a [Notified],
+}

@@ -47,6 +47,8 @@ pub struct ResumePoint {
     pub last: Option<CheckResult>,
     /// When it is in maintenance.
     pub timetable: Arc<Timetable>,
+    /// What it depends on, directly and through others, the nearest first.
+    pub depends_on: Arc<[ServiceId]>,
 }
 
 /// An open history.
@@ -100,7 +102,8 @@ impl Store {
         let run = runs::begin_run(&tx, now)?;
         let configured: Vec<Configured> = services.iter().map(|s| s.configured.clone()).collect();
         let resumed = enter::enter(&tx, &configured, now)?;
-        let ids = configured.iter().zip(&resumed).map(|(c, r)| (c.service.name.clone(), r.id)).collect();
+        let ids: HashMap<String, ServiceId> =
+            configured.iter().zip(&resumed).map(|(c, r)| (c.service.name.clone(), r.id)).collect();
         let judged_until = resumed.iter().filter_map(|r| r.health.last_at).max().map(|at| at.plus(1));
         let plan = Plan::begin(&tx, planned, &ids, last_run.map(|run| run.alive_at).max(judged_until), now)?;
         let timetables = resumed
@@ -121,7 +124,11 @@ impl Store {
         let mut resume_points = Vec::new();
         let mut tracks = HashMap::new();
         let mut on_board = Vec::new();
-        for ((resumed, watched), timetable) in resumed.into_iter().zip(services).zip(timetables) {
+        let on: Vec<Arc<[ServiceId]>> = configured
+            .iter()
+            .map(|one| one.depends_on.iter().filter_map(|name| ids.get(name).copied()).collect())
+            .collect();
+        for (((resumed, watched), timetable), depends_on) in resumed.into_iter().zip(services).zip(timetables).zip(on) {
             let last_at = resumed.health.last_at.max(Some(resumed.settings_since.plus(-1)));
             resume_points.push(ResumePoint {
                 id: resumed.id,
@@ -129,9 +136,10 @@ impl Store {
                 last_at,
                 last: resumed.last.clone(),
                 timetable: timetable.clone(),
+                depends_on: depends_on.clone(),
             });
             let service = Arc::new(watched.configured.service);
-            let track = ServiceTrack::new(resumed, service, watched.settings, timetable);
+            let track = ServiceTrack::new(resumed, service, watched.settings, depends_on, timetable);
             on_board.push(track.now().clone());
             tracks.insert(track.now().id, track);
         }

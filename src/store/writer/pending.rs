@@ -17,16 +17,20 @@ impl Task {
         if let Some(seen) = &mut self.seen
             && let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers)
         {
-            rings |= self.notify_ahead(event, &outage, record.service);
+            rings |= self.notify_ahead(event, &outage, record.service, self.seen.as_ref());
         }
         self.watch_lost_ends(record, rings);
     }
 
     /// Takes in an outage that was confirmed, or is over, and is not in the outbox yet. Returns whether a channel is to
     /// be notified.
-    fn notify_ahead(&self, event: Event, outage: &Outage, service: ServiceId) -> bool {
-        let track = self.tracks.get(&service);
-        let is_due = track.is_some_and(|track| self.ahead.add(event, outage, track.now(), self.clock.now()));
+    fn notify_ahead(&self, event: Event, outage: &Outage, service: ServiceId, seen: Option<&PendingState>) -> bool {
+        let (track, now) = (self.tracks.get(&service), self.clock.now());
+        let find = |id| seen.and_then(|seen| seen.now(id)).or_else(|| self.tracks.get(&id).map(|t| t.now().clone()));
+        let is_due = track.is_some_and(|track| {
+            let is_behind = track.now().failed_dependencies(now, find).iter().any(|one| self.ahead.tells(one, now));
+            self.ahead.add(event, outage, track.now(), is_behind, now)
+        });
         if event == Event::Confirmed {
             self.numbers.carry_on_none(service);
         }
@@ -98,7 +102,7 @@ impl Task {
         let (mut seen, mut rings) = (PendingState::default(), false);
         for record in self.under_way.iter().chain(&self.records) {
             if let Some((event, outage)) = seen.take(record, &self.tracks, &self.numbers) {
-                rings |= self.notify_ahead(event, &outage, record.service);
+                rings |= self.notify_ahead(event, &outage, record.service, Some(&seen));
             }
         }
         self.seen = Some(seen);

@@ -88,6 +88,11 @@ impl PendingState {
         self.lost_until.get(&stored.now().id).copied() > last
     }
 
+    /// A service as it will be, where results of it wait.
+    pub(crate) fn now(&self, id: ServiceId) -> Option<Arc<ServiceNow>> {
+        self.tracks.get(&id).map(|track| track.now().clone())
+    }
+
     /// The services that have changed since the last query.
     pub(crate) fn news(&mut self) -> Vec<Arc<ServiceNow>> {
         self.changed.drain().filter_map(|id| self.tracks.get(&id)).map(|track| track.now().clone()).collect()

@@ -52,12 +52,18 @@ pub enum Quiet {
     Silenced,
     /// Its service flapped, and they are told that.
     Flapping,
+    /// What its service depends on has failed, or is looked at.
+    Behind,
 }
 
 impl Quiet {
     /// Of what the table `silenced` has in the place of a silence.
     fn of(silence: &str) -> Quiet {
-        if silence == responses::FLAPPING { Quiet::Flapping } else { Quiet::Silenced }
+        match silence {
+            responses::FLAPPING => Quiet::Flapping,
+            behind if responses::is_behind(behind) => Quiet::Behind,
+            _ => Quiet::Silenced,
+        }
     }
 }
 

@@ -52,6 +52,7 @@ impl ServiceTrack {
         resumed: Resumed,
         service: Arc<Service>,
         settings: Arc<serde_json::Value>,
+        depends_on: Arc<[ServiceId]>,
         timetable: Arc<Timetable>,
     ) -> ServiceTrack {
         let down_since = resumed.outage.as_ref().filter(|o| o.is_incident()).map(|o| o.started_at);
@@ -60,6 +61,7 @@ impl ServiceTrack {
                 id: resumed.id,
                 service,
                 settings,
+                depends_on,
                 confirmed: resumed.health.confirmed,
                 since: resumed.since.answer(resumed.health.confirmed, down_since),
                 last: resumed.last,
