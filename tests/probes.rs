@@ -3,11 +3,13 @@
 mod command;
 mod conditions;
 mod dns;
+mod encodings;
 mod http;
 mod https;
 mod memcached;
 mod postgres;
 mod redirects;
+mod requests;
 mod starttls;
 mod tcp;
 mod tls;

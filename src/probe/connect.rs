@@ -43,7 +43,7 @@ pub(super) async fn find(
     trace: &Trace,
 ) -> Result<Vec<SocketAddr>, Fault> {
     trace.go_to(host, port);
-    if host.parse::<IpAddr>().is_err() {
+    if resolver.looks_up(host, port) {
         trace.enter(Phase::Dns);
     }
     resolver.lookup(host, port, version, trace).await.map_err(|error| fault::of_lookup(&error))

@@ -68,6 +68,7 @@ pub use kind::Spec;
 pub(crate) use kind::{KINDS, descriptor, read};
 pub use protocol::starttls::Starttls;
 pub use proxy_protocol::ProxyProtocol;
+pub use resolver::Pinned;
 pub use shared::Shared;
 use std::{sync::Arc, time::Duration};
 use text::Scrubber;

@@ -5,6 +5,7 @@ use crate::{domain::metadata::is_metadata_address, settings::network::IpVersion,
 use std::{
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
+    sync::Arc,
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -21,6 +22,16 @@ const QUEUE: usize = 100_000;
 pub(super) struct Resolver {
     threads: Pool,
     metadata_too: bool,
+    pinned: Arc<[Pinned]>,
+}
+
+/// An address in the place of what a name has, at one port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pinned {
+    /// As URLs have it: in small letters, international names in ASCII.
+    pub host: String,
+    pub port: u16,
+    pub address: IpAddr,
 }
 
 /// Why a name led to no address.
@@ -67,12 +78,27 @@ impl std::error::Error for LookupError {
 
 impl Resolver {
     pub(super) fn new() -> Resolver {
-        Resolver { threads: Pool::new("lookup", LOOKUPS, QUEUE), metadata_too: false }
+        Resolver { threads: Pool::new("lookup", LOOKUPS, QUEUE), metadata_too: false, pinned: Arc::new([]) }
     }
 
     /// The same, with the same threads, for who may ask a cloud's metadata service.
     pub(super) fn to_metadata_too(&self, metadata_too: bool) -> Resolver {
         Resolver { metadata_too, ..self.clone() }
+    }
+
+    /// The same, with the same threads, and with these addresses in the place of what their names have.
+    pub(super) fn with(self, pinned: &[Pinned]) -> Resolver {
+        Resolver { pinned: pinned.into(), ..self }
+    }
+
+    /// Whether a host has to be looked up: it is a name, and no address was given for it.
+    pub(super) fn looks_up(&self, host: &str, port: u16) -> bool {
+        host.parse::<IpAddr>().is_err() && self.pinned_of(host, port).next().is_none()
+    }
+
+    fn pinned_of(&self, host: &str, port: u16) -> impl Iterator<Item = SocketAddr> {
+        let mine = move |pinned: &&Pinned| pinned.port == port && pinned.host.eq_ignore_ascii_case(host);
+        self.pinned.iter().filter(mine).map(|pinned| SocketAddr::new(pinned.address, pinned.port))
     }
 
     /// The addresses of `host` (a name or a literal, without brackets), at least one, in the order to be tried.
@@ -85,6 +111,7 @@ impl Resolver {
     ) -> Result<Vec<SocketAddr>, LookupError> {
         let found = match host.parse::<IpAddr>() {
             Ok(literal) => vec![SocketAddr::new(literal, port)],
+            Err(_) if !self.looks_up(host, port) => self.pinned_of(host, port).collect(),
             Err(_) => {
                 self.ask(host, port, trace).await.map_err(|error| LookupError::Failed { host: host.into(), error })?
             }
@@ -167,7 +194,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_spent_waiting_for_a_thread_is_no_time_of_the_service() {
-        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false };
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false, pinned: Arc::new([]) };
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let busy = resolver
             .threads
@@ -196,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lookup_that_waits_for_a_thread_is_not_begun_for_a_check_that_is_over() {
-        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false };
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false, pinned: Arc::new([]) };
         let (_end, ended) = std::sync::mpsc::channel::<()>();
         let (began, begins) = oneshot::channel();
         let _busy = resolver

@@ -84,3 +84,16 @@ async fn no_secret_is_in_a_message() {
     let report = check(json_answer(r#"{"id": "t0ps3cret"}"#).await, "expect = \"json.id != '${TOKEN}'\"").await;
     assert_eq!(failure(&report).message, "json.id != '•••' does not hold: json.id is \"•••\"");
 }
+
+#[tokio::test]
+async fn a_condition_sees_where_redirects_lead() {
+    let there = json_answer("{}").await;
+    let address = answer(http("302 Found", &[&format!("location: http://{there}/login?next=1")], "")).await;
+    let keys = format!("expect = [\"url == 'http://{there}/login'\", \"redirects == 1 and location is not defined\"]");
+    assert_passed(&check(address, &keys).await);
+    let keys = format!("max_redirects = 0\nexpect = \"location.startswith('http://{there}/') and redirects == 0\"");
+    assert_passed(&check(address, &keys).await);
+    let report = check(there, "expect = \"location == '/'\"").await;
+    let message = "location == '/' cannot be judged: the answer has no header location";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+}

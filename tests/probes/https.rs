@@ -365,17 +365,57 @@ async fn http_2_is_spoken_where_the_server_does() {
     assert_failed(&report, Class::Content, Phase::Body, message);
 }
 
+async fn read_http2_request(stream: &mut TlsStream<TcpStream>) {
+    stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()]).await.unwrap();
+    let mut header = [0; 9];
+    while header[3] != 1 {
+        stream.read_exact(&mut header).await.unwrap();
+        let length = usize::from(header[1]) << 8 | usize::from(header[2]);
+        stream.read_exact(&mut vec![0; length]).await.unwrap();
+    }
+}
+
+/// An answer in frames: its head with this length, four bytes, and the end of the stream or of the connection.
+async fn http2_half(authority: &Authority, length: Option<&'static str>, ends: bool) -> SocketAddr {
+    http2(authority, move |mut stream| async move {
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        read_http2_request(&mut stream).await;
+        // `:status: 200`, and `content-length` as a literal with the name of the static table.
+        let mut head = vec![0x88];
+        if let Some(length) = length {
+            head.extend([0x0f, 0x0d, length.len() as u8]);
+            head.extend(length.as_bytes());
+        }
+        stream.write_all(&[0, 0, head.len() as u8, 1, 4, 0, 0, 0, 1]).await.unwrap();
+        stream.write_all(&head).await.unwrap();
+        stream.write_all(&[0, 0, 4, 0, u8::from(ends), 0, 0, 0, 1]).await.unwrap();
+        stream.write_all(b"half").await.unwrap();
+        let _ = stream.shutdown().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_truncated_answer_over_http_2_is_a_failure_that_says_how() {
+    let authority = Authority::new();
+    let run = async |length, ends| run(to(http2_half(&authority, length, ends).await, trusting(&authority))).await;
+    assert_passed(&run(Some("4"), true).await);
+    assert_passed(&run(None, true).await);
+    let message = "the answer's length is not its Content-Length";
+    for length in ["3", "100"] {
+        assert_failed(&run(Some(length), true).await, Class::Protocol, Phase::Body, message);
+    }
+    let message = "connection closed before the answer was complete: it is shorter than its Content-Length";
+    assert_failed(&run(Some("100"), false).await, Class::Protocol, Phase::Body, message);
+    let message = "connection closed before the answer was complete";
+    assert_failed(&run(None, false).await, Class::Protocol, Phase::Body, message);
+}
+
 /// A server that waits for the request, and says these frames for ever.
 async fn frames_without_end(authority: &Authority, frame: &'static [u8]) -> SocketAddr {
     http2(authority, move |mut stream| async move {
         stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-        stream.read_exact(&mut [0; b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len()]).await.unwrap();
-        let mut header = [0; 9];
-        while header[3] != 1 {
-            stream.read_exact(&mut header).await.unwrap();
-            let length = usize::from(header[1]) << 8 | usize::from(header[2]);
-            stream.read_exact(&mut vec![0; length]).await.unwrap();
-        }
+        read_http2_request(&mut stream).await;
         while stream.write_all(frame).await.is_ok() {}
     })
     .await

@@ -59,6 +59,16 @@ async fn without_following_the_redirect_is_the_answer() {
 }
 
 #[tokio::test]
+async fn where_redirects_are_forbidden_one_is_a_failure() {
+    let (address, asked) = redirecting("301 Moved Permanently", "/there?token=1".to_owned()).await;
+    let spec = HttpSpec { forbid_redirects: true, ..spec(&format!("http://{address}/from")) };
+    let message = format!("HTTP 301 to http://{address}/there, and redirects are forbidden");
+    assert_failed(&run(spec.clone()).await, Class::HttpStatus, Phase::Ttfb, &message);
+    assert_eq!(asked.lock().await.len(), 1);
+    assert_passed(&run(HttpSpec { url: format!("http://{address}/").parse().unwrap(), ..spec }).await);
+}
+
+#[tokio::test]
 async fn a_redirect_loop_is_a_protocol_failure() {
     let (address, _) = redirecting("302 Found", "/from".to_owned()).await;
     let report = run(spec(&format!("http://{address}/from"))).await;

@@ -3,6 +3,7 @@
 use super::{
     expect,
     names::{NAMES, OF_THE_BODY},
+    payload, resolve,
     spec::{Auth, HttpSpec},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 };
 use reqwest::{
     Method,
-    header::{HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -41,10 +42,13 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "url",
         "ip_version",
         "allow_metadata",
+        "resolve",
         "tls",
         "method",
         "headers",
         "body",
+        "form",
+        "multipart",
         "expect_status",
         "expect_body",
         "expect_body_regex",
@@ -53,10 +57,11 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "degraded",
         "basic_auth",
         "bearer_token",
+        "redirects",
         "max_redirects",
     ],
-    inner_keys: &["path", "value", "user", "password"],
-    sent_keys: &["headers", "body"],
+    inner_keys: &["path", "value", "user", "password", "filename", "content_type", "content"],
+    sent_keys: &["headers", "body", "form", "multipart", "content"],
     ..Descriptor::NONE
 };
 
@@ -65,7 +70,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let url = section.url().and_then(|text| weburl::read(table, &text).map(|url| (url, text.span)));
     let method = method(table);
     let headers = headers(table);
-    let body = table.string("body");
+    let payload = payload::read(table);
+    let resolve = resolve::read(table);
     let (conditions, mut of_conditions) = section::read(table, "expect", NAMES);
     let (degraded, of_degraded) = section::read(table, "degraded", NAMES);
     of_conditions.extend(of_degraded);
@@ -77,6 +83,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let tls = tls::read(table);
     let ip_version = network::ip_version(table);
     let max_redirects = table.integer("max_redirects", 0..=10).and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
+    let forbid_redirects = forbid_redirects(table);
     if method == Some(Method::HEAD) {
         let needs_body = |conditions: &[Condition]| {
             conditions.iter().any(|condition| OF_THE_BODY.into_iter().any(|name| condition.names(name)))
@@ -99,7 +106,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let mut secrets = url.secrets.clone();
     // What is expected is quoted where it is missing.
     let expected = expect_body.iter().chain(expect_body_regex.iter().map(|(_, text)| text));
-    secrets.extend(body.iter().chain(expected).flat_map(Text::secrets));
+    secrets.extend(expected.flat_map(Text::secrets));
+    secrets.extend(payload.secrets.iter().cloned());
     secrets.extend(expect_json.iter().flat_map(|(expectation, shown)| expect::json_secrets(expectation, shown)));
     secrets.extend(of_conditions);
     for (name, text) in &headers {
@@ -114,12 +122,13 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
         Some(Auth::Basic { password: secret, .. }) | Some(Auth::Bearer(secret)) => secrets.push(secret.clone()),
         None => {}
     }
-    let method = method.unwrap_or(Method::GET);
+    let method = method.unwrap_or(if payload.is_form() { Method::POST } else { Method::GET });
     let mut shown = Map::new();
     shown.insert("url".to_owned(), json!(url.target));
     shown.insert("method".to_owned(), json!(method.as_str()));
     shown.insert("headers".to_owned(), headers_shown(&headers));
-    shown.insert("body".to_owned(), json!(body.as_ref().map(Text::shown)));
+    shown.insert("body".to_owned(), Json::Null);
+    shown.extend(payload.shown);
     shown.insert("expect_status".to_owned(), expect::status_shown(&expect_status));
     shown.insert("expect_body".to_owned(), json!(expect_body.as_ref().map(Text::shown)));
     shown.insert("expect_body_regex".to_owned(), json!(expect_body_regex.as_ref().map(|(_, text)| text.shown())));
@@ -138,12 +147,20 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
     let allow_metadata = network::allow_metadata(table, &mut shown);
+    if !resolve.is_empty() {
+        shown.insert("resolve".to_owned(), resolve::shown(&resolve));
+    }
+    shown.insert("redirects".to_owned(), json!(if forbid_redirects { "forbid" } else { "follow" }));
     shown.insert("max_redirects".to_owned(), json!(max_redirects));
+    let mut sent: Vec<_> = headers.into_iter().map(|(name, text)| (name, Secret::new(text.value))).collect();
+    if let Some(content_type) = payload.content_type.filter(|_| !sent.iter().any(|(name, _)| name == CONTENT_TYPE)) {
+        sent.push((CONTENT_TYPE, Secret::new(content_type)));
+    }
     let spec = HttpSpec {
         url: url.url,
         method,
-        headers: headers.into_iter().map(|(name, text)| (name, Secret::new(text.value))).collect(),
-        body: body.map(|text| text.value),
+        headers: sent,
+        body: payload.body,
         expect_status,
         expect_body: expect_body.map(|text| text.value),
         expect_body_regex: expect_body_regex.map(|(regex, _)| regex),
@@ -154,7 +171,9 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
         tls: tls.spec,
         ip_version,
         allow_metadata,
+        resolve,
         max_redirects,
+        forbid_redirects,
     };
     Some(ParsedEndpoint { probe: spec, target: url.target, secrets, shown })
 }
@@ -174,6 +193,25 @@ fn method(table: &Table<'_>) -> Option<Method> {
     };
     table.source.report(value.mistake(format!("unknown method {}", text.quoted())).label(label));
     None
+}
+
+/// `redirects = "forbid"`.
+fn forbid_redirects(table: &Table<'_>) -> bool {
+    const WORDS: [&str; 2] = ["follow", "forbid"];
+    let Some(value) = table.get("redirects") else { return false };
+    let Some(text) = value.filled() else { return false };
+    let forbidden = text.value == "forbid";
+    if !WORDS.contains(&text.value.as_str()) {
+        let label = match nearest(&text.value, WORDS) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => "\"follow\" or \"forbid\"".to_owned(),
+        };
+        let mistake = value.mistake(format!("{} is not what is done with redirects", text.quoted())).label(label);
+        table.source.report(mistake.help("to take a redirect itself for the answer, set `max_redirects = 0`"));
+    } else if forbidden && let Some(other) = table.peek("max_redirects") {
+        table.both(("`redirects = \"forbid\"`", &value.span), ("`max_redirects`", &other.key), "none is followed");
+    }
+    forbidden
 }
 
 fn headers(table: &Table<'_>) -> Vec<(HeaderName, Text)> {

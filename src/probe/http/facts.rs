@@ -1,11 +1,14 @@
 //! What the names in conditions on an HTTP answer stand for.
 
-use super::{answer::Content, names::STATUS};
+use super::{answer::Content, headers::shown, names::STATUS};
 use crate::probe::{
     conditions::{Absence, Facts, Fields, Value},
     trace::Trace,
 };
-use reqwest::{StatusCode, header::HeaderMap};
+use reqwest::{
+    StatusCode, Url,
+    header::{HeaderMap, LOCATION},
+};
 use std::borrow::Cow;
 
 /// What a check found that is over.
@@ -13,6 +16,9 @@ pub(super) struct Found<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
     pub(super) content: &'a Content<'a>,
+    /// Where the answer came from, after so many redirects.
+    pub(super) url: &'a Url,
+    pub(super) redirects: usize,
     pub(super) trace: &'a Trace,
 }
 
@@ -27,6 +33,12 @@ impl Facts for Found<'_> {
             "headers" => Ok(Value::Fields(self.headers)),
             "body" => Ok(Value::text(self.content.text())),
             "json" => self.content.json().map(Value::json).map_err(|why| Absence::Unknown(why.to_owned())),
+            "location" => match self.headers.field(LOCATION.as_str()) {
+                Some(location) => Ok(Value::Text(location)),
+                None => Err(Absence::Missing("the answer has no header location".to_owned())),
+            },
+            "url" => Ok(Value::text(shown(self.url))),
+            "redirects" => Ok(Value::whole(self.redirects as i64)),
             "cert_days" => match self.trace.certificate() {
                 Some(certificate) => Ok(Value::whole(certificate.days_left())),
                 None => Err(Absence::Missing("the answer came without TLS, there is no certificate".to_owned())),

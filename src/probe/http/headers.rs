@@ -1,4 +1,4 @@
-//! Which headers may go to whom.
+//! Which headers may go to whom, and what is said of an address.
 
 use reqwest::{Url, header::HeaderName};
 
@@ -37,6 +37,13 @@ pub(super) fn same_owner(from: &Url, to: &Url) -> bool {
         && to.port_or_known_default() == Some(443);
     from.host() == to.host()
         && (upgrade || from.scheme() == to.scheme() && from.port_or_known_default() == to.port_or_known_default())
+}
+
+/// An address in a message: without its query, which may hold a credential and changes from check to check.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `type = "http"`: a request, its redirects, and what is expected of the answer.
 //!
-//! - `config`, `expect`: its section of the configuration
+//! - `config`, `expect`, `payload`, `resolve`: its section of the configuration
 //! - `spec`: what the section becomes
 //! - `run`: a check: the request and its redirects
 //! - `wire`, `headers`, `cookies`: one exchange on a connection of its own; what goes along with a redirect
@@ -16,6 +16,8 @@ mod facts;
 mod headers;
 mod malformed;
 mod names;
+mod payload;
+mod resolve;
 pub(super) mod run;
 mod spec;
 mod unpack;

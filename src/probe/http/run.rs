@@ -8,10 +8,10 @@ use super::{
     answer::{self, BODY_BYTES, Content},
     cookies::Jar,
     facts::{Found, Status},
-    headers::{is_harmless, same_owner},
+    headers::{is_harmless, same_owner, shown},
     names,
     spec::{Auth, HttpSpec},
-    unpack::Unpacked,
+    unpack::{ENCODINGS, Unpacked},
     wire::{Answer, Wire},
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Runner for Http {
         // What curl sends; some servers refuse a request without it.
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(ENCODINGS));
         let value = |name: &str, text: &str| {
             let mut value = HeaderValue::from_str(text).map_err(|_| ProbeError::Header(name.to_owned()))?;
             value.set_sensitive(true);
@@ -91,7 +91,7 @@ impl Runner for Http {
         }
         headers.extend(own);
         let tls = Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)?;
-        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
+        let resolver = shared.resolver.to_metadata_too(spec.allow_metadata).with(&spec.resolve);
         Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber })
     }
 
@@ -119,7 +119,7 @@ impl Runner for Http {
         let until = Instant::now() + deadline;
         let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
         let mut jar = Jar::default();
-        let answer = self.follow(&wire, &mut jar).await?;
+        let Arrival { answer, url, redirects } = self.follow(&wire, &mut jar).await?;
         let status = answer.response.status();
         let head = answer::head(&answer.response);
         let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
@@ -134,7 +134,7 @@ impl Runner for Http {
         let (body, complete) = self.body(answer, &wire, &jar).await?;
         trace.end();
         let content = Content::new(&body, complete, content_type.as_ref());
-        let found = Found { status, headers: &headers, content: &content, trace };
+        let found = Found { status, headers: &headers, content: &content, url: &url, redirects, trace };
         self.check(&found, &jar).map_err(|message| {
             let start = &body[..body.len().min(EXCERPT_SOURCE_BYTES)];
             let text = head + &answer::decode(start, content_type.as_ref());
@@ -148,6 +148,13 @@ impl Runner for Http {
         }
         Ok(expiry_warning(trace, self.spec.tls.expiry_warning_days, self.spec.url.host_str().unwrap_or_default()))
     }
+}
+
+/// The answer that counts, and how the check got there.
+struct Arrival {
+    answer: Answer,
+    url: Url,
+    redirects: usize,
 }
 
 impl Http {
@@ -186,7 +193,7 @@ impl Http {
 
     /// Asks, and asks on where the answer points, up to the answer that counts. What answers set as cookies
     /// goes into the jar, and out of it into the next request.
-    async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar) -> Result<Answer, Fault> {
+    async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar) -> Result<Arrival, Fault> {
         let mut url = self.spec.url.clone();
         let mut method = self.spec.method.clone();
         let mut headers = self.headers.clone();
@@ -208,7 +215,7 @@ impl Http {
             // By the machine's clock, as certificates are verified.
             jar.take(&url, response.headers(), Clock::system().now());
             let Some(location) = response.headers().get(LOCATION).filter(|_| self.redirects(response.status())) else {
-                return Ok(answer);
+                return Ok(Arrival { answer, url, redirects: asked.len() });
             };
             let refused = |message: String| {
                 let fault = Fault::new(Class::Protocol, Some(Phase::Ttfb), message);
@@ -222,6 +229,12 @@ impl Http {
             next.set_fragment(None);
             // Credentials that a server puts into its redirects are not ours to use. (Neither call fails: it has a host.)
             let _ = next.set_username("").and_then(|()| next.set_password(None));
+            if self.spec.forbid_redirects {
+                let message =
+                    format!("HTTP {} to {}, and redirects are forbidden", response.status().as_u16(), shown(&next));
+                let fault = Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message);
+                return Err(self.cleaned(fault.with_excerpt(Some(answer::head(response))), jar, true));
+            }
             asked.push((method.clone(), url.clone(), cookies));
             if asked.len() > self.spec.max_redirects {
                 return Err(refused(format!("more than {} redirects", self.spec.max_redirects)));
@@ -287,11 +300,4 @@ async fn start_of_body(mut answer: Answer, wire: &Wire<'_>, until: Instant) -> V
         && body.take(&chunk).is_ok()
     {}
     body.into_start()
-}
-
-/// An address in a message: without its query, which may hold a credential and changes from check to check.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
 }

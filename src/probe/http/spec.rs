@@ -2,7 +2,7 @@
 
 use crate::{
     domain::secret::Secret,
-    probe::conditions::Condition,
+    probe::{conditions::Condition, resolver::Pinned},
     settings::{network::IpVersion, tls::TlsSpec},
 };
 use regex::Regex;
@@ -32,8 +32,12 @@ pub struct HttpSpec {
     pub ip_version: IpVersion,
     /// Whether it may lead to a cloud's metadata service.
     pub allow_metadata: bool,
+    /// Addresses in the place of what names have.
+    pub resolve: Vec<Pinned>,
     /// Redirects followed at most, 0 to 10. Default 10.
     pub max_redirects: usize,
+    /// A redirect is a failure.
+    pub forbid_redirects: bool,
 }
 
 impl HttpSpec {

@@ -4,17 +4,131 @@ use crate::{
     domain::check::{Class, Phase},
     probe::trace::Fault,
 };
-use flate2::write::MultiGzDecoder;
+use brotli_decompressor::DecompressorWriter;
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use std::io::{self, Write};
+use zstd::stream::raw::{DParameter, Operation};
+
+/// The encodings that are unpacked, as the request says them.
+pub(super) const ENCODINGS: &str = "gzip, deflate, br, zstd";
+
+/// A body, unpacked as it comes.
+pub(super) struct Unpacked {
+    decoder: Decoder,
+    /// Whether anything came: no body at all (the answer to `HEAD`) is no broken one.
+    begun: bool,
+}
+
+/// Each has what was unpacked in it.
+enum Decoder {
+    Plain(Start),
+    Gzip(Box<MultiGzDecoder<Start>>),
+    /// Which of the two that are called so is known with the first byte.
+    Deflate(Start),
+    Zlib(Box<ZlibDecoder<Start>>),
+    RawDeflate(Box<DeflateDecoder<Start>>),
+    Brotli(Box<DecompressorWriter<Start>>),
+    Zstd(Box<Zstd>),
+}
+
+impl Unpacked {
+    pub(super) fn new(headers: &HeaderMap, keep: usize, most: usize) -> Unpacked {
+        let start = Start { text: Vec::new(), keep, read: 0, most };
+        let encoding = headers.get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes().to_ascii_lowercase());
+        let decoder = match encoding.as_deref() {
+            Some(b"gzip" | b"x-gzip") => Decoder::Gzip(Box::new(MultiGzDecoder::new(start))),
+            Some(b"deflate") => Decoder::Deflate(start),
+            Some(b"br") => Decoder::Brotli(Box::new(DecompressorWriter::new(start, 0))),
+            Some(b"zstd") => match Zstd::new(start) {
+                Ok(zstd) => Decoder::Zstd(Box::new(zstd)),
+                Err(start) => Decoder::Plain(start),
+            },
+            _ => Decoder::Plain(start),
+        };
+        Unpacked { decoder, begun: false }
+    }
+
+    fn start(&self) -> &Start {
+        match &self.decoder {
+            Decoder::Plain(start) | Decoder::Deflate(start) => start,
+            Decoder::Gzip(decoder) => decoder.get_ref(),
+            Decoder::Zlib(decoder) => decoder.get_ref(),
+            Decoder::RawDeflate(decoder) => decoder.get_ref(),
+            Decoder::Brotli(decoder) => decoder.get_ref(),
+            Decoder::Zstd(decoder) => &decoder.start,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let start = self.start();
+        start.read > start.most
+    }
+
+    /// Takes one piece; always false, because it is never known to be the last.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        if let (Decoder::Deflate(start), Some(first)) = (&mut self.decoder, bytes.first()) {
+            let start = start.taken();
+            // As RFC 9110 has it, in zlib's format; or without, as some servers send it.
+            self.decoder = match first & 0x0f == 8 && first >> 4 <= 7 {
+                true => Decoder::Zlib(Box::new(ZlibDecoder::new(start))),
+                false => Decoder::RawDeflate(Box::new(DeflateDecoder::new(start))),
+            };
+        }
+        self.begun |= !bytes.is_empty();
+        let taken = match &mut self.decoder {
+            Decoder::Plain(start) | Decoder::Deflate(start) => start.write_all(bytes),
+            Decoder::Gzip(decoder) => decoder.write_all(bytes),
+            Decoder::Zlib(decoder) => decoder.write_all(bytes),
+            Decoder::RawDeflate(decoder) => decoder.write_all(bytes),
+            Decoder::Brotli(decoder) => decoder.write_all(bytes),
+            Decoder::Zstd(decoder) => decoder.take(bytes),
+        };
+        if taken.is_err() && !self.is_full() { Err(broken_compression()) } else { Ok(false) }
+    }
+
+    /// The body is over.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        if !self.begun {
+            return Ok(());
+        }
+        let ended = match &mut self.decoder {
+            Decoder::Plain(_) | Decoder::Deflate(_) => Ok(()),
+            Decoder::Gzip(decoder) => decoder.try_finish(),
+            Decoder::Zlib(decoder) => decoder.try_finish(),
+            Decoder::RawDeflate(decoder) => decoder.try_finish(),
+            Decoder::Brotli(decoder) => decoder.close(),
+            Decoder::Zstd(decoder) => decoder.end(),
+        };
+        if ended.is_err() && !self.is_full() { Err(broken_compression()) } else { Ok(()) }
+    }
+
+    pub(super) fn into_start(mut self) -> Vec<u8> {
+        let start = match &mut self.decoder {
+            Decoder::Plain(start) | Decoder::Deflate(start) => start,
+            Decoder::Gzip(decoder) => decoder.get_mut(),
+            Decoder::Zlib(decoder) => decoder.get_mut(),
+            Decoder::RawDeflate(decoder) => decoder.get_mut(),
+            Decoder::Brotli(decoder) => decoder.get_mut(),
+            Decoder::Zstd(decoder) => &mut decoder.start,
+        };
+        std::mem::take(&mut start.text)
+    }
+}
 
 /// What is kept of a body.
-pub(super) struct Start {
+struct Start {
     text: Vec<u8>,
     keep: usize,
     read: usize,
     /// What is longer is not read to its end.
     most: usize,
+}
+
+impl Start {
+    fn taken(&mut self) -> Start {
+        Start { text: std::mem::take(&mut self.text), ..*self }
+    }
 }
 
 impl Write for Start {
@@ -33,64 +147,43 @@ impl Write for Start {
     }
 }
 
-/// A body, unpacked as it comes.
-pub(super) enum Unpacked {
-    Plain(Start),
-    /// And whether anything came: no body at all (the answer to `HEAD`) is no broken one.
-    Gzip(Box<MultiGzDecoder<Start>>, bool),
+/// Zstandard with the window that RFC 8878 has every decoder support, 8 MiB: a server does not decide on our memory.
+struct Zstd {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    start: Start,
+    /// Whether a frame has begun that is not over.
+    open: bool,
 }
 
-impl Unpacked {
-    pub(super) fn new(headers: &HeaderMap, keep: usize, most: usize) -> Unpacked {
-        let start = Start { text: Vec::new(), keep, read: 0, most };
-        match headers.get(CONTENT_ENCODING) {
-            Some(encoding) if encoding.as_bytes().eq_ignore_ascii_case(b"gzip") => {
-                Unpacked::Gzip(Box::new(MultiGzDecoder::new(start)), false)
+impl Zstd {
+    fn new(start: Start) -> Result<Zstd, Start> {
+        let decoder = zstd::stream::raw::Decoder::new().and_then(|mut decoder| {
+            decoder.set_parameter(DParameter::WindowLogMax(23))?;
+            Ok(decoder)
+        });
+        match decoder {
+            Ok(decoder) => Ok(Zstd { decoder, start, open: true }),
+            Err(_) => Err(start),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        let mut rest = bytes;
+        loop {
+            let status = self.decoder.run_on_buffers(rest, &mut buffer)?;
+            self.open = status.remaining > 0;
+            self.start.write_all(&buffer[..status.bytes_written])?;
+            rest = &rest[status.bytes_read..];
+            // A buffer that was filled may have left something behind.
+            if rest.is_empty() && status.bytes_written < buffer.len() {
+                return Ok(());
             }
-            _ => Unpacked::Plain(start),
         }
     }
 
-    fn start(&self) -> &Start {
-        match self {
-            Unpacked::Plain(start) => start,
-            Unpacked::Gzip(decoder, _) => decoder.get_ref(),
-        }
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        let start = self.start();
-        start.read > start.most
-    }
-
-    /// Takes one piece; always false, because it is never known to be the last.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
-        let taken = match self {
-            Unpacked::Plain(start) => start.write_all(bytes),
-            Unpacked::Gzip(decoder, begun) => {
-                *begun |= !bytes.is_empty();
-                decoder.write_all(bytes)
-            }
-        };
-        if taken.is_err() && !self.is_full() { Err(broken_compression()) } else { Ok(false) }
-    }
-
-    /// The body is over.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
-        match self {
-            Unpacked::Gzip(decoder, true) => match decoder.try_finish() {
-                Err(_) if !self.is_full() => Err(broken_compression()),
-                _ => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn into_start(mut self) -> Vec<u8> {
-        match &mut self {
-            Unpacked::Plain(start) => std::mem::take(&mut start.text),
-            Unpacked::Gzip(decoder, _) => std::mem::take(&mut decoder.get_mut().text),
-        }
+    fn end(&self) -> io::Result<()> {
+        if self.open { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }
 

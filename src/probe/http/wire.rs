@@ -5,7 +5,7 @@
 
 use super::malformed::{instead_of_http1, instead_of_http2};
 use crate::{
-    domain::check::{Class, Phase},
+    domain::check::{Class, Phase, Reason},
     probe::{
         connect, fault,
         resolver::Resolver,
@@ -23,10 +23,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use reqwest::{
     Body, Request, Response, Url,
-    header::{HOST, HeaderValue},
+    header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
 };
 use std::{
     error::Error,
+    io,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -163,7 +164,32 @@ impl Answer {
     pub(super) async fn chunk(&mut self, wire: &Wire<'_>) -> Result<Option<bytes::Bytes>, Fault> {
         // A peer that always has a next piece must not keep all others waiting.
         tokio::task::consume_budget().await;
-        self.response.chunk().await.map_err(|error| wire.fault(&error, &self.budget))
+        self.response.chunk().await.map_err(|error| {
+            let fault = wire.fault(&error, &self.budget);
+            if self.response.headers().contains_key(CONTENT_LENGTH) && breaks_http2(&error) {
+                let message = "the answer's length is not its Content-Length";
+                return Fault::new(Class::Protocol, fault.reason.phase, message);
+            }
+            match self.promise().filter(|_| ended_early(&error)) {
+                Some(promise) => {
+                    let message = format!("{}: {promise}", fault.reason.message);
+                    Fault { reason: Reason { message, ..fault.reason }, ..fault }
+                }
+                None => fault,
+            }
+        })
+    }
+
+    /// What an answer that ended too early did not keep.
+    fn promise(&self) -> Option<&'static str> {
+        let headers = self.response.headers();
+        if headers.contains_key(CONTENT_LENGTH) {
+            Some("it is shorter than its Content-Length")
+        } else if headers.contains_key(TRANSFER_ENCODING) {
+            Some("its last chunk is missing")
+        } else {
+            None
+        }
     }
 }
 
@@ -179,6 +205,7 @@ fn exchange_fault(error: &(dyn Error + 'static), trace: &Trace, deadline: Durati
     }
     let before = if phase == Some(Phase::Body) { "before the answer was complete" } else { "before the answer" };
     let message = match fault::find::<hyper::Error>(error) {
+        _ if lost_below_http2(error) => format!("connection closed {before}"),
         Some(error) if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => {
             format!("connection closed {before}")
         }
@@ -186,6 +213,26 @@ fn exchange_fault(error: &(dyn Error + 'static), trace: &Trace, deadline: Durati
         _ => format!("the HTTP exchange broke off: {}", innermost(error)),
     };
     Fault::new(Class::Protocol, phase, message)
+}
+
+/// Whether frames came that break HTTP/2. In the body of an answer that is its length.
+fn breaks_http2(error: &(dyn Error + 'static)) -> bool {
+    let broken = |error: &h2::Error| error.is_library() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR);
+    fault::find::<h2::Error>(error).is_some_and(broken)
+}
+
+/// Whether the other side closed the connection in the middle of an answer.
+fn ended_early(error: &(dyn Error + 'static)) -> bool {
+    let ended = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    fault::find::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message)
+        || fault::find::<io::Error>(error).is_some_and(ended)
+        || lost_below_http2(error)
+}
+
+/// Whether the connection that carries HTTP/2 ended, which its library says of every stream.
+fn lost_below_http2(error: &(dyn Error + 'static)) -> bool {
+    let ended = |error: &io::Error| matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof);
+    fault::find::<h2::Error>(error).and_then(h2::Error::get_io).is_some_and(ended)
 }
 
 /// The text of the first cause, which says most.
