@@ -47,7 +47,7 @@ fn string(text: &str, form: usize) -> String {
 
 /// Keys of an endpoint. `«…»` is a string of the file, `PW` in it the password, `SQ` the password as a shell needs it
 /// within single quotes, `UQ` without single quotes.
-const ENDPOINTS: [&str; 28] = [
+const ENDPOINTS: [&str; 33] = [
     "url = «postgres://adm:PW@host/db»",
     "url = «postgresql://adm:PW@host:5432/db?sslmode=require»",
     "url = «postgres://adm:PW@host/db», sslmode = «on»",
@@ -67,6 +67,11 @@ const ENDPOINTS: [&str; 28] = [
     "url = «https://host/x», headers = { Cookie = «sid=PW», X-Api-Key = «PW» }",
     "url = «tcp://adm:PW@host:80»",
     "url = «adm:PW@host:80», type = «tcp»",
+    "url = «redis://adm:PW@host:6379/0»",
+    "url = «valkeys://:PW@host»",
+    "url = «redis://host/1», password = «PW»",
+    "url = «imaps://adm:PW@host», expect_capabilities = [«IDLE»]",
+    "url = «smtp://host», user = «adm», password = «PW», starttls = true",
     "url = «tcp://host:80», send = «AUTH adm PW\r\nPING\r\n»",
     "command = [«psql», «postgres://adm:PW@host/db», «-c», «select 1»]",
     "command = [«psql», «--dbname=postgres://adm:PW@host/db»]",

@@ -32,6 +32,10 @@ kinds! {
     Tls, "tls";
     Push, "push";
     Dns, "dns";
+    Redis, "redis";
+    Smtp, "smtp";
+    Imap, "imap";
+    Pop3, "pop3";
 }
 
 impl Kind {

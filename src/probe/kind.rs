@@ -6,11 +6,15 @@ use super::{
     dns::{self, DnsSpec},
     error::ProbeError,
     http::{self, HttpSpec},
+    imap::{self, ImapSpec},
     memcached::{self, MemcachedSpec},
+    pop3::{self, Pop3Spec},
     postgres::{self, PostgresSpec},
     push::{self, PushSpec},
+    redis::{self, RedisSpec},
     runner::{Runner, Secrets},
     shared::Shared,
+    smtp::{self, SmtpSpec},
     tcp::{self, TcpSpec},
     text::Scrubber,
     tls_server::{self, TlsServerSpec},
@@ -108,6 +112,10 @@ kinds! {
     Tls, tls_server, Box<TlsServerSpec>, tls_server::TlsServer;
     Push, push, Box<PushSpec>, push::Nothing;
     Dns, dns, Box<DnsSpec>, dns::run::Dns;
+    Redis, redis, Box<RedisSpec>, redis::Redis;
+    Smtp, smtp, Box<SmtpSpec>, smtp::Smtp;
+    Imap, imap, Box<ImapSpec>, imap::Imap;
+    Pop3, pop3, Box<Pop3Spec>, pop3::Pop3;
 }
 
 #[cfg(test)]

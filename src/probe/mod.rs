@@ -12,8 +12,9 @@
 //! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
 //! | `address`, `resolver`, `connect`, `stream`, `tls` | hosts, names, connections, their budgets, certificates |
-//! | `client`, `protocol`, `proxy_protocol` | TLS from the first byte or later; what several kinds say; who connects |
 //! | `datagram` | a question and its answer over UDP |
+//! | `login`, `client` | a URL with a user and a password; TLS, from the first byte or once it was agreed on |
+//! | `protocol`, `proxy_protocol` | what several kinds say; who connects |
 //! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `conditions` | the language in which conditions on what a check found are written |
@@ -35,17 +36,22 @@ pub mod dns;
 mod error;
 mod fault;
 pub mod http;
+pub mod imap;
 mod kind;
+mod login;
 pub mod memcached;
+pub mod pop3;
 pub mod postgres;
 mod protocol;
 mod proxy_protocol;
 pub mod push;
+pub mod redis;
 mod resolver;
 mod runner;
 #[cfg(test)]
 pub(crate) mod script;
 mod shared;
+pub mod smtp;
 mod stream;
 pub mod tcp;
 mod text;
@@ -66,6 +72,7 @@ pub use error::ProbeError;
 use kind::AnyRunner;
 pub use kind::Spec;
 pub(crate) use kind::{KINDS, descriptor, read};
+pub use login::Login;
 pub use protocol::starttls::Starttls;
 pub use proxy_protocol::ProxyProtocol;
 pub use resolver::Pinned;

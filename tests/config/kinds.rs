@@ -1,7 +1,7 @@
 //! The sections of the kinds that speak their protocol over one TCP connection.
 
 use super::{endpoint, report};
-use healthcheck_dashboard::probe::{ProxyProtocol, Security, Spec, Starttls};
+use healthcheck_dashboard::probe::{ProxyProtocol, Security, Spec, Starttls, redis::Role};
 
 /// Each of these keys has a mistake that says this.
 #[track_caller]
@@ -49,5 +49,75 @@ fn mistakes_of_tcp_are_named() {
         ("url = \"tcp://web:1\"\nturns = [{ sent = \"x\", expect = \"y\" }]", "did you mean `send`?"),
         ("url = \"tcp://web:1\"\nturns = [{ expect = \"\" }]", "`expect` is empty"),
         ("url = \"tcp://web:1\"\nsend = \"x\"\nturns = [{ send = \"x\" }]", "both `send` and `turns`"),
+    ]);
+}
+
+#[test]
+fn redis_is_read() {
+    let redis = |keys: &str| match endpoint(keys).probe {
+        Spec::Redis(spec) => *spec,
+        other => panic!("{other:?}"),
+    };
+    let spec = redis("url = \"rediss://me:p%40ss@cache/3\"\nexpect_role = \"replica\"\nmax_lag_secs = 30");
+    assert_eq!((spec.address.host.as_str(), spec.address.port, spec.database), ("cache", 6379, 3));
+    let login = spec.login.unwrap();
+    assert_eq!((login.user.as_str(), login.password.expose()), ("me", "p@ss"));
+    assert!(matches!(spec.security, Security::Tls(_)));
+    assert_eq!((spec.expected.role, spec.expected.max_lag_secs), (Some(Role::Replica), Some(30)));
+    let spec = redis("url = \"valkey://:s%3Acret@[::1]:6380\"");
+    assert_eq!((spec.address.host.as_str(), spec.address.port, spec.database), ("::1", 6380, 0));
+    assert_eq!(spec.login.unwrap().password.expose(), "s:cret");
+    let spec = redis("url = \"redis://cache\"\npassword = \"p@ss/%41\"");
+    assert_eq!(spec.login.unwrap().password.expose(), "p@ss/%41");
+    let endpoint = endpoint("url = \"redis://me:hunter2@cache/1\"");
+    assert_eq!(endpoint.service.target.whole(), "redis://cache:6379/1");
+    assert_eq!((&endpoint.shown["user"], &endpoint.shown["password"]), (&"me".into(), &"•••".into()));
+    assert!(endpoint.secrets.iter().all(|secret| secret.expose() == "hunter2"));
+}
+
+#[test]
+fn mistakes_of_redis_are_named() {
+    mistakes(&[
+        ("url = \"redis://cache/one\"", "this is no database of Redis"),
+        ("url = \"redis://token@cache\"", "the password is missing"),
+        ("url = \"redis://me:p/w@cache\"", "before the `@` has to be percent-encoded"),
+        ("url = \"redis://me:p%@cache\"", "not percent-encoded UTF-8"),
+        ("url = \"redis://cache/1?x=y\"", "nothing but `/number of the database` follows the host and the port"),
+        ("url = \"redis://cache\"\nuser = \"me\"", "`password` is missing"),
+        ("url = \"redis://me:p@cache\"\nuser = \"me\"\npassword = \"p\"", "both a password in the URL and `password`"),
+        ("url = \"redis://cache\"\ntls = { skip_verify = true }", "there is TLS with a URL that begins with rediss://"),
+        ("url = \"redis://cache\"\nexpect_role = \"slave\"", "did you mean \"replica\"?"),
+        ("url = \"redis://cache\"\nexpect_role = \"mastre\"", "did you mean \"master\"?"),
+        ("url = \"redis://cache\"\nmax_lag_secs = 0", "at least 1"),
+        ("url = \"redis://cache\"\nexpect_role = \"replica\"\nmin_replicas = 1", "only a master knows that"),
+        ("type = \"valkey\"\nurl = \"valkey://cache\"", "did you mean \"redis\"?"),
+    ]);
+}
+
+#[test]
+fn mail_servers_are_read() {
+    let Spec::Smtp(spec) =
+        endpoint("url = \"smtp://mail\"\nstarttls = true\nexpect_auth = \"PLAIN\"\nuser = \"me\"\npassword = \"x\"")
+            .probe
+    else {
+        panic!("no smtp")
+    };
+    assert!(matches!(spec.security, Security::Starttls(Starttls::Smtp, _)));
+    assert_eq!((spec.address.port, spec.helo.as_str(), spec.expect_auth.len()), (25, "localhost", 1));
+    let Spec::Imap(spec) = endpoint("url = \"imaps://me:pw@mail\"\nexpect_capabilities = [\"IDLE\"]").probe else {
+        panic!("no imap")
+    };
+    assert!(matches!(spec.security, Security::Tls(_)) && spec.address.port == 993 && spec.login.is_some());
+    let Spec::Pop3(spec) = endpoint("url = \"pop3://mail\"").probe else { panic!("no pop3") };
+    assert!(matches!(spec.security, Security::Plain) && spec.address.port == 110);
+    mistakes(&[
+        ("url = \"smtps://mail\"\nstarttls = true", "`starttls` contradicts the scheme of the URL"),
+        ("url = \"smtp://mail\"\ntls = {}", "a URL that begins with smtps:// or `starttls = true`"),
+        ("url = \"smtp://mail\"\nhelo = \"a b\"", "`helo` cannot be sent"),
+        ("url = \"smtp://mail/x\"", "nothing follows the host and the port"),
+        ("url = \"imap://:pw@mail\"", "the user is missing"),
+        ("url = \"imap://mail\"\npassword = \"x\"", "`user` is missing"),
+        ("url = \"pop3://mail\"\nuser = \"a\\nb\"\npassword = \"x\"", "there is a control character in it"),
+        ("url = \"imap://mail\"\nexpect_capabilities = [1]", "an entry of `expect_capabilities` has to be a string"),
     ]);
 }

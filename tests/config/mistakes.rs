@@ -309,7 +309,7 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ("type = \"postgres\"\nuser = \"u\"\nhost = \"db:5432\"", "`host` is no host"),
         ("type = \"postgres\"\nuser = \"u\"\nhost = \"db\"\nport = 0", "from 1 to 65535"),
         ("url = \"postgres://u:p@db/x\"\npassword = \"q\"", "both `url` and `password`"),
-        ("url = \"http://web/\"\npassword = \"q\"", "`password` belongs to postgres endpoints"),
+        ("url = \"http://web/\"\npassword = \"q\"", "`password` belongs to postgres"),
         ("command = []", "a program is needed"),
         ("command = \" \"", "`command` is empty"),
         ("command = [\"a\", 1]", "an entry of `command` has to be a string"),

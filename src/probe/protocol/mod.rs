@@ -2,8 +2,10 @@
 //!
 //! - `starttls`: how a protocol goes over to TLS
 //! - `replies`: the lines that SMTP, FTP, POP3 and IMAP answer with
+//! - `capabilities`: what a server has to offer
 //! - `ldap`, `mysql`: the messages of these two
 
+pub(super) mod capabilities;
 #[allow(dead_code, reason = "its kind is to come")]
 pub(super) mod ldap;
 #[allow(dead_code, reason = "its kind is to come")]

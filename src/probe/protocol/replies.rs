@@ -60,7 +60,7 @@ pub(in crate::probe) async fn pop3(connection: &mut Connection<'_>, what: &str) 
     }
     match line.strip_prefix("-ERR") {
         Some(why) => Err(connection.failure(Class::Query, format!("the server refused {what}: {}", why.trim()))),
-        None => Err(connection.unlike("POP3", line.as_bytes())),
+        None => Err(connection.unlike("POP3's", line.as_bytes())),
     }
 }
 
