@@ -2,6 +2,7 @@
 
 mod command;
 mod conditions;
+mod datagrams;
 mod dns;
 mod encodings;
 mod http;

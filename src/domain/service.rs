@@ -36,6 +36,9 @@ kinds! {
     Smtp, "smtp";
     Imap, "imap";
     Pop3, "pop3";
+    Udp, "udp";
+    Ntp, "ntp";
+    Icmp, "icmp";
 }
 
 impl Kind {

@@ -23,25 +23,33 @@ const STRAY: usize = 64;
 /// The longest datagram.
 const LONGEST: usize = 64 * 1024;
 
-/// Sends `question`, and gives what `read` makes of the first answer that it takes for one. What it takes for none (`None`)
-/// is passed over: anybody may send datagrams. With `again` the question is repeated, because datagrams get lost.
+/// What is asked, and what an answer is.
+pub(super) trait Exchange {
+    type Answer;
+
+    /// The datagram to be sent: it is asked for each time that one is.
+    fn question(&mut self) -> Vec<u8>;
+
+    /// What a datagram says; `None` for one that is no answer, because anybody may send datagrams.
+    fn answer(&mut self, bytes: &[u8]) -> Option<Self::Answer>;
+}
+
+/// Asks, again where nothing comes back, and gives the first answer.
 ///
 /// The trace is in phase `Ttfb` afterwards. Where the host has several addresses, the next one is asked if nothing listens
 /// at one.
-pub(super) async fn ask<T>(
+pub(super) async fn ask<E: Exchange>(
     dialer: &Dialer,
-    question: &[u8],
-    again: bool,
-    mut read: impl FnMut(&[u8]) -> Option<T>,
+    exchange: &mut E,
     trace: &Trace,
     deadline: Duration,
-) -> Result<T, Fault> {
+) -> Result<E::Answer, Fault> {
     let addresses = dialer.find(trace).await?;
     trace.enter(Phase::Ttfb);
     let mut refused = None;
     for address in addresses {
         trace.reached(address);
-        match ask_at(address, question, again, &mut read).await {
+        match ask_at(address, exchange).await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => {
                 let message = format!("{STRAY} datagrams came that answer nothing that was asked");
@@ -53,12 +61,7 @@ pub(super) async fn ask<T>(
     Err(refused.unwrap_or_else(|| fault::late(trace, deadline)))
 }
 
-async fn ask_at<T>(
-    address: SocketAddr,
-    question: &[u8],
-    again: bool,
-    read: &mut impl FnMut(&[u8]) -> Option<T>,
-) -> io::Result<Option<T>> {
+async fn ask_at<E: Exchange>(address: SocketAddr, exchange: &mut E) -> io::Result<Option<E::Answer>> {
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     // The port is the kernel's choice, and another one in every check: so a stranger has to guess it.
     let socket = UdpSocket::bind((any, 0)).await?;
@@ -66,16 +69,11 @@ async fn ask_at<T>(
     let mut buffer = vec![0; LONGEST];
     let (mut pause, mut stray) = (AGAIN, 0);
     loop {
-        socket.send(question).await?;
+        socket.send(&exchange.question()).await?;
         let until = Instant::now() + pause;
         pause *= 2;
-        loop {
-            let got = match timeout_at(until, socket.recv(&mut buffer)).await {
-                Ok(got) => got?,
-                Err(_) if again => break,
-                Err(_) => socket.recv(&mut buffer).await?,
-            };
-            if let Some(answer) = read(&buffer[..got]) {
+        while let Ok(got) = timeout_at(until, socket.recv(&mut buffer)).await {
+            if let Some(answer) = exchange.answer(&buffer[..got?]) {
                 return Ok(Some(answer));
             }
             stray += 1;

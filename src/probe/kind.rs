@@ -6,8 +6,10 @@ use super::{
     dns::{self, DnsSpec},
     error::ProbeError,
     http::{self, HttpSpec},
+    icmp::{self, IcmpSpec},
     imap::{self, ImapSpec},
     memcached::{self, MemcachedSpec},
+    ntp::{self, NtpSpec},
     pop3::{self, Pop3Spec},
     postgres::{self, PostgresSpec},
     push::{self, PushSpec},
@@ -19,6 +21,7 @@ use super::{
     text::Scrubber,
     tls_server::{self, TlsServerSpec},
     trace::{Fault, Trace},
+    udp::{self, UdpSpec},
 };
 #[cfg(test)]
 use super::{fault, script::Script};
@@ -116,6 +119,9 @@ kinds! {
     Smtp, smtp, Box<SmtpSpec>, smtp::Smtp;
     Imap, imap, Box<ImapSpec>, imap::Imap;
     Pop3, pop3, Box<Pop3Spec>, pop3::Pop3;
+    Udp, udp, UdpSpec, udp::Udp;
+    Ntp, ntp, NtpSpec, ntp::Ntp;
+    Icmp, icmp, IcmpSpec, icmp::Icmp;
 }
 
 #[cfg(test)]

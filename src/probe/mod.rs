@@ -36,10 +36,12 @@ pub mod dns;
 mod error;
 mod fault;
 pub mod http;
+pub mod icmp;
 pub mod imap;
 mod kind;
 mod login;
 pub mod memcached;
+pub mod ntp;
 pub mod pop3;
 pub mod postgres;
 mod protocol;
@@ -58,6 +60,7 @@ mod text;
 mod tls;
 pub mod tls_server;
 mod trace;
+pub mod udp;
 
 use crate::domain::{
     check::{Reason, Report, Verdict},

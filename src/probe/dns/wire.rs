@@ -59,8 +59,7 @@ impl Question {
         deadline: Duration,
     ) -> Result<Message, Fault> {
         if transport == Transport::Udp {
-            let read = |bytes: &[u8]| self.is_answered_by(bytes).then(|| bytes.to_vec());
-            let answer = datagram::ask(server, &self.bytes, true, read, trace, deadline).await?;
+            let answer = datagram::ask(server, &mut Asking(self), trace, deadline).await?;
             // What is cut short may be no message at all: it is not looked at.
             if answer[2] & TRUNCATED == 0 {
                 trace.enter(Phase::Body);
@@ -97,6 +96,21 @@ impl Question {
             return Err(malformed("the answer is none to what was asked"));
         }
         Ok(answer)
+    }
+}
+
+/// A question under way.
+struct Asking<'a>(&'a Question);
+
+impl datagram::Exchange for Asking<'_> {
+    type Answer = Vec<u8>;
+
+    fn question(&mut self) -> Vec<u8> {
+        self.0.bytes.clone()
+    }
+
+    fn answer(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.0.is_answered_by(bytes).then(|| bytes.to_vec())
     }
 }
 
