@@ -7,6 +7,7 @@ mod dns;
 mod encodings;
 mod http;
 mod https;
+mod local;
 mod mail;
 mod memcached;
 mod postgres;

@@ -39,6 +39,12 @@ kinds! {
     Udp, "udp";
     Ntp, "ntp";
     Icmp, "icmp";
+    File, "file";
+    Disk, "disk";
+    Memory, "memory";
+    Load, "load";
+    Systemd, "systemd";
+    Docker, "docker";
 }
 
 impl Kind {

@@ -8,6 +8,14 @@ use super::{
     http::{self, HttpSpec},
     icmp::{self, IcmpSpec},
     imap::{self, ImapSpec},
+    local::{
+        disk::{self, DiskSpec},
+        docker::{self, DockerSpec},
+        file::{self, FileSpec},
+        load::{self, LoadSpec},
+        memory::{self, MemorySpec},
+        systemd::{self, SystemdSpec},
+    },
     memcached::{self, MemcachedSpec},
     ntp::{self, NtpSpec},
     pop3::{self, Pop3Spec},
@@ -122,6 +130,12 @@ kinds! {
     Udp, udp, UdpSpec, udp::Udp;
     Ntp, ntp, NtpSpec, ntp::Ntp;
     Icmp, icmp, IcmpSpec, icmp::Icmp;
+    File, file, Box<FileSpec>, file::File;
+    Disk, disk, DiskSpec, disk::Disk;
+    Memory, memory, MemorySpec, memory::Memory;
+    Load, load, LoadSpec, load::Load;
+    Systemd, systemd, SystemdSpec, systemd::Systemd;
+    Docker, docker, DockerSpec, docker::Docker;
 }
 
 #[cfg(test)]

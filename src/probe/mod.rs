@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `http`, `tcp`, `memcached`, … | a kind each, a file or a folder: its section of the configuration, its specification, its run |
 //! | `push` | what reports by itself: its section, its tokens; the scheduler waits for it |
+//! | `local` | the kinds that look at this machine, without a network |
 //! | `kind` | the registry of the kinds |
 //! | `descriptor`, `runner` | what a kind has to give: for the configuration, and for a check |
 //! | `shared`, `error` | what all probes share; why one cannot be built |
@@ -39,6 +40,7 @@ pub mod http;
 pub mod icmp;
 pub mod imap;
 mod kind;
+pub mod local;
 mod login;
 pub mod memcached;
 pub mod ntp;

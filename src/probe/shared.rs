@@ -1,7 +1,13 @@
 //! What all probes of a process share.
 
 use super::{cleanup::Cleanups, error::ProbeError, resolver::Resolver, tls::Roots};
+use crate::threads::Pool;
 use std::sync::Arc;
+
+/// Threads for files at most: a network's disk that does not answer holds one for as long as it likes.
+const LOCAL: usize = 64;
+/// Checks that wait for one at most: as many as there may be.
+const QUEUE: usize = 100_000;
 
 /// What all probes of a process share, so that a thousand of them stay small: the trusted roots, the cryptography, and
 /// the threads for name lookups. Cheap to clone.
@@ -10,6 +16,8 @@ pub struct Shared {
     pub(super) roots: Arc<Roots>,
     pub(super) resolver: Resolver,
     pub(super) cleanups: Cleanups,
+    /// For what looks at this machine's files.
+    pub(super) local: Pool,
 }
 
 impl Shared {
@@ -17,7 +25,8 @@ impl Shared {
     /// says so.
     pub fn new() -> Result<Shared, ProbeError> {
         let (roots, resolver) = (Arc::new(Roots::load()?), Resolver::new());
-        Ok(Shared { roots, resolver, cleanups: Cleanups::new() })
+        let local = Pool::new("local", LOCAL, QUEUE);
+        Ok(Shared { roots, resolver, cleanups: Cleanups::new(), local })
     }
 
     /// Gives what checks that were given up have left to be done a moment, before the program ends: a query that goes on
