@@ -47,7 +47,7 @@ fn string(text: &str, form: usize) -> String {
 
 /// Keys of an endpoint. `«…»` is a string of the file, `PW` in it the password, `SQ` the password as a shell needs it
 /// within single quotes, `UQ` without single quotes.
-const ENDPOINTS: [&str; 33] = [
+const ENDPOINTS: [&str; 39] = [
     "url = «postgres://adm:PW@host/db»",
     "url = «postgresql://adm:PW@host:5432/db?sslmode=require»",
     "url = «postgres://adm:PW@host/db», sslmode = «on»",
@@ -73,6 +73,12 @@ const ENDPOINTS: [&str; 33] = [
     "url = «imaps://adm:PW@host», expect_capabilities = [«IDLE»]",
     "url = «smtp://host», user = «adm», password = «PW», starttls = true",
     "url = «tcp://host:80», send = «AUTH adm PW\r\nPING\r\n»",
+    "url = «udp://host:80», send = «AUTH adm PW\r\nPING\r\n»",
+    "url = «wss://adm:PW@host/x»",
+    "url = «ws://host/x», bearer_token = «PW»",
+    "url = «grpc://host:80», bearer_token = «PW»",
+    "url = «http://adm:PW@host:9090», promql = «up»",
+    "url = «http://host:9090», promql = «up», bearer_token = «PW»",
     "command = [«psql», «postgres://adm:PW@host/db», «-c», «select 1»]",
     "command = [«psql», «--dbname=postgres://adm:PW@host/db»]",
     "command = [«x», «--password», «PW»]",
@@ -129,7 +135,7 @@ fn shown(text: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
 fn is_another_url(template: &str, password: &str) -> bool {
     let after = password.trim_start_matches(|c: char| c.is_ascii_digit());
     let port_and_path = after.len() < password.len() && after.starts_with(['/', '?']);
-    template.contains("http") && port_and_path
+    (template.contains("http") || template.contains("wss:")) && port_and_path
         || template.contains("PW»") && template.contains("adm:") && password.contains('@')
 }
 

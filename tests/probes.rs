@@ -5,12 +5,14 @@ mod conditions;
 mod datagrams;
 mod dns;
 mod encodings;
+mod grpc;
 mod http;
 mod https;
 mod local;
 mod mail;
 mod memcached;
 mod postgres;
+mod prometheus;
 mod redirects;
 mod redis;
 mod requests;
@@ -18,6 +20,7 @@ mod starttls;
 mod tcp;
 mod tls;
 mod turns;
+mod websocket;
 
 use healthcheck_dashboard::{
     domain::check::{Class, Phase, Reason, Report, Verdict},

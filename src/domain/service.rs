@@ -45,6 +45,9 @@ kinds! {
     Load, "load";
     Systemd, "systemd";
     Docker, "docker";
+    Websocket, "websocket";
+    Grpc, "grpc";
+    Prometheus, "prometheus";
 }
 
 impl Kind {

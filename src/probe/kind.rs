@@ -5,6 +5,7 @@ use super::{
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
     dns::{self, DnsSpec},
     error::ProbeError,
+    grpc::{self, GrpcSpec},
     http::{self, HttpSpec},
     icmp::{self, IcmpSpec},
     imap::{self, ImapSpec},
@@ -20,6 +21,7 @@ use super::{
     ntp::{self, NtpSpec},
     pop3::{self, Pop3Spec},
     postgres::{self, PostgresSpec},
+    prometheus::{self, PrometheusSpec},
     push::{self, PushSpec},
     redis::{self, RedisSpec},
     runner::{Runner, Secrets},
@@ -30,6 +32,7 @@ use super::{
     tls_server::{self, TlsServerSpec},
     trace::{Fault, Trace},
     udp::{self, UdpSpec},
+    websocket::{self, WebsocketSpec},
 };
 #[cfg(test)]
 use super::{fault, script::Script};
@@ -136,6 +139,9 @@ kinds! {
     Load, load, LoadSpec, load::Load;
     Systemd, systemd, SystemdSpec, systemd::Systemd;
     Docker, docker, DockerSpec, docker::Docker;
+    Websocket, websocket, Box<WebsocketSpec>, websocket::Websocket;
+    Grpc, grpc, Box<GrpcSpec>, grpc::Grpc;
+    Prometheus, prometheus, Box<PrometheusSpec>, prometheus::Prometheus;
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod descriptor;
 pub mod dns;
 mod error;
 mod fault;
+pub mod grpc;
 pub mod http;
 pub mod icmp;
 pub mod imap;
@@ -46,6 +47,7 @@ pub mod memcached;
 pub mod ntp;
 pub mod pop3;
 pub mod postgres;
+pub mod prometheus;
 mod protocol;
 mod proxy_protocol;
 pub mod push;
@@ -63,6 +65,7 @@ mod tls;
 pub mod tls_server;
 mod trace;
 pub mod udp;
+pub mod websocket;
 
 use crate::domain::{
     check::{Reason, Report, Verdict},

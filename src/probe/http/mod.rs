@@ -21,7 +21,7 @@ mod resolve;
 pub(super) mod run;
 mod spec;
 mod unpack;
-mod wire;
+pub(super) mod wire;
 
 pub(super) use config::{DESCRIPTOR, read};
 pub use spec::{Auth, HttpSpec, JsonExpectation, StatusSet};

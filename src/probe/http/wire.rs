@@ -45,17 +45,17 @@ const BODY_BYTES: usize = 4 * super::answer::BODY_BYTES;
 const BEGINNING_KEPT: usize = 512;
 
 /// Who asks, and how.
-pub(super) struct Wire<'a> {
-    pub(super) tls: &'a Tls,
-    pub(super) resolver: &'a Resolver,
-    pub(super) version: IpVersion,
-    pub(super) trace: &'a Arc<Trace>,
-    pub(super) deadline: Duration,
+pub(in crate::probe) struct Wire<'a> {
+    pub(in crate::probe) tls: &'a Tls,
+    pub(in crate::probe) resolver: &'a Resolver,
+    pub(in crate::probe) version: IpVersion,
+    pub(in crate::probe) trace: &'a Arc<Trace>,
+    pub(in crate::probe) deadline: Duration,
 }
 
 /// An answer whose body is still to be read.
-pub(super) struct Answer {
-    pub(super) response: Response,
+pub(in crate::probe) struct Answer {
+    pub(in crate::probe) response: Response,
     budget: Arc<Budget>,
     /// The tasks that carry the connection: they end with the answer.
     _tasks: Tasks,
@@ -63,7 +63,7 @@ pub(super) struct Answer {
 
 impl Wire<'_> {
     /// Connects, asks, and returns with the head of the answer.
-    pub(super) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
+    pub(in crate::probe) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
         let url = request.url();
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().unwrap_or_default();
@@ -161,7 +161,7 @@ impl Wire<'_> {
 
 impl Answer {
     /// The next piece of the body; `None` at its end.
-    pub(super) async fn chunk(&mut self, wire: &Wire<'_>) -> Result<Option<bytes::Bytes>, Fault> {
+    pub(in crate::probe) async fn chunk(&mut self, wire: &Wire<'_>) -> Result<Option<bytes::Bytes>, Fault> {
         // A peer that always has a next piece must not keep all others waiting.
         tokio::task::consume_budget().await;
         self.response.chunk().await.map_err(|error| {
@@ -245,18 +245,18 @@ fn innermost(error: &dyn Error) -> String {
 
 /// The tasks of one connection, which end with it. A library would let them live for as long as the other side likes.
 #[derive(Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(in crate::probe) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
 /// How the connection itself starts more of them: it does not keep them alive.
 #[derive(Clone)]
-struct Handle(Weak<Mutex<JoinSet<()>>>);
+pub(in crate::probe) struct Handle(Weak<Mutex<JoinSet<()>>>);
 
 impl Tasks {
-    fn handle(&self) -> Handle {
+    pub(in crate::probe) fn handle(&self) -> Handle {
         Handle(Arc::downgrade(&self.0))
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(in crate::probe) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.handle().execute(task);
     }
 }
