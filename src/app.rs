@@ -58,7 +58,7 @@ impl App {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("{address} cannot be listened on ([dashboard] bind and port, or DASHBOARD_PORT)")
         })?;
-        let shared = probe::Shared::new()?;
+        let shared = probe::Shared::new(config.checks.guard.clone())?;
         let channels = config.alerts.channels.iter().cloned();
         let channels = channels.map(|spec| Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg));
         let channels = channels.collect::<anyhow::Result<Vec<Channel>>>()?;

@@ -23,7 +23,10 @@ mod turns;
 mod websocket;
 
 use healthcheck_dashboard::{
-    domain::check::{Class, Phase, Reason, Report, Verdict},
+    domain::{
+        check::{Class, Phase, Reason, Report, Verdict},
+        network::NetworkGuard,
+    },
     probe::{Address, Probe, Shared, Spec},
     settings::network::IpVersion,
 };
@@ -36,7 +39,7 @@ const SHORT: Duration = Duration::from_secs(1);
 
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
-    SHARED.get_or_init(|| Shared::new().unwrap())
+    SHARED.get_or_init(|| Shared::new(NetworkGuard::default()).unwrap())
 }
 
 fn probe(spec: Spec) -> Probe {

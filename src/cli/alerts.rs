@@ -9,7 +9,7 @@ use crate::{
     alerts,
     clock::Clock,
     config::Config,
-    domain::{check::Class, time::UnixMs},
+    domain::{check::Class, network::NetworkGuard, time::UnixMs},
     format::{self, zone::Zone},
     notify::{Channel, ChannelSpec, Notice, Status},
     probe::Shared,
@@ -110,7 +110,7 @@ async fn test(config: Config, args: TestArgs) -> anyhow::Result<ExitCode> {
 
 /// Delivers a message to channels now, and prints what each receiver answered.
 pub(super) async fn deliver(channels: impl Iterator<Item = ChannelSpec>, notice: &Notice) -> anyhow::Result<ExitCode> {
-    let shared = Shared::new()?;
+    let shared = Shared::new(NetworkGuard::default())?;
     let mut failed = false;
     for spec in channels {
         let channel = Channel::new(spec, shared.client_config()).map_err(anyhow::Error::msg)?;

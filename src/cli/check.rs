@@ -42,7 +42,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<ExitCode> 
         false => args.names.contains(&e.service.name),
     });
     let (reporting, chosen): (Vec<_>, Vec<_>) = chosen.partition(|e| matches!(e.probe, Spec::Push(_)));
-    let shared = Shared::new()?;
+    let shared = Shared::new(config.checks.guard)?;
     let runs = chosen.into_iter().map(|endpoint| {
         let probe = Probe::new(&endpoint.probe, endpoint.secrets, &shared);
         async move {

@@ -7,6 +7,7 @@ use super::{
     types::Checks,
 };
 use crate::{
+    domain::network::NetworkGuard,
     probe::{
         Spec,
         push::{PushSpec, TokenHash},
@@ -14,6 +15,7 @@ use crate::{
     settings::{
         address,
         error::{Mistake, Span, quoted},
+        network,
         reader::Table,
         text::Text,
     },
@@ -22,11 +24,12 @@ use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
 
 /// The keys of the table that it does not share with endpoints.
-pub(super) const KEYS: [&str; 3] = ["endpoints", "max_concurrent", "witness"];
+pub(super) const KEYS: [&str; 5] = ["endpoints", "max_concurrent", "witness", "allow_networks", "deny_networks"];
 
 /// Reads `[checks]`. A file without it watches nothing yet.
 pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
-    let mut checks = Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new() };
+    let mut checks =
+        Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new(), guard: NetworkGuard::default() };
     let Some(table) = root.table("checks") else {
         return checks;
     };
@@ -35,6 +38,10 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     schedule.resolve(&table, &Schedule::default());
     checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
     checks.witness = witnesses(&table);
+    checks.guard = NetworkGuard {
+        allowed: network::networks(&table, "allow_networks"),
+        denied: network::networks(&table, "deny_networks"),
+    };
     let (mut names, mut tokens): (Vec<Named>, _) = (Vec::new(), Vec::new());
     for entry in table.get("endpoints").and_then(|value| value.list(ENDPOINTS)).unwrap_or_default() {
         let Some(entry) = entry.table() else { continue };

@@ -3,7 +3,6 @@
 use super::types::{Backup, Dashboard, Endpoint, PublicService, Storage};
 use crate::{
     domain::{
-        network::Network,
         secret::Secret,
         service::Commands,
         time::{DAY_MS, MINUTE_MS},
@@ -12,7 +11,7 @@ use crate::{
     settings::{
         address,
         error::{Mistake, quoted},
-        nearest,
+        nearest, network,
         reader::{Table, Value},
     },
 };
@@ -205,7 +204,7 @@ pub(super) fn dashboard(root: &Table<'_>, endpoints: &[Endpoint]) -> Dashboard {
         if table.boolean("show_commands") == Some(true) {
             dashboard.commands = Commands::Whole;
         }
-        dashboard.trusted_proxies = trusted_proxies(&table);
+        dashboard.trusted_proxies = network::networks(&table, "trusted_proxies");
         table.finish(|_| None);
     }
     // An empty variable is one that a compose file names and nobody sets.
@@ -307,20 +306,6 @@ fn token(table: &Table<'_>) -> Option<Secret> {
     // The message must not quote the token.
     table.source.report(value.mistake("`token` is no token that could be relied on").label(label));
     None
-}
-
-fn trusted_proxies(table: &Table<'_>) -> Vec<Network> {
-    let entries = table.get("trusted_proxies").map(|value| value.one_or_many()).unwrap_or_default();
-    let one = |entry: &Value<'_>| {
-        let text = entry.filled()?;
-        let network = Network::parse(text.value.trim());
-        if network.is_none() {
-            let mistake = entry.mistake(format!("{} is no address and no network", text.quoted()));
-            table.source.report(mistake.label("as \"127.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\""));
-        }
-        network
-    };
-    entries.iter().filter_map(one).collect()
 }
 
 fn bind(table: &Table<'_>) -> Option<IpAddr> {

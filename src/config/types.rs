@@ -4,7 +4,7 @@ use crate::{
     calendar::{Planned, moments::Moments},
     domain::{
         incident::StatedNote,
-        network::Network,
+        network::{Network, NetworkGuard},
         secret::Secret,
         service::{Commands, Service},
         time::MINUTE_MS,
@@ -39,6 +39,8 @@ pub struct Checks {
     pub max_concurrent: Option<usize>,
     /// Addresses (`host:port`) that should always answer. The monitor queries them before it believes a failure.
     pub witness: Vec<String>,
+    /// The addresses that probes may connect to.
+    pub guard: NetworkGuard,
 }
 
 /// A service and how it is probed.

@@ -42,9 +42,55 @@ impl Network {
     }
 }
 
+/// Which addresses may be connected to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct NetworkGuard {
+    /// Where it has any, only addresses in one of these.
+    pub allowed: Vec<Network>,
+    /// None in one of these, whether it is allowed or not.
+    pub denied: Vec<Network>,
+}
+
+impl NetworkGuard {
+    /// Why an address may not be connected to; `None`: it may.
+    pub fn refusal(&self, address: IpAddr) -> Option<Refusal> {
+        let within = |networks: &[Network]| networks.iter().any(|network| network.contains(address));
+        if within(&self.denied) {
+            return Some(Refusal::Denied);
+        }
+        (!self.allowed.is_empty() && !within(&self.allowed)).then_some(Refusal::NotAllowed)
+    }
+}
+
+/// Why an address may not be connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It is in a denied network.
+    Denied,
+    /// It is in none of the allowed ones.
+    NotAllowed,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_denied_is_refused_and_where_some_is_allowed_all_else() {
+        let networks = |texts: &[&str]| texts.iter().map(|text| Network::parse(text).unwrap()).collect();
+        let guard = NetworkGuard { allowed: networks(&["10.0.0.0/8"]), denied: networks(&["10.1.0.0/16"]) };
+        for (address, refusal) in [
+            ("10.2.0.1", None),
+            ("::ffff:10.2.0.1", None),
+            ("10.1.0.1", Some(Refusal::Denied)),
+            ("::ffff:10.1.0.1", Some(Refusal::Denied)),
+            ("127.0.0.1", Some(Refusal::NotAllowed)),
+            ("::1", Some(Refusal::NotAllowed)),
+        ] {
+            assert_eq!(guard.refusal(address.parse().unwrap()), refusal, "{address}");
+        }
+        assert_eq!(NetworkGuard::default().refusal("127.0.0.1".parse().unwrap()), None);
+    }
 
     #[test]
     fn a_network_has_the_addresses_that_share_its_first_bits() {

@@ -82,7 +82,7 @@ pub(super) fn of_lookup(error: &LookupError) -> Fault {
     };
     match ours {
         Some(message) => Fault::ours(Some(Phase::Dns), message),
-        None if matches!(error, LookupError::Metadata { .. }) => {
+        None if matches!(error, LookupError::Metadata { .. } | LookupError::Refused { .. }) => {
             Fault::new(Class::Connect, Some(Phase::Connect), error.to_string())
         }
         None => Fault::new(Class::Dns, Some(Phase::Dns), error.to_string()),

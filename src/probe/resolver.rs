@@ -1,7 +1,14 @@
 //! From a name to addresses: one lookup for all probes.
 
 use super::trace::Trace;
-use crate::{domain::metadata::is_metadata_address, settings::network::IpVersion, threads::Pool};
+use crate::{
+    domain::{
+        metadata::is_metadata_address,
+        network::{NetworkGuard, Refusal},
+    },
+    settings::network::IpVersion,
+    threads::Pool,
+};
 use std::{
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
@@ -21,6 +28,7 @@ const QUEUE: usize = 100_000;
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
     threads: Pool,
+    guard: Arc<NetworkGuard>,
     metadata_too: bool,
     pinned: Arc<[Pinned]>,
 }
@@ -43,6 +51,8 @@ pub(super) enum LookupError {
     WrongFamily { host: String, wanted: IpVersion },
     /// The name leads to where a cloud hands out credentials.
     Metadata { host: String, address: IpAddr },
+    /// The name leads to where the configuration lets nothing connect to.
+    Refused { host: String, address: IpAddr, why: Refusal },
 }
 
 impl fmt::Display for LookupError {
@@ -63,6 +73,16 @@ impl fmt::Display for LookupError {
                 }
                 write!(f, "{address}, a cloud's metadata service: it is not asked without `allow_metadata = true`")
             }
+            LookupError::Refused { host, address, why } => {
+                if host.parse() != Ok(*address) {
+                    write!(f, "{host} leads to ")?;
+                }
+                f.write_str(&address.to_string())?;
+                f.write_str(match why {
+                    Refusal::Denied => ", which is in `[checks] deny_networks`: it is not connected to",
+                    Refusal::NotAllowed => ", which is not in `[checks] allow_networks`: it is not connected to",
+                })
+            }
         }
     }
 }
@@ -71,14 +91,15 @@ impl std::error::Error for LookupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LookupError::Failed { error, .. } => Some(error),
-            LookupError::WrongFamily { .. } | LookupError::Metadata { .. } => None,
+            LookupError::WrongFamily { .. } | LookupError::Metadata { .. } | LookupError::Refused { .. } => None,
         }
     }
 }
 
 impl Resolver {
-    pub(super) fn new() -> Resolver {
-        Resolver { threads: Pool::new("lookup", LOOKUPS, QUEUE), metadata_too: false, pinned: Arc::new([]) }
+    pub(super) fn new(guard: NetworkGuard) -> Resolver {
+        let (threads, guard) = (Pool::new("lookup", LOOKUPS, QUEUE), Arc::new(guard));
+        Resolver { threads, guard, metadata_too: false, pinned: Arc::new([]) }
     }
 
     /// The same, with the same threads, for who may ask a cloud's metadata service.
@@ -122,6 +143,10 @@ impl Resolver {
             found.iter().map(SocketAddr::ip).find(|ip| !self.metadata_too && is_metadata_address(*ip))
         {
             return Err(LookupError::Metadata { host: host.into(), address: metadata });
+        }
+        let refused = |ip: IpAddr| self.guard.refusal(ip).map(|why| (ip, why));
+        if let Some((address, why)) = found.iter().find_map(|address| refused(address.ip())) {
+            return Err(LookupError::Refused { host: host.into(), address, why });
         }
         let wanted = |address: &SocketAddr| match version {
             IpVersion::Any => true,
@@ -179,11 +204,11 @@ fn drop_what_has_no_route(addresses: &mut Vec<SocketAddr>) {
 mod tests {
     use super::*;
     use crate::domain::check::Phase;
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     #[tokio::test]
     async fn a_metadata_service_is_found_only_where_that_is_meant() {
-        let (resolver, trace) = (Resolver::new(), Trace::start());
+        let (resolver, trace) = (Resolver::new(NetworkGuard::default()), Trace::start());
         for host in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
             let refused = resolver.lookup(host, 80, IpVersion::Any, &trace).await;
             assert!(matches!(refused, Err(LookupError::Metadata { .. })), "{refused:?}");
@@ -192,9 +217,19 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn one_address_that_is_refused_among_others_is_enough() {
+        let denied = vec![crate::domain::network::Network::parse("127.0.0.0/8").unwrap()];
+        let resolver = Resolver::new(NetworkGuard { denied, ..NetworkGuard::default() });
+        for host in ["127.0.0.1", "localhost", "2130706433"] {
+            let refused = resolver.lookup(host, 80, IpVersion::Any, &Trace::start()).await.unwrap_err();
+            assert!(refused.to_string().contains("127.0.0.1, which is in `[checks] deny_networks`"), "{refused}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn time_spent_waiting_for_a_thread_is_no_time_of_the_service() {
-        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false, pinned: Arc::new([]) };
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), ..Resolver::new(NetworkGuard::default()) };
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let busy = resolver
             .threads
@@ -223,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lookup_that_waits_for_a_thread_is_not_begun_for_a_check_that_is_over() {
-        let resolver = Resolver { threads: Pool::new("test", 1, 10), metadata_too: false, pinned: Arc::new([]) };
+        let resolver = Resolver { threads: Pool::new("test", 1, 10), ..Resolver::new(NetworkGuard::default()) };
         let (_end, ended) = std::sync::mpsc::channel::<()>();
         let (began, begins) = oneshot::channel();
         let _busy = resolver

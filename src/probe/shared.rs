@@ -1,7 +1,7 @@
 //! What all probes of a process share.
 
 use super::{cleanup::Cleanups, error::ProbeError, resolver::Resolver, tls::Roots};
-use crate::threads::Pool;
+use crate::{domain::network::NetworkGuard, threads::Pool};
 use std::sync::Arc;
 
 /// Threads for files at most: a network's disk that does not answer holds one for as long as it likes.
@@ -22,9 +22,9 @@ pub struct Shared {
 
 impl Shared {
     /// Reads the system's trusted roots. Where there are none, those that came with the program are used, and a warning
-    /// says so.
-    pub fn new() -> Result<Shared, ProbeError> {
-        let (roots, resolver) = (Arc::new(Roots::load()?), Resolver::new());
+    /// says so. `guard` says which addresses probes may connect to.
+    pub fn new(guard: NetworkGuard) -> Result<Shared, ProbeError> {
+        let (roots, resolver) = (Arc::new(Roots::load()?), Resolver::new(guard));
         let local = Pool::new("local", LOCAL, QUEUE);
         Ok(Shared { roots, resolver, cleanups: Cleanups::new(), local })
     }

@@ -1,6 +1,7 @@
 //! The keys of whatever connects: `ip_version` and `allow_metadata`.
 
-use super::reader::Table;
+use super::reader::{Table, Value};
+use crate::domain::network::Network;
 use serde_json::{Map, Value as Json, json};
 
 /// Which addresses of a name are used.
@@ -25,6 +26,21 @@ pub(crate) fn ip_version(table: &Table<'_>) -> IpVersion {
         }
         None => IpVersion::Any,
     }
+}
+
+/// A list of networks and addresses.
+pub(crate) fn networks(table: &Table<'_>, key: &'static str) -> Vec<Network> {
+    let entries = table.get(key).map(|value| value.one_or_many()).unwrap_or_default();
+    let one = |entry: &Value<'_>| {
+        let text = entry.filled()?;
+        let network = Network::parse(text.value.trim());
+        if network.is_none() {
+            let mistake = entry.mistake(format!("{} is no address and no network", text.quoted()));
+            table.source.report(mistake.label("as \"127.0.0.1\", \"10.0.0.0/8\" or \"fd00::/8\""));
+        }
+        network
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// `allow_metadata`; the API shows it where it is on.

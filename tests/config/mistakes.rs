@@ -520,3 +520,11 @@ fn what_an_endpoint_depends_on_has_to_be_there_and_not_to_depend_on_it() {
     assert!(said.contains("services depend on each other in a loop") && said.contains("a → b → c → a"), "{said}");
     assert!(read(&[chain, endpoint("c", "")].concat()).is_ok());
 }
+
+#[test]
+fn a_network_that_is_none_is_shown() {
+    let said = read("[checks]\ndeny_networks = [\"10.0.0.0/33\"]\nallow_networks = \"net\"").unwrap_err().to_string();
+    for text in ["`10.0.0.0/33` is no address and no network", "`net` is no address and no network"] {
+        assert!(said.contains(text), "{said}");
+    }
+}
