@@ -2,6 +2,7 @@
 
 mod command;
 mod conditions;
+mod databases;
 mod datagrams;
 mod dns;
 mod encodings;
@@ -13,9 +14,11 @@ mod mail;
 mod memcached;
 mod postgres;
 mod prometheus;
+mod queues;
 mod redirects;
 mod redis;
 mod requests;
+mod ssh;
 mod starttls;
 mod tcp;
 mod tls;

@@ -48,6 +48,11 @@ kinds! {
     Websocket, "websocket";
     Grpc, "grpc";
     Prometheus, "prometheus";
+    Ssh, "ssh";
+    Ldap, "ldap";
+    Mysql, "mysql";
+    Nats, "nats";
+    Mqtt, "mqtt";
 }
 
 impl Kind {

@@ -4,7 +4,10 @@ use super::{
     address::{Address, Dialer},
     connection::Connection,
     error::ProbeError,
-    protocol::starttls::Starttls,
+    protocol::{
+        mysql::{self, Greeting},
+        starttls::Starttls,
+    },
     shared::Shared,
     tls::{Tls, Verification, expiry_warning},
     trace::{Fault, Trace},
@@ -59,6 +62,22 @@ impl Client {
             connection = connection.secure(tls).await?;
         }
         Ok(connection)
+    }
+
+    /// The same for MySQL, where a login needs what the server says first.
+    pub(super) async fn open_mysql<'a>(
+        &'a self,
+        most: usize,
+        trace: &'a Arc<Trace>,
+        deadline: Duration,
+    ) -> Result<(Connection<'a>, Greeting), Fault> {
+        let mut connection = Connection::open(&self.dialer, None, most, trace, deadline).await?;
+        let greeting = mysql::greeting(&mut connection).await?;
+        if let Some(tls) = &self.tls {
+            Starttls::ask_mysql(&mut connection, &greeting).await?;
+            connection = connection.secure(tls).await?;
+        }
+        Ok((connection, greeting))
     }
 
     /// What is to be said of a check that passed: its certificate may be about to expire.

@@ -9,6 +9,7 @@ use super::{
     http::{self, HttpSpec},
     icmp::{self, IcmpSpec},
     imap::{self, ImapSpec},
+    ldap::{self, LdapSpec},
     local::{
         disk::{self, DiskSpec},
         docker::{self, DockerSpec},
@@ -18,6 +19,9 @@ use super::{
         systemd::{self, SystemdSpec},
     },
     memcached::{self, MemcachedSpec},
+    mqtt::{self, MqttSpec},
+    mysql::{self, MysqlSpec},
+    nats::{self, NatsSpec},
     ntp::{self, NtpSpec},
     pop3::{self, Pop3Spec},
     postgres::{self, PostgresSpec},
@@ -27,6 +31,7 @@ use super::{
     runner::{Runner, Secrets},
     shared::Shared,
     smtp::{self, SmtpSpec},
+    ssh::{self, SshSpec},
     tcp::{self, TcpSpec},
     text::Scrubber,
     tls_server::{self, TlsServerSpec},
@@ -142,6 +147,11 @@ kinds! {
     Websocket, websocket, Box<WebsocketSpec>, websocket::Websocket;
     Grpc, grpc, Box<GrpcSpec>, grpc::Grpc;
     Prometheus, prometheus, Box<PrometheusSpec>, prometheus::Prometheus;
+    Ssh, ssh, SshSpec, ssh::Ssh;
+    Ldap, ldap, Box<LdapSpec>, ldap::Ldap;
+    Mysql, mysql, Box<MysqlSpec>, mysql::Mysql;
+    Nats, nats, Box<NatsSpec>, nats::Nats;
+    Mqtt, mqtt, Box<MqttSpec>, mqtt::Mqtt;
 }
 
 #[cfg(test)]

@@ -181,7 +181,11 @@ impl Runner for Redis {
             Reply::Error(_) => {}
         }
         let reservation = match ask(&mut connection, &["INFO"]).await? {
-            Reply::Text(info) => self.judge(&connection, &info)?,
+            Reply::Text(info) => {
+                let reservation = self.judge(&connection, &info)?;
+                prove_room(&mut connection, &info).await?;
+                reservation
+            }
             // Who may do nothing but PING has no more to say, unless more is wanted.
             Reply::Error(_) if self.spec.expected.is_nothing() => None,
             error @ Reply::Error(_) => return error.accepted(&connection).map(|_| None),
@@ -200,7 +204,7 @@ impl Expected {
 impl Redis {
     /// What the server says of itself against what is expected.
     fn judge(&self, connection: &Connection<'_>, info: &str) -> Result<Option<Reason>, Fault> {
-        let fields: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+        let fields = fields(info);
         let of_interest = |line: &&str| {
             let words = ["role:", "master_", "slave", "connected_slaves", "maxmemory", "used_memory:", "redis_version"];
             words.iter().any(|word| line.starts_with(word))
@@ -214,6 +218,27 @@ impl Redis {
                 Err(connection.failure(class, message).with_excerpt(excerpt))
             }
         }
+    }
+}
+
+fn fields(info: &str) -> BTreeMap<&str, &str> {
+    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
+}
+
+/// Whether a master that is nearly full takes writes. How much that is in bytes is known to it alone, since it counts what
+/// is on the way as well: it is asked for a write that changes nothing, whatever is there.
+async fn prove_room(connection: &mut Connection<'_>, info: &str) -> Result<(), Fault> {
+    let fields = fields(info);
+    let number = |key: &str| fields.get(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    // Without a bound, or where something is thrown away instead, there is always room.
+    let bounded = fields.get("maxmemory_policy") == Some(&"noeviction") && number("maxmemory") > 0;
+    let nearly_full = number("used_memory") >= number("maxmemory") / 10 * 9;
+    if !bounded || !nearly_full || fields.get("role") != Some(&"master") {
+        return Ok(());
+    }
+    match ask(connection, &["SETRANGE", "healthcheck_dashboard", "0", ""]).await? {
+        refused @ Reply::Error(_) if refused.is("OOM") => refused.accepted(connection).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -242,15 +267,6 @@ fn judged(fields: &BTreeMap<&str, &str>, expected: &Expected) -> Result<Option<S
             }
             _ => Ok(None),
         };
-    }
-    // Without a bound, or where something is thrown away instead, there is always room.
-    let full =
-        number("maxmemory").filter(|most| *most > 0).zip(number("used_memory")).is_some_and(|(m, used)| used >= m);
-    if full && text("maxmemory_policy") == "noeviction" {
-        return Err((
-            Class::Query,
-            "the server is out of memory and refuses writes (maxmemory, noeviction)".to_owned(),
-        ));
     }
     let replicas = 0..number("connected_slaves").unwrap_or(0).min(1000);
     let online: Vec<BTreeMap<&str, &str>> = replicas
@@ -284,6 +300,10 @@ enum Reply {
 }
 
 impl Reply {
+    fn is(&self, code: &str) -> bool {
+        matches!(self, Reply::Error(error) if error.starts_with(code))
+    }
+
     /// Fails for an error, in words that say what it means.
     fn accepted(self, connection: &Connection<'_>) -> Result<Reply, Fault> {
         let Reply::Error(error) = &self else { return Ok(self) };

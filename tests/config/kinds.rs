@@ -1,7 +1,7 @@
 //! The sections of the kinds that speak their protocol over one TCP connection.
 
 use super::{endpoint, report};
-use healthcheck_dashboard::probe::{ProxyProtocol, Security, Spec, Starttls, redis::Role};
+use healthcheck_dashboard::probe::{ProxyProtocol, Security, Spec, Starttls, mqtt::MqttVersion, redis::Role};
 
 /// Each of these keys has a mistake that says this.
 #[track_caller]
@@ -119,5 +119,43 @@ fn mail_servers_are_read() {
         ("url = \"imap://mail\"\npassword = \"x\"", "`user` is missing"),
         ("url = \"pop3://mail\"\nuser = \"a\\nb\"\npassword = \"x\"", "there is a control character in it"),
         ("url = \"imap://mail\"\nexpect_capabilities = [1]", "an entry of `expect_capabilities` has to be a string"),
+    ]);
+}
+
+#[test]
+fn ssh_ldap_mysql_and_queues_are_read() {
+    let fingerprint = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
+    let Spec::Ssh(spec) = endpoint(&format!("url = \"ssh://host\"\nhost_key = \"{fingerprint}\"")).probe else {
+        panic!("no ssh")
+    };
+    assert_eq!(
+        (spec.address.port, spec.host_key.unwrap().fingerprint[..4].to_vec()),
+        (22, vec![0xe3, 0xb0, 0xc4, 0x42])
+    );
+    let Spec::Ldap(spec) =
+        endpoint("url = \"ldaps://dir\"\nuser = \"cn=a,dc=b\"\npassword = \"pw1\"\nsearch_base = \"dc=b\"").probe
+    else {
+        panic!("no ldap")
+    };
+    assert_eq!((spec.address.port, spec.login.unwrap().user.as_str()), (636, "cn=a,dc=b"));
+    let mysql = endpoint("url = \"mariadb://me:pw1@db/shop\"\nstarttls = true");
+    assert_eq!(mysql.service.target.whole(), "mysql://db:3306/shop");
+    let Spec::Mysql(spec) = mysql.probe else { panic!("no mysql") };
+    assert_eq!((spec.database.as_deref(), spec.query.as_str()), (Some("shop"), "select 1"));
+    let Spec::Mqtt(spec) = endpoint("url = \"mqtts://me:pw1@b\"\nprotocol_version = 5\ntopic = \"a/b\"").probe else {
+        panic!("no mqtt")
+    };
+    assert_eq!((spec.version, spec.address.port, spec.topic.as_deref()), (MqttVersion::V5, 8883, Some("a/b")));
+    let Spec::Nats(spec) = endpoint("url = \"nats://:token1@q\"").probe else { panic!("no nats") };
+    assert_eq!((spec.address.port, spec.login.unwrap().password.expose()), (4222, "token1"));
+    mistakes(&[
+        ("url = \"ssh://host\"\nhost_key = \"MD5:00:11\"", "`host_key` is no host key"),
+        ("url = \"ssh://host\"\nhost_key = \"ssh-ed25519 !\"", "`host_key` is no host key"),
+        ("url = \"ldap://dir\"\nuser = \"cn=a\"", "`password` is missing"),
+        ("url = \"ldap://dir/dc=b\"", "nothing follows the host and the port"),
+        ("url = \"mysql://db\"\nquery = \"select 2\"", "`query` without `user`"),
+        ("url = \"mysql://db\"\ntls = {}", "there is TLS with `starttls = true`"),
+        ("url = \"mqtt://b\"\nprotocol_version = 4", "3 (which is 3.1.1) or 5"),
+        ("url = \"mqtt://b\"\ntopic = \"a/#\"", "`topic` cannot be sent"),
     ]);
 }

@@ -91,9 +91,17 @@ async fn each_refusal_is_named() {
 
 #[tokio::test]
 async fn a_master_that_is_full_or_alone_fails() {
-    let full = ["role:master", "maxmemory:100", "used_memory:101", "maxmemory_policy:noeviction"];
-    let report = run(spec(talking(saying(&full)).await)).await;
-    let message = "the server is out of memory and refuses writes (maxmemory, noeviction)";
+    let full = ["role:master", "maxmemory:100", "used_memory:95", "maxmemory_policy:noeviction"];
+    let write: &[u8] = b"*4\r\n$8\r\nSETRANGE\r\n$21\r\nhealthcheck_dashboard\r\n$1\r\n0\r\n$0\r\n\r\n";
+    let answered = |said: &[u8]| {
+        let mut all = saying(&full);
+        all.extend(steps([(write, said)]));
+        all
+    };
+    assert_passed(&run(spec(talking(answered(b":0\r\n")).await)).await);
+    assert_passed(&run(spec(talking(answered(b"-NOPERM no\r\n")).await)).await);
+    let report = run(spec(talking(answered(b"-OOM command not allowed\r\n")).await)).await;
+    let message = "the server is out of memory and refuses writes";
     assert_failed(&report, Class::Query, Phase::Body, message);
     let evicting = ["role:master", "maxmemory:100", "used_memory:101", "maxmemory_policy:allkeys-lru"];
     assert_passed(&run(spec(talking(saying(&evicting)).await)).await);

@@ -6,9 +6,7 @@
 //! - `ldap`, `mysql`: the messages of these two
 
 pub(super) mod capabilities;
-#[allow(dead_code, reason = "its kind is to come")]
 pub(super) mod ldap;
-#[allow(dead_code, reason = "its kind is to come")]
 pub(super) mod mysql;
 pub(super) mod replies;
 pub(super) mod starttls;

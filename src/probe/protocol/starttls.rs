@@ -1,13 +1,15 @@
 //! How a connection that began without TLS goes over to it, in each protocol that can.
 
 use super::{
-    ldap, mysql,
+    ldap,
+    mysql::{self, Greeting},
     replies::{self, Reply},
 };
 use crate::{
     domain::check::Class,
     probe::{connection::Connection, trace::Fault},
 };
+use serde_json::Value as Json;
 
 /// A protocol in which TLS is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,11 +21,12 @@ pub enum Starttls {
     Ftp,
     Postgres,
     Mysql,
+    Nats,
 }
 
 impl Starttls {
     /// All of them, by their words in the configuration.
-    pub(in crate::probe) const ALL: [(&'static str, Starttls); 7] = [
+    pub(in crate::probe) const ALL: [(&'static str, Starttls); 8] = [
         ("smtp", Starttls::Smtp),
         ("imap", Starttls::Imap),
         ("pop3", Starttls::Pop3),
@@ -31,6 +34,7 @@ impl Starttls {
         ("ftp", Starttls::Ftp),
         ("postgres", Starttls::Postgres),
         ("mysql", Starttls::Mysql),
+        ("nats", Starttls::Nats),
     ];
 
     pub(in crate::probe) fn word(self) -> &'static str {
@@ -71,12 +75,27 @@ impl Starttls {
             }
             Starttls::Mysql => {
                 let greeting = mysql::greeting(connection).await?;
-                if !greeting.offers_tls() {
-                    return Err(not_offered(connection));
-                }
-                connection.send(&mysql::tls_request(greeting.sequence)).await
+                Starttls::ask_mysql(connection, &greeting).await
+            }
+            Starttls::Nats => {
+                let line = connection.line().await?;
+                let info = line.strip_prefix("INFO ").and_then(|info| serde_json::from_str::<Json>(info).ok());
+                let Some(info) = info else { return Err(connection.unlike("NATS'", line.as_bytes())) };
+                // The handshake begins at once.
+                let offers = info["tls_required"] == true || info["tls_available"] == true;
+                if offers { Ok(()) } else { Err(not_offered(connection)) }
             }
         }
+    }
+}
+
+impl Starttls {
+    /// The same for who needs the greeting as well.
+    pub(in crate::probe) async fn ask_mysql(connection: &mut Connection<'_>, greeting: &Greeting) -> Result<(), Fault> {
+        if !greeting.offers_tls() {
+            return Err(not_offered(connection));
+        }
+        connection.send(&mysql::tls_request(greeting.sequence)).await
     }
 }
 
