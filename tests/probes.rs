@@ -12,6 +12,7 @@ mod https;
 mod local;
 mod mail;
 mod memcached;
+mod oauth2;
 mod postgres;
 mod prometheus;
 mod queues;
@@ -23,6 +24,7 @@ mod starttls;
 mod tcp;
 mod tls;
 mod turns;
+mod ways;
 mod websocket;
 
 use healthcheck_dashboard::{

@@ -2,7 +2,7 @@
 //!
 //! A probe is built once per service ([`Probe::new`]) and run for every check ([`Probe::run`]). What it finds is data,
 //! a [`Report`]: a probe never fails in any other way, and always returns by its deadline. Between two checks it holds
-//! its specification and nothing else; connections, clients and buffers live for one check.
+//! its specification and at most a token; connections, clients and buffers live for one check.
 //!
 //! | file | what is in it |
 //! | --- | --- |

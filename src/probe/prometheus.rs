@@ -7,7 +7,7 @@ use super::{
     connect,
     descriptor::{Descriptor, ParsedEndpoint, Section},
     error::ProbeError,
-    http::wire::Wire,
+    http::{HttpVersion, wire::Wire},
     resolver::Resolver,
     runner::{Runner, Secrets},
     shared::Shared,
@@ -178,7 +178,8 @@ impl Runner for Prometheus {
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let (tls, resolver, version) = (&self.tls, &self.resolver, self.spec.ip_version);
-        let wire = Wire { tls, resolver, version, trace, deadline };
+        let (proxy, http) = (None, HttpVersion::Any);
+        let wire = Wire { tls, resolver, version, proxy, http, trace, deadline };
         let mut request = Request::new(Method::GET, self.spec.url.clone());
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &self.authorization {

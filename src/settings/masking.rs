@@ -27,8 +27,8 @@ pub(crate) fn names_a_credential(name: &str) -> bool {
         "dsn",
     ];
     const ENDINGS: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "credentials"];
-    // Of a pair of files the private one is named by its path, which is no secret.
-    if name == "client_key" {
+    // Of a pair of files the private one is named by its path, which is no secret; nor is where tokens come from.
+    if matches!(name, "client_key" | "token_url") {
         return false;
     }
     let mut word = String::new();

@@ -103,6 +103,12 @@ fn targets_and_settings_show_no_credentials_and_secrets_have_them_all() {
             "https://web/x",
             vec!["t0ps3cret", "hunter2"],
         ),
+        ("url = \"https://web/x\"\nproxy = \"http://me:hunter2@proxy:3128\"", "https://web/x", vec!["hunter2"]),
+        (
+            "url = \"https://web/x\"\noauth2 = { token_url = \"http://t/\", client_id = \"a\", client_secret = \"hunter2\" }",
+            "https://web/x",
+            vec!["hunter2"],
+        ),
         ("url = \"https://web/x\"\nform = { password = \"hunter2\" }", "https://web/x", vec!["hunter2"]),
         ("url = \"https://web/x\"\nmultipart = { a = { content = \"${TOKEN}\" } }", "https://web/x", vec!["t0ps3cret"]),
         ("url = \"postgres://u:hun%24ter@db/d\"", "postgres://db:5432/d", vec!["hun$ter", "hun%24ter"]),

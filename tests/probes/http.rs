@@ -3,7 +3,7 @@ use crate::support::net::{answer, closed_port, hang, http, read_head, serve};
 use healthcheck_dashboard::{
     domain::secret::Secret,
     probe::{
-        http::{Auth, HttpSpec, JsonExpectation, StatusSet},
+        http::{Auth, HttpSpec, HttpVersion, JsonExpectation, StatusSet},
         reachable,
     },
     settings::{network::IpVersion, tls::TlsSpec},
@@ -31,6 +31,8 @@ pub(super) fn spec(url: &str) -> HttpSpec {
         ip_version: IpVersion::Any,
         allow_metadata: false,
         resolve: Vec::new(),
+        proxy: None,
+        http_version: HttpVersion::Any,
         max_redirects: 10,
         forbid_redirects: false,
     }

@@ -1,9 +1,9 @@
 //! `type = "http"`.
 
 use super::{
-    expect,
+    auth, expect,
     names::{NAMES, OF_THE_BODY},
-    payload, resolve,
+    payload, resolve, route,
     spec::{Auth, HttpSpec},
 };
 use crate::{
@@ -16,13 +16,12 @@ use crate::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
     },
     settings::{
-        error::{Mistake, Span},
+        error::Mistake,
         masking::{credentials_in_whole, names_a_credential},
         nearest, network,
         reader::Table,
         text::Text,
-        tls,
-        weburl::{self, WebUrl},
+        tls, weburl,
     },
 };
 use reqwest::{
@@ -57,10 +56,28 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "degraded",
         "basic_auth",
         "bearer_token",
+        "oauth2",
+        "proxy",
+        "no_proxy",
+        "http_version",
         "redirects",
         "max_redirects",
     ],
-    inner_keys: &["path", "value", "user", "password", "filename", "content_type", "content"],
+    inner_keys: &[
+        "path",
+        "value",
+        "user",
+        "password",
+        "filename",
+        "content_type",
+        "content",
+        "token_url",
+        "client_id",
+        "client_secret",
+        "scope",
+        "audience",
+        "style",
+    ],
     sent_keys: &["headers", "body", "form", "multipart", "content"],
     ..Descriptor::NONE
 };
@@ -79,7 +96,11 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     let expect_body = table.filled("expect_body");
     let expect_body_regex = expect::body_regex(table);
     let expect_json = expect::json(table);
-    let auth = auth(table, &url, &headers);
+    let (mut way, mut of_way) = (Map::new(), Vec::new());
+    let auth = auth::read(table, &url, &headers, &mut of_way, &mut way);
+    let (proxy, of_proxy) = route::proxy(table, &mut way);
+    of_way.extend(of_proxy);
+    let http_version = route::http_version(table, &mut way);
     let tls = tls::read(table);
     let ip_version = network::ip_version(table);
     let max_redirects = table.integer("max_redirects", 0..=10).and_then(|n| usize::try_from(n).ok()).unwrap_or(10);
@@ -110,6 +131,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     secrets.extend(payload.secrets.iter().cloned());
     secrets.extend(expect_json.iter().flat_map(|(expectation, shown)| expect::json_secrets(expectation, shown)));
     secrets.extend(of_conditions);
+    secrets.extend(of_way);
     for (name, text) in &headers {
         if is_guarded(name, text) {
             secrets.push(Secret::new(&text.value));
@@ -120,6 +142,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
     secrets.extend(headers.iter().flat_map(|(_, text)| text.secrets()));
     match &auth {
         Some(Auth::Basic { password: secret, .. }) | Some(Auth::Bearer(secret)) => secrets.push(secret.clone()),
+        Some(Auth::OAuth2(oauth2)) => secrets.push(oauth2.client_secret.clone()),
         None => {}
     }
     let method = method.unwrap_or(if payload.is_form() { Method::POST } else { Method::GET });
@@ -142,8 +165,9 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
         Some(Auth::Bearer(_)) => {
             shown.insert("bearer_token".to_owned(), json!(REDACTED));
         }
-        None => {}
+        Some(Auth::OAuth2(_)) | None => {}
     }
+    shown.extend(way);
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
     let allow_metadata = network::allow_metadata(table, &mut shown);
@@ -172,6 +196,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<HttpSpec>> {
         ip_version,
         allow_metadata,
         resolve,
+        proxy,
+        http_version,
         max_redirects,
         forbid_redirects,
     };
@@ -247,46 +273,4 @@ fn headers_shown(headers: &[(HeaderName, Text)]) -> Json {
         (name.to_string(), if hidden { json!(REDACTED) } else { json!(text.value) })
     };
     if headers.is_empty() { Json::Null } else { Json::Object(headers.iter().map(shown).collect()) }
-}
-
-/// The one way of authentication. More than one is a mistake.
-fn auth(table: &Table<'_>, url: &Option<(WebUrl, Span)>, headers: &[(HeaderName, Text)]) -> Option<Auth> {
-    let mut ways: Vec<(&str, Span, Option<Auth>)> = Vec::new();
-    if let Some(value) = table.get("basic_auth") {
-        let auth = value.table().and_then(|table| {
-            let (user, password) = (table.string("user"), table.string("password"));
-            for key in ["user", "password"] {
-                if table.peek(key).is_none() {
-                    table.missing(key, "as `{ user = \"…\", password = \"…\" }`");
-                }
-            }
-            table.finish(|_| None);
-            Some(Auth::Basic { user: user?.value, password: Secret::new(password?.value) })
-        });
-        ways.push(("`basic_auth`", value.key, auth));
-    }
-    if let Some(value) = table.get("bearer_token") {
-        let token = value.filled().filter(|text| {
-            let valid = HeaderValue::from_str(&format!("Bearer {}", text.value)).is_ok();
-            if !valid {
-                let mistake = value.mistake("`bearer_token` cannot go into a header");
-                table.source.report(mistake.label("printable ASCII characters only, and no line breaks"));
-            }
-            valid
-        });
-        ways.push(("`bearer_token`", value.key, token.map(|text| Auth::Bearer(Secret::new(text.value)))));
-    }
-    if let Some((url, span)) = url
-        && let Some((user, password)) = &url.user_information
-    {
-        let auth = Auth::Basic { user: user.clone(), password: password.clone() };
-        ways.push(("a user in the URL", span.clone(), Some(auth)));
-    }
-    if let Some((_, text)) = headers.iter().find(|(name, _)| name == reqwest::header::AUTHORIZATION) {
-        ways.push(("an Authorization header", text.span.clone(), None));
-    }
-    if let [first, second, ..] = ways.as_slice() {
-        table.both((first.0, &first.1), (second.0, &second.1), "one of them is enough");
-    }
-    ways.into_iter().next().and_then(|(_, _, auth)| auth)
 }

@@ -44,9 +44,12 @@ pub(super) fn instead_of_http1(beginning: &[u8]) -> Malformed {
 }
 
 /// What an answer over HTTP/2 is instead of one. None where it is frames.
-pub(super) fn instead_of_http2(beginning: &[u8]) -> Option<Malformed> {
+pub(super) fn instead_of_http2(beginning: &[u8], agreed: bool) -> Option<Malformed> {
     let line = lines(beginning).next().unwrap_or_default();
-    let message = "the server agreed on HTTP/2 and answers in HTTP/1";
+    let message = match agreed {
+        true => "the server agreed on HTTP/2 and answers in HTTP/1",
+        false => "the server was asked in HTTP/2 and answers in HTTP/1",
+    };
     is_status_line(line).then(|| Malformed::new(message, &[line]))
 }
 

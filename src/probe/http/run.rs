@@ -10,6 +10,7 @@ use super::{
     facts::{Found, Status},
     headers::{is_harmless, same_owner, shown},
     names,
+    oauth2::Tokens,
     spec::{Auth, HttpSpec},
     unpack::{ENCODINGS, Unpacked},
     wire::{Answer, Wire},
@@ -56,6 +57,7 @@ pub(crate) struct Http {
     tls: Tls,
     resolver: Resolver,
     scrubber: Arc<Scrubber>,
+    tokens: Option<Tokens>,
 }
 
 impl Runner for Http {
@@ -83,8 +85,12 @@ impl Runner for Http {
             Some(Auth::Bearer(token)) => {
                 headers.insert(AUTHORIZATION, value("authorization", &format!("Bearer {}", token.expose()))?);
             }
-            None => {}
+            Some(Auth::OAuth2(_)) | None => {}
         }
+        let tokens = match &spec.auth {
+            Some(Auth::OAuth2(oauth2)) => Some(Tokens::new(oauth2, OUR_NAME)?),
+            _ => None,
+        };
         let mut own = HeaderMap::new();
         for (name, secret) in &spec.headers {
             own.append(name.clone(), value(name.as_str(), secret.expose())?);
@@ -92,7 +98,7 @@ impl Runner for Http {
         headers.extend(own);
         let tls = Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata).with(&spec.resolve);
-        Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber })
+        Ok(Http { spec: spec.clone(), headers, tls, resolver, scrubber, tokens })
     }
 
     fn secrets(spec: &HttpSpec) -> Secrets<'_> {
@@ -105,21 +111,26 @@ impl Runner for Http {
             secrets.extend(value.expose().split_once(' ').map(|(_, token)| Secret::new(token)));
             secrets.push(value.clone());
         }
-        match &spec.auth {
-            Some(Auth::Basic { user, password }) => (secrets, vec![(user, password)]),
-            Some(Auth::Bearer(token)) => {
-                secrets.push(token.clone());
-                (secrets, Vec::new())
-            }
-            None => (secrets, Vec::new()),
+        let mut pairs: Vec<(&str, &Secret)> = Vec::new();
+        if let Some((user, password)) = spec.proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
+            pairs.push((user, password));
         }
+        match &spec.auth {
+            Some(Auth::Basic { user, password }) => pairs.push((user, password)),
+            Some(Auth::Bearer(token)) => secrets.push(token.clone()),
+            Some(Auth::OAuth2(oauth2)) => pairs.push((&oauth2.client_id, &oauth2.client_secret)),
+            None => {}
+        }
+        (secrets, pairs)
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let until = Instant::now() + deadline;
-        let wire = Wire { tls: &self.tls, resolver: &self.resolver, version: self.spec.ip_version, trace, deadline };
+        let HttpSpec { ip_version: version, http_version: http, .. } = self.spec;
+        let proxy = self.spec.proxy.as_ref();
+        let wire = Wire { tls: &self.tls, resolver: &self.resolver, version, proxy, http, trace, deadline };
         let mut jar = Jar::default();
-        let Arrival { answer, url, redirects } = self.follow(&wire, &mut jar).await?;
+        let Arrival { answer, url, redirects } = self.arrive(&wire, &mut jar, until).await?;
         let status = answer.response.status();
         let head = answer::head(&answer.response);
         let content_type = answer.response.headers().get(CONTENT_TYPE).cloned();
@@ -191,12 +202,39 @@ impl Http {
         Fault { reason, excerpt, ..fault }
     }
 
+    /// Asks with whatever token is needed. One that was kept and is good no more is replaced.
+    async fn arrive(&self, wire: &Wire<'_>, jar: &mut Jar, until: Instant) -> Result<Arrival, Fault> {
+        let Some(tokens) = &self.tokens else { return self.follow(wire, jar, self.headers.clone()).await };
+        if let Some(kept) = tokens.kept() {
+            let headers = self.headers_with(&kept, jar)?;
+            let arrival = self.follow(wire, jar, headers).await?;
+            if arrival.answer.response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(arrival);
+            }
+            *jar = Jar::default();
+        }
+        let token = tokens.fetch(wire, until).await?;
+        let headers = self.headers_with(&token, jar)?;
+        self.follow(wire, jar, headers).await
+    }
+
+    /// The headers with a token, which must not be seen from now on.
+    fn headers_with(&self, token: &Secret, jar: &mut Jar) -> Result<HeaderMap, Fault> {
+        jar.hide(token.expose().as_bytes());
+        let mut headers = self.headers.clone();
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+            Fault::new(Class::Content, Some(Phase::Body), "the OAuth2 token has characters that no header may have")
+        })?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+        Ok(headers)
+    }
+
     /// Asks, and asks on where the answer points, up to the answer that counts. What answers set as cookies
     /// goes into the jar, and out of it into the next request.
-    async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar) -> Result<Arrival, Fault> {
+    async fn follow(&self, wire: &Wire<'_>, jar: &mut Jar, mut headers: HeaderMap) -> Result<Arrival, Fault> {
         let mut url = self.spec.url.clone();
         let mut method = self.spec.method.clone();
-        let mut headers = self.headers.clone();
         let mut body = self.spec.body.clone();
         let mut cookies = None;
         // The same request with other cookies is another one.

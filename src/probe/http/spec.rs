@@ -1,7 +1,7 @@
 //! What an HTTP probe has to do.
 
 use crate::{
-    domain::secret::Secret,
+    domain::{network::Network, secret::Secret},
     probe::{conditions::Condition, resolver::Pinned},
     settings::{network::IpVersion, tls::TlsSpec},
 };
@@ -34,6 +34,8 @@ pub struct HttpSpec {
     pub allow_metadata: bool,
     /// Addresses in the place of what names have.
     pub resolve: Vec<Pinned>,
+    pub proxy: Option<Proxy>,
+    pub http_version: HttpVersion,
     /// Redirects followed at most, 0 to 10. Default 10.
     pub max_redirects: usize,
     /// A redirect is a failure.
@@ -62,6 +64,58 @@ pub struct JsonExpectation {
 /// HTTP credentials.
 #[derive(Clone, Debug)]
 pub enum Auth {
-    Basic { user: String, password: Secret },
+    Basic {
+        user: String,
+        password: Secret,
+    },
     Bearer(Secret),
+    /// A token that another server gives.
+    OAuth2(Box<OAuth2>),
+}
+
+/// Who gives tokens, and for which credentials (RFC 6749, section 4.4).
+#[derive(Clone, Debug)]
+pub struct OAuth2 {
+    pub token_url: Url,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub scope: Option<String>,
+    pub audience: Option<String>,
+    /// The credentials go into the body of the request, not into its head.
+    pub in_body: bool,
+}
+
+/// What the service is asked through.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    pub kind: ProxyKind,
+    pub host: String,
+    pub port: u16,
+    pub credentials: Option<(String, Secret)>,
+    /// Who is asked without it.
+    pub except: Vec<Excepted>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyKind {
+    Http,
+    Socks5,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Excepted {
+    /// A host, and whatever is below it.
+    Domain(String),
+    Network(Network),
+}
+
+/// Which version of HTTP is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum HttpVersion {
+    /// Over TLS whichever the server prefers, without it HTTP/1.1.
+    #[default]
+    Any,
+    Http1,
+    /// Without TLS from the first byte on, as what both know.
+    Http2,
 }

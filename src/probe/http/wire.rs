@@ -3,7 +3,11 @@
 //! The connection is ours and not the client library's: only so is there a bound below the library, which would read
 //! interim answers for ever, and only so is every address seen before it is dialled.
 
-use super::malformed::{instead_of_http1, instead_of_http2};
+use super::{
+    malformed::{instead_of_http1, instead_of_http2},
+    proxy::Way,
+    spec::{HttpVersion, Proxy, ProxyKind},
+};
 use crate::{
     domain::check::{Class, Phase, Reason},
     probe::{
@@ -23,7 +27,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use reqwest::{
     Body, Request, Response, Url,
-    header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING},
 };
 use std::{
     error::Error,
@@ -49,6 +53,8 @@ pub(in crate::probe) struct Wire<'a> {
     pub(in crate::probe) tls: &'a Tls,
     pub(in crate::probe) resolver: &'a Resolver,
     pub(in crate::probe) version: IpVersion,
+    pub(in crate::probe) proxy: Option<&'a Proxy>,
+    pub(in crate::probe) http: HttpVersion,
     pub(in crate::probe) trace: &'a Arc<Trace>,
     pub(in crate::probe) deadline: Duration,
 }
@@ -69,20 +75,44 @@ impl Wire<'_> {
         let port = url.port_or_known_default().unwrap_or_default();
         let secure = url.scheme() == "https";
         let place = (host.as_str(), port);
-        let stream = connect::open(self.resolver, place, self.version, self.trace, self.deadline).await?;
+        let proxy = self.proxy.filter(|proxy| proxy.is_for(&host));
+        // What is not secret is handed to an HTTP proxy, which asks in its turn; unless it would not know the language.
+        let handed = proxy.filter(|proxy| !secure && proxy.kind == ProxyKind::Http && self.http != HttpVersion::Http2);
+        let stream = match proxy {
+            Some(proxy) => {
+                let Wire { resolver, version, trace, deadline, .. } = *self;
+                proxy.open(&Way { resolver, version, trace, deadline }, &host, port, handed.is_none()).await?
+            }
+            None => connect::open(self.resolver, place, self.version, self.trace, self.deadline).await?,
+        };
         if !secure {
             self.trace.enter(Phase::Ttfb);
-            return self.ask_over(stream, false, request).await;
+            return self.ask_over(stream, self.http == HttpVersion::Http2, handed, request).await;
         }
-        let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
-        let handshake = self.tls.handshake(stream, &host, &alpn, 4 * BODY_BYTES, self.trace, self.deadline);
+        let alpn: &[&[u8]] = match self.http {
+            HttpVersion::Any => &[b"h2", b"http/1.1"],
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2 => &[b"h2"],
+        };
+        let handshake = self.tls.handshake(stream, &host, alpn, 4 * BODY_BYTES, self.trace, self.deadline);
         let stream = handshake.await?;
         self.trace.enter(Phase::Ttfb);
         let frames = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.ask_over(stream, frames, request).await
+        if self.http == HttpVersion::Http2 && !frames {
+            let message = "the server does not speak HTTP/2";
+            return Err(Fault::new(Class::Protocol, Some(Phase::Tls), message));
+        }
+        self.ask_over(stream, frames, None, request).await
     }
 
-    async fn ask_over<S>(&self, stream: S, frames: bool, request: Request) -> Result<Answer, Fault>
+    /// Asks in frames (HTTP/2) or in lines, the service or a proxy that it is `handed` to.
+    async fn ask_over<S>(
+        &self,
+        stream: S,
+        frames: bool,
+        handed: Option<&Proxy>,
+        request: Request,
+    ) -> Result<Answer, Fault>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -100,7 +130,15 @@ impl Wire<'_> {
             tasks.spawn(async move { drop(connection.await) });
             sender.send_request(request).await.map_err(fault)?
         } else {
-            *request.uri_mut() = origin_form(&url).ok_or_else(|| self.invalid())?;
+            *request.uri_mut() = match handed {
+                Some(_) => url.as_str().parse().map_err(|_| self.invalid())?,
+                None => origin_form(&url).ok_or_else(|| self.invalid())?,
+            };
+            if let Some(authorization) = handed.and_then(Proxy::authorization) {
+                let mut value = HeaderValue::from_str(&authorization).map_err(|_| self.invalid())?;
+                value.set_sensitive(true);
+                request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+            }
             *request.version_mut() = hyper::Version::HTTP_11;
             if !request.headers().contains_key(HOST) {
                 let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
@@ -127,7 +165,7 @@ impl Wire<'_> {
             // The answer of a server that sends first may be read before the library has sent the request.
             || !beginning.is_empty() && !beginning.starts_with(b"HTTP/");
         let malformed = match frames {
-            true => instead_of_http2(&beginning),
+            true => instead_of_http2(&beginning, self.trace.times().tls_us.is_some()),
             false => (unread && !budget.is_spent()).then(|| instead_of_http1(&beginning)),
         };
         match malformed {
