@@ -309,6 +309,42 @@ async fn a_server_is_asked_over_tcp_and_over_tls_where_that_is_said() {
 }
 
 #[tokio::test]
+async fn a_server_is_asked_over_https_where_that_is_said() {
+    let authority = Authority::new();
+    let identity = authority.issue(&["127.0.0.1"], 90);
+    for (status, passes) in [("200 OK", true), ("404 Not Found", false)] {
+        let acceptor = acceptor(&identity, None);
+        let address = crate::support::net::serve(move |stream| {
+            let accepting = acceptor.accept(stream);
+            async move {
+                let Ok(mut stream) = accepting.await else { return };
+                let head = crate::support::net::read_head(&mut stream).await;
+                assert!(head.starts_with("POST /dns-query HTTP/1.1\r\n"), "{head}");
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                let mut question = vec![0; length.parse().unwrap()];
+                stream.read_exact(&mut question).await.unwrap();
+                let mut answer = Message::from_vec(&question).unwrap().into_response();
+                answer.add_answer(record(a(1)));
+                let body = answer.to_vec().unwrap();
+                let _ = stream.write_all(&crate::support::net::http(status, &[], body)).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        let tls = TlsSpec { ca: vec![authority.der()], ..TlsSpec::default() };
+        let expected = Expected::All(values(&["192.0.2.1"]));
+        let report =
+            run(DnsSpec { transport: Transport::Https, tls, ..asking(address.await, Record::A, expected) }).await;
+        match passes {
+            true => assert_passed(&report),
+            false => {
+                let message = "HTTP 404 instead of an answer of DNS";
+                assert_failed(&report, Class::HttpStatus, Phase::Ttfb, message);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn silence_and_a_closed_port_and_nonsense_are_distinguished() {
     let silent = server_at("127.0.0.1", crate::support::net::own_port(), Arc::new(|_, _| None)).await;
     let report = probe(Spec::Dns(Box::new(asking(silent, Record::A, Expected::Something)))).run(SHORT).await;

@@ -56,9 +56,9 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<DnsSpec>> {
     let dnssec = table.boolean("dnssec").unwrap_or(false);
     let same_serial = same_serial(table, record);
     let tls = tls::read(table);
-    if let Some(value) = table.peek("tls").filter(|_| transport != Transport::Tls) {
+    if let Some(value) = table.peek("tls").filter(|_| !transport.is_secure()) {
         let mistake = Mistake::at(value.key, "`tls` has no effect");
-        table.source.report(mistake.label("this is for protocol = \"tls\""));
+        table.source.report(mistake.label("this is for protocol = \"tls\" or \"https\""));
     }
     let ip_version = network::ip_version(table);
     shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
@@ -71,7 +71,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<DnsSpec>> {
     shown.insert("protocol".to_owned(), json!(transport.word()));
     shown.insert("dnssec".to_owned(), json!(dnssec.then_some(true)));
     shown.insert("same_serial".to_owned(), json!(same_serial.then_some(true)));
-    if transport == Transport::Tls {
+    if transport.is_secure() {
         shown.insert("tls".to_owned(), tls.shown);
     }
     let server = Address { host, port, ip_version, allow_metadata };
@@ -132,7 +132,7 @@ fn transport(table: &Table<'_>) -> Transport {
     let known = Transport::ALL.into_iter().find(|transport| transport.word() == text.value);
     known.unwrap_or_else(|| {
         let mistake = value.mistake(format!("{} is no protocol of name servers here", text.quoted()));
-        table.source.report(mistake.label("\"udp\", \"tcp\" or \"tls\""));
+        table.source.report(mistake.label("\"udp\", \"tcp\", \"tls\" or \"https\""));
         Transport::Udp
     })
 }

@@ -3,7 +3,7 @@
 //! - `config`: its section of the configuration
 //! - `spec`: what the section becomes
 //! - `values`: records as text, to be compared
-//! - `wire`: from a question to its answer, over UDP, TCP or TLS
+//! - `wire`: from a question to its answer, over UDP, TCP, TLS or HTTPS
 //! - `run`: a check
 
 mod config;

@@ -1,7 +1,7 @@
 //! The DNS probe: one question, and whether its answer says what is expected.
 
 use super::{
-    spec::{DnsSpec, Expected, Transport},
+    spec::{DnsSpec, Expected},
     values,
     wire::Question,
 };
@@ -48,8 +48,7 @@ impl Runner for Dns {
 
     fn new(spec: &Box<DnsSpec>, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Dns, ProbeError> {
         let server = Dialer::new(&spec.server, shared)?;
-        let tls =
-            (spec.transport == Transport::Tls).then(|| Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots));
+        let tls = spec.transport.is_secure().then(|| Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots));
         Ok(Dns { spec: (**spec).clone(), server, tls: tls.transpose()?, shared: shared.clone(), scrubber })
     }
 

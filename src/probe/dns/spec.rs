@@ -26,16 +26,19 @@ pub enum Transport {
     Udp,
     Tcp,
     Tls,
+    /// RFC 8484, at the path `/dns-query`.
+    Https,
 }
 
 impl Transport {
-    pub(super) const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+    pub(super) const ALL: [Transport; 4] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Https];
 
     pub(super) fn word(self) -> &'static str {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
             Transport::Tls => "tls",
+            Transport::Https => "https",
         }
     }
 
@@ -43,7 +46,12 @@ impl Transport {
         match self {
             Transport::Udp | Transport::Tcp => 53,
             Transport::Tls => 853,
+            Transport::Https => 443,
         }
+    }
+
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Https)
     }
 }
 

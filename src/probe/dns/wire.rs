@@ -1,4 +1,4 @@
-//! From a question to its answer.
+//! From a question to its answer, over UDP, TCP, TLS or HTTPS.
 
 use super::spec::Transport;
 use crate::{
@@ -7,13 +7,19 @@ use crate::{
         address::Dialer,
         connection::Connection,
         datagram,
+        http::{HttpVersion, wire::Wire},
         tls::Tls,
         trace::{Fault, Trace},
     },
+    settings::address::joined,
 };
 use hickory_proto::{
     op::{Edns, Message, MessageType, Query},
     rr::{Name, RecordType},
+};
+use reqwest::{
+    Method, Request, Url,
+    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -66,15 +72,58 @@ impl Question {
                 return self.read(&answer);
             }
         }
+        if let (Transport::Https, Some(tls)) = (transport, tls) {
+            let answer = self.ask_over_http(server, tls, trace, deadline).await?;
+            return self.checked(&answer);
+        }
         let mut connection = Connection::open(server, tls, TCP_BYTES, trace, deadline).await?;
         let length = u16::try_from(self.bytes.len()).unwrap_or(u16::MAX);
         connection.send(&[&length.to_be_bytes(), self.bytes.as_slice()].concat()).await?;
         let length = connection.exact(2).await?;
         let answer = connection.exact(usize::from(u16::from_be_bytes([length[0], length[1]]))).await?;
-        if !self.is_answered_by(&answer) {
-            return Err(malformed("the answer is none to what was asked"));
+        self.checked(&answer)
+    }
+
+    /// RFC 8484.
+    async fn ask_over_http(
+        &self,
+        server: &Dialer,
+        tls: &Tls,
+        trace: &Arc<Trace>,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, Fault> {
+        let url = Url::parse(&format!("https://{}/dns-query", joined(&server.host, server.port)));
+        let url = url.map_err(|_| Fault::new(Class::Protocol, None, "the server's name cannot be in a URL"))?;
+        let mut request = Request::new(Method::POST, url);
+        for name in [ACCEPT, CONTENT_TYPE] {
+            request.headers_mut().insert(name, HeaderValue::from_static("application/dns-message"));
         }
-        self.read(&answer)
+        *request.body_mut() = Some(self.bytes.clone().into());
+        let (resolver, version, http) = (&server.resolver, server.version, HttpVersion::Any);
+        let wire = Wire { tls, resolver, version, proxy: None, http, trace, deadline };
+        let mut answer = wire.ask(request).await?;
+        let status = answer.response.status().as_u16();
+        trace.answered(status);
+        if status != 200 {
+            let message = format!("HTTP {status} instead of an answer of DNS");
+            return Err(Fault::new(Class::HttpStatus, Some(Phase::Ttfb), message));
+        }
+        trace.enter(Phase::Body);
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk(&wire).await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > TCP_BYTES {
+                return Err(malformed("the answer is longer than a DNS message can be"));
+            }
+        }
+        Ok(body)
+    }
+
+    fn checked(&self, answer: &[u8]) -> Result<Message, Fault> {
+        match self.is_answered_by(answer) {
+            true => self.read(answer),
+            false => Err(malformed("the answer is none to what was asked")),
+        }
     }
 
     /// By its number, and because it is an answer: whatever else it says is looked at later.
