@@ -5,6 +5,7 @@ mod conditions;
 mod databases;
 mod datagrams;
 mod dns;
+mod domain;
 mod encodings;
 mod grpc;
 mod http;

@@ -53,6 +53,7 @@ kinds! {
     Mysql, "mysql";
     Nats, "nats";
     Mqtt, "mqtt";
+    Domain, "domain";
 }
 
 impl Kind {

@@ -4,6 +4,7 @@ use super::{
     command::{self, CommandSpec},
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
     dns::{self, DnsSpec},
+    domain::{self, DomainSpec},
     error::ProbeError,
     grpc::{self, GrpcSpec},
     http::{self, HttpSpec},
@@ -152,6 +153,7 @@ kinds! {
     Mysql, mysql, Box<MysqlSpec>, mysql::Mysql;
     Nats, nats, Box<NatsSpec>, nats::Nats;
     Mqtt, mqtt, Box<MqttSpec>, mqtt::Mqtt;
+    Domain, domain, Box<DomainSpec>, domain::run::Domain;
 }
 
 #[cfg(test)]

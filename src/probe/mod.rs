@@ -3,6 +3,8 @@
 //! A probe is built once per service ([`Probe::new`]) and run for every check ([`Probe::run`]). What it finds is data,
 //! a [`Report`]: a probe never fails in any other way, and always returns by its deadline. Between two checks it holds
 //! its specification and at most a token; connections, clients and buffers live for one check.
+//! its specification and nothing else; connections, clients and buffers live for one check. (`domain` keeps what a registry
+//! said, for a day: registries want to be asked seldom.)
 //!
 //! | file | what is in it |
 //! | --- | --- |
@@ -34,6 +36,7 @@ mod connection;
 mod datagram;
 mod descriptor;
 pub mod dns;
+pub mod domain;
 mod error;
 mod fault;
 pub mod grpc;
