@@ -41,7 +41,7 @@ fn the_examples_that_we_ship_are_valid_together() {
     let folder = folder_with_certificates();
     let text: String = EXAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     let config = config::parse(&text, &folder.path().join("config.toml"), &example_env).unwrap();
-    assert_eq!(config.checks.endpoints.len(), 13);
+    assert_eq!(config.checks.endpoints.len(), 20);
     let intranet = config.checks.endpoints.iter().find(|e| e.service.name == "intranet").unwrap();
     let Spec::Http(spec) = &intranet.probe else { panic!("no http") };
     assert!(spec.tls.client.is_some() && spec.tls.ca.len() == 1);
@@ -66,5 +66,5 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 20);
+    assert_eq!(count, 27);
 }
