@@ -45,6 +45,7 @@ fn help_says_what_each_command_does_within_the_width_of_a_terminal() {
         "replay",
         "history",
         "healthcheck",
+        "exec",
         "alerts",
     ] {
         assert!(

@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod check;
 mod demo;
+mod exec;
 mod exit;
 mod export;
 mod healthcheck;
@@ -92,6 +93,13 @@ enum Command {
     Backup(backup::Args),
     /// Put a backup in the place of the history; what was there stays beside it
     Restore(restore::Args),
+    /// Run a command and report it to a monitor: its start, its exit code, how long it took and the end of its output
+    ///
+    /// The signals that come here go on to the command, and its exit code is that of exec (127 or 126 where it cannot be
+    /// started, 128 and the number of the signal that ended it). A monitor that cannot be reached is complained of, and
+    /// changes nothing for the command.
+    #[command(override_usage = "healthcheck_dashboard exec <--url <URL>|--service <NAME>> [--no-log] -- <COMMAND>...")]
+    Exec(exec::Args),
     /// Ask the running service whether it is alive, for a container's health check
     Healthcheck,
 }
@@ -125,6 +133,10 @@ impl Cli {
         }
         let env = config::environment;
         let path = self.config.unwrap_or_else(|| config::locate(&env));
+        // A mistake in the configuration is no reason for a job not to run.
+        if let Command::Exec(args) = command {
+            return on_runtime(async move { exec::run(args, &path).await });
+        }
         let config = match config::load(&path, &env) {
             Ok(config) => config,
             Err(error) => {
@@ -170,6 +182,7 @@ async fn carry_out(command: Command, config: Config) -> anyhow::Result<ExitCode>
         Command::Backup(args) => backup::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
         Command::Demo(_) => demo::run().await,
+        Command::Exec(_) => Err(exit::usage("exec is carried out before the configuration is read")),
         Command::Report(args) => report::run(config, args).await,
         Command::Healthcheck => healthcheck::run(&config).await,
     }

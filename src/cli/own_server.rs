@@ -30,12 +30,7 @@ pub(super) async fn ask(
     token: Option<&Secret>,
     patience: Duration,
 ) -> anyhow::Result<Answer> {
-    let ip = match config.dashboard.bind {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let address = SocketAddr::new(ip, config.dashboard.port);
+    let address = address(config);
     let answer = timeout(patience, exchange(address, method, path, token))
         .await
         .with_context(|| format!("no answer from {address} within {} s", patience.as_secs()))?
@@ -43,6 +38,16 @@ pub(super) async fn ask(
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     Ok(Answer { address, status, body: body.trim().to_owned() })
+}
+
+/// Where it answers, from this machine.
+pub(super) fn address(config: &Config) -> SocketAddr {
+    let ip = match config.dashboard.bind {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, config.dashboard.port)
 }
 
 async fn exchange(address: SocketAddr, method: &str, path: &str, token: Option<&Secret>) -> std::io::Result<String> {

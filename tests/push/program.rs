@@ -2,7 +2,7 @@
 
 use super::TOKEN;
 use crate::support::binary::{Serving, get, program, run, stderr, stdout};
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio};
 
 fn configured(folder: &Path) {
     let config =
@@ -75,4 +75,34 @@ fn a_check_by_hand_says_that_there_is_nothing_to_check() {
     let validated = run(folder.path(), &["validate"]);
     assert!(validated.status.success(), "{}", stderr(&validated));
     assert!(!format!("{said}{}{}", stdout(&validated), stderr(&validated)).contains("horse"));
+}
+
+#[test]
+fn a_history_of_reports_is_proved_and_travels_with_its_logs() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    configured(folder.path());
+    configured(other.path());
+    let serving = serve(folder.path());
+    let url = format!("http://127.0.0.1:{}/api/v1/push/{TOKEN}", serving.port);
+    for script in ["exit 0", "seq 30000; exit 3", "exit 0"] {
+        let mut exec = program(folder.path());
+        exec.args(["exec", "--url", &url, "--", "sh", "-c", script]).stdout(Stdio::null()).status().unwrap();
+    }
+    serving.signal(rustix::process::Signal::TERM);
+    let export = |folder: &Path| {
+        let exported = program(folder).env("BACKUP_TOKEN", TOKEN).args(["export", "-o", "out.json"]).output().unwrap();
+        assert!(exported.status.success(), "{}", stderr(&exported));
+        let text = fs::read_to_string(folder.join("out.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let verified = program(folder.path()).env("BACKUP_TOKEN", TOKEN).arg("verify").output().unwrap();
+    assert!(verified.status.success(), "{}{}", stdout(&verified), stderr(&verified));
+    let before = export(folder.path());
+    let log = before["incidents"][0]["cause"]["excerpt"].as_str().unwrap();
+    assert!(log.len() > 90_000 && log.ends_with("30000"), "{}", log.len());
+    let from = folder.path().join("out.json");
+    let imported = program(other.path()).env("BACKUP_TOKEN", TOKEN).arg("import").arg(&from).output().unwrap();
+    assert!(imported.status.success(), "{}", stderr(&imported));
+    let after = export(other.path());
+    assert_eq!((&before["checks"], &before["incidents"]), (&after["checks"], &after["incidents"]));
 }
