@@ -2,7 +2,9 @@
 //! hear.
 
 mod configuration;
+mod exec;
 mod interface;
+mod pages;
 mod program;
 
 use crate::support::{

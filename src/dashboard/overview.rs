@@ -12,6 +12,7 @@ use crate::{
     chart::{CheckChart, month_labels},
     domain::{
         incident::{Outage, OutageState},
+        service,
         status::Status,
         time::{MINUTE_MS, UnixMs},
         window::Window,
@@ -238,13 +239,18 @@ fn say(snapshot: &Snapshot, seen: &[Seen], latest: Option<&Outage>, zone: Zone) 
     } else if !degraded.is_empty() {
         Headline { strong: format!("{} services are degraded", degraded.len()), ..Headline::plain(Kind::Degraded, "") }
     } else if pending.len() == watched && watched > 0 {
-        let within = pending.iter().map(|s| s.now.service.cadence.interval_ms).min().unwrap_or(0).min(10_000);
-        let said = format!(
-            "{}, first results within {}",
-            format::counted(watched as u64, "service", "services"),
-            format::duration(within)
-        );
-        Headline::plain(Kind::Pending, said)
+        // What reports by itself does so in its own time.
+        let checked = pending.iter().filter(|s| s.now.service.kind != service::Kind::Push);
+        let within = checked.map(|s| s.now.service.cadence.interval_ms).min();
+        let services = format::counted(watched as u64, "service", "services");
+        Headline::plain(
+            Kind::Pending,
+            match within {
+                Some(within) => format!("{services}, first results within {}", format::duration(within.min(10_000))),
+                None if watched == 1 => format!("{services}, waiting for its first report"),
+                None => format!("{services}, waiting for their first reports"),
+            },
+        )
     } else if watched == 0 && !in_maintenance.is_empty() {
         match in_maintenance[..] {
             [one] => about(one, "has been", "in maintenance for", String::new(), Kind::Maintenance),

@@ -1,12 +1,14 @@
 //! A service over any range: response times and states on one axis, uptime with its doubt, outages, checks.
 
 mod changes;
+mod facts;
 mod phases;
 mod subject;
 mod uptime;
 
 use self::{
     changes::ChangeRow,
+    facts::{Fact, facts},
     phases::PhasesShown,
     subject::Subject,
     uptime::{UptimeShown, uptime_shown},
@@ -33,7 +35,11 @@ use crate::{
         zone::{Moment, Zone},
     },
     history::{as_of::Snapshot, figures},
-    http::{named::Named, proxy_headers::PageState, state::AppState},
+    http::{
+        named::Named,
+        proxy_headers::{PageState, RequestOrigin},
+        state::AppState,
+    },
     render::view_model::{self, CheckRow, Headline, Kind, LiveDuration, OutageRow},
     store::{Maintenance, OutageFilter, OutageKind, Source, StoreError},
 };
@@ -54,6 +60,10 @@ struct Content {
     description: Option<String>,
     truth: Headline,
     facts: Vec<Fact>,
+    /// Where it reports by itself, without its token; `None` where it is checked.
+    reports_to: Option<String>,
+    /// It never has.
+    is_awaited: bool,
     range: Range,
     history: Option<HistoryChart>,
     dots: Option<CheckChart>,
@@ -74,12 +84,6 @@ struct Content {
     /// Maintenance, for the labels of the chart.
     announced: Vec<Said>,
     checks: Checks,
-}
-
-#[derive(Serialize)]
-struct Fact {
-    text: String,
-    code: bool,
 }
 
 #[derive(Serialize)]
@@ -137,7 +141,7 @@ struct Checks {
 }
 
 /// `GET /dashboard/services/{name}`
-pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Query) -> Page {
+pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Query, origin: RequestOrigin) -> Page {
     query.only(&["window", "from", "to", "outcome", "before", "at", "tz"], &[])?;
     let snapshot = request::snapshot(&app, &query).await?;
     let window = query.window(snapshot.at, 7 * DAY_MS)?;
@@ -156,7 +160,9 @@ pub(super) async fn page(PageState(app): PageState, Named(name): Named, query: Q
     }
     let subject = Subject { id: stored.id, now: snapshot.get(&name).cloned(), stored };
     let (asked, seen_from) = (query.clone(), snapshot.clone());
-    let content = app.ask(move |app| content(app, &seen_from, &subject, &asked, window)).await?;
+    let address = format!("{}{}/api/v1/push/", origin.origin, app.base_path);
+    let mut content = app.ask(move |app| content(app, &seen_from, &subject, &asked, window)).await?;
+    content.reports_to = content.reports_to.map(|_| address);
     let word = match content.truth.kind {
         Kind::Down if snapshot.past => " was down",
         Kind::Down => " is down",
@@ -231,6 +237,8 @@ fn content(
         description: subject.now.as_ref().and_then(|s| s.service.description.clone()),
         truth: truth(snapshot, subject, zone),
         facts: facts(app, subject, now),
+        reports_to: subject.reports().then(String::new),
+        is_awaited: subject.reports() && subject.now.as_ref().is_some_and(|now| now.last.is_none()),
         history,
         dots,
         step,
@@ -312,12 +320,19 @@ fn truth_then(snapshot: &Snapshot, subject: &Subject, zone: Zone) -> Headline {
             say(Kind::Degraded, "has been", "degraded for", ticking, why)
         }
         Status::Unknown => say(Kind::Unknown, "has had", "no result for", ticking, String::new()),
+        Status::Paused if subject.reports() => {
+            say(Kind::Paused, "is paused: what it reports is not recorded", "", None, String::new())
+        }
         Status::Up => {
             let rest = if service.outage.is_some() { ", and is failing right now" } else { "" };
             say(Kind::Up, "has been", "up for", ticking, rest.to_owned())
         }
         Status::Pending => {
-            let rest = if service.outage.is_some() { "is failing, and was never seen up" } else { "has no result yet" };
+            let rest = match service.outage.is_some() {
+                true => "is failing, and was never seen up",
+                false if subject.reports() => "waits for its first report",
+                false => "has no result yet",
+            };
             say(Kind::Pending, rest, "", None, String::new())
         }
         Status::Maintenance => {
@@ -327,40 +342,6 @@ fn truth_then(snapshot: &Snapshot, subject: &Subject, zone: Zone) -> Headline {
         }
         Status::Paused => say(Kind::Paused, "is paused: it is not checked", "", None, String::new()),
     }
-}
-
-fn facts(app: &AppState, subject: &Subject, now: UnixMs) -> Vec<Fact> {
-    let fact = |text: String| Fact { text, code: false };
-    let mut facts = vec![
-        fact(subject.stored.kind.as_str().to_owned()),
-        Fact { text: format::clipped(subject.stored.target.shown(subject.stored.kind, app.commands), 200), code: true },
-        fact(format!("checked every {}", format::duration(subject.interval_ms()))),
-    ];
-    let Some(now_known) = &subject.now else { return facts };
-    let service = &now_known.service;
-    let (fails, passes) = (service.thresholds.failure, service.thresholds.success);
-    facts.push(fact(format!(
-        "{} {}, {} {}",
-        format::counted(fails.into(), "failure", "failures"),
-        if fails == 1 { "confirms" } else { "confirm" },
-        format::counted(passes.into(), "pass", "passes"),
-        if passes == 1 { "clears" } else { "clear" },
-    )));
-    if let Some(limit) = service.degraded_after_ms {
-        facts.push(fact(format!("degraded when slower than {}", format::response_time(limit as f64 * 1000.0))));
-    }
-    if let Some(end) = now_known.certificate_expires_at {
-        let days = end.since(now).div_euclid(DAY_MS);
-        facts.push(fact(match days {
-            ..0 => format!("certificate expired {} ago", format::counted(days.unsigned_abs(), "day", "days")),
-            0 => "certificate expires today".to_owned(),
-            _ => format!("certificate good for {}", format::counted(days.unsigned_abs(), "day", "days")),
-        }));
-    }
-    if !service.critical {
-        facts.push(fact("not critical".to_owned()));
-    }
-    facts
 }
 
 fn range(snapshot: &Snapshot, subject: &Subject, query: &Query, window: Window) -> Range {

@@ -1,6 +1,7 @@
 //! What the page of a service is about.
 
 use crate::{
+    domain::service::Kind,
     live::{ServiceId, ServiceNow},
     store::{Maintenance, StoredService},
 };
@@ -17,6 +18,11 @@ impl Subject {
     /// Whether a window of maintenance is one of this service, and counts.
     pub(super) fn in_maintenance(&self, one: &Maintenance) -> bool {
         one.taken_back_at.is_none() && one.services.as_ref().is_none_or(|names| names.contains(&self.stored.name))
+    }
+
+    /// Whether it reports by itself, and nothing is checked.
+    pub(super) fn reports(&self) -> bool {
+        self.stored.kind == Kind::Push
     }
 
     /// How often it is checked, in milliseconds.

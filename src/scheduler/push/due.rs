@@ -182,7 +182,100 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{calendar::Recurrence, domain::time::MINUTE_MS};
+    use chrono_tz::Tz;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static BEGIN: LazyLock<(Instant, UnixMs)> =
+        LazyLock::new(|| (Instant::now(), UnixMs::parse("2026-01-01T00:00:00Z").unwrap()));
+
+    fn at(text: &str) -> UnixMs {
+        UnixMs::parse(text).unwrap()
+    }
+
+    /// A moment, by clocks that nobody sets.
+    fn now(wall: UnixMs) -> Now {
+        let past_ms = wall.since(BEGIN.1);
+        let clocks = Readings { wall, monotonic_ms: past_ms, boot_ms: past_ms };
+        Now { instant: BEGIN.0 + ms(past_ms), clocks }
+    }
+
+    /// Due every night by the clocks of Berlin, with an hour of grace; heard at `heard`.
+    fn nightly(expression: &str, heard: &str) -> Due {
+        let zone = Tz::Europe__Berlin;
+        let moments = Recurrence::new(expression, 1, zone).unwrap();
+        let cron = Box::new(Cron { moments, expression: expression.to_owned(), zone });
+        let mut due = Due::resume(24 * HOUR_MS, HOUR_MS, Some(cron), Duration::ZERO, None, now(at(heard)));
+        due.reported(now(at(heard)));
+        due
+    }
+
+    #[test]
+    fn a_nightly_report_is_due_once_a_night_when_clocks_are_set_too() {
+        for (heard, nights) in [
+            ("2026-03-28T01:40:00Z", ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]),
+            ("2026-10-24T00:40:00Z", ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),
+        ] {
+            let mut due = nightly("30 2 * * *", heard);
+            for night in nights.map(at) {
+                let deadline = night.plus(HOUR_MS);
+                assert_eq!(due.deadline(now(night.plus(-MINUTE_MS))), Some(now(deadline).instant));
+                assert_eq!(due.missed(now(deadline.plus(-1))), None);
+                assert_eq!(due.missed(now(deadline)), Some(night));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_excuses_what_it_skipped_and_nothing_else() {
+        // Set forward, over the time at which it was due; and so that nothing is left of its grace.
+        for (before, by_ms) in [("2026-06-02T00:20:00Z", 30 * MINUTE_MS), ("2026-06-02T00:35:00Z", 2 * HOUR_MS)] {
+            let mut due = nightly("30 2 * * *", "2026-06-01T00:40:00Z");
+            let after = now(at(before).plus(by_ms));
+            due.was_set(after, by_ms);
+            assert_eq!(due.missed(now(at("2026-06-02T23:00:00Z"))), None);
+            assert_eq!(due.missed(now(at("2026-06-03T01:30:00Z"))), Some(at("2026-06-03T00:30:00Z")));
+        }
+        // Corrected by some seconds while it was late, or an hour before.
+        for (after, by_ms) in [("2026-06-02T00:45:00Z", 5_000), ("2026-06-01T23:00:00Z", -HOUR_MS)] {
+            let mut due = nightly("30 2 * * *", "2026-06-01T00:40:00Z");
+            due.was_set(now(at(after)), by_ms);
+            assert_eq!(due.missed(now(at("2026-06-02T01:30:00Z"))), Some(at("2026-06-02T00:30:00Z")));
+        }
+        // It had been a year ahead.
+        let mut due = nightly("30 2 * * *", "2027-06-01T00:40:00Z");
+        due.was_set(now(at("2026-06-01T12:00:00Z")), -365 * 24 * HOUR_MS);
+        assert_eq!(due.missed(now(at("2026-06-02T01:30:00Z"))), Some(at("2026-06-02T00:30:00Z")));
+    }
+
+    #[test]
+    fn what_was_due_while_we_were_away_is_let_go() {
+        let zone = Tz::UTC;
+        let last = |text: &str| Some(Last { at: at(text), was_missed: false });
+        let resume = |cron: Option<&str>, heard: &str, back: &str| {
+            let cron = cron.map(|expression| {
+                let moments = Recurrence::new(expression, 1, zone).unwrap();
+                Box::new(Cron { moments, expression: expression.to_owned(), zone })
+            });
+            let back = now(at(back));
+            let due = Due::resume(24 * HOUR_MS, HOUR_MS, cron, Duration::ZERO, last(heard), back);
+            due.deadline(back).map(|deadline| BEGIN.1.plus((deadline - BEGIN.0).as_millis() as i64))
+        };
+        let daily = Some("0 3 * * *");
+        for (cron, heard, back, deadline) in [
+            (daily, "2026-06-01T03:10:00Z", "2026-06-02T02:59:00Z", "2026-06-02T04:00:00Z"),
+            (daily, "2026-06-01T03:10:00Z", "2026-06-02T03:00:01Z", "2026-06-03T04:00:00Z"),
+            // From a time when the clock was wrong.
+            (daily, "2027-06-01T03:10:00Z", "2026-06-02T02:59:00Z", "2026-06-02T04:00:00Z"),
+            // It is still due a day after it was heard; and where that has passed, within a day.
+            (None, "2026-06-01T12:00:00Z", "2026-06-01T13:00:00Z", "2026-06-02T13:00:00Z"),
+            (None, "2026-06-01T12:00:00Z", "2026-06-02T06:00:00Z", "2026-06-03T01:00:00Z"),
+            (None, "2026-06-01T12:00:00Z", "2026-06-09T06:00:00Z", "2026-06-10T07:00:00Z"),
+        ] {
+            assert_eq!(resume(cron, heard, back), Some(at(deadline)), "{cron:?} {heard} {back}");
+        }
+    }
 
     proptest! {
         #![proptest_config(crate::domain::law(2_000))]
