@@ -100,6 +100,8 @@
 //! - `notes`: what was written about the incidents of a window
 //! - `acknowledgements`: those of an incident
 //! - `silenced`: the silences because of which nobody was notified of it
+//! - `diagnosis`: what was found out when an outage began
+//! - `diagnoses`: the same, as an export has it
 //! - `silences`: those that end after a moment
 //! - `responses`: what was done about alerts, as an export has it
 //! - `excerpt_times`: which checks of a window have the beginning of their answer

@@ -14,6 +14,7 @@ mod crash;
 mod credentials;
 mod daylight;
 mod dependencies;
+mod diagnosis;
 mod endings;
 mod export_cut;
 mod follow_up;

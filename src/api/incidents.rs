@@ -18,7 +18,9 @@ use crate::{
         proxy_headers::RequestOrigin,
         state::{AppState, Queries},
     },
-    interchange::json::{AcknowledgementJson, CauseChangeJson, CheckJson, IncidentJson, Page, SilenceJson},
+    interchange::json::{
+        AcknowledgementJson, CauseChangeJson, CheckJson, DiagnosisJson, IncidentJson, Page, SilenceJson,
+    },
     live::{LiveState, ServiceId},
     store::{Cursor, OutageFilter, OutageKind, Reader, SilencedBy, StoreError},
 };
@@ -185,6 +187,8 @@ fn detail(reader: &Reader, id: i64, now: UnixMs) -> Result<Option<Value>, StoreE
             }))
             .collect::<Vec<_>>()
     );
+    let found = reader.diagnosis(service.id, listed.outage.started_at)?;
+    body["diagnosis"] = json!(found.as_ref().map(DiagnosisJson::from));
     let done = responses(reader, service.id, listed.outage.started_at, now)?;
     if let (Some(body), Value::Object(done)) = (body.as_object_mut(), done) {
         body.extend(done);

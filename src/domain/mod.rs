@@ -7,6 +7,7 @@ pub mod burn;
 pub mod check;
 pub mod decimal;
 pub mod dependencies;
+pub mod diagnosis;
 pub mod flapping;
 pub mod health;
 pub mod histogram;

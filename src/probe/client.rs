@@ -3,6 +3,7 @@
 use super::{
     address::{Address, Dialer},
     connection::Connection,
+    diagnose::Place,
     error::ProbeError,
     protocol::{
         mysql::{self, Greeting},
@@ -46,6 +47,11 @@ impl Client {
         let warning_days = spec.map_or(0, |spec| spec.expiry_warning_days);
         let dialer = Dialer::new(address, shared)?;
         Ok(Client { dialer, tls, starttls, warning_days, host: address.host.clone() })
+    }
+
+    /// Where it goes.
+    pub(super) fn place(&self) -> Place<'_> {
+        self.dialer.place(self.tls.as_ref().filter(|_| self.starttls.is_none()))
     }
 
     /// A connection, over TLS where it is to be: with `starttls`, the greeting was read and TLS agreed on.

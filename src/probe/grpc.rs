@@ -5,6 +5,7 @@
 use super::{
     address::{Address, Dialer},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     fault,
     http::wire::Tasks,
@@ -118,6 +119,10 @@ impl Runner for Grpc {
     fn new(spec: &Box<GrpcSpec>, _: Arc<Scrubber>, shared: &Shared) -> Result<Grpc, ProbeError> {
         let tls = spec.secure.then(|| Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)).transpose()?;
         Ok(Grpc { spec: (**spec).clone(), dialer: Dialer::new(&spec.address, shared)?, tls })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.dialer.place(self.tls.as_ref()))
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

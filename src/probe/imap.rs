@@ -4,6 +4,7 @@ use super::{
     client::{Client, Security},
     connection::MOST,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::{
@@ -81,6 +82,10 @@ impl Runner for Imap {
 
     fn new(spec: &ImapSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Imap, ProbeError> {
         Ok(Imap { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -3,6 +3,7 @@
 use super::{
     command::{self, CommandSpec},
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
+    diagnose::Place,
     dns::{self, DnsSpec},
     domain::{self, DomainSpec},
     error::ProbeError,
@@ -108,6 +109,14 @@ macro_rules! kinds {
                     $(AnyRunner::$kind(runner) => runner.run(trace, deadline).await,)*
                     #[cfg(test)]
                     AnyRunner::Scripted(script) => script.run().await,
+                }
+            }
+
+            pub(super) fn place(&self) -> Option<Place<'_>> {
+                match self {
+                    $(AnyRunner::$kind(runner) => runner.place(),)*
+                    #[cfg(test)]
+                    AnyRunner::Scripted(_) => None,
                 }
             }
 

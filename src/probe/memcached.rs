@@ -6,6 +6,7 @@ use super::{
     address::{self, Address, Dialer},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -54,6 +55,10 @@ impl Runner for Memcached {
 
     fn new(spec: &MemcachedSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Memcached, ProbeError> {
         Ok(Memcached { dialer: Dialer::new(&spec.address, shared)? })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.dialer.place(None))
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

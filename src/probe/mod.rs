@@ -21,6 +21,7 @@
 //! | `connection`, `beginning` | a connection for a kind that speaks its protocol itself; what a stranger began with |
 //! | `cleanup` | what checks that were given up leave to be done |
 //! | `conditions` | the language in which conditions on what a check found are written |
+//! | `diagnose` | what is found out when a service begins to fail: each address by itself |
 //! | `trace` | what is known of a check while it runs |
 //! | `fault` | from typed errors to a reason |
 //! | `text` | what leaves: scrubbed, cleaned, cut |
@@ -35,6 +36,7 @@ mod connect;
 mod connection;
 mod datagram;
 mod descriptor;
+mod diagnose;
 pub mod dns;
 pub mod domain;
 mod error;
@@ -77,7 +79,9 @@ pub mod websocket;
 
 use crate::domain::{
     check::{Reason, Report, Verdict},
+    diagnosis::Diagnosis,
     secret::Secret,
+    time::UnixMs,
 };
 pub use address::Address;
 pub use client::Security;
@@ -147,6 +151,13 @@ impl Probe {
                 trace.report(verdict, fault.excerpt)
             }
         }
+    }
+
+    /// What can be found out about the service beside its checks, where its kind connects to a host: each of its addresses by
+    /// itself. It takes at most twice 5 seconds.
+    pub async fn diagnose(&self, at: UnixMs) -> Option<Diagnosis> {
+        let place = self.runner.place()?;
+        Some(diagnose::diagnose(place, &self.scrubber, at).await)
     }
 
     fn late(&self, trace: &Trace, deadline: Duration) -> Fault {

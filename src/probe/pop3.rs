@@ -4,6 +4,7 @@ use super::{
     client::{Client, Security},
     connection::MOST,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::{capabilities, replies::pop3, starttls::Starttls},
@@ -74,6 +75,10 @@ impl Runner for Pop3 {
 
     fn new(spec: &Pop3Spec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Pop3, ProbeError> {
         Ok(Pop3 { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

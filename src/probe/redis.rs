@@ -8,6 +8,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     runner::{Runner, Secrets},
@@ -162,6 +163,10 @@ impl Runner for Redis {
 
     fn new(spec: &RedisSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Redis, ProbeError> {
         Ok(Redis { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

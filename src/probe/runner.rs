@@ -1,6 +1,7 @@
 //! What runs the checks of one service, of whatever kind.
 
 use super::{
+    diagnose::Place,
     error::ProbeError,
     fault,
     shared::Shared,
@@ -27,6 +28,11 @@ pub(super) trait Runner: Sized {
 
     /// Runs one check: `Ok(None)` where it passes, a reason where it is `degraded`. It may be dropped at the deadline.
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault>;
+
+    /// Where it connects to, for a diagnosis; `None`: to no host.
+    fn place(&self) -> Option<Place<'_>> {
+        None
+    }
 
     /// What the check was waiting for when the deadline passed.
     fn late(trace: &Trace, deadline: Duration) -> Fault {

@@ -4,6 +4,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::{capabilities, replies::Reply, starttls::Starttls},
@@ -116,6 +117,10 @@ impl Runner for Smtp {
 
     fn new(spec: &SmtpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Smtp, ProbeError> {
         Ok(Smtp { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -4,6 +4,7 @@ use super::{
     address::{Address, Dialer},
     connect,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     fault,
     runner::Runner,
@@ -167,6 +168,10 @@ impl Runner for TlsServer {
         let tls = Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)?;
         let (min_version, fingerprints) = (spec.min_version, spec.fingerprints.clone());
         Ok(TlsServer { dialer, tls, name, warning_days: spec.tls.expiry_warning_days, min_version, fingerprints })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.dialer.place(Some(&self.tls)))
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -4,6 +4,7 @@ use super::{
     address::{Address, Dialer},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     fault,
     runner::{Runner, Secrets},
@@ -160,6 +161,10 @@ impl Runner for Websocket {
         let tls = spec.secure.then(|| Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)).transpose()?;
         let dialer = Dialer::new(&spec.address, shared)?;
         Ok(Websocket { spec: (**spec).clone(), dialer, tls, scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.dialer.place(self.tls.as_ref()))
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

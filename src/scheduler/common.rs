@@ -14,6 +14,8 @@ pub(crate) struct Common {
     pub(crate) witnesses: Witnesses,
     pub(crate) watch: Watch,
     pub(crate) health: Arc<SchedulerHealth>,
+    /// Diagnoses under way: many services that fail at once are not all looked at.
+    pub(crate) diagnoses: Arc<Semaphore>,
     /// Asks for a check ahead of its slot, of those on which others depend: what fails behind them is not their own fault.
     pub(crate) asked: HashMap<ServiceId, Arc<Notify>>,
 }

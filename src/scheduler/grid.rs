@@ -97,6 +97,7 @@ impl Running {
             witnesses: Witnesses::new(Vec::new()),
             watch: Watch::new(&clock),
             health: health.clone(),
+            diagnoses: Arc::new(Semaphore::new(1)),
             asked: std::collections::HashMap::new(),
         });
         let mut loops = JoinSet::new();

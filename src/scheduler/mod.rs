@@ -32,6 +32,9 @@ pub use witness::Witnesses;
 /// cheap.
 const SLOT: Duration = Duration::from_secs(1);
 
+/// Services at once of which it is found out why they fail.
+const DIAGNOSES: usize = 8;
+
 /// How often the watch beats.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,7 @@ impl Scheduler {
             witnesses,
             watch: watch::Watch::new(clock),
             health: health.clone(),
+            diagnoses: Arc::new(Semaphore::new(DIAGNOSES)),
             asked,
         });
         let (mut loops, mut pushes) = (JoinSet::new(), Pushes::default());

@@ -11,6 +11,7 @@ use crate::{
         time::UnixMs,
         window::Window,
     },
+    live::ServiceId,
     store::{Record, ResumePoint, Writer},
 };
 use std::sync::Arc;
@@ -106,6 +107,10 @@ impl Recorder {
         for asked in self.position.depends_on.iter().filter_map(|id| self.common.asked.get(id)) {
             asked.notify_one();
         }
+    }
+
+    pub(super) fn id(&self) -> ServiceId {
+        self.position.id
     }
 
     /// Where it is asked for a check ahead of its slot, if others depend on it.

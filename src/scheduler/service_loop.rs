@@ -7,7 +7,7 @@ use super::{
     recorder::{Recorder, Seen},
 };
 use crate::{
-    domain::{check::Verdict, service::Service},
+    domain::{check::Verdict, service::Service, time::UnixMs},
     probe::Probe,
     shutdown::{Restarts, Shutdown},
     store::ResumePoint,
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 pub(super) struct ServiceLoop {
-    probe: Probe,
+    probe: Arc<Probe>,
     pub(super) recorder: Recorder,
     common: Arc<Common>,
 }
@@ -43,7 +43,7 @@ fn ms(ms: i64) -> Duration {
 
 impl ServiceLoop {
     pub(super) fn new(service: Service, probe: Probe, position: ResumePoint, common: Arc<Common>) -> ServiceLoop {
-        ServiceLoop { probe, recorder: Recorder::new(service, position, common.clone()), common }
+        ServiceLoop { probe: Arc::new(probe), recorder: Recorder::new(service, position, common.clone()), common }
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
@@ -125,6 +125,22 @@ impl ServiceLoop {
             judge::cut_off(&mut result);
         }
         let seen = Seen { excerpt: report.excerpt, certificate_expires_at: report.certificate_expires_at };
+        let was_failing = self.recorder.shown().failing.is_some();
         self.recorder.keep(seen, result);
+        if let Some(failing) = self.recorder.shown().failing.filter(|_| !was_failing) {
+            self.diagnose(failing.started_at);
+        }
+    }
+
+    /// Finds out beside the checks what is wrong, once for an outage, unless that is done for many already.
+    fn diagnose(&self, started_at: UnixMs) {
+        let Ok(permit) = self.common.diagnoses.clone().try_acquire_owned() else { return };
+        let (probe, common, id) = (self.probe.clone(), self.common.clone(), self.recorder.id());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let Some(mut found) = probe.diagnose(common.clock.now()).await else { return };
+            found.witness = common.witnesses.ask_one().await;
+            common.writer.diagnosed(id, started_at, found);
+        });
     }
 }

@@ -1,6 +1,9 @@
 //! Our own network is the first suspect: witnesses are checked before a service is reported down.
 
-use crate::{domain::check::Class, probe};
+use crate::{
+    domain::{check::Class, diagnosis::WitnessDiagnosis},
+    probe,
+};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::time::Duration;
 use tokio::{sync::Mutex, time::Instant};
@@ -22,6 +25,15 @@ impl Witnesses {
     /// These witnesses; none means that nothing is checked.
     pub fn new(addresses: Vec<String>) -> Witnesses {
         Witnesses { addresses, last: Mutex::default() }
+    }
+
+    /// Asks the first witness now.
+    pub(super) async fn ask_one(&self) -> Option<WitnessDiagnosis> {
+        let address = self.addresses.first()?;
+        let began = Instant::now();
+        let answered = probe::reachable(address, PATIENCE).await;
+        let took = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+        Some(WitnessDiagnosis { address: address.clone(), connect_us: answered.then_some(took) })
     }
 
     /// Whether a failure of this class may be our own network's: there are witnesses, and none of them answers.

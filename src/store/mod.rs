@@ -47,6 +47,7 @@ pub use self::scrub::{Scrub, ScrubState};
 pub(crate) use self::seam::Tables;
 pub use self::tables::{
     channels::ChannelHealth,
+    diagnoses::DiagnosisRecord,
     maintenance::{Maintenance, Source},
     notes::IncidentNote,
     outages::{Cursor, Lasted, OutageFilter, OutageKind},

@@ -9,6 +9,7 @@ use super::{
     },
     tables::{
         channels::{self, ChannelHealth},
+        diagnoses::{self, DiagnosisRecord},
         kept::{self, RetainedFrom},
         maintenance::{self, Maintenance, Which},
         notes,
@@ -31,6 +32,7 @@ use super::{
 use crate::{
     domain::{
         check::{CheckResult, Outcome, Reason},
+        diagnosis::Diagnosis,
         health::Health,
         incident::{CauseChange, Gap, Outage},
         maintenance::Overlay,
@@ -249,6 +251,16 @@ impl<'a> Tables<'a> {
     /// The silences because of which nobody was notified of it, oldest first.
     pub(crate) fn silenced(self, id: ServiceId, started_at: UnixMs) -> Result<Vec<SilencedIncident>> {
         responses::silenced(self.0, id, started_at)
+    }
+
+    /// What was found out when the outage of a service began.
+    pub(crate) fn diagnosis(self, id: ServiceId, started_at: UnixMs) -> Result<Option<Diagnosis>> {
+        diagnoses::of(self.0, id, started_at)
+    }
+
+    /// The same of all outages of a service that overlap a window or began in it.
+    pub(crate) fn diagnoses(self, id: ServiceId, window: Window) -> Result<Vec<DiagnosisRecord>> {
+        diagnoses::of_window(self.0, id, window)
     }
 
     /// What was done about the incidents of some services that overlap a window or began in it, and its silences.

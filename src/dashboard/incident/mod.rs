@@ -1,5 +1,6 @@
 //! An incident: when it really began, why, check by check, and what failed with it.
 
+mod diagnosis;
 mod normal;
 mod responses;
 mod seen;
@@ -71,6 +72,8 @@ struct Content {
     acknowledge_url: Option<String>,
     /// What people did about its alerts, oldest first.
     responses: Vec<Responded>,
+    /// What was found out when it began.
+    diagnosis: Option<diagnosis::Found>,
     began: Began,
     onset: Option<OnsetChart>,
     ended: Option<Ended>,
@@ -272,6 +275,10 @@ fn content(
         acknowledge_url: (app.token.is_some() && !snapshot.past && outage.ended_at.is_none())
             .then(|| snapshot.url("/dashboard/acknowledge", &format!("incidents={id}"))),
         responses: responses(app, &service, &outage, zone, now)?,
+        diagnosis: reader
+            .diagnosis(service.id, outage.started_at)?
+            .filter(|found| found.at <= now)
+            .map(|found| diagnosis::Found::new(&found, zone, day)),
         normal: normal(app, &service, &outage)?,
         earlier: neighbour(neighbours.0)?,
         later: neighbour(neighbours.1)?,

@@ -10,7 +10,7 @@ pub use order::{Format, Order};
 
 use self::objects::{AcknowledgedJson, BeforeJson, HeaderJson, OutageJson, SilencedJson, SumJson, Typed};
 use super::{
-    json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, SilenceRecordJson},
+    json::{DiagnosisRecordJson, EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, SilenceRecordJson},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{
@@ -115,6 +115,17 @@ pub fn write(
         for one in &responses.silenced {
             out.one("silenced", &SilencedJson::from(one))?;
             end.silenced += 1;
+        }
+    }
+    let mut has_begun = false;
+    for service in &order.services {
+        for one in reader.diagnoses(service.id, order.window)? {
+            if !has_begun {
+                out.list("diagnoses")?;
+                has_begun = true;
+            }
+            out.one("diagnosis", &DiagnosisRecordJson::from(&one))?;
+            end.diagnoses += 1;
         }
     }
     out.end(&end)

@@ -47,6 +47,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
                 "notes" => map.next_value_seed(Each::new(failed, |note| reader.note(note)))?,
                 "acknowledgements" => map.next_value_seed(Each::new(failed, |one| reader.acknowledgement(one)))?,
                 "silences" => map.next_value_seed(Each::new(failed, |one| reader.silence(one)))?,
+                "diagnoses" => map.next_value_seed(Each::new(failed, |one| reader.diagnosis(one)))?,
                 "silenced" => map.next_value_seed(Each::new(failed, |one| reader.silenced(one)))?,
                 "end" => {
                     let end = map.next_value()?;

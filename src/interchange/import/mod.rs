@@ -3,6 +3,7 @@
 //! A mistake is reported with its line, and ends the reading; the history that was being
 //! merged into is not changed then.
 
+mod diagnosis;
 mod document;
 mod error;
 mod objects;

@@ -1,6 +1,7 @@
 //! Takes the objects of a document in, whichever form they come in.
 
 use super::{
+    diagnosis::ImportedDiagnosis,
     error::Wrong,
     objects::{
         ImportedCheck, ImportedGap, ImportedHead, ImportedMaintenance, ImportedNote, ImportedOutage, ImportedReason,
@@ -57,6 +58,7 @@ impl ImportReader<'_> {
             "note" => self.note(serde_json::from_slice(line)?),
             "acknowledgement" => self.acknowledgement(serde_json::from_slice(line)?),
             "silence" => self.silence(serde_json::from_slice(line)?),
+            "diagnosis" => self.diagnosis(serde_json::from_slice(line)?),
             "silenced" => self.silenced(serde_json::from_slice(line)?),
             "end" => self.end(&serde_json::from_slice(line)?),
             kind => Err(Wrong::said(format!("a thing of the type “{kind}”, which this version does not know"))),
@@ -277,6 +279,13 @@ impl ImportReader<'_> {
         Ok(())
     }
 
+    pub(crate) fn diagnosis(&mut self, one: ImportedDiagnosis) -> Result<(), Wrong> {
+        self.of(&one.service)?;
+        self.merge.diagnosis(&one.read()?)?;
+        self.came.diagnoses += 1;
+        Ok(())
+    }
+
     pub(crate) fn end(&mut self, end: &EndJson) -> Result<(), Wrong> {
         if self.ended || !self.begun {
             return Err(Wrong::said("an end where nothing has begun"));
@@ -292,6 +301,7 @@ impl ImportReader<'_> {
             ("acknowledgements", end.acknowledgements, self.came.acknowledgements),
             ("silences", end.silences, self.came.silences),
             ("incidents that were silenced", end.silenced, self.came.silenced),
+            ("diagnoses", end.diagnoses, self.came.diagnoses),
         ] {
             if said != came {
                 return Err(Wrong::said(format!(

@@ -23,6 +23,7 @@ use crate::{
     },
     probe::{
         conditions::Condition,
+        diagnose::Place,
         error::ProbeError,
         resolver::Resolver,
         runner::{Runner, Secrets},
@@ -122,6 +123,20 @@ impl Runner for Http {
             None => {}
         }
         (secrets, pairs)
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        // Through a proxy the host itself may be out of reach, and out of any name server's sight.
+        if self.spec.proxy.is_some() {
+            return None;
+        }
+        let url = &self.spec.url;
+        Some(Place {
+            host: url.host_str()?.trim_matches(['[', ']']),
+            port: url.port_or_known_default()?,
+            resolver: &self.resolver,
+            tls: (url.scheme() == "https").then_some(&self.tls),
+        })
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -15,6 +15,7 @@ use crate::{
     probe::{
         cleanup::Cleanups,
         connect,
+        diagnose::Place,
         error::ProbeError,
         fault,
         resolver::Resolver,
@@ -79,6 +80,11 @@ impl Runner for Postgres {
         let tls = Tls::new(&spec.tls, verification, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Postgres { spec, config, tls, resolver, cleanups: shared.cleanups.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        // TLS is agreed on in PostgreSQL's own words first.
+        Some(Place { host: &self.spec.host, port: self.spec.port, resolver: &self.resolver, tls: None })
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -6,6 +6,7 @@ use crate::{
     probe::{
         client::Client,
         connection::Connection,
+        diagnose::Place,
         error::ProbeError,
         fault,
         runner::Runner,
@@ -37,6 +38,10 @@ impl Runner for Tcp {
         let mut client = Client::new(&spec.address, &spec.security, shared)?;
         client.dialer.announce(spec.proxy_protocol);
         Ok(Tcp { turns: spec.turns.clone(), client, scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

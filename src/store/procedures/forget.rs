@@ -21,7 +21,9 @@ pub(in crate::store) fn begin(conn: &mut Connection, name: &str, now: UnixMs) ->
     };
     outages::note_last_id(&tx)?;
     left_open::tell_forgotten(&tx, service.id, now)?;
-    for table in ["outage", "incident_note", "acknowledgement", "silenced", "gap", "setting", "maintenance_of"] {
+    for table in
+        ["outage", "incident_note", "acknowledgement", "silenced", "diagnosis", "gap", "setting", "maintenance_of"]
+    {
         tx.execute(&format!("DELETE FROM {table} WHERE service_id = ?1"), [service.id.0])?;
     }
     // Maintenance of nothing is none.

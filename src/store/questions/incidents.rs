@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        diagnosis::Diagnosis,
         incident::{CauseChange, Outage},
         time::UnixMs,
         window::Window,
@@ -9,7 +10,7 @@ use crate::{
     live::ServiceId,
     routing::{Acknowledgement, Silence},
     store::{
-        IncidentNote, Reader, ResponseRecords, Result, SilencedIncident, StoredService,
+        DiagnosisRecord, IncidentNote, Reader, ResponseRecords, Result, SilencedIncident, StoredService,
         tables::outages::{Cursor, OutageFilter},
     },
 };
@@ -54,6 +55,16 @@ impl Reader {
     /// The silences because of which nobody was notified of it, oldest first.
     pub fn silenced(&self, service: ServiceId, started_at: UnixMs) -> Result<Vec<SilencedIncident>> {
         self.read_one(|tables| tables.silenced(service, started_at))
+    }
+
+    /// What was found out when the outage of a service began that began at a moment.
+    pub fn diagnosis(&self, service: ServiceId, started_at: UnixMs) -> Result<Option<Diagnosis>> {
+        self.read_one(|tables| tables.diagnosis(service, started_at))
+    }
+
+    /// The same of all outages of a service that overlap a window or began in it, by the beginning.
+    pub fn diagnoses(&self, service: ServiceId, window: Window) -> Result<Vec<DiagnosisRecord>> {
+        self.read_one(|tables| tables.diagnoses(service, window))
     }
 
     /// What was done about the incidents of some services that overlap a window or began in it, and its silences.

@@ -4,6 +4,7 @@
 
 pub(super) mod channels;
 pub(super) mod columns;
+pub(super) mod diagnoses;
 pub(super) mod kept;
 pub(super) mod left_open;
 pub(super) mod maintenance;

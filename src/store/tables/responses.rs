@@ -281,9 +281,9 @@ pub(in crate::store) fn open(conn: &Connection) -> Result<Vec<(ServiceId, UnixMs
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Deletes what was done about incidents that are not kept any more.
+/// Deletes what was done about incidents that are not kept any more, and what was found out about them.
 pub(in crate::store) fn retire(conn: &Connection, service: ServiceId, before: UnixMs) -> Result<()> {
-    for table in ["acknowledgement", "silenced"] {
+    for table in ["acknowledgement", "silenced", "diagnosis"] {
         conn.prepare_cached(&format!(
             "DELETE FROM {table} AS n WHERE service_id = ?1 AND started_at < ?2 AND NOT EXISTS
                (SELECT 1 FROM outage WHERE service_id = n.service_id AND started_at = n.started_at)"

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
+        diagnosis::Diagnosis,
         incident::{GapReason, Outage, StatedNote},
         time::{HOUR_MS, UnixMs},
     },
@@ -23,6 +24,7 @@ use crate::{
         procedures::backup,
         rows::{self, Row, Walk, tail::Tail},
         tables::{
+            diagnoses,
             maintenance::Which,
             notes, outages,
             outbox::{self, Attempt, SentMessage},
@@ -61,6 +63,8 @@ pub(in crate::store) enum Note {
     Response(Box<Response>),
     /// Channels are to be notified of an incident that goes on.
     Tell(Box<Tell>),
+    /// What was found out when the outage of a service began that began at a moment.
+    Diagnosed(Box<(ServiceId, UnixMs, Diagnosis)>),
     /// Has events that were given up tried again, of one channel or of all.
     Retry {
         channel: Option<ChannelName>,
@@ -166,6 +170,7 @@ impl WriteState {
                 Note::Announced(event_id) => drop(outbox::note_announced(&tx, event_id, now)?),
                 Note::Response(response) => respond::write(&tx, response, &mut responded)?,
                 Note::Tell(tell) => done.events |= respond::tell(&tx, tell, now, &mut responded)?,
+                Note::Diagnosed(found) => diagnoses::write(&tx, found.0, found.1, &found.2)?,
                 Note::Retry { channel } => {
                     done.events |= outbox::retry(&tx, channel.as_deref(), now)? > 0;
                 }

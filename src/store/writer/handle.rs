@@ -9,9 +9,11 @@ use super::{
 };
 use crate::{
     domain::{
+        diagnosis::Diagnosis,
         incident::{GapReason, StatedNote},
         time::UnixMs,
     },
+    live::ServiceId,
     routing::{ChannelName, Facts, Routing},
     store::tables::{
         outbox::{Attempt, DueEvent, SentMessage},
@@ -215,6 +217,11 @@ impl Writer {
     /// Notifies channels of an incident that goes on, for the first time or once more.
     pub fn tell(&self, tell: Tell) {
         let _ = self.sender.send(Message::Note(Note::Tell(Box::new(tell))));
+    }
+
+    /// Takes in what was found out when the outage of a service began that began at a moment.
+    pub fn diagnosed(&self, service: ServiceId, started_at: UnixMs, diagnosis: Diagnosis) {
+        let _ = self.sender.send(Message::Note(Note::Diagnosed(Box::new((service, started_at, diagnosis)))));
     }
 
     /// The id of the history, with which the ids of its events begin.

@@ -6,7 +6,10 @@ use crate::{
     routing::{Acknowledgement, Silence},
     store::{
         Result,
-        tables::responses::{self, SilencedRecord},
+        tables::{
+            diagnoses::{self, DiagnosisRecord},
+            responses::{self, SilencedRecord},
+        },
     },
 };
 
@@ -18,6 +21,15 @@ impl Merge {
     pub fn acknowledgement(&mut self, service: &str, started_at: UnixMs, one: &Acknowledgement) -> Result<()> {
         let id = self.arriving(service)?.id;
         responses::acknowledge(&self.conn, id, started_at, one)
+    }
+
+    /// Takes in what was found out when an outage began.
+    ///
+    /// # Errors
+    /// When it cannot be written, or its service is not known.
+    pub fn diagnosis(&mut self, one: &DiagnosisRecord) -> Result<()> {
+        let id = self.arriving(&one.service)?.id;
+        diagnoses::write(&self.conn, id, one.started_at, &one.diagnosis)
     }
 
     /// Takes in a silence. Of two with one id the one that ends earlier stays.
