@@ -183,8 +183,9 @@
 //!    is what a check has to know; `read`, which reads the section with [`settings`] and gives the specification, the
 //!    target without credentials, the secrets, and the settings that the API shows; `impl Runner`, a check. Messages,
 //!    suggestions and masking follow from the descriptor.
-//! 3. What kinds have in common: `address` (a URL of a host and a port), `connection` (lines and bytes over a bounded
-//!    connection, also for a client library), `tls`, `fault`, `trace`.
+//! 3. What kinds have in common: `address` (a URL of a host and a port), `login` (the same with a user and a password),
+//!    `client` and `connection` (lines and bytes over a bounded connection, by STARTTLS too, and for a client library),
+//!    `protocol` (what several kinds say), `tls`, `fault`, `trace`.
 //! 4. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
 //! 5. `tests/probes/KIND.rs`, against a real server; a row in the README's table of kinds, and its keys, which a test
 //!    compares with the descriptor.

@@ -47,7 +47,7 @@ fn string(text: &str, form: usize) -> String {
 
 /// Keys of an endpoint. `«…»` is a string of the file, `PW` in it the password, `SQ` the password as a shell needs it
 /// within single quotes, `UQ` without single quotes.
-const ENDPOINTS: [&str; 39] = [
+const ENDPOINTS: [&str; 42] = [
     "url = «postgres://adm:PW@host/db»",
     "url = «postgresql://adm:PW@host:5432/db?sslmode=require»",
     "url = «postgres://adm:PW@host/db», sslmode = «on»",
@@ -69,6 +69,9 @@ const ENDPOINTS: [&str; 39] = [
     "url = «adm:PW@host:80», type = «tcp»",
     "url = «redis://adm:PW@host:6379/0»",
     "url = «valkeys://:PW@host»",
+    "url = «mysql://adm:PW@host/shop», query = «select 2»",
+    "url = «amqp://adm:PW@host/vhost»",
+    "url = «ldap://host», user = «cn=adm», password = «PW», search_base = «dc=x»",
     "url = «redis://host/1», password = «PW»",
     "url = «imaps://adm:PW@host», expect_capabilities = [«IDLE»]",
     "url = «smtp://host», user = «adm», password = «PW», starttls = true",

@@ -1,5 +1,6 @@
 //! Probes against real servers on the loopback, the well-behaved and the others.
 
+mod amqp;
 mod command;
 mod conditions;
 mod databases;
@@ -10,6 +11,7 @@ mod encodings;
 mod grpc;
 mod http;
 mod https;
+mod kafka;
 mod local;
 mod mail;
 mod memcached;

@@ -71,7 +71,7 @@ pub enum Class {
     Content,
     /// The answer breaks the protocol.
     Protocol,
-    /// The database refused the session or the query.
+    /// The server refused the session, the login or the query.
     Query,
     /// A command ended with this exit code, by a signal, or could not be started.
     ExitCode,

@@ -54,6 +54,8 @@ kinds! {
     Nats, "nats";
     Mqtt, "mqtt";
     Domain, "domain";
+    Amqp, "amqp";
+    Kafka, "kafka";
 }
 
 impl Kind {

@@ -33,7 +33,6 @@ pub(super) struct Client {
     tls: Option<Tls>,
     pub(super) starttls: Option<Starttls>,
     warning_days: u32,
-    host: String,
 }
 
 impl Client {
@@ -46,7 +45,7 @@ impl Client {
         let tls = spec.map(|spec| Tls::new(spec, Verification::ChainAndName, &shared.roots)).transpose()?;
         let warning_days = spec.map_or(0, |spec| spec.expiry_warning_days);
         let dialer = Dialer::new(address, shared)?;
-        Ok(Client { dialer, tls, starttls, warning_days, host: address.host.clone() })
+        Ok(Client { dialer, tls, starttls, warning_days })
     }
 
     /// Where it goes.
@@ -88,6 +87,6 @@ impl Client {
 
     /// What is to be said of a check that passed: its certificate may be about to expire.
     pub(super) fn reservation(&self, trace: &Trace) -> Option<Reason> {
-        expiry_warning(trace, self.warning_days, &self.host)
+        expiry_warning(trace, self.warning_days, &self.dialer.host)
     }
 }

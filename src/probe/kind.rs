@@ -1,6 +1,7 @@
 //! The registry of the kinds of probe: one line per kind. Nothing else in this room names them all.
 
 use super::{
+    amqp::{self, AmqpSpec},
     command::{self, CommandSpec},
     descriptor::{Descriptor, Kinds, ParsedEndpoint, Section},
     diagnose::Place,
@@ -11,6 +12,7 @@ use super::{
     http::{self, HttpSpec},
     icmp::{self, IcmpSpec},
     imap::{self, ImapSpec},
+    kafka::{self, KafkaSpec},
     ldap::{self, LdapSpec},
     local::{
         disk::{self, DiskSpec},
@@ -163,6 +165,8 @@ kinds! {
     Nats, nats, Box<NatsSpec>, nats::Nats;
     Mqtt, mqtt, Box<MqttSpec>, mqtt::Mqtt;
     Domain, domain, Box<DomainSpec>, domain::run::Domain;
+    Amqp, amqp, Box<AmqpSpec>, amqp::Amqp;
+    Kafka, kafka, KafkaSpec, kafka::Kafka;
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 //! | `text` | what leaves: scrubbed, cleaned, cut |
 
 mod address;
+pub mod amqp;
 mod beginning;
 mod cleanup;
 mod client;
@@ -45,6 +46,7 @@ pub mod grpc;
 pub mod http;
 pub mod icmp;
 pub mod imap;
+pub mod kafka;
 mod kind;
 pub mod ldap;
 pub mod local;

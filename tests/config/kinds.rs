@@ -159,3 +159,22 @@ fn ssh_ldap_mysql_and_queues_are_read() {
         ("url = \"mqtt://b\"\ntopic = \"a/#\"", "`topic` cannot be sent"),
     ]);
 }
+
+#[test]
+fn amqp_and_kafka_are_read() {
+    let Spec::Amqp(spec) = endpoint("url = \"amqps://me:pw1@b/my%2Fhost\"").probe else { panic!("no amqp") };
+    assert_eq!((spec.address.port, spec.virtual_host.as_str()), (5671, "my/host"));
+    let Spec::Amqp(spec) = endpoint("url = \"amqp://b\"").probe else { panic!("no amqp") };
+    assert_eq!((spec.virtual_host.as_str(), spec.login.is_none()), ("/", true));
+    let Spec::Kafka(spec) = endpoint("url = \"kafka://b\"\ntls = true\ntopic = \"orders\"\nmin_brokers = 3").probe
+    else {
+        panic!("no kafka")
+    };
+    assert_eq!((spec.address.port, spec.topic.as_deref(), spec.min_brokers), (9092, Some("orders"), Some(3)));
+    assert!(matches!(spec.security, Security::Tls(_)));
+    mistakes(&[
+        ("url = \"amqp://b/a/b\"", "nothing but `/virtual host` follows the host and the port"),
+        ("url = \"kafka://b\"\ntopic = \"a b\"", "`a b` cannot be a topic"),
+        ("url = \"kafka://b\"\nmin_brokers = 0", "from 1 to 10000"),
+    ]);
+}

@@ -115,12 +115,12 @@ fn a_mistake_against_toml_looks_the_same() {
 #[test]
 fn a_key_of_another_kind_says_whose_it_is() {
     assert_eq!(
-        report("url = \"http://web/\"\nquery = \"select 1\""),
-        r#"error: `query` belongs to postgres endpoints
+        report("url = \"http://web/\"\nexpect_rows = 1"),
+        r#"error: `expect_rows` belongs to postgres endpoints
  --> config.toml:4:1
   |
-4 | query = "select 1"
-  | ^^^^^ this is an http endpoint
+4 | expect_rows = 1
+  | ^^^^^^^^^^^ this is an http endpoint
 
 1 mistake in config.toml"#
     );
