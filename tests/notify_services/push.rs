@@ -157,7 +157,10 @@ async fn apprise_by_a_key() {
             says_what_happened(notice, &words(&message));
         },
         taken: (200, r#"{"error": null, "details": []}"#),
-        refused: &[(204, "", "204"), (400, r#"{"error": "Bad FORM Payload provided"}"#, "Bad FORM Payload")],
+        refused: &[
+            (204, "", "nothing is stored under this `key`"),
+            (400, r#"{"error": "Bad FORM Payload provided"}"#, "Bad FORM Payload"),
+        ],
         later: &[
             (424, "", r#"{"error": "One or more notification could not be sent"}"#, None),
             (503, "Retry-After: 6", "", Some(6)),

@@ -29,6 +29,7 @@ impl Metadata {
             },
             path => path.and_then(at).map(text),
         };
+        let why = why.or_else(|| self.meanings.get(&status.to_string()).cloned());
         let number = |path: &Option<String>| path.as_deref().and_then(at).and_then(serde_json::Value::as_f64);
         let after_s = number(&self.retry_after);
         let after_s = after_s.or_else(|| number(&self.retry_after_ms).map(|ms| ms / 1000.0));

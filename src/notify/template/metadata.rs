@@ -30,6 +30,9 @@ pub(super) struct Metadata {
     pub(super) later_errors: Vec<String>,
     /// Where an answer that is JSON says what is wrong, as `error.message`; `""` where the answer itself is the text.
     pub(super) error: Option<String>,
+    /// What a status means whose answers say nothing, as `204 = "nothing is stored under this key"`.
+    #[serde(default)]
+    pub(super) meanings: BTreeMap<String, String>,
     /// Where it says in how many seconds to try again. The header `Retry-After` is read in any case.
     pub(super) retry_after: Option<String>,
     /// The same in milliseconds.

@@ -115,7 +115,8 @@ fn an_answer_is_judged_by_its_status_and_its_body() {
     ] {
         assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
     }
-    let text = format!("{HEAD}refused = \"404\"\nerror = \"\"\nretry_after_ms = \"wait_ms\"\n+++\n{{}}");
+    let head = format!("{HEAD}refused = \"400, 404\"\nerror = \"\"\nretry_after_ms = \"wait_ms\"\n");
+    let text = format!("{head}[meanings]\n400 = \"no such room\"\n+++\n{{}}");
     let template = Template::parse(&text).unwrap();
     for (status, body, expected) in [
         (404, "no_service\n", Answer::Refused { why: why("no_service") }),
@@ -124,6 +125,9 @@ fn an_answer_is_judged_by_its_status_and_its_body() {
         (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
     ] {
         assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
+        // It says nothing: the template does.
+        (400, "", Answer::Refused { why: why("no such room") }),
+        (400, "no text", Answer::Refused { why: why("no text") }),
     }
 }
 
