@@ -34,7 +34,7 @@ impl MonitorAlarms {
             if !pause.is_zero() {
                 return pause;
             }
-            let notice = own::of_the_monitor(&alarm, queue.clock.now());
+            let notice = own::of_the_monitor(&alarm, queue.clock.now(), queue.composer.public_url.as_deref());
             let event = notice.event.as_str();
             match queue.channel.deliver(&notice).await {
                 Ok(_) => {

@@ -5,14 +5,14 @@ use crate::{
         sanitize::{LONGEST_MESSAGE, one_line},
         time::UnixMs,
     },
-    notify::{Notice, Status},
+    notify::{Notice, OF_THE_MONITOR, Status},
     routing::Severity,
     store::Alarm,
 };
 use serde_json::Value;
 
 /// The message about the monitor itself.
-pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
+pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs, public_url: Option<&str>) -> Notice {
     let text = one_line(&alarm.text, LONGEST_MESSAGE);
     let (event, tag, status) = match alarm.is_over {
         true => ("monitor.recovered", "[UP]", Status::Resolved),
@@ -21,7 +21,7 @@ pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
     Notice {
         event_id: alarm.event_id.clone(),
         event: event.to_owned(),
-        text: format!("The monitor itself: {text}"),
+        text: format!("{OF_THE_MONITOR}{text}"),
         service: None,
         incident: Value::Null,
         status,
@@ -30,7 +30,8 @@ pub(super) fn of_the_monitor(alarm: &Alarm, now: UnixMs) -> Notice {
         details: Vec::new(),
         key: alarm.key.clone(),
         acknowledge_url: None,
-        url: None,
+        // Its pages are made of what is in memory, and say what is wrong.
+        url: public_url.map(|base| format!("{base}/dashboard")),
         at: now.to_string(),
         count: 1,
         events: Vec::new(),

@@ -81,7 +81,7 @@ pub(super) struct Queue {
     pub(super) clock: Clock,
     pub(super) settled: Settled,
     outbox: Outbox,
-    composer: Composer,
+    pub(super) composer: Composer,
     health: ChannelsHealth,
     tried: Option<Tried>,
     sent: Sent,

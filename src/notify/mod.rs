@@ -17,6 +17,7 @@ mod template;
 use crate::routing::ChannelName;
 pub use config::ChannelSpec;
 pub use delivery::{Batching, ChannelInfo, Delivered, Failure};
+pub(crate) use notice::OF_THE_MONITOR;
 pub use notice::{Detail, Item, Notice, Status};
 pub use place::{Place, Receipt};
 pub use report::{NewsLine, OutageLine, Report, ReportMail, ServiceLine, Sum, Tone};

@@ -3,6 +3,9 @@
 use super::report::{self, Report};
 use serde::Serialize;
 
+/// What a sentence about the monitor itself begins with.
+pub(crate) const OF_THE_MONITOR: &str = "The monitor itself: ";
+
 /// One message. It is made of what was known when its events happened, so that every attempt says the same.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Notice {
@@ -79,6 +82,22 @@ impl Notice {
             _ if self.service.is_some() => "Open the service",
             _ => "Open the dashboard",
         }
+    }
+
+    /// The title, and why, where it names only what fails: all that a phone shows, or reads aloud, of some services' messages.
+    pub(super) fn headline(&self) -> String {
+        let detail = |label: &str| {
+            let why = self.details.iter().find(|detail| detail.label == label);
+            why.map(|why| why.value.as_str())
+        };
+        let why = match self.event.as_str() {
+            "incident.confirmed" | "incident.reminder" => detail("cause"),
+            "degraded" => detail("reason"),
+            // One about a channel names it in its title.
+            "monitor.failing" if self.details.is_empty() => self.text.strip_prefix(OF_THE_MONITOR),
+            _ => None,
+        };
+        why.map_or_else(|| self.title.clone(), |why| format!("{}: {why}", self.title))
     }
 
     /// The title, below it the sentence and the details, and the links: the whole message as plain text.

@@ -100,8 +100,8 @@ impl SmtpChannel {
         let own = if notice.event_id == notice.key { id(&notice.key) } else { id(&notice.event_id) };
         let mut mail = Message::builder()
             .from(self.from.clone())
-            // Subjects are searched and sorted: a space that does not break would be encoded.
-            .subject(one_line(&notice.title, LONGEST_MESSAGE).replace('\u{a0}', " "))
+            // Subjects are searched and sorted: spaces that do not break and dashes of ours would make it an encoded one.
+            .subject(one_line(&notice.headline(), LONGEST_MESSAGE).replace('\u{a0}', " ").replace('–', "-"))
             .message_id(Some(own.clone()))
             // RFC 3834: no vacation answers.
             .header(AutoSubmitted);

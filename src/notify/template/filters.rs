@@ -6,9 +6,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 /// Text for Markdown, in which nothing of it is markup, a link or a mention.
 pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             '@' => out.push_str("@\u{200b}"),
+            // Who copies a time wants to find it in a log.
+            ':' if is_in_a_time(&text[..at], &text[at + 1..]) => out.push(c),
             ':' => out.push_str(":\u{200b}"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '(' | ')' | '#' | '+' | '-' | '.' | '!'
             | '|' | '~' => {
@@ -19,6 +21,12 @@ pub(super) fn markdown(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a colon is between two digits and two digits, as in 03:14:15. No emoji has such a name, but `:100:` is one.
+fn is_in_a_time(before: &str, after: &str) -> bool {
+    let digits = |text: &mut dyn Iterator<Item = char>| text.take_while(char::is_ascii_digit).take(3).count();
+    digits(&mut before.chars().rev()) == 2 && digits(&mut after.chars()) == 2
 }
 
 /// Text for HTML and XML, and for Slack's messages.

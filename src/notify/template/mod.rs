@@ -2,7 +2,7 @@
 //! body. No Rust: whatever file lies in `services/` is a service, under its name; users can bring their own.
 //!
 //! Templates name the fields of a [`Notice`] (`title`, `text`, `details`, `status`, …), the settings of the channel
-//! (`channel.token`), `plain`, the whole message as plain text, and `message`, the same without title and links; `links` has
+//! (`channel.token`), `headline`, the title and why, for services that show no more, `plain`, the whole message as plain text, and `message`, the same without title and links; `links` has
 //! these on lines of their own, for the end of a text, and `acknowledge` the one to acknowledge alone, for services that make a
 //! button of the other; `link_text` is what a link to `url` says. In a JSON body `{{ text }}` is written as JSON, quotes and all, and in a form
 //! percent-encoded; `|safe` writes it as it is. In the URL and in headers it is written as it is; a header of nothing is left
@@ -89,6 +89,8 @@ struct Context<'a> {
     fields: &'a Notice,
     /// All fields as JSON.
     notice: String,
+    /// The title, and why.
+    headline: String,
     /// The whole message as plain text.
     plain: String,
     /// The same without title and links.
@@ -278,8 +280,8 @@ impl Template {
             }
         };
         let (plain, message, link_text) = (fields.plain(), fields.message(), fields.link_text());
-        let (links, acknowledge) = (fields.links(), fields.acknowledge());
-        Ok(Context { channel, fields, notice, plain, message, links, acknowledge, thread, edit, link_text })
+        let (headline, links, acknowledge) = (fields.headline(), fields.links(), fields.acknowledge());
+        Ok(Context { channel, fields, notice, headline, plain, message, links, acknowledge, thread, edit, link_text })
     }
 
     /// Where its messages can appear, and how that is called.

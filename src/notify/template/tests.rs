@@ -1,7 +1,10 @@
 //! Templates: those of the services, and what is wrong with others.
 
 use super::{
-    super::sample::{notice, notices},
+    super::{
+        notice::Detail,
+        sample::{notice, notices},
+    },
     *,
 };
 use serde_json::{Value, json};
@@ -122,12 +125,12 @@ fn an_answer_is_judged_by_its_status_and_its_body() {
         (404, "no_service\n", Answer::Refused { why: why("no_service") }),
         (404, "\"no_service\"", Answer::Refused { why: why("no_service") }),
         (404, "<html>no</html>", Answer::Refused { why: None }),
-        (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
-    ] {
-        assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
         // It says nothing: the template does.
         (400, "", Answer::Refused { why: why("no such room") }),
         (400, "no text", Answer::Refused { why: why("no text") }),
+        (429, r#"{"wait_ms": 2500}"#, Answer::Later { why: None, after_s: Some(3) }),
+    ] {
+        assert_eq!(template.judge(&Place::New, status, body), expected, "{status} {body}");
     }
 }
 
@@ -177,6 +180,8 @@ fn a_template_of_ones_own_can_follow_and_replace_and_is_tried_in_every_place() {
 #[test]
 fn filters_leave_no_markup() {
     assert_eq!(markdown("a*b_@x"), "a\\*b\\_@\u{200b}x");
+    assert_eq!(markdown("03:14:15 :15: a:1"), "03:14:15 :\u{200b}15:\u{200b} a:\u{200b}1");
+    assert_eq!(markdown("127.0.0.1:1234: refused"), "127\\.0\\.0\\.1:\u{200b}1234:\u{200b} refused");
     assert_eq!(html("<!channel> & \"x\""), "&lt;!channel&gt; &amp; &quot;x&quot;");
     assert_eq!((cut("abc", 3), cut("abcd", 3)), ("abc".to_owned(), "ab…".to_owned()));
     assert_eq!((cut_bytes("äöü", 6), cut_bytes("äöüß", 7)), ("äöü".to_owned(), "äö…".to_owned()));
@@ -187,4 +192,26 @@ fn filters_leave_no_markup() {
         notice("test").plain().lines().next(),
         Some("[DOWN] web <!channel> @everyone *x* _y_ `z` [a](http://b) <b>\"&\\")
     );
+}
+
+#[test]
+fn a_headline_says_why_and_says_it_once() {
+    let titled = |event: &str, label: &str| Notice {
+        title: "[DOWN] web".to_owned(),
+        text: "The monitor itself: the disk is full".to_owned(),
+        details: vec![Detail { label: label.to_owned(), value: "HTTP 503".to_owned() }],
+        ..notice(event)
+    };
+    for (event, label, expected) in [
+        ("incident.confirmed", "cause", "[DOWN] web: HTTP 503"),
+        ("incident.reminder", "cause", "[DOWN] web: HTTP 503"),
+        ("degraded", "reason", "[DOWN] web: HTTP 503"),
+        ("incident.resolved", "cause", "[DOWN] web"),
+        ("incidents", "down", "[DOWN] web"),
+        ("monitor.failing", "error", "[DOWN] web"),
+    ] {
+        assert_eq!(titled(event, label).headline(), expected, "{event}");
+    }
+    let history = Notice { details: Vec::new(), ..titled("monitor.failing", "") };
+    assert_eq!(history.headline(), "[DOWN] web: the disk is full");
 }
