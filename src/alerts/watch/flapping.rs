@@ -28,7 +28,7 @@ pub(super) fn look(round: &mut Round<'_>) {
         let Some(last) = &service.last else { continue };
         let event_id = round.ledger.id(AlertKind::Flapping, &format!("{stem}{}", last.at.0));
         let facts = Facts::of_service(AlertKind::Flapping, &service.service, round.now);
-        let announcement = begins(service, &event_id);
+        let announcement = begins(round, service, &event_id);
         let channels = round.recipients(&facts);
         round.announce(event_id, announcement, channels);
     }
@@ -50,11 +50,14 @@ fn is_watched(service: &ServiceNow, now: UnixMs) -> bool {
     !matches!(service.status(now), Status::Paused | Status::Maintenance)
 }
 
-fn begins(service: &ServiceNow, key: &str) -> Announcement {
+fn begins(round: &Round<'_>, service: &ServiceNow, key: &str) -> Announcement {
     let name = &service.service.name;
     let changes = service.flapping.changes();
     let mut details = vec![("changes".to_owned(), format!("{changes} in its last {CHECKS} checks"))];
-    let reason = service.outage.as_ref().map(|outage| one_line(&outage.cause.reason.message, LONGEST_MESSAGE));
+    // At this moment it may pass. What cannot be read is no reason to say nothing.
+    let last = || round.context.reader.read_one(|tables| tables.last_outage(service.id, round.now)).ok().flatten();
+    let outage = service.outage.as_deref().cloned().or_else(last);
+    let reason = outage.map(|outage| one_line(&outage.cause.reason.message, LONGEST_MESSAGE));
     details.extend(reason.map(|reason| ("it fails with".to_owned(), reason)));
     announcement(
         service,
