@@ -5,6 +5,7 @@ mod endpoints;
 mod kinds;
 mod maintenance;
 mod mistakes;
+mod names;
 mod requests;
 mod secrets;
 mod shipped;

@@ -18,8 +18,9 @@ use crate::{
         proxy_headers::RequestOrigin,
         state::{AppState, Queries},
     },
-    interchange::json::{
-        AcknowledgementJson, CauseChangeJson, CheckJson, DiagnosisJson, IncidentJson, Page, SilenceJson,
+    interchange::{
+        diagnosis::DiagnosisJson,
+        json::{AcknowledgementJson, CauseChangeJson, CheckJson, IncidentJson, Page, SilenceJson},
     },
     live::{LiveState, ServiceId},
     store::{Cursor, OutageFilter, OutageKind, Reader, SilencedBy, StoreError},

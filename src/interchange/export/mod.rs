@@ -10,7 +10,8 @@ pub use order::{Format, Order};
 
 use self::objects::{AcknowledgedJson, BeforeJson, HeaderJson, OutageJson, SilencedJson, SumJson, Typed};
 use super::{
-    json::{DiagnosisRecordJson, EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, SilenceRecordJson},
+    diagnosis::DiagnosisRecordJson,
+    json::{EndJson, GapJson, IncidentJson, MaintenanceJson, NoteJson, SilenceRecordJson},
     line::{CSV_HEADER, CsvLines, JsonLines},
 };
 use crate::{
