@@ -184,7 +184,7 @@
 //!    target without credentials, the secrets, and the settings that the API shows; `impl Runner`, a check. Messages,
 //!    suggestions and masking follow from the descriptor.
 //! 3. What kinds have in common: `address` (a URL of a host and a port), `login` (the same with a user and a password),
-//!    `client` and `connection` (lines and bytes over a bounded connection, by STARTTLS too, and for a client library),
+//!    `client` and `connection` (lines and bytes over a bounded connection, by STARTTLS too),
 //!    `protocol` (what several kinds say), `tls`, `fault`, `trace`.
 //! 4. One line in the registry, `probe/kind.rs`, and one in `probe/mod.rs`. The compiler names whatever is missing.
 //! 5. `tests/probes/KIND.rs`, against a real server; a row in the README's table of kinds, and its keys, which a test

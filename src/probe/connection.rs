@@ -43,8 +43,8 @@ pub(super) struct Connection<'a> {
     deadline: Duration,
 }
 
-/// A bounded stream, plain or over TLS, for a library that speaks the protocol.
-pub(super) enum Stream {
+/// A bounded stream, plain or over TLS.
+enum Stream {
     Plain(Bounded<TcpStream>),
     Tls(Box<Bounded<TlsStream<Bounded<TcpStream>>>>),
 }
@@ -83,13 +83,6 @@ impl<'a> Connection<'a> {
         let budget = Arc::new(Budget::new(most, 0, 0));
         let stream = over_tls(stream.into_inner(), dialer, tls, most, &budget, trace, deadline).await?;
         Ok(Connection { stream, budget, most, unread: Vec::new(), dialer, trace, deadline })
-    }
-
-    /// The stream for a library, and what tells whether its budget was spent. Nothing was read before.
-    #[allow(dead_code, reason = "for kinds whose protocol a library speaks")]
-    pub(super) fn into_stream(self) -> (Stream, Arc<Budget>) {
-        self.begin();
-        (self.stream, self.budget)
     }
 
     /// The exchange begins, if it did not yet.

@@ -233,7 +233,6 @@ impl<S> Bounded<S> {
     }
 
     /// The stream itself, without its budget.
-    #[allow(dead_code)]
     pub(super) fn into_inner(self) -> S {
         self.inner
     }
