@@ -29,7 +29,7 @@ use std::{sync::Arc, time::Duration};
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
     kind: Kind::Ldap,
     article: "an",
-    aliases: &["directory", "ad"],
+    aliases: &["ad", "openldap"],
     schemes: &["ldap", "ldaps"],
     url_example: "ldap://directory:389",
     keys: &["url", "ip_version", "allow_metadata", "user", "password", "tls", "starttls", "search_base"],
