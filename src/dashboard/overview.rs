@@ -221,7 +221,8 @@ fn say(snapshot: &Snapshot, seen: &[Seen], latest: Option<&Outage>, zone: Zone) 
         let rest = match behind {
             0 => format!(": {first_name} failed first, {ago} ago"),
             all if all + 1 == down.len() => format!(": {first_name} failed {ago} ago, and what depends on it"),
-            some => format!(": {first_name} failed {ago} ago; {some} are behind what they depend on"),
+            1 => format!(": {first_name} failed first, {ago} ago; 1 is behind what it depends on"),
+            some => format!(": {first_name} failed first, {ago} ago; {some} are behind what they depend on"),
         };
         Headline { strong: format!("{} services are down", down.len()), rest, ..Headline::plain(Kind::Down, "") }
     } else if let [one] = stale[..] {
