@@ -96,7 +96,6 @@ async fn the_past_is_reached_without_a_script() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_beginning_of_an_outage_is_found_in_the_past_on_a_phone_without_a_script() {
     let running = demonstration().await;
-    let latest = running.get("/api/v1/incidents?limit=1&status=resolved").await["items"][0].clone();
     let browser = Browser::open(Screen { script: false, ..PHONE }).await;
     browser.go(&running.page("/dashboard")).await;
     browser.click("Travel back").await;
@@ -116,6 +115,8 @@ async fn the_beginning_of_an_outage_is_found_in_the_past_on_a_phone_without_a_sc
     let one = of_it["items"].as_array().unwrap().iter().find(|one| one["started_at"] == shown[1].as_str());
     let one = one.unwrap_or_else(|| panic!("{shown:?} is no beginning of an incident of {service}"));
     assert_eq!(one["last_ok_at"], shown[0].as_str());
+    // Asked now: the demonstration goes on, and on a busy machine its services fail for real.
+    let latest = running.get("/api/v1/incidents?limit=1").await["items"][0].clone();
     assert!(one["started_at"].as_str() <= latest["started_at"].as_str());
     assert_eq!(browser.overflow().await, 0);
     browser.picture("phone-no-script-then-incident").await;
