@@ -165,8 +165,7 @@ async fn nobody_is_told_that_a_service_in_maintenance_is_degraded() {
 /// A configuration of services over TLS.
 fn over_tls(folder: &Path, authority: &Authority, services: &[(&str, u16)], alerts: &str) -> String {
     let ca = folder.join("ca.pem");
-    let pem = rcgen_pem(&authority.der());
-    std::fs::write(&ca, pem).unwrap();
+    std::fs::write(&ca, authority.pem()).unwrap();
     let endpoint = |(name, port): &(&str, u16)| {
         format!(
             "[[checks.endpoints]]\nname = \"{name}\"\nurl = \"https://localhost:{port}/\"\ntls = {{ ca = {:?} }}\n",
@@ -175,11 +174,6 @@ fn over_tls(folder: &Path, authority: &Authority, services: &[(&str, u16)], aler
     };
     let endpoints: String = services.iter().map(endpoint).collect();
     format!("[checks]\ninterval_secs = 10\n{endpoints}[alerts]\nenabled = true\n{alerts}")
-}
-
-fn rcgen_pem(der: &[u8]) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
 }
 
 /// Sets the clock to the real one, by which certificates are judged.

@@ -24,6 +24,7 @@ mod gap_reason;
 mod import_ends;
 mod kills;
 mod kinds;
+mod laboratory;
 mod laws;
 mod leaving;
 mod limits;

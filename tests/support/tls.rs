@@ -60,9 +60,20 @@ impl Authority {
         self.issuer.der().clone()
     }
 
+    /// Its certificate, as a file has it.
+    pub(crate) fn pem(&self) -> String {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(self.der()))
+    }
+
     /// A certificate for these hosts (or, as a client's, of this name), that ends in so many days; negative: ended.
     pub(crate) fn issue(&self, hosts: &[&str], days: i32) -> Identity {
-        let mut params = params(hosts, -100, days);
+        self.issue_from(hosts, -100, days)
+    }
+
+    /// The same, valid from so many days to so many.
+    pub(crate) fn issue_from(&self, hosts: &[&str], from: i32, to: i32) -> Identity {
+        let mut params = params(hosts, from, to);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let mut identity = Identity::of(&params.signed_by(&key, &self.issuer).unwrap(), &key);

@@ -35,6 +35,8 @@ pub(crate) struct World {
     folder: TempDir,
     /// Commits so far, and the ticks since then in which results waited for the next one.
     overdue: Cell<(u64, u32)>,
+    /// How many checks wait in vain for something else than the target.
+    left_hanging: Box<dyn Fn() -> usize>,
     /// While a blocking task runs, the runtime does not move its clock by itself.
     _brake: std::sync::mpsc::Sender<()>,
 }
@@ -53,7 +55,8 @@ impl World {
         let target = Target::start(clock.clone()).await;
         let folder = tempfile::tempdir().unwrap();
         let config = config.to_owned();
-        let mut world = World { clock, target, app: None, config, folder, overdue: Cell::default(), _brake: brake };
+        let (overdue, left_hanging) = (Cell::default(), Box::new(|| 0));
+        let mut world = World { clock, target, app: None, config, folder, overdue, left_hanging, _brake: brake };
         world.run().await;
         world
     }
@@ -106,6 +109,11 @@ impl World {
         self.run().await;
     }
 
+    /// From now on so many checks are not waited for, beside those that the target leaves hanging.
+    pub(crate) fn leave_hanging(&mut self, count: impl Fn() -> usize + 'static) {
+        self.left_hanging = Box::new(count);
+    }
+
     /// Seconds since the beginning.
     pub(crate) fn now(&self) -> f64 {
         self.clock.now().since(begin()) as f64 / 1000.0
@@ -124,7 +132,7 @@ impl World {
             tokio::task::yield_now().await;
         }
         let since = std::time::Instant::now();
-        while self.under_way() > self.target.hanging() as i64 {
+        while self.under_way() > (self.target.hanging() + (self.left_hanging)()) as i64 {
             tokio::task::yield_now().await;
             assert!(since.elapsed() < PATIENCE, "{} checks do not end", self.under_way());
         }

@@ -1,0 +1,61 @@
+//! A row of the table: how a server misbehaves, and what has to be said of it.
+
+use super::bench::Hanging;
+use healthcheck_dashboard::domain::check::Class;
+use std::{pin::Pin, sync::Arc};
+use tokio::net::TcpStream;
+
+/// What a service has to be shown as while it misbehaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Expected {
+    Down(Class),
+    Degraded(Class),
+    /// It works all the same: whoever calls that a failure cries wolf.
+    Up,
+}
+
+/// What is done with a connection.
+pub(super) type Handler = Arc<dyn Fn(TcpStream, Hanging) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+pub(super) fn handler<F, Fut>(handle: F) -> Handler
+where
+    F: Fn(TcpStream, Hanging) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    Arc::new(move |stream, hanging| Box::pin(handle(stream, hanging)))
+}
+
+/// How a port behaves.
+#[derive(Clone)]
+pub(super) enum Port {
+    /// Nobody listens.
+    Closed,
+    /// What comes is dropped: no connection is made or refused.
+    Drops,
+    /// The system makes connections, and the program never takes them.
+    NeverAccepts,
+    Serves(Handler),
+}
+
+/// A fault of a service, and the service.
+pub(super) struct Fault {
+    /// The kind of probe, as the table says it.
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
+    pub(super) expected: Expected,
+    /// Its section of the configuration. `ADDRESS` stands for where it is, `CA` for the file of the authority.
+    pub(super) keys: String,
+    pub(super) well: Port,
+    pub(super) broken: Port,
+}
+
+impl Fault {
+    /// The word of the table for what it is shown as.
+    pub(super) fn shown(&self) -> String {
+        match self.expected {
+            Expected::Down(class) => class.as_str().to_owned(),
+            Expected::Degraded(class) => format!("degraded, {}", class.as_str()),
+            Expected::Up => "up".to_owned(),
+        }
+    }
+}
