@@ -16,6 +16,7 @@ pub(crate) mod leb128;
 pub mod maintenance;
 pub mod metadata;
 pub mod network;
+pub mod normal;
 pub mod replay;
 pub mod sanitize;
 pub mod secret;
