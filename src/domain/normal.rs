@@ -30,7 +30,7 @@ mod tests;
 
 use super::{
     histogram::Histogram,
-    time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
+    time::{HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs},
     timeline::Tally,
     window::Window,
 };

@@ -5,6 +5,7 @@
 //! it is in the baseline: a slow degradation (in an hour its times double, and stay so), and a sudden one (they treble).
 
 use super::*;
+use crate::domain::time::DAY_MS;
 
 const QUARTER: i64 = 13 * WEEK_MS;
 /// A Thursday, the beginning of a week of the epoch.

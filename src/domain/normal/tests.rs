@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::time::DAY_MS;
 use proptest::prelude::*;
 
 const DAY: UnixMs = UnixMs(20_000 * DAY_MS);
