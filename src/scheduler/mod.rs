@@ -8,6 +8,8 @@ mod health;
 mod judge;
 mod pace;
 mod push;
+#[cfg(test)]
+mod quiet;
 mod recorder;
 mod service_loop;
 mod watch;

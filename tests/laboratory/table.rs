@@ -16,6 +16,10 @@ interval and five seconds; so has its end; and nothing may be held against a ser
 `interval_secs` is 10 there, `timeout_secs` 0.5, and the rest as it is by default. What hangs is confirmed later where the
 timeout is longer: by each of the three checks that it takes.
 
+Another test lets a simulated month pass over twenty services with nothing wrong but what is ordinary on a network: answers that
+take longer by day than by night, and one packet in a thousand that is lost, most of them together. Single checks fail in it;
+no service is called down or flapping.
+
 ";
 
 const TABLE: &str = "| kind | fault | class |\n| --- | --- | --- |\n";
