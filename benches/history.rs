@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
 use healthcheck_dashboard::routing::Routing;
+use healthcheck_dashboard::settings::effective::EffectiveSettings;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -20,7 +21,7 @@ use healthcheck_dashboard::{
     },
     store::{Configured, Record, RetentionPolicy, Store, WatchedService},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 const INTERVAL_MS: i64 = 10_000;
 
@@ -35,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
 
     let watched = (0..services).map(|n| WatchedService {
         configured: Configured { service: service(n), renamed_from: None, depends_on: Vec::new() },
-        settings: Arc::default(),
+        settings: EffectiveSettings::default(),
     });
     let forever = RetentionPolicy::FOREVER;
     let clock = Clock::system();

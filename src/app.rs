@@ -70,7 +70,7 @@ impl App {
                 renamed_from: endpoint.renamed_from.clone(),
                 depends_on: endpoint.depends_on.clone(),
             },
-            settings: Arc::new(endpoint.shown.clone()),
+            settings: endpoint.shown.clone(),
         });
         let store = Store::open(
             &config.storage.path,

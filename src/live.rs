@@ -20,6 +20,7 @@ use crate::{
         status::{Known, Overall, STALE_GRACE_MS, Status},
         time::UnixMs,
     },
+    settings::effective::EffectiveSettings,
     shutdown::Shutdown,
 };
 use std::{
@@ -42,7 +43,7 @@ pub struct ServiceNow {
     pub id: ServiceId,
     pub service: Arc<Service>,
     /// Its effective settings as the API shows them, credentials redacted.
-    pub settings: Arc<serde_json::Value>,
+    pub settings: EffectiveSettings,
     /// What it depends on, directly and through others, the nearest first.
     pub depends_on: Arc<[ServiceId]>,
     pub confirmed: Confirmed,

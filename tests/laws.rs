@@ -9,6 +9,7 @@ use self::agreement::{
 };
 use crate::support::history::{self, KEEP, bare_result, record, seal, unseal};
 use healthcheck_dashboard::routing::Routing;
+use healthcheck_dashboard::settings::effective::EffectiveSettings;
 use healthcheck_dashboard::{
     clock::Clock,
     domain::{
@@ -27,7 +28,7 @@ use healthcheck_dashboard::{
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 /// How many lives are tried: more of them with PROPTEST_CASES.
 fn cases(usual: u32) -> u32 {
@@ -138,7 +139,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
         let service = service(run);
         let watched = WatchedService {
             configured: Configured { service: service.clone(), renamed_from: None, depends_on: Vec::new() },
-            settings: Arc::new(serde_json::Value::Null),
+            settings: EffectiveSettings::default(),
         };
         // Something else is watched all the time.
         let other = WatchedService {
@@ -147,7 +148,7 @@ async fn live(path: &Path, runs: &[Run], begin: UnixMs) -> (Vec<Row>, UnixMs) {
                 renamed_from: None,
                 depends_on: Vec::new(),
             },
-            settings: Arc::new(serde_json::Value::Null),
+            settings: EffectiveSettings::default(),
         };
         let all = if run.watched == Watch::Gone { vec![other] } else { vec![watched, other] };
         let clock = Clock::pinned(now);

@@ -1,5 +1,6 @@
 //! A made history, the same in every run: what a check says depends on its service and its round alone.
 
+use healthcheck_dashboard::settings::effective::EffectiveSettings;
 use healthcheck_dashboard::{
     domain::{
         check::{CheckResult, Class, Outcome, Phase, PhaseTimes, Reason},
@@ -11,7 +12,7 @@ use healthcheck_dashboard::{
     live::ServiceId,
     store::{Backfill, Configured, Record, WatchedService},
 };
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 pub(crate) const INTERVAL_MS: i64 = 10_000;
 const ROUNDS_A_DAY: i64 = 8_640;
@@ -49,7 +50,7 @@ pub(crate) fn watched(name: &str, n: usize) -> WatchedService {
     };
     WatchedService {
         configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
-        settings: Arc::default(),
+        settings: EffectiveSettings::default(),
     }
 }
 

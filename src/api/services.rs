@@ -126,7 +126,7 @@ fn whole(
             "burn_rate": budget.burn_rate,
         });
     }
-    body["configuration"] = Value::clone(&service.settings);
+    body["configuration"] = service.settings.read();
     if let Some(command) = body["configuration"].get_mut("command")
         && commands == Commands::Program
     {

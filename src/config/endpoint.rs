@@ -96,7 +96,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
             secrets.dedup();
             let (probe, alerts) = (parsed.probe, alerts.flatten());
             let depends_on = Vec::new();
-            Some(Endpoint { service, probe, renamed_from, depends_on, alerts, flapping, secrets, shown })
+            Some(Endpoint { service, probe, renamed_from, depends_on, alerts, flapping, secrets, shown: shown.into() })
         }
         _ => None,
     };

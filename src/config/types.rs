@@ -12,6 +12,7 @@ use crate::{
     notify::ChannelSpec,
     probe::Spec,
     routing::{ChannelName, Routing},
+    settings::effective::EffectiveSettings,
 };
 use chrono_tz::Tz;
 use std::{net::IpAddr, path::PathBuf};
@@ -59,7 +60,7 @@ pub struct Endpoint {
     /// Every credential of this endpoint, for scrubbing what it says.
     pub secrets: Vec<Secret>,
     /// Its effective settings as the API shows them, credentials redacted.
-    pub shown: serde_json::Value,
+    pub shown: EffectiveSettings,
 }
 
 #[derive(Clone, Debug)]

@@ -15,7 +15,6 @@ use crate::{
     live::ServiceId,
     store::{Backfill, Configured, MaintenanceMarker, Mark, Record, WatchedService},
 };
-use std::sync::Arc;
 
 /// Results written in one transaction.
 const BATCH: usize = 20_000;
@@ -115,7 +114,7 @@ fn watched(endpoint: &Endpoint, at: UnixMs, now: UnixMs) -> WatchedService {
     (service.thresholds, service.degraded_after_ms) = (settings.thresholds, settings.degraded_after_ms);
     WatchedService {
         configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
-        settings: Arc::new(endpoint.shown.clone()),
+        settings: endpoint.shown.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         window::Window,
     },
     live::{ServiceId, ServiceNow},
+    settings::effective::EffectiveSettings,
     store::{Columns, Reader, Result, Setting, Settings, StoredService, Tables, Walk, Which},
 };
 use serde_json::json;
@@ -103,7 +104,7 @@ fn one(
         pending_store: 0,
         depends_on: today.map_or_else(Arc::default, |today| today.depends_on.clone()),
         service: Arc::new(service_then(stored, setting, today)),
-        settings: Arc::new(json!({
+        settings: EffectiveSettings::from(json!({
             "enabled": setting.enabled,
             "interval_ms": setting.interval_ms,
             "timeout_ms": setting.timeout_ms,

@@ -15,6 +15,7 @@ use crate::{
     },
     live::{self, Change, ServiceNow, StateChange},
     probe::{Probe, script::Act},
+    settings::effective::EffectiveSettings,
     shutdown::{self, Trigger},
     store::{Configured, RetentionPolicy, Store, WatchedService},
 };
@@ -75,7 +76,7 @@ impl Running {
             points.iter().enumerate().map(|(i, point)| service(&format!("s{i}"), point)).collect();
         let watched = services.iter().cloned().map(|service| WatchedService {
             configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
-            settings: Arc::default(),
+            settings: EffectiveSettings::default(),
         });
         let path = folder.path().join("history.db");
         let store = Store::open(

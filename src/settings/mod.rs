@@ -8,6 +8,7 @@
 //! | `reader` | typed values: strings, numbers, durations, tables, lists |
 //! | `text`, `url_variables` | strings with environment variables in them |
 //! | `address`, `weburl` | hosts, ports, HTTP URLs |
+//! | `effective` | what a service is set to, as the API shows it |
 //! | `zone` | names of time zones |
 //! | `network`, `tls` | the keys of whatever connects: IP versions, certificates |
 //! | `masking`, `url_credentials`, `hidden` | credentials, found by their look and by their place, so that no message shows one |
@@ -15,6 +16,7 @@
 //! | `error`, `syntax`, `nearest` | mistakes, where they are in the file, and what was probably meant |
 
 pub(crate) mod address;
+pub mod effective;
 pub(crate) mod error;
 pub(crate) mod hidden;
 pub(crate) mod masking;

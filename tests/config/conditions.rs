@@ -70,7 +70,7 @@ fn what_comes_from_the_environment_is_shown_nowhere() {
     let env = [("WORD", "t0ps3cret")];
     let keys = "url = \"http://web/\"\nexpect = \"json.id == '${WORD}'\"";
     let endpoint = endpoint_with(keys, &env);
-    assert_eq!(endpoint.shown["expect"], json!(["json.id == '•••'"]));
+    assert_eq!(endpoint.shown.read()["expect"], json!(["json.id == '•••'"]));
     assert!(exposed(&endpoint.secrets).contains(&"t0ps3cret"));
     assert!(!format!("{:?}", endpoint.probe).contains("t0ps3cret"));
     let report = report_with("url = \"http://web/\"\nexpect = \"${WORD} == 5\"", &env);

@@ -125,7 +125,7 @@ fn a_postgres_endpoint_may_have_keys_of_its_own_in_the_place_of_a_url() {
     let endpoint = endpoint_with(keys, &[("HOST", "::1")]);
     assert_eq!(endpoint.service.target.whole(), "postgres://[::1]:6000/my db");
     assert_eq!(exposed(&endpoint.secrets), ["p/w%41?#@"]);
-    assert_eq!((&endpoint.shown["user"], &endpoint.shown["password"]), (&"m@e:x".into(), &"•••".into()));
+    assert_eq!((&endpoint.shown.read()["user"], &endpoint.shown.read()["password"]), (&"m@e:x".into(), &"•••".into()));
     let Spec::Postgres(spec) = endpoint.probe else { panic!("no postgres") };
     assert_eq!((spec.host.as_str(), spec.port, spec.user.as_str()), ("::1", 6000, "m@e:x"));
     assert_eq!(spec.password.as_ref().map(Secret::expose), Some("p/w%41?#@"));
@@ -156,7 +156,7 @@ fn tcp_and_command_endpoints_are_read() {
 
 #[test]
 fn the_settings_that_are_shown_are_those_in_force() {
-    let shown = endpoint("url = \"tcp://web:80\"\ninterval_secs = 2.5\ngroup = \"G\"").shown;
+    let shown = endpoint("url = \"tcp://web:80\"\ninterval_secs = 2.5\ngroup = \"G\"").shown.read();
     assert_eq!(
         shown,
         serde_json::json!({

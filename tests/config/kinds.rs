@@ -32,7 +32,7 @@ fn what_tcp_says_is_read() {
         assert_eq!(matches!(tcp.security, Security::Tls(_)), over_tls, "{keys}");
     }
     let of_turn = endpoint("url = \"tcp://web:1\"\nturns = [{ send = \"PASS hunter2\\r\\n\" }]");
-    assert_eq!(of_turn.shown["turns"][0]["send"], "PASS •••\r\n");
+    assert_eq!(of_turn.shown.read()["turns"][0]["send"], "PASS •••\r\n");
     assert!(of_turn.secrets.iter().any(|secret| secret.expose() == "hunter2"));
 }
 
@@ -71,7 +71,7 @@ fn redis_is_read() {
     assert_eq!(spec.login.unwrap().password.expose(), "p@ss/%41");
     let endpoint = endpoint("url = \"redis://me:hunter2@cache/1\"");
     assert_eq!(endpoint.service.target.whole(), "redis://cache:6379/1");
-    assert_eq!((&endpoint.shown["user"], &endpoint.shown["password"]), (&"me".into(), &"•••".into()));
+    assert_eq!((&endpoint.shown.read()["user"], &endpoint.shown.read()["password"]), (&"me".into(), &"•••".into()));
     assert!(endpoint.secrets.iter().all(|secret| secret.expose() == "hunter2"));
 }
 

@@ -7,6 +7,7 @@ mod agreement;
 use self::agreement::everything_agrees;
 use crate::support::history::{self, KEEP, bare_result, export, import, record};
 use healthcheck_dashboard::routing::Routing;
+use healthcheck_dashboard::settings::effective::EffectiveSettings;
 use healthcheck_dashboard::{
     calendar::{Planned, Rule, When},
     clock::Clock,
@@ -156,7 +157,7 @@ async fn live(path: &Path, runs: &[Run], laying: &Laying) -> Life {
         let service = service(run);
         let watched = WatchedService {
             configured: Configured { service: service.clone(), renamed_from: None, depends_on: Vec::new() },
-            settings: Arc::new(serde_json::Value::Null),
+            settings: EffectiveSettings::default(),
         };
         let planned = laying.planned(runs);
         let store =

@@ -63,7 +63,7 @@ pub(crate) fn service(name: &str) -> Service {
 pub(crate) fn watched(service: Service) -> WatchedService {
     WatchedService {
         configured: Configured { service, renamed_from: None, depends_on: Vec::new() },
-        settings: Arc::new(serde_json::json!({"interval_ms": 10_000})),
+        settings: serde_json::json!({"interval_ms": 10_000}).into(),
     }
 }
 

@@ -55,9 +55,10 @@ fn how_often(app: &AppState, subject: &Subject) -> String {
     }
     // What the history does not record over time is shown as it is today.
     let today = app.live.get(&subject.stored.name);
-    let settings = today.as_ref().map(|today| &today.settings);
-    let text = |key: &str| settings.and_then(|settings| settings[key].as_str());
-    let grace_ms = settings.and_then(|settings| settings["grace_secs"].as_f64()).map(|secs| (secs * 1000.0) as i64);
+    let settings = today.as_ref().map(|today| today.settings.read());
+    let text = |key: &str| settings.as_ref().and_then(|settings| settings[key].as_str());
+    let grace_ms =
+        settings.as_ref().and_then(|settings| settings["grace_secs"].as_f64()).map(|secs| (secs * 1000.0) as i64);
     let grace = grace_ms.map_or(String::new(), |ms| format!(", late after {} more", format::duration(ms)));
     match (text("cron"), text("zone")) {
         (Some(cron), Some(zone)) => format!("reports when {cron} in {zone}{grace}"),

@@ -17,6 +17,7 @@ use crate::{
     domain::{check::CheckResult, health::Health, time::UnixMs},
     live::{LiveState, ServiceId},
     routing::{AlertKind, Routing},
+    settings::effective::EffectiveSettings,
     store::{
         Reader, Result, RetentionPolicy, StoreError, connection,
         disk::{place::Place, schema},
@@ -33,7 +34,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 #[derive(Clone, Debug)]
 pub struct WatchedService {
     pub configured: Configured,
-    pub settings: Arc<serde_json::Value>,
+    pub settings: EffectiveSettings,
 }
 
 /// Where the loop of one service goes on.

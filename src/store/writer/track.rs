@@ -14,6 +14,7 @@ use crate::{
         window::Window,
     },
     live::{ServiceId, ServiceNow},
+    settings::effective::EffectiveSettings,
     store::tables::{maintenance::Which, outbox::Event},
 };
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl ServiceTrack {
     pub(in crate::store) fn new(
         resumed: Resumed,
         service: Arc<Service>,
-        settings: Arc<serde_json::Value>,
+        settings: EffectiveSettings,
         depends_on: Arc<[ServiceId]>,
         timetable: Arc<Timetable>,
     ) -> ServiceTrack {
