@@ -70,3 +70,35 @@ async fn what_answers_wrongly_was_reached_and_an_export_takes_it_along() {
         assert_eq!(export(&there, format, now), left);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_that_connects_is_diagnosed() {
+    let port = closed_port().port();
+    let keys = [
+        "url = \"http://ADDRESS/\"",
+        "url = \"tcp://ADDRESS\"",
+        "url = \"tls://ADDRESS\"",
+        "url = \"postgres://me@ADDRESS/db\"",
+        "url = \"redis://ADDRESS\"",
+        "url = \"smtp://ADDRESS\"",
+        "url = \"imap://ADDRESS\"",
+        "url = \"pop3://ADDRESS\"",
+        "url = \"ssh://ADDRESS\"",
+        "url = \"ldap://ADDRESS\"",
+        "url = \"mysql://ADDRESS\"",
+        "url = \"nats://ADDRESS\"",
+        "url = \"mqtt://ADDRESS\"",
+        "url = \"amqp://ADDRESS\"",
+        "url = \"kafka://ADDRESS\"",
+        "url = \"memcached://ADDRESS\"",
+        "url = \"ws://ADDRESS/\"",
+        "url = \"grpc://ADDRESS\"",
+        "type = \"prometheus\"\nurl = \"http://ADDRESS\"\npromql = \"up\"",
+    ];
+    let endpoint = |(i, keys): (usize, &&str)| format!("[[checks.endpoints]]\nname = \"s{i:02}\"\n{keys}\n");
+    let endpoints: String = keys.iter().enumerate().map(endpoint).collect();
+    let config = format!("[checks]\ninterval_secs = 10\n{endpoints}").replace("ADDRESS", &format!("127.0.0.1:{port}"));
+    let mut world = World::start(&config).await;
+    world.until("a diagnosis of each", |w| count(w) == keys.len() as i64).await;
+    world.stop().await;
+}

@@ -7,6 +7,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     runner::{Runner, Secrets},
@@ -98,6 +99,10 @@ impl Runner for Amqp {
 
     fn new(spec: &AmqpSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Amqp, ProbeError> {
         Ok(Amqp { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -18,6 +18,7 @@ use crate::{
     settings::network::IpVersion,
 };
 use futures_util::future::join_all;
+use reqwest::Url;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -40,6 +41,18 @@ pub(super) struct Place<'a> {
     pub(super) resolver: &'a Resolver,
     /// Where TLS begins with the first byte.
     pub(super) tls: Option<&'a Tls>,
+}
+
+impl<'a> Place<'a> {
+    /// Where requests to `url` go; `None` where it names no host.
+    pub(super) fn of_url(url: &'a Url, resolver: &'a Resolver, tls: &'a Tls) -> Option<Place<'a>> {
+        Some(Place {
+            host: url.host_str()?.trim_matches(['[', ']']),
+            port: url.port_or_known_default()?,
+            resolver,
+            tls: (url.scheme() == "https").then_some(tls),
+        })
+    }
 }
 
 impl Dialer {

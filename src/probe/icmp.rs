@@ -3,6 +3,7 @@
 use super::{
     address::{Address, Dialer},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     fault,
     runner::Runner,
@@ -121,6 +122,10 @@ impl Runner for Icmp {
 
     fn new(spec: &IcmpSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Icmp, ProbeError> {
         Ok(Icmp { spec: spec.clone(), dialer: Dialer::new(&spec.address, shared)? })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -8,6 +8,7 @@ use super::{
     client::{Client, Security},
     connection::Connection,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -94,6 +95,10 @@ impl Runner for Kafka {
 
     fn new(spec: &KafkaSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Kafka, ProbeError> {
         Ok(Kafka { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

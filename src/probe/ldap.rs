@@ -4,6 +4,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::{
@@ -89,6 +90,10 @@ impl Runner for Ldap {
 
     fn new(spec: &LdapSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Ldap, ProbeError> {
         Ok(Ldap { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -6,6 +6,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     runner::{Runner, Secrets},
@@ -131,6 +132,10 @@ impl Runner for Mqtt {
 
     fn new(spec: &MqttSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Mqtt, ProbeError> {
         Ok(Mqtt { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -5,6 +5,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::{
@@ -106,6 +107,10 @@ impl Runner for Mysql {
 
     fn new(spec: &MysqlSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Mysql, ProbeError> {
         Ok(Mysql { client: Client::new(&spec.address, &spec.security, shared)?, spec: spec.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

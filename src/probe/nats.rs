@@ -6,6 +6,7 @@ use super::{
     client::{Client, Security},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     login::{self, Login, Schemes},
     protocol::starttls::Starttls,
@@ -74,6 +75,10 @@ impl Runner for Nats {
 
     fn new(spec: &NatsSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Nats, ProbeError> {
         Ok(Nats { client: Client::new(&spec.address, &spec.security, shared)?, login: spec.login.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.client.place())
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

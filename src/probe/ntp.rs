@@ -4,6 +4,7 @@ use super::{
     address::{Address, Dialer},
     datagram,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -92,6 +93,10 @@ impl Runner for Ntp {
 
     fn new(spec: &NtpSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Ntp, ProbeError> {
         Ok(Ntp { spec: spec.clone(), dialer: Dialer::new(&spec.address, shared)? })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -6,6 +6,7 @@ use super::{
     conditions::{Absence, Condition, Facts, Name, Type, Value, section},
     connect,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     http::{HttpVersion, wire::Wire},
     resolver::Resolver,
@@ -174,6 +175,10 @@ impl Runner for Prometheus {
         let tls = Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots)?;
         let resolver = shared.resolver.to_metadata_too(spec.allow_metadata);
         Ok(Prometheus { spec: (**spec).clone(), tls, resolver, authorization: authorization.transpose()?, scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Place::of_url(&self.spec.url, &self.resolver, &self.tls)
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -3,6 +3,7 @@
 
 use super::{
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -272,6 +273,10 @@ impl Runner for Nothing {
 
     fn new(_: &PushSpec, _: Arc<Scrubber>, _: &Shared) -> Result<Nothing, ProbeError> {
         Ok(Nothing)
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, _: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

@@ -29,10 +29,8 @@ pub(super) trait Runner: Sized {
     /// Runs one check: `Ok(None)` where it passes, a reason where it is `degraded`. It may be dropped at the deadline.
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault>;
 
-    /// Where it connects to, for a diagnosis; `None`: to no host.
-    fn place(&self) -> Option<Place<'_>> {
-        None
-    }
+    /// Where it connects to, for a diagnosis at the first failure; `None`: over no TCP connection to one host.
+    fn place(&self) -> Option<Place<'_>>;
 
     /// What the check was waiting for when the deadline passed.
     fn late(trace: &Trace, deadline: Duration) -> Fault {

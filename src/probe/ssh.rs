@@ -6,6 +6,7 @@ use super::{
     address::{Address, Dialer},
     connection::{Connection, MOST},
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -125,6 +126,10 @@ impl Runner for Ssh {
 
     fn new(spec: &SshSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Ssh, ProbeError> {
         Ok(Ssh { dialer: Dialer::new(&spec.address, shared)?, host_key: spec.host_key.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        Some(self.dialer.place(None))
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -4,6 +4,7 @@ use super::{
     address::{Address, Dialer},
     datagram,
     descriptor::{Descriptor, ParsedEndpoint, Section},
+    diagnose::Place,
     error::ProbeError,
     runner::Runner,
     shared::Shared,
@@ -136,6 +137,10 @@ impl Runner for Udp {
 
     fn new(spec: &UdpSpec, scrubber: Arc<Scrubber>, shared: &Shared) -> Result<Udp, ProbeError> {
         Ok(Udp { spec: spec.clone(), dialer: Dialer::new(&spec.address, shared)?, scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -12,6 +12,7 @@ use crate::{
         sanitize::{LONGEST_MESSAGE, one_line},
     },
     probe::{
+        diagnose::Place,
         error::ProbeError,
         fault,
         runner::Runner,
@@ -60,6 +61,10 @@ impl Runner for Command {
             return Err(ProbeError::EmptyCommand);
         }
         Ok(Command { spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

@@ -9,6 +9,7 @@ use crate::{
     domain::check::{Class, Phase, Reason},
     probe::{
         address::{Address, Dialer},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -50,6 +51,10 @@ impl Runner for Dns {
         let server = Dialer::new(&spec.server, shared)?;
         let tls = spec.transport.is_secure().then(|| Tls::new(&spec.tls, Verification::ChainAndName, &shared.roots));
         Ok(Dns { spec: (**spec).clone(), server, tls: tls.transpose()?, shared: shared.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -7,6 +7,7 @@ use crate::{
     domain::check::{Class, Phase, Reason},
     probe::{
         address::{Address, Dialer},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -51,6 +52,10 @@ impl Runner for Domain {
     fn new(spec: &Box<DomainSpec>, _: Arc<Scrubber>, shared: &Shared) -> Result<Domain, ProbeError> {
         let tls = Tls::new(&TlsSpec::default(), Verification::ChainAndName, &shared.roots)?;
         Ok(Domain { spec: (**spec).clone(), tls, shared: shared.clone(), kept: Mutex::default() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

@@ -130,13 +130,7 @@ impl Runner for Http {
         if self.spec.proxy.is_some() {
             return None;
         }
-        let url = &self.spec.url;
-        Some(Place {
-            host: url.host_str()?.trim_matches(['[', ']']),
-            port: url.port_or_known_default()?,
-            resolver: &self.resolver,
-            tls: (url.scheme() == "https").then_some(&self.tls),
-        })
+        Place::of_url(&self.spec.url, &self.resolver, &self.tls)
     }
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {

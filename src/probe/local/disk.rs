@@ -5,6 +5,7 @@ use crate::{
     domain::{check::Reason, service::Kind},
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -68,6 +69,10 @@ impl Runner for Disk {
 
     fn new(spec: &DiskSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Disk, ProbeError> {
         Ok(Disk { spec: spec.clone(), shared: shared.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

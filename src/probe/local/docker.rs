@@ -8,6 +8,7 @@ use crate::{
     },
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         fault,
         runner::Runner,
@@ -86,6 +87,10 @@ impl Runner for Docker {
 
     fn new(spec: &DockerSpec, scrubber: Arc<Scrubber>, _: &Shared) -> Result<Docker, ProbeError> {
         Ok(Docker { spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

@@ -10,6 +10,7 @@ use crate::{
     },
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -119,6 +120,10 @@ impl Runner for File {
 
     fn new(spec: &FileSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<File, ProbeError> {
         Ok(File { spec: spec.clone(), shared: shared.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

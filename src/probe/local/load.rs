@@ -8,6 +8,7 @@ use crate::{
     },
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -53,6 +54,10 @@ impl Runner for Load {
 
     fn new(spec: &LoadSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Load, ProbeError> {
         Ok(Load { load: spec.load, shared: shared.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

@@ -8,6 +8,7 @@ use crate::{
     },
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -53,6 +54,10 @@ impl Runner for Memory {
 
     fn new(spec: &MemorySpec, _: Arc<Scrubber>, shared: &Shared) -> Result<Memory, ProbeError> {
         Ok(Memory { used: spec.used, shared: shared.clone() })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {

@@ -7,6 +7,7 @@ use crate::{
     },
     probe::{
         descriptor::{Descriptor, ParsedEndpoint, Section},
+        diagnose::Place,
         error::ProbeError,
         runner::Runner,
         shared::Shared,
@@ -104,6 +105,10 @@ impl Runner for Systemd {
 
     fn new(spec: &SystemdSpec, scrubber: Arc<Scrubber>, _: &Shared) -> Result<Systemd, ProbeError> {
         Ok(Systemd { spec: spec.clone(), scrubber })
+    }
+
+    fn place(&self) -> Option<Place<'_>> {
+        None
     }
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {
