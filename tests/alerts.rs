@@ -99,6 +99,53 @@ fn pauses(times: &[UnixMs]) -> Vec<i64> {
     times.windows(2).map(|pair| pair[1].since(pair[0])).collect()
 }
 
+/// What a message says beside the name of a detail.
+fn detail(body: &Value, label: &str) -> Option<String> {
+    let all = body["details"].as_array().unwrap();
+    let found = all.iter().find(|detail| detail["label"] == label);
+    found.map(|detail| detail["value"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_says_how_it_was_confirmed_what_else_fails_and_what_failed_first() {
+    let world = World::start(CONFIG).await;
+    world.pass(12.0).await;
+    fail(&world, "/web").await;
+    world.until("the first alert", |w| w.target.count(HOOK) == 1).await;
+    fail(&world, "/api").await;
+    world.until("the second alert", |w| w.target.count(HOOK) == 2).await;
+    let [web, api] = [0, 1].map(|i| body(&world.target.seen(HOOK)[i]));
+    assert!(detail(&web, "confirmed").unwrap().ends_with(" UTC, after 3 failed checks in a row"), "{web}");
+    assert_eq!((detail(&web, "also failing"), detail(&web, "failed first")), (None, None));
+    assert_eq!(detail(&api, "also failing").as_deref(), Some("web"), "{api}");
+    let began = detail(&web, "first failed check").unwrap();
+    assert_eq!(detail(&api, "failed first"), Some(format!("web, {began}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_says_what_failed_when_it_was_confirmed() {
+    let world = World::start(CONFIG).await;
+    world.pass(12.0).await;
+    fail(&world, "/api").await;
+    world.until("the first alert", |w| w.target.count(HOOK) == 1).await;
+    world.target.set(HOOK, Does::Answer(500));
+    fail(&world, "/web").await;
+    world.until("the first attempt", |w| w.target.count(HOOK) == 2).await;
+    world.target.set("/api", Does::Answer(200));
+    world.pass(60.0).await;
+    world.target.set(HOOK, Does::Answer(200));
+    world.until("another attempt", |w| unsettled(w) == 0).await;
+    let of_web: Vec<Value> = world
+        .target
+        .seen(HOOK)
+        .iter()
+        .map(body)
+        .filter(|body| body["event_id"].as_str().unwrap().ends_with("-2-confirmed"))
+        .collect();
+    assert!(of_web.len() > 1 && of_web.iter().all(|body| *body == of_web[0]), "{of_web:#?}");
+    assert_eq!(detail(&of_web[0], "also failing").as_deref(), Some("api"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_refuses_is_asked_again_ever_more_seldom_with_the_same_event() {
     for refusal in [Does::Answer(500), Does::Close, Does::Answer(302)] {

@@ -225,7 +225,8 @@ channels = []
     world.until("the outbox to be empty", |w| unsettled(w) == 0 && w.target.count("/chat") > 0).await;
     world.pass(120.0).await;
     assert_eq!(titles(&world, "ops").iter().filter(|title| title.contains("web")).count(), 1);
-    let chat: Vec<String> = world.target.seen("/chat").iter().map(|seen| seen.body.clone()).collect();
+    let told = |seen: &Seen| body(seen)["events"].clone();
+    let chat: Vec<String> = world.target.seen("/chat").iter().map(|seen| told(seen).to_string()).collect();
     // What no route matches goes to everybody; what a route without channels matches goes to nobody.
     assert!(chat.iter().all(|text| !text.contains("\"mail\"") && !text.contains("\"web\"")), "{chat:?}");
     assert!(chat.iter().any(|text| text.contains("\"api\"")), "{chat:?}");

@@ -3,6 +3,7 @@
 use super::{
     common::{self, Traits, Watched},
     plan,
+    subject::{Groups, lasted, resolved_at, services, title},
 };
 use crate::{
     domain::{
@@ -28,8 +29,6 @@ use std::{
     sync::Arc,
 };
 
-/// Services that a title names.
-const IN_TITLE: usize = 3;
 /// Services that the details list.
 const IN_DETAILS: usize = 20;
 /// Events that a message holds as data.
@@ -261,7 +260,7 @@ impl Composer {
             None => detail("last passed check", "none is known".to_owned()),
         });
         match resolved_at(incident) {
-            None => details.extend(outage.confirmed_at.map(|at| detail("confirmed", self.time(at)))),
+            None => details.extend(self.confirmation(incident)),
             Some(end) => {
                 details.push(detail(UP_AGAIN, self.time(end)));
                 details.push(detail("duration", lasted(end.since(outage.started_at))));
@@ -281,6 +280,24 @@ impl Composer {
             if !excerpt.is_empty() {
                 details.push(detail("response", excerpt));
             }
+        }
+        details
+    }
+
+    /// How it was confirmed, and of a beginning what else failed then.
+    fn confirmation(&self, incident: &IncidentEvent) -> Vec<Detail> {
+        let Some(at) = incident.outage.confirmed_at else { return Vec::new() };
+        let Some(known) = &incident.circumstances else { return vec![detail("confirmed", self.time(at))] };
+        let checks = match known.checks {
+            1 => "1 failed check".to_owned(),
+            checks => format!("{checks} failed checks in a row"),
+        };
+        let mut details = vec![detail("confirmed", format!("{}, after {checks}", self.time(at)))];
+        // Who is told late was told nothing then, and it may be otherwise now.
+        if !known.failing.is_empty() && incident.late.is_none() {
+            details.push(detail("also failing", listed(&known.failing, known.more)));
+            let first = known.first.as_ref();
+            details.extend(first.map(|(service, at)| detail("failed first", format!("{service}, {}", self.time(*at)))));
         }
         details
     }
@@ -381,8 +398,10 @@ fn detail(label: &str, value: String) -> Detail {
     Detail { label: label.to_owned(), value }
 }
 
-fn services(n: usize) -> String {
-    if n == 1 { "1 service".to_owned() } else { format!("{n} services") }
+/// The services of these names, and so many more.
+fn listed(names: &[String], more: usize) -> String {
+    let (names, rest) = (names.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() });
+    names + &rest
 }
 
 /// What the events of a message have in common: the incident, or what announcements are about.
@@ -398,66 +417,6 @@ fn announcement(event: &DueEvent) -> Option<&Announcement> {
         About::Incident(_) => None,
         About::Announcement(said) => Some(said),
     }
-}
-
-/// The subject of a message about one incident. `at` is when this happened to it.
-fn title(incident: &IncidentEvent, at: UnixMs) -> String {
-    let Outage { service, started_at, .. } = &incident.outage;
-    match (incident.event, resolved_at(incident)) {
-        (Event::Reminder(_), _) => format!("[DOWN] {service} for {}", lasted(at.since(*started_at))),
-        (_, Some(end)) => format!("[UP] {service} after {}", lasted(end.since(*started_at))),
-        // Others were notified of it long ago.
-        (_, None) if incident.late.is_some() => format!("[DOWN] {service} for {}", lasted(at.since(*started_at))),
-        _ => format!("[DOWN] {service}"),
-    }
-}
-
-/// The events of a message about several, sorted by what happened.
-struct Groups<'a> {
-    down: &'a [IncidentEvent],
-    lasting: &'a [IncidentEvent],
-    up: &'a [IncidentEvent],
-    /// What failed and is up again.
-    passed: &'a [IncidentEvent],
-    announced: &'a [&'a Announcement],
-}
-
-impl Groups<'_> {
-    fn title(&self) -> String {
-        let Groups { down, lasting, up, passed, announced } = self;
-        let of_them = [down, lasting, up, passed].into_iter().find(|of_them| !of_them.is_empty());
-        let Some(of_them) = of_them else {
-            // What is wrong comes before what is over.
-            let first =
-                announced.iter().find(|said| !said.is_over).or(announced.first()).map_or("", |said| &said.title);
-            return format!("{first} and {} more", announced.len().saturating_sub(1));
-        };
-        let tag = if down.is_empty() && lasting.is_empty() { "[UP]" } else { "[DOWN]" };
-        let mut names: Vec<&str> = of_them.iter().map(|incident| incident.outage.service.as_str()).collect();
-        let rest = names.len().saturating_sub(IN_TITLE);
-        names.truncate(IN_TITLE);
-        let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        let mut title = format!("{tag} {}: {}{rest}", services(of_them.len()), names.join(", "));
-        let again = up.len() + passed.len();
-        if tag == "[DOWN]" && again > 0 {
-            title.push_str(&format!("; {again} up again"));
-        }
-        if !down.is_empty() && !lasting.is_empty() {
-            title.push_str(&format!("; {} still down", lasting.len()));
-        }
-        if !announced.is_empty() {
-            title.push_str(&format!("; {} more", announced.len()));
-        }
-        title
-    }
-}
-
-fn resolved_at(incident: &IncidentEvent) -> Option<UnixMs> {
-    incident.outage.ended_at.filter(|_| incident.event == Event::Resolved)
-}
-
-fn lasted(ms: i64) -> String {
-    crate::format::duration(ms)
 }
 
 fn incident(outage: &Outage, resolved_at: Option<UnixMs>) -> Value {

@@ -19,6 +19,7 @@ pub mod periodic;
 mod plan;
 mod queue;
 mod settled;
+mod subject;
 pub mod watch;
 
 use self::{

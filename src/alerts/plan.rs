@@ -227,6 +227,7 @@ mod tests {
                 event,
                 trigger: None,
                 late: None,
+                circumstances: None,
                 outage: Outage {
                     id,
                     service: format!("s{id}"),

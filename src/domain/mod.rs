@@ -5,6 +5,7 @@
 
 pub mod burn;
 pub mod check;
+pub mod circumstances;
 pub mod decimal;
 pub mod dependencies;
 pub mod diagnosis;

@@ -3,6 +3,7 @@
 //! [`super::rows`] reads the check results; the queries on several tables are in [`super::questions`].
 
 pub(super) mod channels;
+pub(super) mod circumstances;
 pub(super) mod columns;
 pub(super) mod diagnoses;
 pub(super) mod kept;

@@ -1,9 +1,9 @@
 //! Which channels are to be notified of which events. An event is written with the change that it reports, and settled
 //! once the channel was notified.
 
-use super::{outages, receipts};
+use super::{circumstances, outages, receipts};
 use crate::{
-    domain::{incident::Outage, time::UnixMs},
+    domain::{circumstances::Circumstances, incident::Outage, time::UnixMs},
     routing::{AlertKind, Announcement, ChannelName},
     store::{Result, StoreError},
 };
@@ -85,6 +85,8 @@ pub struct IncidentEvent {
     pub trigger: Option<Trigger>,
     /// Why the channel is notified of it only now, where it is late.
     pub late: Option<String>,
+    /// Of a beginning: what was known then, where that was kept.
+    pub circumstances: Option<Circumstances>,
 }
 
 impl DueEvent {
@@ -250,13 +252,14 @@ pub(in crate::store) fn pending(
     limit: usize,
     settled: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<DueEvent>> {
-    type Row = (i64, String, String, i64, i64, u32, i64, Option<String>);
+    type Row = (i64, String, String, i64, i64, u32, i64, Option<String>, Option<String>);
     let mut statement = conn.prepare_cached(
-        "SELECT id, event_id, event, outage_id, created_at, attempts, next_at, content FROM outbox
+        "SELECT id, event_id, event, o.outage_id, created_at, attempts, next_at, o.content, c.content
+         FROM outbox o LEFT JOIN circumstances c ON c.outage_id = o.outage_id AND o.event = 'confirmed'
          WHERE channel = ?1 AND settled_at IS NULL ORDER BY id",
     )?;
     let read = |r: &rusqlite::Row<'_>| {
-        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?))
+        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?))
     };
     let rows: Vec<Row> = statement
         .query_map([channel], read)?
@@ -269,14 +272,15 @@ pub(in crate::store) fn pending(
         None => HashMap::new(),
     };
     let (mut events, mut triggers) = (Vec::with_capacity(rows.len()), HashMap::new());
-    for (_, event_id, event, number, created_at, attempts, next_at, late) in rows {
+    for (_, event_id, event, number, created_at, attempts, next_at, late, known) in rows {
         let Some(outage) = outages.get(&number).cloned() else { continue };
         let event = Event::read(&event, &event_id);
         let trigger = match event {
             Event::Confirmed => None,
             Event::Reminder(_) | Event::Resolved => trigger(conn, channel, number, &mut triggers)?,
         };
-        let about = About::Incident(Box::new(IncidentEvent { event, outage, trigger, late }));
+        let circumstances = known.as_deref().and_then(circumstances::read);
+        let about = About::Incident(Box::new(IncidentEvent { event, outage, trigger, late, circumstances }));
         let (created_at, next_at) = (UnixMs(created_at), UnixMs(next_at));
         events.push(DueEvent { event_id, about, created_at, attempts, next_at, is_stored: true });
     }
@@ -304,16 +308,20 @@ fn merged(events: Vec<DueEvent>, announcements: Vec<DueEvent>) -> Vec<DueEvent> 
 pub(in crate::store) fn open(conn: &Connection, channel: &str) -> Result<Vec<DueEvent>> {
     // Few incidents are open, and the outbox may be long.
     let mut statement = conn.prepare_cached(
-        "SELECT e.event_id, e.outage_id, e.created_at FROM outage o CROSS JOIN outbox e ON e.outage_id = o.id
+        "SELECT e.event_id, e.outage_id, e.created_at, c.content FROM outage o CROSS JOIN outbox e ON e.outage_id = o.id
+         LEFT JOIN circumstances c ON c.outage_id = o.id
          WHERE o.ended_at IS NULL AND e.channel = ?1 AND e.event = 'confirmed'
            AND e.settled_at IS NOT NULL AND e.last_error IS NULL ORDER BY e.id",
     )?;
-    let rows = statement.query_map([channel], |row| Ok((row.get(0)?, row.get(1)?, UnixMs(row.get(2)?))))?;
+    let read =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, UnixMs(row.get(2)?), row.get::<_, Option<String>>(3)?));
+    let rows = statement.query_map([channel], read)?;
     let mut events = Vec::new();
     for row in rows {
-        let (event_id, number, created_at) = row?;
+        let (event_id, number, created_at, known) = row?;
         let Some(outage) = outages::get(conn, number)? else { continue };
-        let incident = IncidentEvent { event: Event::Confirmed, outage, trigger: None, late: None };
+        let circumstances = known.as_deref().and_then(circumstances::read);
+        let incident = IncidentEvent { event: Event::Confirmed, outage, trigger: None, late: None, circumstances };
         let about = About::Incident(Box::new(incident));
         events.push(DueEvent { event_id, about, created_at, attempts: 0, next_at: created_at, is_stored: true });
     }

@@ -243,6 +243,7 @@ impl Ahead {
                 outage: due.outage.clone(),
                 trigger: None,
                 late: None,
+                circumstances: None,
             })),
             created_at: due.created_at,
             attempts: 0,
@@ -310,6 +311,14 @@ impl Ahead {
     pub(in crate::store) fn is_told(&self, service: ServiceId, number: i64, event: Event, channel: &str) -> bool {
         let inner = self.locked();
         !inner.told.is_empty() && inner.is_told(service.0, number, event, channel)
+    }
+
+    /// Whether a channel was or may have been notified of the beginning of an outage before that was written.
+    pub(in crate::store) fn knows(&self, service: ServiceId, number: i64) -> bool {
+        let inner = self.locked();
+        let due = |due: &Due| due.service == service && due.outage.id == number;
+        inner.due.iter().any(due)
+            || inner.told.iter().any(|told| told.service == service.0 && told.is(Event::Confirmed))
     }
 
     /// Looks at a result for the end of an outage that channels were notified of and that never came into the history.

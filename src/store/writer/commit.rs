@@ -4,6 +4,7 @@ use super::{
     ahead::Ahead,
     attempts,
     context::Context,
+    latest::Latest,
     numbers::Numbers,
     plan::Plan,
     recipients::IncidentNow,
@@ -228,10 +229,9 @@ impl WriteState {
             touched.push(track);
         }
         if !events.is_empty() {
-            let fresh: HashMap<ServiceId, &ServiceTrack> = touched.iter().map(|track| (track.now.id, track)).collect();
-            let find = |id| fresh.get(&id).copied().or_else(|| self.tracks.get(&id)).map(|track| track.now.clone());
+            let latest = Latest::new(&touched, &self.tracks);
             for event in &events {
-                done.events |= context.notify(event, find)?;
+                done.events |= context.notify(event, &latest)?;
             }
         }
         for note in notes {

@@ -1,15 +1,15 @@
 //! Who is notified of the beginning or the end of an incident: what the routes say, less what silences, flapping, and failed
 //! dependencies keep quiet.
 
-use super::{ahead::Ahead, context::Context, respond::Quiet};
+use super::{ahead::Ahead, context::Context, latest::Latest, respond::Quiet};
 use crate::{
-    domain::{incident::Outage, service::Kind, time::UnixMs},
+    domain::{circumstances::Circumstances, incident::Outage, service::Kind, time::UnixMs},
     live::{ServiceId, ServiceNow},
     routing::{AlertKind, ChannelName, Facts, Routing},
     store::{
         Result,
         tables::{
-            outages,
+            circumstances, outages,
             outbox::{self, Event},
             responses,
         },
@@ -56,13 +56,8 @@ impl Ahead {
 }
 
 impl Context<'_> {
-    /// Notifies channels of an event. Returns whether there is one. `find` gives the services as they are after all
-    /// results of this commit.
-    pub(super) fn notify(
-        &self,
-        incident: &IncidentNow,
-        find: impl Fn(ServiceId) -> Option<Arc<ServiceNow>>,
-    ) -> Result<bool> {
+    /// Notifies channels of an event. Returns whether there is one.
+    pub(super) fn notify(&self, incident: &IncidentNow, latest: &Latest<'_>) -> Result<bool> {
         let IncidentNow { service, event, outage } = incident;
         let (id, event) = (service.id, *event);
         let facts = Facts::of(event.kind(), &service.service, outage);
@@ -96,7 +91,7 @@ impl Context<'_> {
                 if let Some(silence) = self.responses.silenced(&facts, self.now) {
                     keep_quiet(&silence.id, Quiet::Silenced)?;
                     channels.retain(|channel| is_told(channel));
-                } else if let Some(dependency) = self.failed_dependency(service, outage, find)? {
+                } else if let Some(dependency) = self.failed_dependency(service, outage, |id| latest.find(id))? {
                     keep_quiet(&responses::behind(&dependency.service.name), Quiet::Behind)?;
                     channels.retain(|channel| is_told(channel));
                 } else if let Some(others) = self.routing.while_flapping(service.flapping.is_on(), &facts) {
@@ -104,6 +99,11 @@ impl Context<'_> {
                     channels.retain(|channel| is_told(channel) || !others.contains(channel));
                 }
             }
+        }
+        // A message that went out ahead of the commit said nothing of it, and no other may differ from it.
+        if event == Event::Confirmed && !self.routing.channels.is_empty() && !self.ahead.knows(id, outage.id) {
+            let known = Circumstances::new(outage, service.service.thresholds.failure, latest.lasting());
+            circumstances::write(self.conn, outage.id, &known)?;
         }
         outbox::add(self.conn, &channels, outage.id, event, None, self.now, is_told)?;
         Ok(!channels.is_empty())

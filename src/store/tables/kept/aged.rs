@@ -3,7 +3,12 @@
 use crate::{
     domain::time::{DAY_MS, UnixMs},
     live::ServiceId,
-    store::{Result, disk::size, rows::Usage, tables::receipts},
+    store::{
+        Result,
+        disk::size,
+        rows::Usage,
+        tables::{circumstances, receipts},
+    },
 };
 use rusqlite::{Connection, params};
 
@@ -63,6 +68,7 @@ pub(in crate::store) fn delete_alerts(conn: &Connection, before: UnixMs) -> Resu
         deleted += conn.prepare_cached(&sql)?.execute([before.0])?;
     }
     receipts::delete(conn, before)?;
+    circumstances::delete(conn)?;
     // What was announced must not be announced again while it lasts: nothing that is lasts so long.
     conn.prepare_cached("DELETE FROM announced WHERE at < ?1")?.execute([before.plus(-ANNOUNCED_DAYS * DAY_MS).0])?;
     Ok(deleted)
