@@ -93,6 +93,7 @@ fn service(n: usize) -> Service {
         cadence: CheckSchedule { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
+        is_degraded_when_unusual: false,
         objective: None,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     probe,
     render::Templates,
     report::dispatch,
-    scheduler::{Scheduler, Task, Witnesses},
+    scheduler::{self, Scheduler, Task, Witnesses},
     server,
     shutdown::{self, Trigger, restarting},
     store::{Configured, ResumePoint, RetentionPolicy, Scrub, Store, WatchedService},
@@ -102,8 +102,8 @@ impl App {
             position: position.clone(),
         });
         let witnesses = Witnesses::new(config.checks.witness);
-        let scheduler =
-            Scheduler::start(tasks.collect(), max_concurrent, witnesses, &shared, &store.writer, &clock, &token)?;
+        let rules = scheduler::Rules { max_concurrent, witnesses, zone: config.alerts.zone };
+        let scheduler = Scheduler::start(tasks.collect(), rules, &shared, &store, &clock, &token)?;
         let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));
         let channels_health = alerts::ChannelsHealth::default();
         let site = AppState {

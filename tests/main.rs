@@ -33,6 +33,7 @@ mod mails;
 mod maintenance;
 mod messages;
 mod modes;
+mod normal;
 mod notes;
 mod notify_services;
 mod outbox;

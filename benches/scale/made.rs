@@ -46,6 +46,7 @@ pub(crate) fn watched(name: &str, n: usize) -> WatchedService {
         cadence: CheckSchedule { interval_ms: INTERVAL_MS, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
+        is_degraded_when_unusual: false,
         objective: None,
     };
     WatchedService {

@@ -70,7 +70,14 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
 
     let endpoint = match (&named.name, kind, parsed.zip(effective)) {
         (Some(name), Some(kind), Some((parsed, effective))) => {
-            let EffectiveSchedule { cadence, thresholds, degraded_after_ms, objective, flapping } = effective;
+            let EffectiveSchedule {
+                cadence,
+                thresholds,
+                degraded_after_ms,
+                is_degraded_when_unusual,
+                objective,
+                flapping,
+            } = effective;
             let service = Service {
                 name: name.value.clone(),
                 group,
@@ -82,6 +89,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
                 cadence,
                 thresholds,
                 degraded_after_ms,
+                is_degraded_when_unusual,
                 objective,
             };
             let renamed_from = named.renamed_from.as_ref().map(|text| text.value.clone());
@@ -248,6 +256,7 @@ fn shown(
         "failure_threshold": service.thresholds.failure,
         "success_threshold": service.thresholds.success,
         "degraded_after_ms": service.degraded_after_ms,
+        "latency": service.is_degraded_when_unusual.then_some("unusual"),
         "objective": service.objective,
     });
     let mut settings = of_kind;

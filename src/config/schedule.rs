@@ -1,7 +1,10 @@
 //! How often, how long and how many: the settings that `[checks]` gives to all and an endpoint may give to itself.
 
 use crate::{
-    domain::service::{CheckSchedule, Thresholds},
+    domain::{
+        normal::LONGEST_INTERVAL_MS,
+        service::{CheckSchedule, Thresholds},
+    },
     probe::push::PushSpec,
     settings::{
         error::{Mistake, Span},
@@ -19,6 +22,7 @@ pub(super) struct Schedule {
     failure: Option<u32>,
     success: Option<u32>,
     degraded_after_ms: Option<i64>,
+    is_degraded_when_unusual: Option<bool>,
     objective: Option<f64>,
     flapping: Option<bool>,
 }
@@ -29,18 +33,20 @@ pub(super) struct EffectiveSchedule {
     pub(super) cadence: CheckSchedule,
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
+    pub(super) is_degraded_when_unusual: bool,
     pub(super) objective: Option<f64>,
     pub(super) flapping: bool,
 }
 
 /// The keys, those that are times first.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     "interval_secs",
     "timeout_secs",
     "retry_interval_secs",
     "failure_threshold",
     "success_threshold",
     "degraded_after_ms",
+    "latency",
     "objective",
     "flapping",
 ];
@@ -63,6 +69,7 @@ impl Schedule {
             failure: count("failure_threshold"),
             success: count("success_threshold"),
             degraded_after_ms: table.integer("degraded_after_ms", 1..=WEEK_MS),
+            is_degraded_when_unusual: latency(table),
             objective: table.get("objective").and_then(|value| value.percentage()),
             flapping: table.boolean("flapping"),
         }
@@ -82,6 +89,11 @@ impl Schedule {
                 self.report_too_long(table, key, *ms, span, interval_ms, parent);
             }
         }
+        let is_often = interval_ms <= LONGEST_INTERVAL_MS;
+        if let (Some(true), false, Some(value)) = (self.is_degraded_when_unusual, is_often, table.peek("latency")) {
+            let mistake = value.mistake("`latency = \"unusual\"` needs two checks an hour at least");
+            table.source.report(mistake.label(format!("this is checked every {} s", in_seconds(interval_ms))));
+        }
         EffectiveSchedule {
             cadence: CheckSchedule {
                 interval_ms,
@@ -94,6 +106,8 @@ impl Schedule {
                 success: self.success.or(parent.success).unwrap_or(2),
             },
             degraded_after_ms: self.degraded_after_ms.or(parent.degraded_after_ms),
+            is_degraded_when_unusual: is_often
+                && self.is_degraded_when_unusual.or(parent.is_degraded_when_unusual).unwrap_or(false),
             objective: self.objective.or(parent.objective),
             flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         }
@@ -110,6 +124,11 @@ impl Schedule {
         if let Some(value) = table.peek("retry_interval_secs") {
             let mistake = value.mistake("nothing is checked again of a service that reports by itself");
             table.source.report(mistake.label("remove it: what counts is what it reports, and when"));
+            return None;
+        }
+        if let Some(value) = table.peek("latency") {
+            let mistake = value.mistake("what is unusual is not known of a service that reports by itself");
+            table.source.report(mistake.label("remove it: `degraded_after_ms` is for runs that take too long"));
             return None;
         }
         let (written, cron) = (table.peek("interval_secs"), table.peek("cron"));
@@ -130,6 +149,7 @@ impl Schedule {
             cadence: reports.cadence(interval_ms, self.timeout_ms.as_ref().map(|(ms, _)| *ms)),
             thresholds: Thresholds { failure: self.failure.unwrap_or(1), success: self.success.unwrap_or(1) },
             degraded_after_ms: self.degraded_after_ms,
+            is_degraded_when_unusual: false,
             objective: self.objective.or(parent.objective),
             flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         })
@@ -150,5 +170,21 @@ impl Schedule {
             Some((_, interval)) => mistake.also(interval.clone(), "the interval"),
             None => mistake.help(format!("`interval_secs` is {} unless you set it", in_seconds(INTERVAL_MS))),
         });
+    }
+}
+
+/// Whether response times are compared with those of past weeks.
+fn latency(table: &Table<'_>) -> Option<bool> {
+    let value = table.get("latency")?;
+    let word = value.filled()?;
+    match word.value.as_str() {
+        "unusual" => Some(true),
+        "any" => Some(false),
+        _ => {
+            let mistake = value.mistake(format!("{} is no `latency`", word.quoted()));
+            let label = "\"unusual\": degraded while it is slower than in past weeks at this hour; \"any\": it is not";
+            table.source.report(mistake.label(label));
+            None
+        }
     }
 }

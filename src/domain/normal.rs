@@ -72,6 +72,9 @@ const LEAST_SHARE: f64 = 1.25;
 /// and so many microseconds, which may be ours.
 const LEAST_US: f64 = 1_000.0;
 
+/// In the reason of every check that is one of unusual ones: what tells it from one that was slower than a limit.
+pub const WORDS: &str = "what it takes on ";
+
 /// How many checks of a service are looked at.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sampling {
@@ -89,9 +92,19 @@ impl Sampling {
         (interval_ms <= LONGEST_INTERVAL_MS).then(|| Sampling { checks, interval_ms, rank: rank(checks) })
     }
 
-    /// How many checks their median is taken of.
+    /// How many checks their median is taken of,
     pub fn checks(&self) -> usize {
         self.checks
+    }
+
+    /// and of how many the median that says how slow it is now.
+    pub fn newest(&self) -> usize {
+        (self.checks / 4).max(FEWEST_LATEST)
+    }
+
+    /// The time within which they have to lie, in milliseconds.
+    pub fn span_ms(&self) -> i64 {
+        2 * self.checks as i64 * self.interval_ms
     }
 }
 
@@ -323,12 +336,22 @@ impl Latest {
         newest.map(|median_us| Unusual { median_us, times: f64::from(median_us) / f64::from(band.usual_us.max(1)) })
     }
 
+    /// Takes in what was observed before all it knows, oldest first, and whether that was unusual: a restart changes
+    /// nothing.
+    pub fn resume(&mut self, before: &[(UnixMs, u32)], was_unusual: bool) {
+        let mut resumed = Latest { is_unusual: was_unusual || self.is_unusual, ..Latest::new(self.sampling) };
+        let known_from = self.taken.front().map_or(UnixMs::MAX, |(first, _)| *first);
+        let before = before.iter().filter(|(at, _)| *at < known_from);
+        before.chain(&self.taken).for_each(|(at, us)| resumed.take(*at, *us));
+        *self = resumed;
+    }
+
     fn take(&mut self, at: UnixMs, us: u32) {
         // A quarter less: a check that follows its slot a little sooner than the one before did is one of them.
         if self.taken.back().is_some_and(|(last, _)| at.since(*last) < SPACING_MS * 3 / 4) {
             return;
         }
-        let longest_ms = 2 * self.sampling.checks as i64 * self.sampling.interval_ms;
+        let longest_ms = self.sampling.span_ms();
         let is_old = |(first, _): &(UnixMs, u32)| at.since(*first) > longest_ms;
         while self.taken.len() >= self.sampling.checks || self.taken.front().is_some_and(is_old) {
             let Some((_, old)) = self.taken.pop_front() else { break };
@@ -346,8 +369,7 @@ impl Latest {
 
     /// The median of the latest quarter.
     fn newest_median(&self) -> Option<u32> {
-        let mut newest: Vec<u32> =
-            self.taken.iter().rev().take((self.sampling.checks / 4).max(FEWEST_LATEST)).map(|(_, us)| *us).collect();
+        let mut newest: Vec<u32> = self.taken.iter().rev().take(self.sampling.newest()).map(|(_, us)| *us).collect();
         let middle = newest.len().checked_sub(1)? / 2;
         Some(*newest.select_nth_unstable(middle).1)
     }

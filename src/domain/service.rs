@@ -176,6 +176,8 @@ pub struct Service {
     pub thresholds: Thresholds,
     /// Passed checks slower than this are `degraded`, in milliseconds.
     pub degraded_after_ms: Option<i64>,
+    /// Passed checks are `degraded` while the latest ones are slower than normal ([`super::normal`]).
+    pub is_degraded_when_unusual: bool,
     /// The share of time in which it is to be up, in per cent: above 0, below 100.
     pub objective: Option<f64>,
 }

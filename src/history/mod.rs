@@ -5,6 +5,7 @@ pub(crate) mod as_of;
 pub mod bounds;
 pub mod cached_stats;
 pub mod figures;
+pub mod normal;
 pub mod overview;
 pub mod repair;
 pub mod replay;

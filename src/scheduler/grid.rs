@@ -52,6 +52,7 @@ fn service(name: &str, point: &Point) -> Service {
         cadence: point.cadence,
         thresholds: point.thresholds,
         degraded_after_ms: None,
+        is_degraded_when_unusual: false,
         objective: None,
     }
 }

@@ -6,6 +6,7 @@ mod common;
 mod grid;
 mod health;
 mod judge;
+mod normal;
 mod pace;
 mod push;
 #[cfg(test)]
@@ -20,8 +21,9 @@ use crate::{
     domain::{secret::Secret, service::Service},
     probe::{Probe, Shared, Spec},
     shutdown::{Shutdown, restarting},
-    store::{ResumePoint, Writer},
+    store::{ResumePoint, Store},
 };
+use chrono_tz::Tz;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
@@ -52,6 +54,15 @@ pub struct Task {
     pub position: ResumePoint,
 }
 
+/// What the configuration says of all checks.
+#[derive(Debug)]
+pub struct Rules {
+    pub max_concurrent: usize,
+    pub witnesses: Witnesses,
+    /// In which the hours of a week have their names.
+    pub zone: Tz,
+}
+
 /// The running loops.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -68,10 +79,9 @@ impl Scheduler {
     /// When a probe cannot be built.
     pub fn start(
         tasks: Vec<Task>,
-        max_concurrent: usize,
-        witnesses: Witnesses,
+        rules: Rules,
         shared: &Shared,
-        writer: &Writer,
+        store: &Store,
         clock: &Clock,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Scheduler> {
@@ -81,9 +91,9 @@ impl Scheduler {
         let asked = on.map(|id| (*id, Arc::default())).collect();
         let common = Arc::new(Common {
             clock: clock.clone(),
-            writer: writer.clone(),
-            slots: Arc::new(Semaphore::new(max_concurrent.max(1))),
-            witnesses,
+            writer: store.writer.clone(),
+            slots: Arc::new(Semaphore::new(rules.max_concurrent.max(1))),
+            witnesses: rules.witnesses,
             watch: watch::Watch::new(clock),
             health: health.clone(),
             diagnoses: Arc::new(Semaphore::new(DIAGNOSES)),
@@ -111,13 +121,21 @@ impl Scheduler {
         loops.spawn(restarting("the watch over the clocks", shutdown.clone(), move |shutdown| {
             beat(watched.clone(), shutdown)
         }));
+        let mut askings = normal::Askings::default();
         for (index, task) in checked.into_iter().enumerate() {
             let probe = Probe::new(&task.probe, task.secrets, shared)
                 .map_err(|e| anyhow::anyhow!("{}: {e}", task.service.name))?;
             let slot = offset(&task.service, index, count);
             let first = start + slot.min(first_check(index, count));
-            let one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
+            let mut one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
+            one.compare_with_past(&mut askings, rules.zone);
             loops.spawn(one.run(first, start + slot, shutdown.clone()));
+        }
+        if let Some(askings) = askings.into_all() {
+            let (reader, clock) = (store.reader.clone(), clock.clone());
+            loops.spawn(restarting("what is normal", shutdown.clone(), move |shutdown| {
+                normal::keep(askings.clone(), reader.clone(), clock.clone(), shutdown)
+            }));
         }
         Ok(Scheduler { loops, health, pushes: Arc::new(pushes) })
     }
@@ -175,6 +193,7 @@ mod tests {
             cadence: CheckSchedule { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
             thresholds: Thresholds { failure: 3, success: 2 },
             degraded_after_ms: None,
+            is_degraded_when_unusual: false,
             objective: None,
         };
         let offsets: Vec<u128> = (0..1000).map(|i| offset(&service, i, 1000).as_millis()).collect();

@@ -109,6 +109,11 @@ impl Recorder {
         }
     }
 
+    /// The last result before this run.
+    pub(super) fn last(&self) -> Option<&CheckResult> {
+        self.position.last.as_ref()
+    }
+
     pub(super) fn id(&self) -> ServiceId {
         self.position.id
     }

@@ -3,6 +3,7 @@
 use super::{
     common::Common,
     judge,
+    normal::{Askings, Normal},
     pace::Pace,
     recorder::{Recorder, Seen},
 };
@@ -12,6 +13,7 @@ use crate::{
     shutdown::{Restarts, Shutdown},
     store::ResumePoint,
 };
+use chrono_tz::Tz;
 use futures_util::FutureExt;
 use std::{
     panic::AssertUnwindSafe,
@@ -27,6 +29,8 @@ pub(super) struct ServiceLoop {
     probe: Arc<Probe>,
     pub(super) recorder: Recorder,
     common: Arc<Common>,
+    /// Of a service that is `degraded` while it is slower than normal.
+    normal: Option<Normal>,
 }
 
 /// Somebody asks for a check; never, where nothing depends on the service.
@@ -43,7 +47,16 @@ fn ms(ms: i64) -> Duration {
 
 impl ServiceLoop {
     pub(super) fn new(service: Service, probe: Probe, position: ResumePoint, common: Arc<Common>) -> ServiceLoop {
-        ServiceLoop { probe: Arc::new(probe), recorder: Recorder::new(service, position, common.clone()), common }
+        let recorder = Recorder::new(service, position, common.clone());
+        ServiceLoop { probe: Arc::new(probe), recorder, common, normal: None }
+    }
+
+    /// Asks for what is normal, where the service is to be compared with it.
+    pub(super) fn compare_with_past(&mut self, askings: &mut Askings, zone: Tz) {
+        let service = &self.recorder.service;
+        if service.is_degraded_when_unusual {
+            self.normal = askings.add(self.recorder.id(), service.cadence.interval_ms, self.recorder.last(), zone);
+        }
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
@@ -119,6 +132,9 @@ impl ServiceLoop {
             }
         };
         let mut result = judge::judge(&self.recorder.service, &report, at, recheck);
+        if let Some(normal) = &mut self.normal {
+            normal.judge(&mut result);
+        }
         if let Verdict::Failed(reason) = &report.verdict
             && self.common.witnesses.contradict(reason.class).await
         {

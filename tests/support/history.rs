@@ -56,6 +56,7 @@ pub(crate) fn service(name: &str) -> Service {
         cadence: CheckSchedule { interval_ms: 10_000, timeout_ms: 5_000, retry_interval_ms: 2_000 },
         thresholds: Thresholds { failure: 3, success: 2 },
         degraded_after_ms: None,
+        is_degraded_when_unusual: false,
         objective: None,
     }
 }

@@ -43,6 +43,7 @@ struct State {
     open: HashMap<String, usize>,
     most_at_once: HashMap<String, usize>,
     hanging: usize,
+    late: usize,
     most_hanging: usize,
 }
 
@@ -73,6 +74,11 @@ impl Target {
     /// From now on.
     pub(crate) fn set(&self, path: &str, does: Does) {
         self.state().does.insert(path.to_owned(), does);
+    }
+
+    /// Requests whose answers wait for their time.
+    pub(crate) fn late(&self) -> usize {
+        self.state().late
     }
 
     pub(crate) fn seen(&self, path: &str) -> Vec<Seen> {
@@ -134,7 +140,9 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>, clock: Clock) {
         Does::Answer(status) => say(&mut stream, status, "said").await,
         Does::Say(status, body) => say(&mut stream, status, body).await,
         Does::Late(ms) => {
+            state.lock().unwrap().late += 1;
             tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+            state.lock().unwrap().late -= 1;
             say(&mut stream, 200, "said").await;
         }
         Does::Hang => while stream.read_u8().await.is_ok() {},

@@ -4,8 +4,8 @@
 //! to be found is laid over a service some hundred times, each time on what the rule knew at that moment, so that none of
 //! it is in the baseline: a slow degradation (in an hour its times double, and stay so), and a sudden one (they treble).
 
+use super::super::time::DAY_MS;
 use super::*;
-use crate::domain::time::DAY_MS;
 
 const QUARTER: i64 = 13 * WEEK_MS;
 /// A Thursday, the beginning of a week of the epoch.

@@ -1,5 +1,5 @@
+use super::super::time::DAY_MS;
 use super::*;
-use crate::domain::time::DAY_MS;
 use proptest::prelude::*;
 
 const DAY: UnixMs = UnixMs(20_000 * DAY_MS);

@@ -4,6 +4,7 @@ use super::settings::{Setting, Settings};
 use crate::{
     domain::{
         check::Class,
+        normal,
         replay::{Input, Why},
         time::UnixMs,
     },
@@ -42,7 +43,8 @@ pub(in crate::store) fn each(
 
 /// The numbers of the reasons that a check was slow, and nothing worse.
 pub(in crate::store) fn slow_reasons(conn: &Connection) -> Result<HashSet<i64>> {
-    let mut statement = conn.prepare_cached("SELECT id FROM reason WHERE class = ?1")?;
-    let rows = statement.query_map([Class::Slow.as_str()], |row| row.get(0))?;
+    let mut statement =
+        conn.prepare_cached("SELECT id FROM reason WHERE class = ?1 AND message NOT LIKE '%' || ?2 || '%'")?;
+    let rows = statement.query_map([Class::Slow.as_str(), normal::WORDS], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
