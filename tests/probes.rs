@@ -24,6 +24,7 @@ mod redis;
 mod requests;
 mod ssh;
 mod starttls;
+mod steps;
 mod tcp;
 mod tls;
 mod turns;

@@ -87,7 +87,7 @@ use crate::domain::{
 };
 pub use address::Address;
 pub use client::Security;
-pub use conditions::Condition;
+pub use conditions::{Condition, Expression};
 pub use connect::reachable;
 pub(crate) use descriptor::Descriptor;
 pub use error::ProbeError;

@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
 
 /// The most bytes of an excerpt.
-const EXCERPT_BYTES: usize = 2 * 1024;
+pub(super) const EXCERPT_BYTES: usize = 2 * 1024;
 /// How much of an answer is kept for its excerpt: more than is shown, because scrubbing comes before cutting and the
 /// place where a secret stood may be a good deal shorter than the secret.
 pub(super) const EXCERPT_SOURCE_BYTES: usize = 8 * 1024;
@@ -101,7 +101,7 @@ impl Scrubber {
 }
 
 /// `text`, or its beginning and a mark where it is longer than `bytes`.
-fn cut(text: &str, bytes: usize) -> String {
+pub(super) fn cut(text: &str, bytes: usize) -> String {
     const MARK: &str = "…";
     if text.len() <= bytes {
         return text.to_owned();

@@ -119,6 +119,16 @@ impl Trace {
         state.ended = Some(now);
     }
 
+    /// It was not the last: the check goes on.
+    pub(super) fn go_on(&self) {
+        self.state().ended = None;
+    }
+
+    /// When the deadline is, of a check that began with this.
+    pub(super) fn until(&self, deadline: Duration) -> Instant {
+        self.started + deadline
+    }
+
     /// The phase that the check is in.
     pub(super) fn phase(&self) -> Option<Phase> {
         self.state().now_in.map(|(phase, _)| phase)
@@ -190,6 +200,11 @@ impl Trace {
     /// The current host answered with this status. (Statuses of earlier hosts, in redirects, are forgotten.)
     pub(super) fn answered(&self, status: u16) {
         self.state().http_status = Some(status);
+    }
+
+    /// With which status the current host answered.
+    pub(super) fn http_status(&self) -> Option<u16> {
+        self.state().http_status
     }
 
     /// A server showed its certificate. Of several (redirects) the one that ends first is kept: it is the first to break

@@ -34,6 +34,31 @@ fn what_cannot_be_asked_is_a_mistake() {
              oauth2 = { token_url = \"http://t/\", client_id = \"a\", client_secret = \"b\" }",
             "both `bearer_token` and `oauth2`",
         ),
+        ("url = \"http://web/\"\nsteps = []", "from 1 to 20"),
+        ("url = \"http://web/\"\nsteps = [{ url = \"/\" }]", "`name` is missing"),
+        ("url = \"http://web/\"\nmethod = \"POST\"\nsteps = [{ name = \"a\" }]", "`method` beside `steps`"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\" }, { name = \"a\" }]", "two steps have the name `a`"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\", url = \"login\" }]", "a step cannot be sent to this"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\", allways = true }]", "did you mean `always`?"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { t = \"jsn.t\" } }]", "did you mean `json`?"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { t = \"headers\" } }]", "this is no single value"),
+        ("url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { t = { regex = \"x\" } } }]", "one group is needed"),
+        (
+            "url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { \"a-b\" = \"json.t\" } }]",
+            "nothing can be kept as `a-b`",
+        ),
+        (
+            "url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { token = \"json.t\" } }, { name = \"b\", url = \"/{{tokn}}\" }]",
+            "did you mean `token`?",
+        ),
+        (
+            "url = \"http://web/\"\nsteps = [{ name = \"a\", form = { csrf = \"{{csrf}}\" }, keep = { csrf = \"json.c\" } }]",
+            "no step before keeps `csrf`",
+        ),
+        (
+            "url = \"http://web/\"\nsteps = [{ name = \"a\", method = \"HEAD\", keep = { t = \"json.t\" } }]",
+            "an answer to HEAD has no body",
+        ),
         ("url = \"http://web/\"\nredirects = \"forbit\"", "did you mean \"forbid\"?"),
         ("url = \"http://web/\"\nredirects = \"forbid\"\nmax_redirects = 3", "none is followed"),
     ] {
@@ -41,4 +66,23 @@ fn what_cannot_be_asked_is_a_mistake() {
         assert!(report.contains(part), "{keys}\n{report}");
         assert!(report.ends_with("1 mistake in config.toml"), "{keys}\n{report}");
     }
+}
+
+#[test]
+fn a_name_that_no_step_keeps_has_its_caret_in_the_step() {
+    let keys = r#"url = "http://web/"
+steps = [
+    { name = "log in", url = "/login", keep = { token = "json.token" } },
+    { name = "orders", url = "/orders", headers = { X-Auth = "Bearer {{tokem}}" } },
+]"#;
+    assert_eq!(
+        report(keys),
+        r#"error: no step before keeps `tokem`
+ --> config.toml:6:70
+  |
+6 |     { name = "orders", url = "•••••••", headers = { X-Auth = "••••••••••••••••" } },
+  |                                                                      ^^^^^^^^^ did you mean `token`?
+
+1 mistake in config.toml"#
+    );
 }

@@ -35,6 +35,7 @@ pub(super) fn spec(url: &str) -> HttpSpec {
         http_version: HttpVersion::Any,
         max_redirects: 10,
         forbid_redirects: false,
+        steps: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     tree::{Comparison, Constant, Expr, Function, Node, Operator, Property},
     value::{Number, Value},
 };
-use crate::settings::masking::names_a_credential;
+use crate::{domain::secret::REDACTED, settings::masking::names_a_credential};
 use serde_json::Value as Json;
 use std::{borrow::Cow, cmp::Ordering};
 
@@ -29,6 +29,19 @@ pub(super) fn judge(root: &Node, facts: &dyn Facts, scrub: &dyn Fn(&str) -> Stri
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("does not hold{}", judge.values(root))),
         Err(Absence::Missing(why) | Absence::Unknown(why)) => Err(format!("cannot be judged: {why}")),
+    }
+}
+
+/// What a part stands for, as text; if it stands for none, the rest of a sentence that says why.
+pub(super) fn text(root: &Node, facts: &dyn Facts) -> Result<String, String> {
+    // What is there instead is said by its kind alone: it may be what must not be seen.
+    let judge = Judge { facts, scrub: &|_| REDACTED.to_owned() };
+    match judge.value(root) {
+        Ok(Value::Text(text)) => Ok(text.into_owned()),
+        Ok(Value::Number(number)) => Ok(number.to_string()),
+        Ok(Value::Truth(truth)) => Ok(truth.to_string()),
+        Ok(value) => Err(format!("this is {}", value.of().words())),
+        Err(Absence::Missing(why) | Absence::Unknown(why)) => Err(why),
     }
 }
 

@@ -11,12 +11,14 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `condition` | a condition, from its text to its judgement |
+//! | `expression` | a value that is carried on: `json.session.token` |
 //! | `token`, `parser` | from the text to the `tree` |
 //! | `names`, `types`, `flaw` | what may be named; what can never hold; what is wrong |
 //! | `section` | the keys of the configuration |
 //! | `value`, `judge` | what names stand for, and whether a condition holds |
 
 mod condition;
+mod expression;
 mod flaw;
 mod judge;
 mod names;
@@ -28,6 +30,7 @@ mod types;
 mod value;
 
 pub use condition::Condition;
+pub use expression::Expression;
 pub(super) use judge::{Absence, Facts};
 pub(super) use names::{Name, Type};
 pub(super) use value::{Fields, Value};

@@ -1,11 +1,11 @@
 //! `expect = ["status == 200"]`, `degraded = […]`: lists of conditions in the configuration.
 
-use super::{condition::Condition, names::Name};
+use super::{condition::Condition, expression::Expression, flaw::Flaw, names::Name};
 use crate::{
     domain::secret::Secret,
     settings::{
         error::{Mistake, Span},
-        reader::Table,
+        reader::{Source, Table, Value as TomlValue},
         text::Text,
     },
 };
@@ -32,20 +32,33 @@ pub(in crate::probe) fn read(
         secrets.extend(text.secrets());
         match Condition::parse(&text.value, text.shown(), names) {
             Ok(condition) => conditions.push(condition),
-            Err(flaw) => {
-                let place = place(&text, &table.source.text[text.span.clone()], &flaw.span);
-                // Words of the text may have come from the environment.
-                let guarded = text.is_guarded();
-                let title = if guarded { "this condition cannot be read".to_owned() } else { flaw.title };
-                let mut mistake = Mistake::at(place, title).label(text.detail(flaw.label));
-                if let Some(help) = flaw.help {
-                    mistake = mistake.help(help);
-                }
-                table.source.report(mistake);
-            }
+            Err(flaw) => report(table.source, &text, flaw),
         }
     }
     (conditions, secrets)
+}
+
+/// A value to carry on, as `json.session.token`.
+pub(in crate::probe) fn expression(value: &TomlValue<'_>, names: &'static [Name]) -> Option<Expression> {
+    let text = value.filled()?;
+    match Expression::parse(&text.value, text.shown(), names) {
+        Ok(expression) => Some(expression),
+        Err(flaw) => {
+            report(value.source, &text, flaw);
+            None
+        }
+    }
+}
+
+fn report(source: &Source<'_>, text: &Text, flaw: Flaw) {
+    let place = place(text, &source.text[text.span.clone()], &flaw.span);
+    // Words of the text may have come from the environment.
+    let title = if text.is_guarded() { "this condition cannot be read".to_owned() } else { flaw.title };
+    let mut mistake = Mistake::at(place, title).label(text.detail(flaw.label));
+    if let Some(help) = flaw.help {
+        mistake = mistake.help(help);
+    }
+    source.report(mistake);
 }
 
 /// The conditions as the API shows them.

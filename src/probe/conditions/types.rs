@@ -12,6 +12,16 @@ pub(super) fn condition(root: &Node) -> Result<(), Flaw> {
     truth(root)
 }
 
+/// Whether the whole can be a single value: text, a number, true or false.
+pub(super) fn one_value(root: &Node) -> Result<(), Flaw> {
+    let of = of(root)?;
+    if [Type::Text, Type::Number, Type::Truth].into_iter().any(|wanted| of.may_be(wanted)) {
+        return Ok(());
+    }
+    let title = "this is no single value";
+    Err(Flaw::new(root.span.clone(), title, format!("this is {}", of.words())))
+}
+
 fn truth(node: &Node) -> Result<(), Flaw> {
     let of = of(node)?;
     if of.may_be(Type::Truth) {

@@ -16,7 +16,7 @@ const LONGEST: usize = 4096;
 const TELLING: usize = 6;
 
 /// The cookies of one check.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Jar {
     /// In the order in which they were made.
     cookies: Vec<Cookie>,
@@ -24,6 +24,7 @@ pub(super) struct Jar {
     too_many: bool,
 }
 
+#[derive(Clone)]
 struct Cookie {
     name: Vec<u8>,
     value: Vec<u8>,
@@ -101,7 +102,14 @@ impl Jar {
     pub(super) fn hide(&mut self, value: &[u8]) {
         let value = String::from_utf8_lossy(value);
         let value = value.trim_matches('"');
-        if value.len() < TELLING || self.values.iter().any(|known| known.expose() == value) {
+        if value.len() >= TELLING {
+            self.hide_short(value);
+        }
+    }
+
+    /// The same, where the value is meant and may be short.
+    pub(super) fn hide_short(&mut self, value: &str) {
+        if value.is_empty() || self.values.iter().any(|known| known.expose() == value) {
             return;
         }
         self.too_many |= self.values.len() == MOST;

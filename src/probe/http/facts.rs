@@ -1,9 +1,12 @@
 //! What the names in conditions on an HTTP answer stand for.
 
 use super::{answer::Content, headers::shown, names::STATUS};
-use crate::probe::{
-    conditions::{Absence, Facts, Fields, Value},
-    trace::Trace,
+use crate::{
+    domain::check::PhaseTimes,
+    probe::{
+        conditions::{Absence, Facts, Fields, Value},
+        trace::Trace,
+    },
 };
 use reqwest::{
     StatusCode, Url,
@@ -20,13 +23,37 @@ pub(super) struct Found<'a> {
     pub(super) url: &'a Url,
     pub(super) redirects: usize,
     pub(super) trace: &'a Trace,
+    pub(super) before: Before,
+}
+
+/// What a check took before the request that is looked at.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Before {
+    latency_us: u32,
+    times: PhaseTimes,
+}
+
+impl Before {
+    /// What it took so far.
+    pub(super) fn of(trace: &Trace) -> Before {
+        Before { latency_us: trace.latency_us(), times: trace.times() }
+    }
+
+    /// What it took since then.
+    pub(super) fn latency_us(self, trace: &Trace) -> u32 {
+        trace.latency_us().saturating_sub(self.latency_us)
+    }
 }
 
 impl Facts for Found<'_> {
     fn fact(&self, name: &str) -> Result<Value<'_>, Absence> {
-        let phase = |us: Option<u32>, what: &str| match us {
-            Some(us) => Ok(Value::milliseconds(us)),
-            None => Err(Absence::Missing(format!("{what} in this check"))),
+        let times = || self.trace.times();
+        let phase = |us: Option<u32>, before: Option<u32>, what: &str| match us {
+            // Nothing was added: not in this request.
+            Some(us) if before.is_none_or(|before| us > before) => {
+                Ok(Value::milliseconds(us - before.unwrap_or_default()))
+            }
+            _ => Err(Absence::Missing(format!("{what} in this check"))),
         };
         match name {
             STATUS => Ok(Value::whole(self.status.as_u16())),
@@ -43,11 +70,11 @@ impl Facts for Found<'_> {
                 Some(certificate) => Ok(Value::whole(certificate.days_left())),
                 None => Err(Absence::Missing("the answer came without TLS, there is no certificate".to_owned())),
             },
-            "response_time_ms" => Ok(Value::milliseconds(self.trace.latency_us())),
-            "dns_ms" => phase(self.trace.times().dns_us, "no name was looked up"),
-            "connect_ms" => phase(self.trace.times().connect_us, "no connection was timed"),
-            "tls_ms" => phase(self.trace.times().tls_us, "there was no TLS handshake"),
-            "ttfb_ms" => phase(self.trace.times().ttfb_us, "no first byte was timed"),
+            "response_time_ms" => Ok(Value::milliseconds(self.before.latency_us(self.trace))),
+            "dns_ms" => phase(times().dns_us, self.before.times.dns_us, "no name was looked up"),
+            "connect_ms" => phase(times().connect_us, self.before.times.connect_us, "no connection was timed"),
+            "tls_ms" => phase(times().tls_us, self.before.times.tls_us, "there was no TLS handshake"),
+            "ttfb_ms" => phase(times().ttfb_us, self.before.times.ttfb_us, "no first byte was timed"),
             _ => Err(Absence::Unknown(format!("{name} stands for nothing"))),
         }
     }

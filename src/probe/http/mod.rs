@@ -1,8 +1,9 @@
-//! `type = "http"`: a request, its redirects, and what is expected of the answer.
+//! `type = "http"`: a request (or several), its redirects, and what is expected of the answer.
 //!
-//! - `config`, `auth`, `expect`, `payload`, `resolve`, `route`: its section of the configuration
+//! - `config`, `request`, `auth`, `expect`, `payload`, `resolve`, `route`: its section of the configuration
 //! - `spec`: what the section becomes
-//! - `run`: a check: the request and its redirects
+//! - `run`, `exchange`: a check: the request and its redirects
+//! - `steps`, `sequence`, `keeper`, `placeholder`: several requests: their section, a check, and what is carried from one to the next
 //! - `oauth2`, `proxy`: a token before it, and the way to it
 //! - `wire`, `headers`, `cookies`: one exchange on a connection of its own; what goes along with a redirect
 //! - `unpack`: the body as it comes
@@ -13,20 +14,29 @@ mod answer;
 mod auth;
 mod config;
 mod cookies;
+mod exchange;
 mod expect;
 mod facts;
 mod headers;
+mod keeper;
 mod malformed;
 mod names;
 mod oauth2;
 mod payload;
+mod placeholder;
 mod proxy;
+mod request;
 mod resolve;
 mod route;
 pub(super) mod run;
+mod sequence;
 mod spec;
+mod steps;
 mod unpack;
 pub(super) mod wire;
 
 pub(super) use config::{DESCRIPTOR, read};
-pub use spec::{Auth, Excepted, HttpSpec, HttpVersion, JsonExpectation, OAuth2, Proxy, ProxyKind, StatusSet};
+pub use spec::{
+    Auth, Excepted, HttpSpec, HttpVersion, JsonExpectation, Keep, KeepFrom, OAuth2, Proxy, ProxyKind, Spelling,
+    StatusSet, Step,
+};

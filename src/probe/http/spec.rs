@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{network::Network, secret::Secret},
-    probe::{conditions::Condition, resolver::Pinned},
+    probe::{
+        conditions::{Condition, Expression},
+        resolver::Pinned,
+    },
     settings::{network::IpVersion, tls::TlsSpec},
 };
 use regex::Regex;
@@ -40,11 +43,56 @@ pub struct HttpSpec {
     pub max_redirects: usize,
     /// A redirect is a failure.
     pub forbid_redirects: bool,
+    /// In the place of the request: several, one after the other.
+    pub steps: Vec<Step>,
+}
+
+/// One of several requests of a check.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique among the steps.
+    pub name: String,
+    /// Its URL, headers and body may have names of kept values in them: `{{token}}`.
+    pub request: HttpSpec,
+    /// How kept values are written into the body.
+    pub body: Spelling,
+    pub keep: Vec<Keep>,
+    /// It is also done when a step before it failed.
+    pub always: bool,
+}
+
+/// A value that a step finds, for the steps after it.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    pub name: String,
+    pub source: KeepFrom,
+}
+
+/// Where a value is found.
+#[derive(Clone, Debug)]
+pub enum KeepFrom {
+    Value(Expression),
+    /// What the first group of this matches in the body.
+    Match(Regex),
+}
+
+/// How a value is written where it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spelling {
+    Plain,
+    /// Percent-encoded.
+    Url,
+    /// As in a string of JSON.
+    Json,
 }
 
 impl HttpSpec {
     pub(super) fn has_conditions(&self) -> bool {
         !self.expect.is_empty() || !self.degraded.is_empty()
+    }
+
+    pub(super) fn has_header(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(known, _)| known == name)
     }
 }
 
