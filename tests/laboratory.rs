@@ -3,9 +3,12 @@
 //!
 //! Real sockets, on a clock that the test moves: how fast this machine is decides nothing.
 
+mod addresses;
 mod bench;
+mod databases;
 mod fault;
 mod http;
+mod names;
 mod stand;
 mod table;
 mod tcp;
@@ -19,7 +22,17 @@ async fn every_fault_is_noticed_in_time_its_class_is_right_and_nothing_else_is_a
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("authority.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
-    let faults = [http::faults(), tls::faults(&authority), tcp::faults()].into_iter().flatten().collect::<Vec<_>>();
+    let faults = [
+        http::faults(),
+        tls::faults(&authority),
+        addresses::faults(),
+        tcp::faults(),
+        names::faults(),
+        databases::faults(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
     let scores = stand::run(&faults, &ca, &[1.0, 3.3]).await;
     assert_eq!(scores.false_alarms, Vec::<String>::new(), "false alarms");
     let runs = faults.iter().zip(&scores.runs).flat_map(|(fault, runs)| runs.iter().map(move |run| (fault, run)));

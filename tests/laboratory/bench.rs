@@ -1,9 +1,10 @@
 //! One port on which a server is well, or misbehaves, as the test says.
 
 use super::fault::Port;
-use crate::support::net::own_port;
+use crate::support::net::hang;
 use std::{
-    net::SocketAddr,
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -28,6 +29,22 @@ impl Hanging {
     pub(super) async fn hang(&self, mut stream: impl AsyncRead + Unpin) {
         let _counted = Counted::one(&self.in_vain);
         while stream.read_u8().await.is_ok() {}
+    }
+
+    /// The same, once something is said.
+    pub(super) async fn hang_when_asked(&self, stream: TcpStream) {
+        if stream.peek(&mut [0]).await.is_ok_and(|got| got > 0) {
+            self.hang(stream).await;
+        }
+    }
+
+    /// Whoever asked without a connection waits in vain: until its time is up, and a little longer.
+    pub(super) fn until_a_timeout(&self) {
+        let counted = Counted::one(&self.in_vain);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            drop(counted);
+        });
     }
 
     /// Says a byte in a tenth of a second, without end.
@@ -62,8 +79,7 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) async fn start(well: Port) -> Bench {
-        let address = ([127, 0, 0, 1], own_port()).into();
+    pub(super) fn start(address: SocketAddr, well: Port) -> Bench {
         let (port, behaves) = watch::channel(well);
         let bench = Bench { address, port, hanging: Hanging::default() };
         tokio::spawn(attend(address, behaves, bench.hanging.clone()));
@@ -98,82 +114,84 @@ pub(super) fn in_vain(benches: &[Bench]) -> usize {
         return 0;
     }
     let hanging = benches.iter().filter(|bench| bench.hangs()).count();
-    let unseen: Vec<u16> = benches.iter().filter(|one| one.takes_nothing()).map(|one| one.address.port()).collect();
+    let unseen: HashSet<String> =
+        benches.iter().filter(|one| one.takes_nothing()).map(|one| as_listed(one.address)).collect();
     if unseen.is_empty() { hanging } else { hanging + connected(&unseen) }
 }
 
-/// How many of these ports connections of this machine lead to, made or being made.
-fn connected(ports: &[u16]) -> usize {
-    let all = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let mut there: Vec<u16> = all.lines().filter_map(leads_to).filter(|port| ports.contains(port)).collect();
-    there.sort_unstable();
-    there.dedup();
-    there.len()
+/// How many of these places connections of this machine lead to, made or being made.
+fn connected(places: &HashSet<String>) -> usize {
+    let read = |list| std::fs::read_to_string(list).unwrap_or_default();
+    let all = [read("/proc/self/net/tcp"), read("/proc/self/net/tcp6")].concat();
+    let there = all.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(2);
+        let place = words.next().filter(|place| places.contains(*place))?;
+        matches!(words.next()?, "01" | "02").then_some(place)
+    });
+    there.collect::<HashSet<_>>().len()
 }
 
-/// The port that a connection of the system's list leads to, on this machine.
-fn leads_to(line: &str) -> Option<u16> {
-    let mut words = line.split_whitespace().skip(2);
-    let port = words.next()?.strip_prefix("0100007F:")?;
-    matches!(words.next()?, "01" | "02").then(|| u16::from_str_radix(port, 16).ok())?
+/// A place as the system's list of connections has it.
+fn as_listed(address: SocketAddr) -> String {
+    let bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let words = bytes.chunks(4).map(|word| format!("{:08X}", u32::from_ne_bytes(word.try_into().unwrap())));
+    format!("{}:{:04X}", words.collect::<String>(), address.port())
 }
 
 async fn attend(address: SocketAddr, mut behaves: watch::Receiver<Port>, hanging: Hanging) {
     loop {
         let port = behaves.borrow_and_update().clone();
-        match port {
-            Port::Closed => {
-                if behaves.changed().await.is_err() {
-                    return;
-                }
-            }
-            Port::Drops => {
-                // The place of the one connection that waits to be taken is taken: what comes then is dropped.
-                let listener = listen(address, 0);
-                let first = TcpStream::connect(address).await.unwrap();
-                let changed = behaves.changed().await;
-                drop((first, listener));
-                if changed.is_err() {
-                    return;
-                }
-            }
-            Port::NeverAccepts => {
-                let listener = listen(address, 1024);
-                let changed = behaves.changed().await;
-                drop(listener);
-                if changed.is_err() {
-                    return;
-                }
-            }
-            Port::Serves(handler) => {
-                let listener = listen(address, 1024);
-                loop {
-                    tokio::select! {
-                        biased;
-                        changed = behaves.changed() => match changed {
-                            Ok(()) => break,
-                            Err(_) => return,
-                        },
-                        accepted = listener.accept() => {
-                            let Ok((stream, _)) = accepted else { continue };
-                            let (open, handling) = (Counted::one(&hanging.open), handler(stream, hanging.clone()));
-                            tokio::spawn(async move {
-                                handling.await;
-                                drop(open);
-                            });
-                        }
-                    }
-                }
+        let changed = tokio::select! {
+            biased;
+            changed = behaves.changed() => changed,
+            () = behave(port, address, &hanging) => return,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Behaves so, without end.
+async fn behave(port: Port, address: SocketAddr, hanging: &Hanging) {
+    match port {
+        Port::Closed => hang(()).await,
+        Port::Drops => {
+            // The place of the one connection that waits to be taken is taken: what comes then is dropped.
+            let Some(listener) = listen(address, 0) else { return hang(()).await };
+            let first = TcpStream::connect(address).await.unwrap();
+            hang((listener, first)).await;
+        }
+        Port::NeverAccepts => hang(listen(address, 1024)).await,
+        Port::Names(server) => server.serve(address, hanging.clone()).await,
+        Port::Serves(handler) => {
+            let Some(listener) = listen(address, 1024) else { return hang(()).await };
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let (open, handling) = (Counted::one(&hanging.open), handler(stream, hanging.clone()));
+                tokio::spawn(async move {
+                    handling.await;
+                    drop(open);
+                });
             }
         }
     }
 }
 
-fn listen(address: SocketAddr, backlog: u32) -> TcpListener {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
-    socket.listen(backlog).unwrap()
+/// Where a machine has no IPv6, nobody listens there.
+fn listen(address: SocketAddr, backlog: u32) -> Option<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.bind(address).map(|()| socket)
+    });
+    match bound {
+        Err(_) if address.is_ipv6() => None,
+        bound => Some(bound.unwrap().listen(backlog).unwrap()),
+    }
 }
 
 /// Ends a connection as a machine does that knows nothing of it any more.

@@ -1,6 +1,6 @@
 //! A row of the table: how a server misbehaves, and what has to be said of it.
 
-use super::bench::Hanging;
+use super::{bench::Hanging, names::NameServer};
 use healthcheck_dashboard::domain::check::Class;
 use std::{pin::Pin, sync::Arc};
 use tokio::net::TcpStream;
@@ -35,6 +35,8 @@ pub(super) enum Port {
     /// The system makes connections, and the program never takes them.
     NeverAccepts,
     Serves(Handler),
+    /// A name server, over UDP.
+    Names(NameServer),
 }
 
 /// A fault of a service, and the service.
@@ -43,13 +45,28 @@ pub(super) struct Fault {
     pub(super) kind: &'static str,
     pub(super) name: &'static str,
     pub(super) expected: Expected,
-    /// Its section of the configuration. `ADDRESS` stands for where it is, `CA` for the file of the authority.
+    /// Its section of the configuration. `ADDRESS` stands for where it is, `PORT` for its port, `CA` for the file of the
+    /// authority.
     pub(super) keys: String,
+    /// The address of this machine that it is at, and another one, where it is well throughout.
+    pub(super) at: &'static str,
+    pub(super) beside: Option<&'static str>,
     pub(super) well: Port,
     pub(super) broken: Port,
 }
 
 impl Fault {
+    pub(super) fn new(
+        kind: &'static str,
+        name: &'static str,
+        expected: Expected,
+        keys: &str,
+        well: Port,
+        broken: Port,
+    ) -> Fault {
+        Fault { kind, name, expected, keys: keys.to_owned(), at: "127.0.0.1", beside: None, well, broken }
+    }
+
     /// The word of the table for what it is shown as.
     pub(super) fn shown(&self) -> String {
         match self.expected {

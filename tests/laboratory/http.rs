@@ -69,12 +69,13 @@ fn utf_16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
+pub(super) fn well() -> Port {
+    says(http("200 OK", &["content-type: application/json"], PAGE))
+}
+
 pub(super) fn faults() -> Vec<Fault> {
     use Class::{Connect, Content, HttpStatus, Protocol, Timeout};
-    let fault = |name, expected, broken| {
-        let well = says(http("200 OK", &["content-type: application/json"], PAGE));
-        Fault { kind: "http", name, expected, keys: KEYS.to_owned(), well, broken }
-    };
+    let fault = |name, expected, broken| Fault::new("http", name, expected, KEYS, well(), broken);
     let down = |name, class, broken| fault(name, Expected::Down(class), broken);
     let json = |name, broken| Fault { keys: JSON.to_owned(), ..down(name, Content, broken) };
     let ok = "HTTP/1.1 200 OK\r\n";

@@ -4,12 +4,12 @@ use super::{
     bench::{Bench, in_vain},
     fault::{Expected, Fault},
 };
-use crate::support::world::World;
+use crate::support::{net::own_port, world::World};
 use healthcheck_dashboard::{
     domain::{check::Class, status::Status},
     live::ServiceNow,
 };
-use std::{fmt::Write, path::Path, sync::Arc};
+use std::{fmt::Write, net::SocketAddr, path::Path, sync::Arc};
 
 /// What `[checks]` says. A timeout is waited for in each of three checks: this one is short, so that what hangs is
 /// confirmed as soon as what fails.
@@ -56,11 +56,16 @@ pub(super) struct Scores {
 /// Runs all faults at once, as often as there are pauses, of so many seconds, before they come.
 pub(super) async fn run(faults: &[Fault], ca: &Path, pauses: &[f64]) -> Scores {
     let (mut config, mut benches) = (CHECKS.to_owned(), Vec::new());
+    // Where these are well throughout.
+    let mut beside = Vec::new();
     for (n, fault) in faults.iter().enumerate() {
-        let bench = Bench::start(fault.well.clone()).await;
-        let keys = fault.keys.replace("ADDRESS", &bench.address.to_string()).replace("CA", ca.to_str().unwrap());
+        let port = own_port();
+        let at = |host: &str| SocketAddr::new(host.parse().unwrap(), port);
+        let keys = fault.keys.replace("ADDRESS", &at(fault.at).to_string()).replace("PORT", &port.to_string());
+        let keys = keys.replace("CA", ca.to_str().unwrap());
         writeln!(config, "[[checks.endpoints]]\nname = \"{n}\"\n{keys}").unwrap();
-        benches.push(bench);
+        benches.push(Bench::start(at(fault.at), fault.well.clone()));
+        beside.extend(fault.beside.map(|host| Bench::start(at(host), fault.well.clone())));
     }
     for n in 0..CONTROLS {
         writeln!(config, "[[checks.endpoints]]\nname = \"well {n}\"\nurl = \"http://TARGET/{n}\"\n").unwrap();
@@ -76,6 +81,7 @@ pub(super) async fn run(faults: &[Fault], ca: &Path, pauses: &[f64]) -> Scores {
         stand.calm(*pause).await;
         stand.round().await;
     }
+    drop(beside);
     stand.scores
 }
 

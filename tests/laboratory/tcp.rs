@@ -22,14 +22,8 @@ fn says(what: &'static str, closes: bool) -> Port {
 
 pub(super) fn faults() -> Vec<Fault> {
     use Class::{Connect, Content, Protocol, Timeout};
-    let down = |name, class, broken| Fault {
-        kind: "tcp",
-        name,
-        expected: Expected::Down(class),
-        keys: KEYS.to_owned(),
-        well: says("PONG", true),
-        broken,
-    };
+    let well = says("PONG", true);
+    let down = |name, class, broken| Fault::new("tcp", name, Expected::Down(class), KEYS, well.clone(), broken);
     vec![
         down("nobody listens", Connect, Port::Closed),
         down("packets are dropped", Timeout, Port::Drops),

@@ -64,10 +64,7 @@ const TLS_1_1: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
 
 pub(super) fn faults(authority: &Authority) -> Vec<Fault> {
     let good = authority.issue(HOST, 90);
-    let fault = |kind, keys: &str, name, expected, broken| {
-        let well = shows(&good);
-        Fault { kind, name, expected, keys: keys.to_owned(), well, broken }
-    };
+    let fault = |kind, keys: &str, name, expected, broken| Fault::new(kind, name, expected, keys, shows(&good), broken);
     let mut all: Vec<Fault> = Vec::new();
     for (kind, keys) in [("http over TLS", HTTPS), ("tls", TLS)] {
         let between = authority.intermediate("Test Between", 90);
