@@ -94,6 +94,7 @@ fn service(n: usize) -> Service {
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
         is_degraded_when_unusual: false,
+        at_most: None,
         objective: None,
     }
 }

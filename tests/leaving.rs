@@ -100,6 +100,7 @@ fn service(run: &Run, n: usize) -> Service {
         thresholds: Thresholds { failure: run.failure, success: run.success },
         degraded_after_ms: (run.failure == 2).then_some(800),
         is_degraded_when_unusual: false,
+        at_most: None,
         objective: None,
     }
 }

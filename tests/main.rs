@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod architecture;
+mod at_most;
 mod badges;
 mod browser;
 mod channels;

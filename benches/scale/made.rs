@@ -47,6 +47,7 @@ pub(crate) fn watched(name: &str, n: usize) -> WatchedService {
         thresholds: THRESHOLDS,
         degraded_after_ms: None,
         is_degraded_when_unusual: false,
+        at_most: None,
         objective: None,
     };
     WatchedService {

@@ -75,6 +75,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
                 thresholds,
                 degraded_after_ms,
                 is_degraded_when_unusual,
+                at_most,
                 objective,
                 flapping,
             } = effective;
@@ -90,6 +91,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
                 thresholds,
                 degraded_after_ms,
                 is_degraded_when_unusual,
+                at_most,
                 objective,
             };
             let renamed_from = named.renamed_from.as_ref().map(|text| text.value.clone());
@@ -257,6 +259,7 @@ fn shown(
         "success_threshold": service.thresholds.success,
         "degraded_after_ms": service.degraded_after_ms,
         "latency": service.is_degraded_when_unusual.then_some("unusual"),
+        "at_most": service.at_most.map(|rule| format!("{} % of {}", rule.percent, rule.of)),
         "objective": service.objective,
     });
     let mut settings = of_kind;

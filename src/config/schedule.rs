@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         normal::LONGEST_INTERVAL_MS,
+        rolling::AtMost,
         service::{CheckSchedule, Thresholds},
     },
     probe::push::PushSpec,
@@ -23,6 +24,7 @@ pub(super) struct Schedule {
     success: Option<u32>,
     degraded_after_ms: Option<i64>,
     is_degraded_when_unusual: Option<bool>,
+    at_most: Option<AtMost>,
     objective: Option<f64>,
     flapping: Option<bool>,
 }
@@ -34,12 +36,13 @@ pub(super) struct EffectiveSchedule {
     pub(super) thresholds: Thresholds,
     pub(super) degraded_after_ms: Option<i64>,
     pub(super) is_degraded_when_unusual: bool,
+    pub(super) at_most: Option<AtMost>,
     pub(super) objective: Option<f64>,
     pub(super) flapping: bool,
 }
 
 /// The keys, those that are times first.
-pub(super) const KEYS: [&str; 9] = [
+pub(super) const KEYS: [&str; 10] = [
     "interval_secs",
     "timeout_secs",
     "retry_interval_secs",
@@ -47,6 +50,7 @@ pub(super) const KEYS: [&str; 9] = [
     "success_threshold",
     "degraded_after_ms",
     "latency",
+    "at_most",
     "objective",
     "flapping",
 ];
@@ -70,6 +74,7 @@ impl Schedule {
             success: count("success_threshold"),
             degraded_after_ms: table.integer("degraded_after_ms", 1..=WEEK_MS),
             is_degraded_when_unusual: latency(table),
+            at_most: at_most(table),
             objective: table.get("objective").and_then(|value| value.percentage()),
             flapping: table.boolean("flapping"),
         }
@@ -108,6 +113,7 @@ impl Schedule {
             degraded_after_ms: self.degraded_after_ms.or(parent.degraded_after_ms),
             is_degraded_when_unusual: is_often
                 && self.is_degraded_when_unusual.or(parent.is_degraded_when_unusual).unwrap_or(false),
+            at_most: self.at_most.or(parent.at_most),
             objective: self.objective.or(parent.objective),
             flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         }
@@ -131,6 +137,11 @@ impl Schedule {
             table.source.report(mistake.label("remove it: `degraded_after_ms` is for runs that take too long"));
             return None;
         }
+        if let Some(value) = table.peek("at_most") {
+            let mistake = value.mistake("`at_most` counts checks, and this service reports by itself");
+            table.source.report(mistake.label("remove it: what it reports is told as it is"));
+            return None;
+        }
         let (written, cron) = (table.peek("interval_secs"), table.peek("cron"));
         let interval_ms = match (&written, &cron) {
             (Some(interval), Some(cron)) => {
@@ -150,6 +161,7 @@ impl Schedule {
             thresholds: Thresholds { failure: self.failure.unwrap_or(1), success: self.success.unwrap_or(1) },
             degraded_after_ms: self.degraded_after_ms,
             is_degraded_when_unusual: false,
+            at_most: None,
             objective: self.objective.or(parent.objective),
             flapping: self.flapping.or(parent.flapping).unwrap_or(true),
         })
@@ -186,5 +198,30 @@ fn latency(table: &Table<'_>) -> Option<bool> {
             table.source.report(mistake.label(label));
             None
         }
+    }
+}
+
+/// How many of the last checks may fail: "5 % of 200".
+fn at_most(table: &Table<'_>) -> Option<AtMost> {
+    let value = table.get("at_most")?;
+    let text = value.filled()?;
+    let read = |text: &str| {
+        let (percent, of) = text.split_once("of")?;
+        let percent: f64 = percent.trim().strip_suffix('%')?.trim().parse().ok()?;
+        Some(AtMost { percent, of: of.trim().parse().ok()? })
+    };
+    let [least, most] = AtMost::BOUNDS;
+    let report = |label: String| {
+        table.source.report(value.mistake(format!("{} is no `at_most`", text.quoted())).label(label));
+        None
+    };
+    match read(&text.value) {
+        None => report("how many of the last checks may fail, as \"5 % of 200\"".to_owned()),
+        Some(rule) if !(rule.percent > 0.0 && rule.percent < 100.0) => report("above 0 % and below 100 %".to_owned()),
+        Some(rule) if !(least..=most).contains(&rule.of) => report(format!("of {least} to {most} checks")),
+        Some(rule) if rule.allowed() == 0 => {
+            report(format!("{} % of {} checks is less than one check", rule.percent, rule.of))
+        }
+        Some(rule) => Some(rule),
     }
 }

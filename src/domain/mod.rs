@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod network;
 pub mod normal;
 pub mod replay;
+pub mod rolling;
 pub mod sanitize;
 pub mod secret;
 pub mod service;

@@ -178,6 +178,8 @@ pub struct Service {
     pub degraded_after_ms: Option<i64>,
     /// Passed checks are `degraded` while the latest ones are slower than normal ([`super::normal`]).
     pub is_degraded_when_unusual: bool,
+    /// Passed checks are `degraded` while more of the last ones failed.
+    pub at_most: Option<super::rolling::AtMost>,
     /// The share of time in which it is to be up, in per cent: above 0, below 100.
     pub objective: Option<f64>,
 }

@@ -9,5 +9,6 @@ pub mod normal;
 pub mod overview;
 pub mod repair;
 pub mod replay;
+pub mod rolling;
 pub mod states;
 pub mod verify;

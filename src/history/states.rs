@@ -146,6 +146,7 @@ fn service_then(stored: &StoredService, setting: Setting, today: Option<&Service
         thresholds: setting.thresholds,
         degraded_after_ms: setting.degraded_after_ms,
         is_degraded_when_unusual: today.is_some_and(|t| t.is_degraded_when_unusual),
+        at_most: today.and_then(|t| t.at_most),
         objective: today.and_then(|t| t.objective),
     }
 }

@@ -53,6 +53,7 @@ fn service(name: &str, point: &Point) -> Service {
         thresholds: point.thresholds,
         degraded_after_ms: None,
         is_degraded_when_unusual: false,
+        at_most: None,
         objective: None,
     }
 }

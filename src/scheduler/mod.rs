@@ -129,6 +129,7 @@ impl Scheduler {
             let first = start + slot.min(first_check(index, count));
             let mut one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
             one.compare_with_past(&mut askings, rules.zone);
+            one.look_back(&store.reader)?;
             loops.spawn(one.run(first, start + slot, shutdown.clone()));
         }
         if let Some(askings) = askings.into_all() {
@@ -194,6 +195,7 @@ mod tests {
             thresholds: Thresholds { failure: 3, success: 2 },
             degraded_after_ms: None,
             is_degraded_when_unusual: false,
+            at_most: None,
             objective: None,
         };
         let offsets: Vec<u128> = (0..1000).map(|i| offset(&service, i, 1000).as_millis()).collect();

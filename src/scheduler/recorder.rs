@@ -114,6 +114,10 @@ impl Recorder {
         self.position.last.as_ref()
     }
 
+    pub(super) fn is_in_maintenance(&self, at: UnixMs) -> bool {
+        self.position.timetable.contains(at)
+    }
+
     pub(super) fn id(&self) -> ServiceId {
         self.position.id
     }

@@ -8,10 +8,11 @@ use super::{
     recorder::{Recorder, Seen},
 };
 use crate::{
-    domain::{check::Verdict, service::Service, time::UnixMs},
+    domain::{check::Verdict, health::Confirmed, rolling::Rolling, service::Service, time::UnixMs},
+    history::rolling,
     probe::Probe,
     shutdown::{Restarts, Shutdown},
-    store::ResumePoint,
+    store::{Reader, ResumePoint, StoreError},
 };
 use chrono_tz::Tz;
 use futures_util::FutureExt;
@@ -31,6 +32,8 @@ pub(super) struct ServiceLoop {
     common: Arc<Common>,
     /// Of a service that is `degraded` while it is slower than normal.
     normal: Option<Normal>,
+    /// Of a service that is `degraded` while too many of its last checks failed.
+    rolling: Option<Rolling>,
 }
 
 /// Somebody asks for a check; never, where nothing depends on the service.
@@ -48,7 +51,7 @@ fn ms(ms: i64) -> Duration {
 impl ServiceLoop {
     pub(super) fn new(service: Service, probe: Probe, position: ResumePoint, common: Arc<Common>) -> ServiceLoop {
         let recorder = Recorder::new(service, position, common.clone());
-        ServiceLoop { probe: Arc::new(probe), recorder, common, normal: None }
+        ServiceLoop { probe: Arc::new(probe), recorder, common, normal: None, rolling: None }
     }
 
     /// Asks for what is normal, where the service is to be compared with it.
@@ -57,6 +60,19 @@ impl ServiceLoop {
         if service.is_degraded_when_unusual {
             self.normal = askings.add(self.recorder.id(), service.cadence.interval_ms, self.recorder.last(), zone);
         }
+    }
+
+    /// Takes in how the last checks before this run went, where the service is judged by them.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub(super) fn look_back(&mut self, reader: &Reader) -> Result<(), StoreError> {
+        if let Some(rule) = self.recorder.service.at_most {
+            let mut known = Rolling::new(rule);
+            rolling::resume(reader, self.recorder.id(), &mut known, self.common.clock.now())?;
+            self.rolling = Some(known);
+        }
+        Ok(())
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.
@@ -135,6 +151,9 @@ impl ServiceLoop {
         if let Some(normal) = &mut self.normal {
             normal.judge(&mut result);
         }
+        if let Some(rolling) = &self.rolling {
+            rolling.judge(&mut result);
+        }
         if let Verdict::Failed(reason) = &report.verdict
             && self.common.witnesses.contradict(reason.class).await
         {
@@ -142,7 +161,15 @@ impl ServiceLoop {
         }
         let seen = Seen { excerpt: report.excerpt, certificate_expires_at: report.certificate_expires_at };
         let was_failing = self.recorder.shown().failing.is_some();
+        let (outcome, class) = (result.outcome, result.reason.as_ref().map(|reason| reason.class));
         self.recorder.keep(seen, result);
+        if let Some(rolling) = &mut self.rolling {
+            match self.recorder.shown().confirmed {
+                Confirmed::Down => rolling.forget(),
+                _ if self.recorder.is_in_maintenance(at) => {}
+                _ => rolling.observe(outcome, recheck, class),
+            }
+        }
         if let Some(failing) = self.recorder.shown().failing.filter(|_| !was_failing) {
             self.diagnose(failing.started_at);
         }

@@ -57,6 +57,7 @@ pub(crate) fn service(name: &str) -> Service {
         thresholds: Thresholds { failure: 3, success: 2 },
         degraded_after_ms: None,
         is_degraded_when_unusual: false,
+        at_most: None,
         objective: None,
     }
 }
