@@ -86,3 +86,21 @@ steps = [
 1 mistake in config.toml"#
     );
 }
+
+#[test]
+fn how_a_command_cannot_be_run_is_a_mistake() {
+    for (keys, part) in [
+        ("command = [\"a\"]\nuser = \"nobodi\"", "this machine has no such user"),
+        ("command = [\"a\"]\nplugin = 1", "`plugin` has to be true or false"),
+        ("command = [\"a\"]\nunknown_is = \"down\"", "`unknown_is` without `plugin = true`"),
+        ("command = [\"a\"]\nplugin = true\nunknown_is = \"bad\"", "\"down\", \"degraded\" or \"unknown\""),
+        ("command = [\"a\"]\nplugin = true\ndegraded_exit_codes = [1]", "`degraded_exit_codes` of a plugin"),
+        ("command = [\"a\"]\nenvironment = { \"A=B\" = \"c\" }", "cannot be the name of a variable"),
+        ("command = [\"a\"]\nenvironment = { A = 1 }", "`A` has to be a string"),
+        ("command = [\"a\"]\nexpect = \"prf.a < 1\"", "did you mean `perf`?"),
+    ] {
+        let report = report(keys);
+        assert!(report.contains(part), "{keys}\n{report}");
+        assert!(report.contains("config.toml:") && report.ends_with("1 mistake in config.toml"), "{keys}\n{report}");
+    }
+}

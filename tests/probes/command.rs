@@ -8,7 +8,7 @@ fn sh(script: &str) -> Probe {
 
 fn argv(argv: &[&str]) -> Probe {
     let argv = argv.iter().map(ToString::to_string).collect();
-    probe(Spec::Command(CommandSpec { argv, degraded_exit_codes: vec![1], detach: false }))
+    probe(Spec::Command(CommandSpec { argv, degraded_exit_codes: vec![1], ..CommandSpec::default() }))
 }
 
 /// Comes back when the process is gone, or a zombie that its new parent has not seen yet.
@@ -115,8 +115,7 @@ async fn a_secret_is_not_cut_in_half_where_the_kept_output_ends() {
         argv: ["sh", "-c", "head -c 4090 /dev/zero | tr '\\0' '\\n'; echo tok-123456; exit 2"]
             .map(str::to_owned)
             .into(),
-        degraded_exit_codes: Vec::new(),
-        detach: false,
+        ..CommandSpec::default()
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     let report = probe.run(AMPLE).await;
@@ -134,8 +133,7 @@ async fn what_a_terminal_would_show_in_colour_is_plain() {
 async fn a_secret_in_its_output_is_scrubbed() {
     let spec = CommandSpec {
         argv: ["sh", "-c", "echo key tok-123456; exit 2"].map(str::to_owned).into(),
-        degraded_exit_codes: Vec::new(),
-        detach: false,
+        ..CommandSpec::default()
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     assert_failed(&probe.run(AMPLE).await, Class::ExitCode, Phase::Body, "exit code 2: key •••");
@@ -145,8 +143,7 @@ async fn a_secret_in_its_output_is_scrubbed() {
 async fn a_secret_with_colour_in_its_middle_is_scrubbed_too() {
     let spec = CommandSpec {
         argv: ["sh", "-c", "printf 'key tok-\\033[31m123\\033[0m456\\nmore\\n'; exit 2"].map(str::to_owned).into(),
-        degraded_exit_codes: Vec::new(),
-        detach: false,
+        ..CommandSpec::default()
     };
     let probe = Probe::new(&Spec::Command(spec), vec![Secret::new("tok-123456")], shared()).unwrap();
     let report = probe.run(AMPLE).await;
@@ -213,7 +210,7 @@ async fn what_is_to_be_left_running_goes_on() {
         pid.display()
     );
     let argv = ["sh".to_owned(), "-c".to_owned(), script].into();
-    let spec = CommandSpec { argv, degraded_exit_codes: Vec::new(), detach: true };
+    let spec = CommandSpec { argv, detach: true, ..CommandSpec::default() };
     assert_passed(&probe(Spec::Command(spec)).run(AMPLE).await);
     std::fs::write(&go, "").unwrap();
     let alive = async {
@@ -237,4 +234,78 @@ async fn a_daemon_that_keeps_the_output_open_does_not_hold_the_check() {
     let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
     let daemon = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(daemon, rustix::process::Signal::KILL).unwrap();
+}
+
+/// A check with these keys of its section.
+async fn check(keys: &str) -> Report {
+    let text = format!("[[checks.endpoints]]\nname = \"x\"\n{keys}\n");
+    let env = |name: &str| (name == "TOKEN").then(|| "t0ps3cret".to_owned());
+    let folder = std::env::temp_dir().join("config.toml");
+    let endpoint = healthcheck_dashboard::config::parse(&text, &folder, &env).unwrap().checks.endpoints.remove(0);
+    assert!(!endpoint.shown.to_string().contains("t0ps3cret"), "{}", endpoint.shown);
+    Probe::new(&endpoint.probe, endpoint.secrets, shared()).unwrap().run(AMPLE).await
+}
+
+#[tokio::test]
+async fn the_exit_codes_of_a_plugin_are_those_of_nagios() {
+    let plugin = |code: u8, more: &str| {
+        format!("command = \"echo \\\"DISK 9% free | '/ data'=91%;80;90\\\"; exit {code}\"\nplugin = true\n{more}")
+    };
+    assert_passed(&check(&plugin(0, "")).await);
+    // Without the performance data: they are others in every check.
+    let reason = degraded(&check(&plugin(1, "")).await);
+    assert_eq!((reason.class, reason.message.as_str()), (Class::ExitCode, "exit code 1: DISK 9% free"));
+    let report = check(&plugin(2, "")).await;
+    assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: DISK 9% free");
+    assert_eq!(report.excerpt.as_deref(), Some("DISK 9% free | '/ data'=91%;80;90"));
+    assert_failed(&check(&plugin(3, "")).await, Class::ExitCode, Phase::Body, "exit code 3: DISK 9% free");
+    assert_failed(&check(&plugin(4, "")).await, Class::ExitCode, Phase::Body, "exit code 4: DISK 9% free");
+    assert_eq!(degraded(&check(&plugin(3, "unknown_is = \"degraded\"")).await).message, "exit code 3: DISK 9% free");
+    let unknown = check(&plugin(3, "unknown_is = \"unknown\"")).await;
+    let Verdict::Inconclusive(reason) = &unknown.verdict else { panic!("{unknown:?}") };
+    assert_eq!(reason.message, "exit code 3: DISK 9% free");
+}
+
+#[tokio::test]
+async fn conditions_are_held_against_what_a_command_says() {
+    let keys = |conditions: &str| format!("command = \"echo \\\"OK | '/ data'=91%;80;90 jobs=3\\\"\"\n{conditions}");
+    assert_passed(&check(&keys("expect = [\"perf.jobs < 5\", \"exit_code == 0\", \"output.startswith('OK')\"]")).await);
+    let report = check(&keys("expect = \"perf['/ data'] < 90\"")).await;
+    let message = "perf['/ data'] < 90 does not hold: perf['/ data'] is 91";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+    assert_eq!(report.excerpt.as_deref(), Some("OK | '/ data'=91%;80;90 jobs=3"));
+    let reason = degraded(&check(&keys("degraded = \"perf.jobs < 3\"")).await);
+    assert_eq!(reason.message, "perf.jobs < 3 does not hold: perf.jobs is 3");
+    let report = check(&keys("expect = \"perf.load < 3\"")).await;
+    let message = "perf.load < 3 cannot be judged: perf has no \"load\", it is an object with \"/ data\", \"jobs\"";
+    assert_failed(&report, Class::Content, Phase::Body, message);
+}
+
+#[tokio::test]
+async fn a_command_gets_its_environment_and_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = format!(
+        "command = \"echo $GREETING $API_TOKEN; pwd; exit 2\"\nworking_directory = \"{}\"\n\
+         environment = {{ GREETING = \"hello\", API_TOKEN = \"${{TOKEN}}\" }}",
+        folder.path().display()
+    );
+    let message = format!("exit code 2: hello ••• · {}", folder.path().display());
+    assert_failed(&check(&keys).await, Class::ExitCode, Phase::Body, &message);
+    let report = check("command = [\"true\"]\nworking_directory = \"/no/such/folder\"").await;
+    let message = "the command's working_directory /no/such/folder is not there";
+    assert_failed(&report, Class::ExitCode, Phase::Body, message);
+}
+
+#[tokio::test]
+async fn a_command_runs_as_another_user_where_the_monitor_is_root_and_says_so_where_it_is_not() {
+    let report = check("command = \"echo $(id -un) $(id -G | wc -w) $HOME; exit 2\"\nuser = \"nobody\"").await;
+    match rustix::process::geteuid().is_root() {
+        true => {
+            assert_failed(&report, Class::ExitCode, Phase::Body, "exit code 2: nobody 1 /nonexistent");
+        }
+        false => {
+            let Verdict::Inconclusive(reason) = &report.verdict else { panic!("{report:?}") };
+            assert_eq!(reason.message, "the command cannot run as nobody: the monitor does not run as root");
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! `type = "command"`: a program whose exit code is the answer.
 //!
-//! - `config`: its section of the configuration
+//! - `config`, `user`: its section of the configuration
 //! - `spec`: what the section becomes
-//! - `run`: a check
+//! - `run`, `plugin`: a check; what a plugin of Nagios writes
 
 mod config;
+mod plugin;
 pub(super) mod run;
 mod spec;
+mod user;
 
 pub(super) use config::{DESCRIPTOR, read};
-pub use spec::CommandSpec;
+pub use spec::{CommandSpec, RunAs, UnknownIs};

@@ -5,13 +5,17 @@
 //! last may be wanted (`detach`). A child that made itself a daemon is in a group of its own and outlives the check; it
 //! may keep the program's output open: the check ends with the program, not with its output.
 
-use super::spec::CommandSpec;
+use super::{
+    plugin,
+    spec::{CommandSpec, RunAs, UnknownIs},
+};
 use crate::{
     domain::{
         check::{Class, Phase, Reason},
         sanitize::{LONGEST_MESSAGE, one_line},
     },
     probe::{
+        conditions::{Absence, Condition, Facts, Name, Type, Value},
         diagnose::Place,
         error::ProbeError,
         fault,
@@ -21,7 +25,8 @@ use crate::{
         trace::{Fault, Trace},
     },
 };
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, geteuid, kill_process_group, waitid};
+use serde_json::Value as Json;
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
@@ -46,6 +51,14 @@ const BREAK: Duration = Duration::from_millis(1);
 /// How much of the output is read at all.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What conditions on a command may name.
+pub(super) const NAMES: &[Name] = &[
+    Name::new("exit_code", Type::Number),
+    Name::new("output", Type::Text),
+    Name::new("perf", Type::Anything),
+    Name::measured("response_time_ms"),
+];
+
 /// A command, ready to be run.
 #[derive(Debug)]
 pub(crate) struct Command {
@@ -69,6 +82,17 @@ impl Runner for Command {
 
     async fn run(&self, trace: &Arc<Trace>, _: Duration) -> Result<Option<Reason>, Fault> {
         trace.enter(Phase::Body);
+        if let Some(user) = &self.spec.user
+            && !is_ours(user)
+            && !geteuid().is_root()
+        {
+            let message = format!("the command cannot run as {}: the monitor does not run as root", user.name);
+            return Err(Fault::ours(Some(Phase::Body), message));
+        }
+        if let Some(directory) = self.spec.directory.as_ref().filter(|directory| !directory.is_dir()) {
+            let message = format!("the command's working_directory {} is not there", directory.display());
+            return Err(Fault::new(Class::ExitCode, Some(Phase::Body), message));
+        }
         let (mut group, mut output) = self.start().map_err(|error| self.not_started(&error))?;
         let mut text = Vec::new();
         let mut buffer = vec![0; OUTPUT_BYTES];
@@ -102,7 +126,10 @@ impl Runner for Command {
         {
             keep(&mut text, &buffer[..got]);
         }
-        self.outcome(status, &String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES)
+        let (output, complete) = (String::from_utf8_lossy(&text), text.len() < OUTPUT_BYTES);
+        let degraded = self.outcome(status, &output, complete)?;
+        let unmet = self.conditions(trace, status, &output, complete)?;
+        Ok(degraded.or(unmet))
     }
 
     /// The command was killed with the deadline.
@@ -118,8 +145,18 @@ impl Command {
         let (reader, writer) = io::pipe()?;
         // Subscribed before the first signal can arrive.
         let changes = unix::signal(SignalKind::child())?;
-        let child = process::Command::new(&self.spec.argv[0])
+        let mut command = process::Command::new(&self.spec.argv[0]);
+        if let Some(directory) = &self.spec.directory {
+            command.current_dir(directory);
+        }
+        if let Some(user) = self.spec.user.as_ref().filter(|user| !is_ours(user)) {
+            // Without the groups of the monitor: the library sets those to none with the user.
+            command.uid(user.uid).gid(user.gid);
+            command.envs([("HOME", &user.home), ("USER", &user.name), ("LOGNAME", &user.name)]);
+        }
+        let child = command
             .args(&self.spec.argv[1..])
+            .envs(self.spec.environment.iter().map(|(name, value)| (name, value.expose())))
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer)
@@ -154,8 +191,9 @@ impl Command {
             (None, Some(signal)) => format!("ended by signal {}", signal_name(signal)),
             (None, None) => "ended without an exit code".to_owned(),
         };
-        let output = self.scrubber.excerpt(output, complete);
-        let message = match &output {
+        let said = if self.spec.plugin.is_some() { plugin::text(output) } else { output.to_owned() };
+        let [output, said] = [output, &said].map(|output| self.scrubber.excerpt(output, complete));
+        let message = match &said {
             None => end,
             Some(output) => {
                 // A last line that was cut is none of its own.
@@ -164,13 +202,75 @@ impl Command {
                 one_line(&format!("{end}: {said}"), LONGEST_MESSAGE)
             }
         };
-        if status.code().is_some_and(|code| self.spec.degraded_exit_codes.contains(&code)) {
+        let code = status.code();
+        match (self.spec.plugin, code) {
+            (Some(_), Some(1)) | (Some(UnknownIs::Degraded), Some(3)) => {
+                return Ok(Some(Reason { class: Class::ExitCode, phase: Some(Phase::Body), message }));
+            }
+            (Some(UnknownIs::Unknown), Some(3)) => return Err(Fault::ours(Some(Phase::Body), message)),
+            _ => {}
+        }
+        if code.is_some_and(|code| self.spec.degraded_exit_codes.contains(&code)) {
             return Ok(Some(Reason { class: Class::ExitCode, phase: Some(Phase::Body), message }));
         }
         // Kept where the message, which is one short line, does not have all of it.
         let rest = output.filter(|output| !message.ends_with(output.as_str()));
         Err(Fault::new(Class::ExitCode, Some(Phase::Body), message).with_excerpt(rest))
     }
+}
+
+impl Command {
+    /// What is expected of a command whose exit code is good.
+    fn conditions(
+        &self,
+        trace: &Trace,
+        status: ExitStatus,
+        output: &str,
+        complete: bool,
+    ) -> Result<Option<Reason>, Fault> {
+        if self.spec.expect.is_empty() && self.spec.degraded.is_empty() {
+            return Ok(None);
+        }
+        let perf = Json::Object(plugin::performance(output));
+        let found = Found { code: status.code().unwrap_or_default(), output, perf, trace };
+        let scrub = |text: &str| self.scrubber.message(text);
+        let unmet =
+            |conditions: &[Condition]| conditions.iter().find_map(|condition| condition.judge(&found, &scrub).err());
+        if let Some(message) = unmet(&self.spec.expect) {
+            let excerpt = self.scrubber.excerpt(output, complete);
+            return Err(Fault::new(Class::Content, Some(Phase::Body), message).with_excerpt(excerpt));
+        }
+        Ok(unmet(&self.spec.degraded).map(|message| Reason {
+            class: Class::Content,
+            phase: Some(Phase::Body),
+            message,
+        }))
+    }
+}
+
+/// What a command said.
+struct Found<'a> {
+    code: i32,
+    output: &'a str,
+    perf: Json,
+    trace: &'a Trace,
+}
+
+impl Facts for Found<'_> {
+    fn fact(&self, name: &str) -> Result<Value<'_>, Absence> {
+        match name {
+            "exit_code" => Ok(Value::whole(self.code)),
+            "output" => Ok(Value::text(self.output.trim())),
+            "perf" => Ok(Value::json(&self.perf)),
+            "response_time_ms" => Ok(Value::milliseconds(self.trace.latency_us())),
+            _ => Err(Absence::Unknown(format!("{name} stands for nothing"))),
+        }
+    }
+}
+
+/// Whether the monitor runs as this user itself.
+fn is_ours(user: &RunAs) -> bool {
+    geteuid().as_raw() == user.uid
 }
 
 /// A running program, the leader of its process group. When it is dropped before the program ended, the whole group
