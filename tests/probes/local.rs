@@ -18,7 +18,16 @@ use tokio::{
 
 fn file(path: &Path) -> FileSpec {
     let (path, shown) = (path.to_owned(), "F".to_owned());
-    FileSpec { path, shown, max_age: None, degraded_age: None, min_size: 0, max_size: None }
+    FileSpec {
+        path,
+        shown,
+        max_age: None,
+        degraded_age: None,
+        min_size: 0,
+        max_size: None,
+        grows_within: None,
+        max_growth: None,
+    }
 }
 
 async fn look(spec: FileSpec) -> Report {
@@ -213,4 +222,18 @@ async fn without_the_socket_of_docker_nobody_is_blamed_and_a_docker_that_ended_i
     let report = probe(Spec::Docker(spec)).run(AMPLE).await;
     let message = format!("Docker does not run: nothing listens at {}", socket.display());
     assert_failed(&report, Class::Connect, Phase::Connect, &message);
+}
+
+#[tokio::test]
+async fn a_file_that_grows_too_fast_fails_and_one_that_was_large_before_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, "x".repeat(5000)).unwrap();
+    let probe = probe(Spec::File(Box::new(FileSpec { max_growth: Some(10), grows_within: age(1), ..file(&path) })));
+    assert_passed(&probe.run(AMPLE).await);
+    fs::write(&path, "x".repeat(5010)).unwrap();
+    assert_passed(&probe.run(AMPLE).await);
+    // Emptied, and written to again.
+    fs::write(&path, "x").unwrap();
+    assert_content(&probe.run(AMPLE).await, "F grew by more than 10 bytes within an hour");
 }

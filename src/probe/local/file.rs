@@ -1,6 +1,6 @@
 //! `type = "file"`: a file on this machine: whether it is there, how old and how large it is. Of a folder its newest file.
 
-use super::{aside, unreadable};
+use super::{aside, growth::Growth, unreadable};
 use crate::{
     clock::Clock,
     domain::{
@@ -22,17 +22,19 @@ use crate::{
 use serde_json::{Map, Value as Json, json};
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
+use tokio::time::Instant;
 
 /// What the configuration and its messages know of this kind.
 pub(in crate::probe) const DESCRIPTOR: Descriptor = Descriptor {
     kind: Kind::File,
     aliases: &["path", "backup", "folder", "directory"],
     own_key: Some("file"),
-    keys: &["file", "max_age", "degraded_age", "min_size", "max_size"],
+    keys: &["file", "max_age", "degraded_age", "min_size", "max_size", "grows_within", "max_growth"],
     ..Descriptor::NONE
 };
 
@@ -54,6 +56,10 @@ pub struct FileSpec {
     /// In bytes.
     pub min_size: u64,
     pub max_size: Option<u64>,
+    /// One that has not grown for so long is a failure.
+    pub grows_within: Option<Age>,
+    /// So do more bytes within an hour.
+    pub max_growth: Option<u64>,
 }
 
 /// How long ago a file may have been written.
@@ -92,11 +98,15 @@ pub(in crate::probe) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<Fil
         table.source.report(value.mistake("`max_size` is below `min_size`").label("no file can be both"));
     }
 
+    let max_growth = size("max_growth");
+    let grows_within = age(table, "grows_within", &mut shown);
+
     let text = text?;
     let (path, name) = (table.source.folder.join(&text.value), text.shown());
     shown.insert("file".to_owned(), json!(name));
     let secrets = Text::secrets(&text).collect();
-    let probe = FileSpec { path, shown: name.clone(), max_age, degraded_age, min_size, max_size };
+    let probe =
+        FileSpec { path, shown: name.clone(), max_age, degraded_age, min_size, max_size, grows_within, max_growth };
     Some(ParsedEndpoint { probe, target: name, secrets, shown })
 }
 
@@ -113,13 +123,15 @@ fn age(table: &Table<'_>, key: &'static str, shown: &mut Map<String, Json>) -> O
 pub(in crate::probe) struct File {
     spec: FileSpec,
     shared: Shared,
+    /// Where that matters.
+    growth: Mutex<Option<Growth>>,
 }
 
 impl Runner for File {
     type Spec = FileSpec;
 
     fn new(spec: &FileSpec, _: Arc<Scrubber>, shared: &Shared) -> Result<File, ProbeError> {
-        Ok(File { spec: spec.clone(), shared: shared.clone() })
+        Ok(File { spec: spec.clone(), shared: shared.clone(), growth: Mutex::default() })
     }
 
     fn place(&self) -> Option<Place<'_>> {
@@ -156,11 +168,36 @@ impl Runner for File {
         if let Some(most) = max_size.filter(|most| found.bytes > *most) {
             return fault(format!("{what} is larger than {most} bytes"));
         }
+        if let Some(message) = self.growth(found, &what) {
+            return fault(message);
+        }
         Ok(degraded_age.as_ref().filter(older).map(|bound| Reason {
             class: Class::Content,
             phase: Some(Phase::Body),
             message: format!("{what} is older than {}", bound.text),
         }))
+    }
+}
+
+impl File {
+    /// What is wrong with how it grows.
+    fn growth(&self, seen: Seen, what: &str) -> Option<String> {
+        let FileSpec { grows_within, max_growth, .. } = &self.spec;
+        if grows_within.is_none() && max_growth.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let mut growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(growth) = growth.as_mut() else {
+            *growth = Some(Growth::new(now, seen.file, seen.bytes));
+            return None;
+        };
+        let grown = growth.see(now, seen.file, seen.bytes);
+        if let Some(bound) = grows_within.as_ref().filter(|bound| grown.idle.as_millis() > bound.ms as u128) {
+            return Some(format!("{what} has not grown for more than {}", bound.text));
+        }
+        let most = max_growth.filter(|most| grown.in_an_hour > *most)?;
+        Some(format!("{what} grew by more than {most} bytes within an hour"))
     }
 }
 
@@ -177,13 +214,15 @@ enum Found {
 struct Seen {
     written: UnixMs,
     bytes: u64,
+    /// Its number in the file system.
+    file: u64,
 }
 
 impl Seen {
     fn of(metadata: &fs::Metadata) -> io::Result<Seen> {
         let written = metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let written = UnixMs(i64::try_from(written.as_millis()).unwrap_or(i64::MAX));
-        Ok(Seen { written, bytes: metadata.len() })
+        Ok(Seen { written, bytes: metadata.len(), file: metadata.ino() })
     }
 }
 

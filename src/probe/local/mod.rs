@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod docker;
 pub mod file;
+mod growth;
 pub mod load;
 pub mod memory;
 pub mod systemd;
