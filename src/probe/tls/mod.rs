@@ -384,6 +384,9 @@ pub(super) fn fault(error: &rustls::Error, trace: &Trace) -> Fault {
             | A::CertificateUnknown
             | A::UnsupportedCertificate),
         ) => format!("the server does not accept the client certificate: {alert:?}"),
+        rustls::Error::AlertReceived(A::NoApplicationProtocol) => {
+            "the server has no application protocol in common (ALPN)".to_owned()
+        }
         rustls::Error::AlertReceived(A::UnrecognisedName) => format!("the server knows no host {}", trace.host()),
         rustls::Error::AlertReceived(A::HandshakeFailure) => {
             "the server refused the TLS handshake: it has no cipher in common, or wants a client certificate".to_owned()

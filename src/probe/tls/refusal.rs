@@ -74,7 +74,11 @@ pub(super) fn refusal(
         }
         E::Revoked => "certificate is revoked".to_owned(),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "certificate is not one for servers".to_owned(),
-        E::BadSignature => "certificate's signature is wrong".to_owned(),
+        E::BadSignature => format!(
+            "certificate's signature is wrong: most likely its authority, {}, was made anew under the same name, and the old \
+             one is trusted",
+            tbs.issuer
+        ),
         other => not_accepted(other),
     }
 }
