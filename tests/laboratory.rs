@@ -5,9 +5,11 @@
 
 mod addresses;
 mod bench;
+mod commands;
 mod databases;
 mod fault;
 mod http;
+mod jobs;
 mod names;
 mod stand;
 mod table;
@@ -20,20 +22,25 @@ use crate::support::tls::Authority;
 async fn every_fault_is_noticed_in_time_its_class_is_right_and_nothing_else_is_alarming() {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
-    let ca = folder.path().join("authority.pem");
-    std::fs::write(&ca, authority.pem()).unwrap();
-    let faults = [
+    std::fs::write(folder.path().join(stand::CA), authority.pem()).unwrap();
+    let mut faults = [
         http::faults(),
         tls::faults(&authority),
         addresses::faults(),
         tcp::faults(),
         names::faults(),
         databases::faults(),
+        commands::faults(),
     ]
     .into_iter()
     .flatten()
     .collect::<Vec<_>>();
-    let scores = stand::run(&faults, &ca, &[1.0, 3.3]).await;
+    let pauses = [1.0, 3.3];
+    let scores = stand::run(&faults, folder.path(), 20, &pauses).await;
+    // By themselves: nobody begins a check of theirs, which is what the world counts.
+    let jobs = jobs::faults();
+    let scores = scores.and(stand::run(&jobs, folder.path(), 0, &pauses).await);
+    faults.extend(jobs);
     assert_eq!(scores.false_alarms, Vec::<String>::new(), "false alarms");
     let runs = faults.iter().zip(&scores.runs).flat_map(|(fault, runs)| runs.iter().map(move |run| (fault, run)));
     let wrong = runs.filter_map(|(fault, run)| Some((fault.kind, fault.name, run.wrong(fault.expected)?)));

@@ -5,6 +5,7 @@ use crate::support::net::hang;
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -76,12 +77,15 @@ pub(super) struct Bench {
     pub(super) address: SocketAddr,
     port: watch::Sender<Port>,
     hanging: Hanging,
+    script: PathBuf,
 }
 
 impl Bench {
-    pub(super) fn start(address: SocketAddr, well: Port) -> Bench {
+    pub(super) fn start(address: SocketAddr, folder: &Path, well: Port) -> Bench {
+        let script = folder.join(format!("{}.sh", address.port()));
         let (port, behaves) = watch::channel(well);
-        let bench = Bench { address, port, hanging: Hanging::default() };
+        let bench = Bench { address, port, hanging: Hanging::default(), script };
+        bench.write_script();
         tokio::spawn(attend(address, behaves, bench.hanging.clone()));
         bench
     }
@@ -89,11 +93,31 @@ impl Bench {
     /// From now on.
     pub(super) fn behave(&self, port: &Port) {
         self.port.send_replace(port.clone());
+        self.write_script();
+    }
+
+    fn write_script(&self) {
+        if let Port::Runs(script) = *self.port.borrow() {
+            std::fs::write(&self.script, script).unwrap();
+        }
+    }
+
+    /// What a job reports so many milliseconds after it began to behave so.
+    pub(super) fn reports_at(&self, ms: i64) -> Vec<&'static str> {
+        let Port::Reports(job) = *self.port.borrow() else { return Vec::new() };
+        job.reports.iter().filter(|(at, _)| ms % job.period_ms == *at).map(|(_, ending)| *ending).collect()
     }
 
     /// Whether a connection waits in vain, as far as the server knows: a check's, or that of what is found out beside it.
     fn hangs(&self) -> bool {
-        self.hanging.in_vain.load(Relaxed) > 0
+        match *self.port.borrow() {
+            // It has written down by which number it hangs; what was killed has left its number behind.
+            Port::Runs(_) => std::fs::read_to_string(self.script.with_extension("sh.hangs")).is_ok_and(|pid| {
+                let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+                pid.ends_with('\n') && state.is_ok_and(|state| !state.contains(") Z"))
+            }),
+            _ => self.hanging.in_vain.load(Relaxed) > 0,
+        }
     }
 
     /// Whether connections are made or left waiting by the system alone.
@@ -158,7 +182,7 @@ async fn attend(address: SocketAddr, mut behaves: watch::Receiver<Port>, hanging
 /// Behaves so, without end.
 async fn behave(port: Port, address: SocketAddr, hanging: &Hanging) {
     match port {
-        Port::Closed => hang(()).await,
+        Port::Closed | Port::Runs(_) | Port::Reports(_) => hang(()).await,
         Port::Drops => {
             // The place of the one connection that waits to be taken is taken: what comes then is dropped.
             let Some(listener) = listen(address, 0) else { return hang(()).await };

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 pub(super) enum Expected {
     Down(Class),
     Degraded(Class),
+    /// It passes and fails by turns, so that it never is down.
+    Flapping(Class),
     /// It works all the same: whoever calls that a failure cries wolf.
     Up,
 }
@@ -37,6 +39,17 @@ pub(super) enum Port {
     Serves(Handler),
     /// A name server, over UDP.
     Names(NameServer),
+    /// No port, but a program: this shell script.
+    Runs(&'static str),
+    /// No port, but a job that reports by itself.
+    Reports(Reports),
+}
+
+/// What a job reports, again after each period: when in it, in milliseconds, and what the address ends with.
+#[derive(Clone, Copy)]
+pub(super) struct Reports {
+    pub(super) period_ms: i64,
+    pub(super) reports: &'static [(i64, &'static str)],
 }
 
 /// A fault of a service, and the service.
@@ -45,8 +58,8 @@ pub(super) struct Fault {
     pub(super) kind: &'static str,
     pub(super) name: &'static str,
     pub(super) expected: Expected,
-    /// Its section of the configuration. `ADDRESS` stands for where it is, `PORT` for its port, `CA` for the file of the
-    /// authority.
+    /// Its section of the configuration. `ADDRESS` stands for where it is, `PORT` for its port, `PROGRAM` for its script,
+    /// `TOKEN` for what it reports with, `CA` for the file of the authority.
     pub(super) keys: String,
     /// The address of this machine that it is at, and another one, where it is well throughout.
     pub(super) at: &'static str,
@@ -72,6 +85,7 @@ impl Fault {
         match self.expected {
             Expected::Down(class) => class.as_str().to_owned(),
             Expected::Degraded(class) => format!("degraded, {}", class.as_str()),
+            Expected::Flapping(class) => format!("flapping, {}", class.as_str()),
             Expected::Up => "up".to_owned(),
         }
     }

@@ -7,7 +7,13 @@ use super::{
 use crate::support::net::{http, read_head};
 use flate2::{Compression, write::GzEncoder};
 use healthcheck_dashboard::domain::check::Class;
-use std::io::Write;
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 use tokio::io::AsyncWriteExt;
 
 pub(super) const PAGE: &str = "{\"all\":\"well\"}";
@@ -55,6 +61,22 @@ fn endless(begin: &'static str, again: &str) -> Port {
             read_head(&mut stream).await;
             let _ = stream.write_all(begin.as_bytes()).await;
             while stream.write_all(again.as_bytes()).await.is_ok() {}
+        }
+    }))
+}
+
+fn by_turns() -> Port {
+    let asked = Arc::new(AtomicUsize::new(0));
+    Port::Serves(handler(move |mut stream, _| {
+        let asked = Arc::clone(&asked);
+        async move {
+            // What is found out beside a check asks nothing.
+            if read_head(&mut stream).await.is_empty() {
+                return;
+            }
+            let is_well = asked.fetch_add(1, Relaxed) % 2 == 1;
+            let answer = if is_well { http("200 OK", &[], PAGE) } else { http("503 Service Unavailable", &[], "") };
+            let _ = stream.write_all(&answer).await;
         }
     }))
 }
@@ -115,6 +137,10 @@ pub(super) fn faults() -> Vec<Fault> {
         down("status 404", HttpStatus, says(http("404 Not Found", &[], "no such page"))),
         down("status 401", HttpStatus, says(http("401 Unauthorized", &["www-authenticate: Basic"], ""))),
         down("status 429", HttpStatus, says(http("429 Too Many Requests", &[], ""))),
+        Fault {
+            keys: format!("{KEYS}interval_secs = 2\n"),
+            ..fault("answers and status 503 by turns", Expected::Flapping(HttpStatus), by_turns())
+        },
         down("a redirect to itself", Protocol, says(http("302 Found", &["location: /"], ""))),
         down(
             "redirects without end",

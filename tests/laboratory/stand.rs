@@ -2,9 +2,10 @@
 
 use super::{
     bench::{Bench, in_vain},
-    fault::{Expected, Fault},
+    fault::{Expected, Fault, Port},
 };
-use crate::support::{net::own_port, world::World};
+use crate::support::{history::ask, net::own_port, world::World};
+use axum::{body::Body, http::Request};
 use healthcheck_dashboard::{
     domain::{check::Class, status::Status},
     live::ServiceNow,
@@ -18,8 +19,13 @@ const CHECKS: &str = "[checks]\ninterval_secs = 10\ntimeout_secs = 0.5\n";
 /// One interval and five seconds.
 pub(super) const BOUND: f64 = 15.0;
 
-/// Services that are well throughout.
-const CONTROLS: usize = 20;
+/// The file of the authority, in the folder of a run.
+pub(super) const CA: &str = "authority.pem";
+
+/// What the job of this fault reports with.
+fn token(n: usize) -> String {
+    format!("laboratory-token-{n:04}")
+}
 
 /// What became of a fault in one run.
 #[derive(Default, Debug)]
@@ -37,7 +43,7 @@ impl Run {
         let class = match expected {
             // That it was up all the time is held by what is a false alarm.
             Expected::Up => return None,
-            Expected::Down(class) | Expected::Degraded(class) => class,
+            Expected::Down(class) | Expected::Degraded(class) | Expected::Flapping(class) => class,
         };
         let late = |seconds: Option<f64>| seconds.is_none_or(|seconds| seconds > BOUND);
         let (late, wrong) = (late(self.confirmed) || late(self.recovered), self.said.iter().any(|(c, _)| *c != class));
@@ -53,8 +59,17 @@ pub(super) struct Scores {
     pub(super) false_alarms: Vec<String>,
 }
 
-/// Runs all faults at once, as often as there are pauses, of so many seconds, before they come.
-pub(super) async fn run(faults: &[Fault], ca: &Path, pauses: &[f64]) -> Scores {
+impl Scores {
+    /// These, and those of faults that follow.
+    pub(super) fn and(mut self, more: Scores) -> Scores {
+        self.runs.extend(more.runs);
+        self.false_alarms.extend(more.false_alarms);
+        self
+    }
+}
+
+/// Runs all faults at once, beside so many services that are well throughout, as often as there are pauses, of so many seconds, before they come.
+pub(super) async fn run(faults: &[Fault], folder: &Path, controls: usize, pauses: &[f64]) -> Scores {
     let (mut config, mut benches) = (CHECKS.to_owned(), Vec::new());
     // Where these are well throughout.
     let mut beside = Vec::new();
@@ -62,21 +77,25 @@ pub(super) async fn run(faults: &[Fault], ca: &Path, pauses: &[f64]) -> Scores {
         let port = own_port();
         let at = |host: &str| SocketAddr::new(host.parse().unwrap(), port);
         let keys = fault.keys.replace("ADDRESS", &at(fault.at).to_string()).replace("PORT", &port.to_string());
-        let keys = keys.replace("CA", ca.to_str().unwrap());
+        let keys = keys.replace("CA", folder.join(CA).to_str().unwrap()).replace("TOKEN", &token(n));
+        let keys = keys.replace("PROGRAM", folder.join(format!("{port}.sh")).to_str().unwrap());
         writeln!(config, "[[checks.endpoints]]\nname = \"{n}\"\n{keys}").unwrap();
-        benches.push(Bench::start(at(fault.at), fault.well.clone()));
-        beside.extend(fault.beside.map(|host| Bench::start(at(host), fault.well.clone())));
+        benches.push(Bench::start(at(fault.at), folder, fault.well.clone()));
+        beside.extend(fault.beside.map(|host| Bench::start(at(host), folder, fault.well.clone())));
     }
-    for n in 0..CONTROLS {
+    for n in 0..controls {
         writeln!(config, "[[checks.endpoints]]\nname = \"well {n}\"\nurl = \"http://TARGET/{n}\"\n").unwrap();
     }
     let benches = Arc::new(benches);
     let mut world = World::start(&config).await;
     let there = Arc::clone(&benches);
     world.leave_hanging(move || in_vain(&there));
-    let mut stand = Stand { faults, benches, world, scores: Scores { runs: Vec::new(), false_alarms: Vec::new() } };
+    let mut stand =
+        Stand { faults, benches, world, switched: 0, scores: Scores { runs: Vec::new(), false_alarms: Vec::new() } };
     stand.scores.runs.resize_with(faults.len(), Vec::new);
-    stand.world.pass(11.0).await;
+    for _ in 0..110 {
+        stand.tick().await;
+    }
     for pause in pauses {
         stand.calm(*pause).await;
         stand.round().await;
@@ -89,6 +108,8 @@ struct Stand<'f> {
     faults: &'f [Fault],
     benches: Arc<Vec<Bench>>,
     world: World,
+    /// When all began to behave as they do, in milliseconds.
+    switched: i64,
     scores: Scores,
 }
 
@@ -115,10 +136,29 @@ impl Stand<'_> {
         fault.map_or_else(|| service.service.name.clone(), |fault| format!("{}: {}", fault.kind, fault.name))
     }
 
+    /// A tenth of a second passes, in which jobs report what is due.
+    async fn tick(&self) {
+        let since = (self.world.now() * 1000.0).round() as i64 - self.switched;
+        for (n, bench) in self.benches.iter().enumerate() {
+            for ending in bench.reports_at(since) {
+                let path = format!("/api/v1/push/{}{ending}", token(n));
+                let request = Request::post(path).body(Body::empty()).unwrap();
+                let site = self.world.app().site.clone();
+                tokio::spawn(async move { assert_eq!(ask(&site, request).await.status, 200) });
+            }
+        }
+        self.world.pass(0.1).await;
+    }
+
+    fn all_behave(&mut self, port: impl Fn(&Fault) -> &Port) {
+        self.benches.iter().zip(self.faults).for_each(|(bench, fault)| bench.behave(port(fault)));
+        self.switched = (self.world.now() * 1000.0).round() as i64;
+    }
+
     /// So many seconds in which every service is well.
     async fn calm(&mut self, seconds: f64) {
         for _ in 0..(seconds * 10.0) as usize {
-            self.world.pass(0.1).await;
+            self.tick().await;
             for (status, service) in self.services() {
                 self.is_false_alarm(status, &service, "while it is well");
             }
@@ -127,23 +167,27 @@ impl Stand<'_> {
 
     async fn round(&mut self) {
         let mut runs: Vec<Run> = self.faults.iter().map(|_| Run::default()).collect();
-        self.benches.iter().zip(self.faults).for_each(|(bench, fault)| bench.behave(&fault.broken));
+        self.all_behave(|fault| &fault.broken);
         let broken = self.world.now();
         while self.world.now() < broken + BOUND + 2.0 {
-            self.world.pass(0.1).await;
+            self.tick().await;
             let after = self.world.now() - broken;
             for (n, (status, service)) in self.services().into_iter().enumerate() {
                 match self.faults.get(n).map(|fault| fault.expected) {
                     None | Some(Expected::Up) => self.is_false_alarm(status, &service, "while others are broken"),
                     Some(Expected::Down(_)) => note(&mut runs[n], status == Status::Down, &service, after),
+                    Some(Expected::Flapping(_)) => {
+                        let is_shown = service.flapping.is_on() && service.outage.is_some();
+                        note(&mut runs[n], is_shown, &service, after);
+                    }
                     Some(Expected::Degraded(_)) => note(&mut runs[n], status == Status::Degraded, &service, after),
                 }
             }
         }
-        self.benches.iter().zip(self.faults).for_each(|(bench, fault)| bench.behave(&fault.well));
+        self.all_behave(|fault| &fault.well);
         let mended = self.world.now();
         while self.world.now() < mended + BOUND + 2.0 {
-            self.world.pass(0.1).await;
+            self.tick().await;
             let after = self.world.now() - mended;
             for (n, (status, service)) in self.services().into_iter().enumerate() {
                 match runs.get_mut(n) {

@@ -9,9 +9,10 @@ use std::{fmt::Write, path::Path};
 const HEAD: &str = "\
 # Faults, and what is made of them
 
-A test of the suite, the fault laboratory, has a server for each of these faults. It is well, then it breaks, then it is well
-again, while the whole program watches it. Each fault has to be noticed, with the class of reason that is right, within one
-interval and five seconds; so has its end; and nothing may be held against a service that is well.
+A test of the suite, the fault laboratory, has a server, a command or a job for each of these faults. It is well, then it breaks,
+then it is well again, while the whole program watches it. Each fault has to be noticed, with the class of reason that is right,
+within one interval and five seconds; so has its end; and nothing may be held against a service that is well, or that works all
+the same (`up`).
 
 `interval_secs` is 10 there, `timeout_secs` 0.5, and the rest as it is by default. What hangs is confirmed later where the
 timeout is longer: by each of the three checks that it takes.

@@ -71,11 +71,14 @@ pub(super) fn faults(authority: &Authority) -> Vec<Fault> {
         let mut incomplete = between.issue(HOST, 90);
         incomplete.chain.truncate(1);
         let outdated = authority.intermediate("Test Between", -4).issue(HOST, 90);
+        let mut stranger = Authority::new().intermediate("Test Stranger", 90).issue(HOST, 90);
+        stranger.chain.truncate(1);
         let certificates = [
             ("an expired certificate", authority.issue(HOST, -4)),
             ("a certificate that is not valid yet", authority.issue_from(HOST, 2, 90)),
             ("a certificate for another host", authority.issue(&["other.example.com"], 90)),
-            ("a certificate of an unknown issuer", Authority::new().issue(HOST, 90)),
+            ("a certificate of an unknown issuer", stranger),
+            ("a certificate of an authority that was made anew", Authority::new().issue(HOST, 90)),
             ("a self-signed certificate", Identity::self_signed(HOST, -1, 90)),
             ("a chain without its intermediate certificate", incomplete),
             ("an expired intermediate certificate", outdated),
