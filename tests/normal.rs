@@ -111,3 +111,16 @@ async fn what_was_seen_in_two_weeks_only_says_nothing() {
     world.pass(20.0 * 60.0).await;
     assert_eq!(degraded(&world, "shop"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_normal_is_drawn_for_the_service_that_is_compared_with_it() {
+    let world = after(4).await;
+    for (service, window, is_drawn) in
+        [("shop", "1h", true), ("shop", "7d", true), ("shop", "90d", false), ("other", "7d", false)]
+    {
+        let answer = world.get(&format!("/dashboard/services/{service}?window={window}")).await;
+        let page = answer.text();
+        assert_eq!(page.contains("class=\"norm\""), is_drawn, "{service} {window}");
+        assert_eq!(page.contains("degraded when slower than normal"), service == "shop");
+    }
+}

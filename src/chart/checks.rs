@@ -1,7 +1,7 @@
 //! One mark a check, at the time it took, on a logarithmic scale: dots passed, crosses failed.
 
 use super::{
-    Axis, Level, Stretch, hundredths,
+    Axis, Level, Stretch, hundredths, ordinary,
     ticks::{self, Tick},
 };
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
         check::{CheckResult, Outcome},
         incident::{Gap, Outage},
         maintenance::Overlay,
+        normal::Band,
         time::UnixMs,
         window::Window,
     },
@@ -34,6 +35,11 @@ pub(crate) struct CheckChart {
     pub(crate) marks: Vec<Mark>,
     pub(crate) flags: Vec<Flag>,
     pub(crate) ticks: Vec<Tick>,
+    /// The outline of what is normal, in the stretched picture.
+    pub(crate) normal: String,
+    /// The least and the most of the scale, in milliseconds.
+    #[serde(skip)]
+    decades: (f64, f64),
 }
 
 /// One check.
@@ -74,10 +80,7 @@ impl CheckChart {
         let axis = Axis(window);
         let (low, high) = decades(checks);
         let bottom = TOP + scale;
-        let y = |ms: f64| {
-            let share = (ms.max(low).log10() - low.log10()) / (high.log10() - low.log10());
-            bottom - scale * share.clamp(0.0, 1.0)
-        };
+        let y = |ms: f64| height((low, high), bottom, scale, ms);
         let powers = (high.log10() - low.log10()).round() as i32;
         let levels = (0..=powers)
             .map(|i| {
@@ -135,8 +138,25 @@ impl CheckChart {
             marks,
             flags,
             ticks: ticks::ticks(window, zone),
+            normal: String::new(),
+            decades: (low, high),
         }
     }
+
+    /// Draws what is normal in hours of the window, too.
+    pub(crate) fn with_normal(mut self, bands: &[(Window, Band)]) -> CheckChart {
+        if let Some(window) = Window::new(UnixMs(self.from), UnixMs(self.to)) {
+            let y = |us: f64| height(self.decades, self.bottom, self.bottom - self.top, us / 1000.0);
+            self.normal = ordinary::outline(bands, Axis(window), &y);
+        }
+        self
+    }
+}
+
+/// Where a time lies on the logarithmic scale, which ends at `bottom` and is `scale` pixels high.
+fn height((low, high): (f64, f64), bottom: f64, scale: f64, ms: f64) -> f64 {
+    let share = (ms.max(low).log10() - low.log10()) / (high.log10() - low.log10());
+    bottom - scale * share.clamp(0.0, 1.0)
 }
 
 /// The powers of ten, in milliseconds, that hold the response times: two at least.

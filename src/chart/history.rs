@@ -3,7 +3,7 @@
 use super::{
     Axis, History, Level, Stretch, WIDE,
     flags::{self, Flag},
-    short,
+    ordinary, short,
     ticks::{self, Tick},
 };
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct HistoryChart {
     /// Medians, and the band from below them to the 95th percentile, in the stretched picture.
     pub(crate) line: String,
     pub(crate) band: String,
+    /// The outline of what is normal.
+    pub(crate) normal: String,
     /// Slowest checks that stand out.
     pub(crate) slowest: String,
     /// Where a slowest check lies above the scale.
@@ -86,6 +88,7 @@ impl HistoryChart {
             levels: levels(max_ms, &y),
             line: String::new(),
             band: String::new(),
+            normal: ordinary::outline(history.normal, axis, &y),
             slowest: String::new(),
             over: Vec::new(),
             over_label: format::axis_time(max_ms),

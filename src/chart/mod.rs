@@ -13,6 +13,7 @@ mod matrix;
 mod normal;
 mod notes;
 mod onset;
+mod ordinary;
 mod phases;
 mod spark;
 mod ticks;
@@ -34,6 +35,7 @@ use crate::{
     domain::{
         incident::{Gap, Outage},
         maintenance::Overlay,
+        normal::Band,
         time::UnixMs,
         timeline::Buckets,
         window::Window,
@@ -114,6 +116,8 @@ pub(crate) struct History<'a> {
     pub(crate) outages: &'a [Outage],
     pub(crate) gaps: &'a [Gap],
     pub(crate) maintenance: &'a Overlay,
+    /// What is normal in hours of the window.
+    pub(crate) normal: &'a [(Window, Band)],
     /// The first result ever: before it nothing was watched.
     pub(crate) watched_from: Option<UnixMs>,
     pub(crate) now: UnixMs,

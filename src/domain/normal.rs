@@ -137,7 +137,7 @@ fn at_least(needed: usize, all: usize, share: f64) -> f64 {
 pub struct Band {
     /// The median of the hour's checks, over the weeks.
     pub usual_us: u32,
-    /// The lowest that a week had.
+    /// The second lowest that a week had: of outliers there may be one.
     pub low_us: u32,
     /// A median of the latest checks above it is unusual.
     pub limit_us: u32,
@@ -225,7 +225,9 @@ impl Hours {
                 return None;
             }
             let usual = typical[slot(at)]?;
-            let low = around[0].iter().map(|hour| hour.level).fold(f64::MAX, f64::min);
+            let mut levels: Vec<f64> = around[0].iter().map(|hour| hour.level).collect();
+            levels.sort_by(f64::total_cmp);
+            let low = levels[1];
             let near = hours.iter().filter_map(|at| typical[slot(*at)]).fold(usual, f64::max);
             let twice = seen_twice(at, &around).unwrap_or(usual);
             let high = near.max(twice - CHANCE * unrest).max(usual + raised);

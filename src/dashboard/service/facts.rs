@@ -34,6 +34,9 @@ pub(super) fn facts(app: &AppState, subject: &Subject, now: UnixMs) -> Vec<Fact>
     if let Some(limit) = service.degraded_after_ms {
         facts.push(fact(format!("degraded when slower than {}", format::response_time(limit as f64 * 1000.0))));
     }
+    if service.is_degraded_when_unusual {
+        facts.push(fact("degraded when slower than normal".to_owned()));
+    }
     if let Some(end) = now_known.certificate_expires_at {
         let days = end.since(now).div_euclid(DAY_MS);
         facts.push(fact(match days {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod facts;
+mod ordinary;
 mod phases;
 mod subject;
 mod uptime;
@@ -9,6 +10,7 @@ mod uptime;
 use self::{
     changes::ChangeRow,
     facts::{Fact, facts},
+    ordinary::bands,
     phases::PhasesShown,
     subject::Subject,
     uptime::{UptimeShown, uptime_shown},
@@ -203,6 +205,7 @@ fn content(
     let (history, dots, step) = if uptime.checks <= DOTS && window.length_ms() <= 2 * DAY_MS {
         let checks = snapshot.checks(reader.checks(id, window, None, None, DOTS as u32)?);
         let chart = CheckChart::new(window, &checks, &drawn, &gaps, &maintenance, zone, now, 216.0);
+        let chart = chart.with_normal(&bands(app, subject, window)?);
         (None, Some(chart), "One mark is one check. The scale is logarithmic.".to_owned())
     } else {
         let buckets = figures::buckets(reader, id, window, STEPS, now)?;
@@ -211,6 +214,7 @@ fn content(
             outages: &drawn,
             gaps: &gaps,
             maintenance: &maintenance,
+            normal: &bands(app, subject, window)?,
             watched_from,
             now,
             past: snapshot.past,
