@@ -101,7 +101,7 @@ impl App {
             secrets: endpoint.secrets,
             position: position.clone(),
         });
-        let witnesses = Witnesses::new(config.checks.witness);
+        let witnesses = Witnesses::new(config.checks.witness, config.checks.group_witness);
         let rules = scheduler::Rules { max_concurrent, witnesses, zone: config.alerts.zone };
         let scheduler = Scheduler::start(tasks.collect(), rules, &shared, &store, &clock, &token)?;
         let (making, scrubbing) = (Arc::new(Backups::default()), Arc::new(Scrub::default()));

@@ -437,6 +437,22 @@ async fn with_no_witness_in_reach_nobody_is_blamed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_is_reached_another_way_has_its_own_witnesses() {
+    let (nobody, dead) = (closed_port(), closed_port());
+    let config = format!(
+        "checks.interval_secs = 10\nchecks.witness = [\"TARGET\"]\nchecks.group_witness.East = [\"{dead}\"]\n\
+         [[checks.endpoints]]\nname = \"there\"\ngroup = \"East\"\nurl = \"tcp://{nobody}\"\n\
+         [[checks.endpoints]]\nname = \"here\"\nurl = \"tcp://{nobody}\"\n"
+    );
+    let world = World::start(&config).await;
+    world.pass(60.0).await;
+    let log = incidents(&world).await;
+    assert_eq!(log.iter().map(|i| i["service"].as_str().unwrap()).collect::<Vec<_>>(), ["here"]);
+    let checks = items(&world, "/api/v1/services/there/checks?window=1h").await;
+    assert!(checks.len() >= 6 && checks.iter().all(|c| c["outcome"] == "unknown"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_checks_than_allowed_are_under_way_and_late_ones_say_so() {
     let mut config = String::from("checks.interval_secs = 2\nchecks.timeout_secs = 2\nchecks.max_concurrent = 2\n");
     for i in 0..6 {

@@ -3,6 +3,7 @@
 use super::{
     dependencies,
     endpoint::{self, Named},
+    names::{self, Written},
     schedule::Schedule,
     types::Checks,
 };
@@ -16,20 +17,20 @@ use crate::{
         address,
         error::{Mistake, Span, quoted},
         network,
-        reader::Table,
+        reader::{Table, Value},
         text::Text,
     },
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use unicode_normalization::UnicodeNormalization;
 
 /// The keys of the table that it does not share with endpoints.
-pub(super) const KEYS: [&str; 5] = ["endpoints", "max_concurrent", "witness", "allow_networks", "deny_networks"];
+pub(super) const KEYS: [&str; 6] =
+    ["endpoints", "max_concurrent", "witness", "group_witness", "allow_networks", "deny_networks"];
 
 /// Reads `[checks]`. A file without it watches nothing yet.
 pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
-    let mut checks =
-        Checks { endpoints: Vec::new(), max_concurrent: None, witness: Vec::new(), guard: NetworkGuard::default() };
+    let mut checks = Checks::default();
     let Some(table) = root.table("checks") else {
         return checks;
     };
@@ -37,7 +38,7 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     // What an endpoint would inherit is checked here, once, and not again with each endpoint.
     schedule.resolve(&table, &Schedule::default());
     checks.max_concurrent = table.integer("max_concurrent", 1..=100_000).and_then(|n| usize::try_from(n).ok());
-    checks.witness = witnesses(&table);
+    checks.witness = table.get("witness").map_or_else(Vec::new, |value| witnesses(&value));
     checks.guard = NetworkGuard {
         allowed: network::networks(&table, "allow_networks"),
         denied: network::networks(&table, "deny_networks"),
@@ -56,6 +57,7 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     check_names(&table, &names);
     let depends_on = names.into_iter().filter_map(|named| Some((named.name?.value, named.depends_on))).collect();
     dependencies::resolve(root, &mut checks, &depends_on);
+    checks.group_witness = group_witnesses(root, &table, &checks);
     table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
     checks
 }
@@ -78,15 +80,28 @@ fn belongs_to_an_endpoint(key: &str) -> (String, String) {
     (format!("{} belongs to an endpoint", quoted(key)), "move it below a `[[checks.endpoints]]`".to_owned())
 }
 
-fn witnesses(table: &Table<'_>) -> Vec<String> {
+/// Those of groups that have their own.
+fn group_witnesses(root: &Table<'_>, table: &Table<'_>, checks: &Checks) -> BTreeMap<String, Vec<String>> {
+    let Some(of_groups) = table.table("group_witness") else { return BTreeMap::new() };
+    let written = Written::read(root, checks);
+    let mut all = BTreeMap::new();
+    for (group, value) in of_groups.all() {
+        if names::is_known(root.source, &Text::written(group, value.key.clone()), "group", &written.groups) {
+            all.insert(group.to_owned(), witnesses(&value));
+        }
+    }
+    all
+}
+
+fn witnesses(value: &Value<'_>) -> Vec<String> {
     let mut witnesses = Vec::new();
-    for value in table.get("witness").map(|value| value.one_or_many()).unwrap_or_default() {
+    for value in value.one_or_many() {
         let Some(text) = value.filled() else { continue };
         match address::host_and_port(&text.value, None) {
             Ok((host, port)) => witnesses.push(address::joined(&host, port)),
             Err(why) => {
                 let title = format!("{} is no address", text.quoted());
-                table.source.report(value.mistake(title).label(why).help("a witness is `host:port`, as `1.1.1.1:53`"));
+                value.source.report(value.mistake(title).label(why).help("a witness is `host:port`, as `1.1.1.1:53`"));
             }
         }
     }

@@ -148,7 +148,15 @@ fn vocabulary() -> Vocabulary {
     let ours = sections.into_iter().fold(values, Vocabulary::with);
     // The address of a heartbeat is all that is needed to send one.
     let ours = ours.with_sent(&["heartbeat_url"]);
-    let ours = ours.with_addresses(&["url", "witness", "bind", "trusted_proxies", "allow_networks", "deny_networks"]);
+    let ours = ours.with_addresses(&[
+        "url",
+        "witness",
+        "group_witness",
+        "bind",
+        "trusted_proxies",
+        "allow_networks",
+        "deny_networks",
+    ]);
     KINDS.iter().fold(ours, |all, kind| all.with(kind.keys).with(kind.inner_keys).with_sent(kind.sent_keys))
 }
 

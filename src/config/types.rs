@@ -15,7 +15,7 @@ use crate::{
     settings::effective::EffectiveSettings,
 };
 use chrono_tz::Tz;
-use std::{net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 /// A configuration without a mistake in it.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Config {
     pub notes: Vec<StatedNote>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Checks {
     /// In the order of the file; names are unique.
     pub endpoints: Vec<Endpoint>,
@@ -40,6 +40,8 @@ pub struct Checks {
     pub max_concurrent: Option<usize>,
     /// Addresses (`host:port`) that should always answer. The monitor queries them before it believes a failure.
     pub witness: Vec<String>,
+    /// Those of groups that have their own, by the name of the group.
+    pub group_witness: BTreeMap<String, Vec<String>>,
     /// The addresses that probes may connect to.
     pub guard: NetworkGuard,
 }

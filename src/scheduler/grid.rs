@@ -21,7 +21,7 @@ use crate::{
 };
 use proptest::prelude::*;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -97,7 +97,7 @@ impl Running {
             clock: clock.clone(),
             writer: store.writer.clone(),
             slots: Arc::new(Semaphore::new(at_once)),
-            witnesses: Witnesses::new(Vec::new()),
+            witnesses: Witnesses::new(Vec::new(), BTreeMap::new()),
             watch: Watch::new(&clock),
             health: health.clone(),
             diagnoses: Arc::new(Semaphore::new(1)),

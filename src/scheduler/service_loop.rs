@@ -155,7 +155,7 @@ impl ServiceLoop {
             rolling.judge(&mut result);
         }
         if let Verdict::Failed(reason) = &report.verdict
-            && self.common.witnesses.contradict(reason.class).await
+            && self.common.witnesses.contradict(&self.recorder.service, reason.class).await
         {
             judge::cut_off(&mut result);
         }
@@ -179,10 +179,11 @@ impl ServiceLoop {
     fn diagnose(&self, started_at: UnixMs) {
         let Ok(permit) = self.common.diagnoses.clone().try_acquire_owned() else { return };
         let (probe, common, id) = (self.probe.clone(), self.common.clone(), self.recorder.id());
+        let service = self.recorder.service.clone();
         tokio::spawn(async move {
             let _permit = permit;
             let Some(mut found) = probe.diagnose(common.clock.now()).await else { return };
-            found.witness = common.witnesses.ask_one().await;
+            found.witness = common.witnesses.ask_one(&service).await;
             common.writer.diagnosed(id, started_at, found);
         });
     }

@@ -24,6 +24,13 @@ pub(crate) struct Text {
     pub(crate) fills: Vec<Fill>,
 }
 
+impl Text {
+    /// A text that is no value: a key that is the user's own.
+    pub(crate) fn written(text: &str, span: Span) -> Text {
+        Text { value: text.to_owned(), span, written: text.to_owned(), fills: Vec::new() }
+    }
+}
+
 /// The place of a variable in a string.
 #[derive(Clone, Debug)]
 pub(crate) struct Fill {

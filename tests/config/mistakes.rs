@@ -362,6 +362,7 @@ fn each_mistake_elsewhere_is_found_and_says_what_would_be_right() {
         ("[checks.endpoints]\nname = \"x\"", "has to be a list of tables: `[[checks.endpoints]]`"),
         ("[checks]\nendpoints = [\"http://web\"]", "an entry of `endpoints` has to be a table"),
         ("[checks]\nurl = \"http://web\"", "move it below a `[[checks.endpoints]]`"),
+        ("[checks.group_witness]\nEast = [\"1.1.1.1:53\"]", "no endpoint has a group"),
         ("[checks]\nwitness = [\"1.1.1.1\"]", "the port is missing"),
         ("[checks]\nmax_concurrent = 0", "`max_concurrent` is out of range"),
         ("[checks]\ninterval_secs = 5\ntimeout_secs = 6", "6 s; at most 5 s"),

@@ -237,7 +237,7 @@ impl PushLoop {
         let longest_ms = i64::from(u32::MAX / 1000);
         let due = due.max(now.clocks.wall.plus(-longest_ms));
         let mut result = self.result(due, now.clocks.wall, failed(Class::Timeout, message));
-        if self.common.witnesses.contradict(Class::Timeout).await {
+        if self.common.witnesses.contradict(&self.recorder.service, Class::Timeout).await {
             judge::cut_off(&mut result);
         }
         let excerpt = log.filter(|_| result.outcome == Outcome::Down);
