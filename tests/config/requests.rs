@@ -97,6 +97,7 @@ fn how_a_command_cannot_be_run_is_a_mistake() {
         ("command = [\"a\"]\nplugin = true\ndegraded_exit_codes = [1]", "`degraded_exit_codes` of a plugin"),
         ("command = [\"a\"]\nenvironment = { \"A=B\" = \"c\" }", "cannot be the name of a variable"),
         ("command = [\"a\"]\nenvironment = { A = 1 }", "`A` has to be a string"),
+        ("url = \"postgres://u:p@db/x\"\nexpect = \"raw.n < 1\"", "did you mean `row`?"),
         ("command = [\"a\"]\nexpect = \"prf.a < 1\"", "did you mean `perf`?"),
     ] {
         let report = report(keys);

@@ -27,6 +27,8 @@ fn spec() -> PostgresSpec {
         query: "select 1".to_owned(),
         expect_rows: None,
         expect_value: None,
+        expect: Vec::new(),
+        degraded: Vec::new(),
         ip_version: IpVersion::V4,
         allow_metadata: false,
     }
@@ -446,4 +448,34 @@ async fn a_connection_that_breaks_under_a_query_is_not_waited_for() {
     let report = run(PostgresSpec { port: address.port(), sslmode: SslMode::Disable, ..spec() }).await;
     let reason = failure(&report);
     assert_eq!((reason.class, reason.phase), (Class::Protocol, Some(Phase::Body)), "{report:?}");
+}
+
+/// A check with these keys of its section.
+async fn check(keys: &str) -> Report {
+    let text = format!(
+        "[[checks.endpoints]]\nname = \"x\"\nurl = \"postgres://postgres:{PASSWORD}@localhost:{}/postgres\"\n{keys}\n",
+        postgres().port
+    );
+    let path = std::path::Path::new("config.toml");
+    let endpoint = healthcheck_dashboard::config::parse(&text, path, &|_| None).unwrap().checks.endpoints.remove(0);
+    Probe::new(&endpoint.probe, endpoint.secrets, shared()).unwrap().run(AMPLE).await
+}
+
+#[tokio::test]
+async fn conditions_are_held_against_the_rows_and_columns_of_the_answer() {
+    let used =
+        "query = \"select count(*) as used, current_setting('max_connections')::int as most from pg_stat_activity\"";
+    assert_passed(&check(&format!("{used}\nexpect = [\"row.used / row.most < 0.99\", \"rows == 1\"]")).await);
+    let rows =
+        "query = \"select n, case n when 3 then 'late' end as state, -n / 2.0 as half from generate_series(2, 3) n\"";
+    let passed = "expect = [\"rows == 2\", \"row.n == 2 and row.half == -1\", \"row.state is none\", \"result[1].state == 'late'\"]";
+    assert_passed(&check(&format!("{rows}\n{passed}")).await);
+    let report = check(&format!("{rows}\nexpect = \"row.n > 2\"")).await;
+    assert_failed(&report, Class::Content, Phase::Body, "row.n > 2 does not hold: row.n is 2");
+    assert_eq!(report.excerpt.as_deref(), Some("{\"n\":2,\"state\":null,\"half\":-1.0}"));
+    let reason = degraded(&check(&format!("{rows}\ndegraded = \"rows < 2\"")).await);
+    assert_eq!((reason.class, reason.message.as_str()), (Class::Content, "rows < 2 does not hold: rows is 2"));
+    let report = check("query = \"select 1 as n where false\"\nexpect = \"row.n == 1\"").await;
+    let message = "row.n == 1 cannot be judged: the query gave no row";
+    assert_failed(&report, Class::Content, Phase::Body, message);
 }

@@ -1,6 +1,7 @@
 //! `type = "postgres"`.
 
 use super::{
+    answer::NAMES,
     connection::{self, ssl_mode, unknown_ssl_mode, word},
     spec::{Expected, PostgresSpec, SslMode},
 };
@@ -10,7 +11,10 @@ use crate::{
         secret::{Secret, scrub},
         service::Kind,
     },
-    probe::descriptor::{Descriptor, ParsedEndpoint, Section},
+    probe::{
+        conditions::section,
+        descriptor::{Descriptor, ParsedEndpoint, Section},
+    },
     settings::{
         address,
         error::Mistake,
@@ -45,6 +49,8 @@ pub(crate) const DESCRIPTOR: Descriptor = Descriptor {
         "expect_rows",
         "expect_value",
         "expect_null",
+        "expect",
+        "degraded",
         "sslmode",
     ],
     ..Descriptor::NONE
@@ -71,6 +77,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
     let query = table.filled("query");
     let expect_rows = table.integer("expect_rows", 0..=i64::MAX).and_then(|n| u64::try_from(n).ok());
     let expect_value = expected(table);
+    let (expect, of_expect) = section::read(table, "expect", NAMES);
+    let (degraded, of_degraded) = section::read(table, "degraded", NAMES);
     let tls = tls::read(table);
     check_tls(table, sslmode, tls.spec.skip_verify);
     let ip_version = network::ip_version(table);
@@ -83,6 +91,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
     let user = scrub(&connection.user, &secrets);
     secrets.extend(connection.password.iter().chain(&connection.spelled).cloned());
     secrets.extend(query.iter().flat_map(Text::secrets));
+    secrets.extend(of_expect);
+    secrets.extend(of_degraded);
     // What is expected is quoted where something else is found.
     secrets.extend(expect_value.iter().filter_map(|(value, shown)| match value {
         Expected::Text(text) if text != shown => Some(Secret::new(text)),
@@ -103,6 +113,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
         other => ("expect_value", json!(other.as_ref().map(|(_, shown)| shown))),
     };
     shown.insert(key.to_owned(), of_value);
+    shown.insert("expect".to_owned(), section::shown(&expect));
+    shown.insert("degraded".to_owned(), section::shown(&degraded));
     shown.insert("tls".to_owned(), tls.shown);
     shown.insert("ip_version".to_owned(), network::ip_version_shown(ip_version));
     let allow_metadata = network::allow_metadata(table, &mut shown);
@@ -117,6 +129,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<PostgresSpec>
         query: query.map_or_else(|| QUERY.to_owned(), |text| text.value),
         expect_rows,
         expect_value: expect_value.map(|(value, _)| value),
+        expect,
+        degraded,
         ip_version,
         allow_metadata,
     };

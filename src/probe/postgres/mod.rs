@@ -5,6 +5,7 @@
 //! - `run`: a check: the session and the query
 //! - `wire`, `bounds`: TLS and cancelling; how much is read
 
+mod answer;
 mod bounds;
 mod config;
 mod connection;

@@ -3,6 +3,7 @@
 //! `sslmode` means what it means to libpq, the second try of `prefer` without TLS included.
 
 use super::{
+    answer::Answer,
     bounds::{Bounded, Copies, TooMuch},
     spec::{Expected, PostgresSpec, SslMode},
     wire::{CancelOnDrop, RustlsConnect, Timed, ask_for_tls, connector},
@@ -14,6 +15,7 @@ use crate::{
     },
     probe::{
         cleanup::Cleanups,
+        conditions::Condition,
         connect,
         diagnose::Place,
         error::ProbeError,
@@ -89,13 +91,16 @@ impl Runner for Postgres {
 
     async fn run(&self, trace: &Arc<Trace>, deadline: Duration) -> Result<Option<Reason>, Fault> {
         let first = self.attempt(self.spec.sslmode != SslMode::Disable, trace, deadline).await;
-        match first {
+        let reserved = match first {
             // TLS did not come about, or the server does not want this user to come with it.
             Err((_, true)) if self.spec.sslmode == SslMode::Prefer => {
-                self.attempt(false, trace, deadline).await.map_err(|(fault, _)| fault)?;
+                self.attempt(false, trace, deadline).await.map_err(|(fault, _)| fault)?
             }
             Err((fault, _)) => return Err(fault),
-            Ok(()) => {}
+            Ok(reserved) => reserved,
+        };
+        if reserved.is_some() {
+            return Ok(reserved);
         }
         if !self.tls.verifies() {
             // Nobody looks at this certificate, so nobody will miss it.
@@ -121,7 +126,12 @@ impl Runner for Postgres {
 
 impl Postgres {
     /// One session. An error says whether it may be another one without TLS.
-    async fn attempt(&self, secure: bool, trace: &Arc<Trace>, deadline: Duration) -> Result<(), (Fault, bool)> {
+    async fn attempt(
+        &self,
+        secure: bool,
+        trace: &Arc<Trace>,
+        deadline: Duration,
+    ) -> Result<Option<Reason>, (Fault, bool)> {
         let last = |fault: Fault| (fault, false);
         let (host, version) = ((self.spec.host.as_str(), self.spec.port), self.spec.ip_version);
         let mut stream = connect::open(&self.resolver, host, version, trace, deadline).await.map_err(last)?;
@@ -181,7 +191,7 @@ impl Postgres {
         secure: bool,
         trace: &Arc<Trace>,
         deadline: Duration,
-    ) -> Result<(), Fault>
+    ) -> Result<Option<Reason>, Fault>
     where
         S: AsyncRead + AsyncWrite + Unpin,
         T: TlsStream + Unpin,
@@ -227,10 +237,12 @@ impl Postgres {
         result
     }
 
-    async fn query(&self, client: &Client) -> Result<(), QueryError> {
+    async fn query(&self, client: &Client) -> Result<Option<Reason>, QueryError> {
         let mut messages = pin!(client.simple_query_raw(&self.spec.query).await.map_err(QueryError::Broke)?);
         let mut rows: u64 = 0;
         let mut value: Option<Found> = None;
+        let has_conditions = !self.spec.expect.is_empty() || !self.spec.degraded.is_empty();
+        let mut answer = Answer::default();
         // One row at a time: a query may give more of them than this process should hold.
         while let Some(message) = messages.try_next().await.map_err(QueryError::Broke)? {
             if let SimpleQueryMessage::Row(row) = message {
@@ -239,6 +251,9 @@ impl Postgres {
                         true => Found::NoColumn,
                         false => Found::Value(row.try_get(0).map_err(QueryError::Broke)?.map(str::to_owned)),
                     });
+                }
+                if has_conditions {
+                    answer.take(&row).map_err(QueryError::Broke)?;
                 }
                 rows += 1;
             }
@@ -255,10 +270,20 @@ impl Postgres {
             let message = format!("the query gave {gave}, expected {expected}");
             return Err(QueryError::Unexpected(message, Some(counted(rows, "row"))));
         }
-        match &self.spec.expect_value {
-            Some(expected) => compare(expected, value.unwrap_or(Found::NoRow)),
-            None => Ok(()),
+        if let Some(expected) = &self.spec.expect_value {
+            compare(expected, value.unwrap_or(Found::NoRow))?;
         }
+        let scrub = |text: &str| self.scrubber.message(text);
+        let unmet =
+            |conditions: &[Condition]| conditions.iter().find_map(|condition| condition.judge(&answer, &scrub).err());
+        if let Some(message) = unmet(&self.spec.expect) {
+            return Err(QueryError::Unexpected(message, answer.first()));
+        }
+        Ok(unmet(&self.spec.degraded).map(|message| Reason {
+            class: Class::Content,
+            phase: Some(Phase::Body),
+            message,
+        }))
     }
 
     fn session_fault(&self, error: &Error, trace: &Trace, deadline: Duration) -> Fault {

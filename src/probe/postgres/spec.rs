@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{decimal::Decimal, secret::Secret},
+    probe::conditions::Condition,
     settings::{network::IpVersion, tls::TlsSpec},
 };
 
@@ -21,6 +22,10 @@ pub struct PostgresSpec {
     pub expect_rows: Option<u64>,
     /// What the first column of the first row has to be.
     pub expect_value: Option<Expected>,
+    /// What else has to hold of the answer, …
+    pub expect: Vec<Condition>,
+    /// … or the service is degraded.
+    pub degraded: Vec<Condition>,
     pub ip_version: IpVersion,
     /// Whether it may lead to a cloud's metadata service.
     pub allow_metadata: bool,
