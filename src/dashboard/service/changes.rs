@@ -91,7 +91,7 @@ fn degraded(before: &Setting, after: &Setting) -> String {
     match (before.degraded_after_ms, after.degraded_after_ms) {
         (Some(was), Some(is)) => format!("degraded when slower than {} instead of {}", time(is), time(was)),
         (None, Some(is)) => format!("degraded when slower than {}", time(is)),
-        (_, None) => "never degraded for being slow".to_owned(),
+        (_, None) => "no time limit that makes it degraded".to_owned(),
     }
 }
 
