@@ -11,7 +11,8 @@ use std::path::Path;
 pub(super) const EXAMPLE: &str = include_str!("../../config.toml");
 
 fn example_env(name: &str) -> Option<String> {
-    ["SEARCH_API_KEY", "SEARCH_TOKEN", "INTRANET_PASSWORD", "DB_PASSWORD"].contains(&name).then(|| "secret".to_owned())
+    let secrets = ["SEARCH_API_KEY", "SEARCH_TOKEN", "INTRANET_PASSWORD", "DB_PASSWORD", "SHOP_PASSWORD", "BACKUP_TOKEN"];
+    secrets.contains(&name).then(|| "secret-of-an-example".to_owned())
 }
 
 pub(super) fn uncommented(line: &str) -> &str {
@@ -41,7 +42,7 @@ fn the_examples_that_we_ship_are_valid_together() {
     let folder = folder_with_certificates();
     let text: String = EXAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     let config = config::parse(&text, &folder.path().join("config.toml"), &example_env).unwrap();
-    assert_eq!(config.checks.endpoints.len(), 20);
+    assert_eq!(config.checks.endpoints.len(), 23);
     let intranet = config.checks.endpoints.iter().find(|e| e.service.name == "intranet").unwrap();
     let Spec::Http(spec) = &intranet.probe else { panic!("no http") };
     assert!(spec.tls.client.is_some() && spec.tls.ca.len() == 1);
@@ -66,5 +67,5 @@ fn each_example_that_we_ship_is_valid_alone() {
         }
         count += 1;
     }
-    assert_eq!(count, 27);
+    assert_eq!(count, 31);
 }
