@@ -80,6 +80,7 @@ impl App {
             keep,
             clock.clone(),
         )?;
+        shared.look_at(store.live.clone());
         if let Some(run) = store.last_run.filter(|run| run.stopped_at.is_none()) {
             tracing::warn!(last_seen = %run.alive_at, "the run before this one did not stop cleanly; what it had committed is here");
         }

@@ -307,6 +307,11 @@ impl LiveState {
         slots.iter().map(|slot| slot.now.clone()).collect()
     }
 
+    /// The status of a service now; `None` where there is none of this name.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        Some(self.get(name)?.status(self.clock.now()))
+    }
+
     /// The service of this name.
     pub fn get(&self, name: &str) -> Option<Arc<ServiceNow>> {
         self.at(*self.by_name.get(name)?)

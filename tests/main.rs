@@ -30,6 +30,7 @@ mod laws;
 mod leaving;
 mod limits;
 mod lost_file;
+mod made_of_others;
 mod mails;
 mod maintenance;
 mod messages;

@@ -3,6 +3,7 @@
 use super::{
     dependencies,
     endpoint::{self, Named},
+    members,
     names::{self, Written},
     schedule::Schedule,
     types::Checks,
@@ -57,6 +58,7 @@ pub(super) fn read(root: &Table<'_>, channels: &[String]) -> Checks {
     check_names(&table, &names);
     let depends_on = names.into_iter().filter_map(|named| Some((named.name?.value, named.depends_on))).collect();
     dependencies::resolve(root, &mut checks, &depends_on);
+    members::resolve(root, &mut checks);
     checks.group_witness = group_witnesses(root, &table, &checks);
     table.finish(|key| endpoint::is_key(key).then(|| belongs_to_an_endpoint(key)));
     checks

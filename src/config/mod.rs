@@ -14,6 +14,7 @@ mod checks;
 mod dependencies;
 mod endpoint;
 mod maintenance;
+mod members;
 mod names;
 mod notes;
 mod report;

@@ -56,6 +56,7 @@ kinds! {
     Domain, "domain";
     Amqp, "amqp";
     Kafka, "kafka";
+    Group, "group";
 }
 
 impl Kind {

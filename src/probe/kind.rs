@@ -8,6 +8,7 @@ use super::{
     dns::{self, DnsSpec},
     domain::{self, DomainSpec},
     error::ProbeError,
+    group::{self, GroupSpec},
     grpc::{self, GrpcSpec},
     http::{self, HttpSpec},
     icmp::{self, IcmpSpec},
@@ -167,6 +168,7 @@ kinds! {
     Domain, domain, Box<DomainSpec>, domain::run::Domain;
     Amqp, amqp, Box<AmqpSpec>, amqp::Amqp;
     Kafka, kafka, KafkaSpec, kafka::Kafka;
+    Group, group, Box<GroupSpec>, group::Group;
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub mod dns;
 pub mod domain;
 mod error;
 mod fault;
+pub mod group;
 pub mod grpc;
 pub mod http;
 pub mod icmp;

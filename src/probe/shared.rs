@@ -1,8 +1,8 @@
 //! What all probes of a process share.
 
 use super::{cleanup::Cleanups, error::ProbeError, resolver::Resolver, tls::Roots};
-use crate::{domain::network::NetworkGuard, threads::Pool};
-use std::sync::Arc;
+use crate::{domain::network::NetworkGuard, live::LiveState, threads::Pool};
+use std::sync::{Arc, OnceLock};
 
 /// Threads for files at most: a network's disk that does not answer holds one for as long as it likes.
 const LOCAL: usize = 64;
@@ -18,6 +18,8 @@ pub struct Shared {
     pub(super) cleanups: Cleanups,
     /// For what looks at this machine's files.
     pub(super) local: Pool,
+    /// What is known of all services, for what is made of others.
+    pub(super) live: Arc<OnceLock<Arc<LiveState>>>,
 }
 
 impl Shared {
@@ -26,7 +28,12 @@ impl Shared {
     pub fn new(guard: NetworkGuard) -> Result<Shared, ProbeError> {
         let (roots, resolver) = (Arc::new(Roots::load()?), Resolver::new(guard));
         let local = Pool::new("local", LOCAL, QUEUE);
-        Ok(Shared { roots, resolver, cleanups: Cleanups::new(), local })
+        Ok(Shared { roots, resolver, cleanups: Cleanups::new(), local, live: Arc::default() })
+    }
+
+    /// Has what is known of all services looked at by those that are made of others.
+    pub fn look_at(&self, live: Arc<LiveState>) {
+        let _ = self.live.set(live);
     }
 
     /// Gives what checks that were given up have left to be done a moment, before the program ends: a query that goes on

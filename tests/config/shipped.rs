@@ -11,7 +11,8 @@ use std::path::Path;
 pub(super) const EXAMPLE: &str = include_str!("../../config.toml");
 
 fn example_env(name: &str) -> Option<String> {
-    let secrets = ["SEARCH_API_KEY", "SEARCH_TOKEN", "INTRANET_PASSWORD", "DB_PASSWORD", "SHOP_PASSWORD", "BACKUP_TOKEN"];
+    let secrets =
+        ["SEARCH_API_KEY", "SEARCH_TOKEN", "INTRANET_PASSWORD", "DB_PASSWORD", "SHOP_PASSWORD", "BACKUP_TOKEN"];
     secrets.contains(&name).then(|| "secret-of-an-example".to_owned())
 }
 
