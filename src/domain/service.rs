@@ -65,6 +65,13 @@ impl Kind {
         self == Kind::Command
     }
 
+    /// Whether each of its checks makes a connection to a host.
+    pub(crate) fn connects(self) -> bool {
+        use Kind::*;
+        let aside = [Command, Group, Push, File, Disk, Memory, Load, Systemd, Docker, Icmp, Udp, Ntp, Domain];
+        !aside.contains(&self)
+    }
+
     /// The kind that a word names.
     pub fn parse(word: &str) -> Option<Kind> {
         Kind::ALL.iter().copied().find(|kind| kind.as_str() == word)

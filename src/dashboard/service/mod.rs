@@ -64,6 +64,8 @@ struct Content {
     facts: Vec<Fact>,
     /// Where it reports by itself, without its token; `None` where it is checked.
     reports_to: Option<String>,
+    /// Whether its checks make connections.
+    connects: bool,
     /// It never has.
     is_awaited: bool,
     range: Range,
@@ -242,6 +244,7 @@ fn content(
         truth: truth(snapshot, subject, zone),
         facts: facts(app, subject, now),
         reports_to: subject.reports().then(String::new),
+        connects: subject.stored.kind.connects(),
         is_awaited: subject.reports() && subject.now.as_ref().is_some_and(|now| now.last.is_none()),
         history,
         dots,
