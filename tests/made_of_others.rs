@@ -51,7 +51,7 @@ async fn a_group_is_what_its_members_make_of_it() {
 
     world.target.set("/two", Does::Answer(503));
     world.pass(40.0).await;
-    assert_eq!(state(&world, "some").await, is("down", "2 of 2 down: one, two; 1 has to be up"));
+    assert_eq!(state(&world, "some").await, is("down", "2 of 2 down: one and two; 1 has to be up"));
     let page = world.get("/dashboard/services/some").await;
     assert!(page.text().contains("at least 1 of the group Back"), "{}", page.text());
     assert!(!page.text().contains("connection of its own"), "nothing is connected to");

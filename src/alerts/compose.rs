@@ -295,7 +295,7 @@ impl Composer {
         let mut details = vec![detail("confirmed", format!("{}, after {checks}", self.time(at)))];
         // Who is told late was told nothing then, and it may be otherwise now.
         if !known.failing.is_empty() && incident.late.is_none() {
-            details.push(detail("also failing", listed(&known.failing, known.more)));
+            details.push(detail("also failing", format::listed_with(&known.failing, known.more)));
             let first = known.first.as_ref();
             details.extend(first.map(|(service, at)| detail("failed first", format!("{service}, {}", self.time(*at)))));
         }
@@ -396,12 +396,6 @@ pub(super) fn time(zone: Tz, at: UnixMs) -> String {
 
 fn detail(label: &str, value: String) -> Detail {
     Detail { label: label.to_owned(), value }
-}
-
-/// The services of these names, and so many more.
-fn listed(names: &[String], more: usize) -> String {
-    let (names, rest) = (names.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() });
-    names + &rest
 }
 
 /// What the events of a message have in common: the incident, or what announcements are about.

@@ -109,6 +109,12 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     }
 }
 
+/// "a, b and 3 more": these, and how many others there are; where there are none, as [`listed`].
+pub(crate) fn listed_with<T: AsRef<str>>(names: &[T], more: usize) -> String {
+    let names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
+    if more > 0 { format!("{} and {more} more", names.join(", ")) } else { listed(&names) }
+}
+
 /// "a", "a and b", "a, b and c".
 pub(crate) fn listed(items: &[String]) -> String {
     match items {

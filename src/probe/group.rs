@@ -16,6 +16,7 @@ use crate::{
         service::Kind,
         status::Status,
     },
+    format,
     settings::text::Text,
 };
 use serde_json::{Map, json};
@@ -180,9 +181,8 @@ fn are(count: usize) -> &'static str {
 }
 
 fn named(names: &[&str]) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    names[..names.len() - more].join(", ") + &rest
+    let most = names.len().min(NAMED);
+    format::listed_with(&names[..most], names.len() - most)
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn so_many_have_to_be_up_whatever_is_expected_of_the_others() {
         assert_eq!(said(&[Up, Down, Up], AtLeast::Number(2)), "degraded: b is down");
-        assert_eq!(said(&[Up, Down, Down], AtLeast::Number(2)), "down: 2 of 3 down: b, c; 2 have to be up");
+        assert_eq!(said(&[Up, Down, Down], AtLeast::Number(2)), "down: 2 of 3 down: b and c; 2 have to be up");
         assert_eq!(said(&[Up, Paused, Paused], AtLeast::Number(2)), "down: 1 of its members is up; 2 have to be up");
         assert_eq!(said(&[Up, Down, Unknown], AtLeast::Number(2)), "unknown: nobody knows how c is");
     }

@@ -53,8 +53,6 @@ impl Round<'_> {
 
 /// Names of services for a sentence: the first, and how many more.
 pub(super) fn named(names: &[String], most: usize) -> String {
-    match names.len().checked_sub(most) {
-        None | Some(0) => crate::format::listed(names),
-        Some(more) => format!("{} and {more} more", names[..most].join(", ")),
-    }
+    let named = names.len().min(most);
+    crate::format::listed_with(&names[..named], names.len() - named)
 }
