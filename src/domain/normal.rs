@@ -349,6 +349,11 @@ impl Latest {
     }
 
     fn take(&mut self, at: UnixMs, us: u32) {
+        // After the clock was set back, what was seen by it before is no longer the latest.
+        if self.taken.back().is_some_and(|(last, _)| last.since(at) > SPACING_MS) {
+            self.taken.clear();
+            self.sorted.clear();
+        }
         // A quarter less: a check that follows its slot a little sooner than the one before did is one of them.
         if self.taken.back().is_some_and(|(last, _)| at.since(*last) < SPACING_MS * 3 / 4) {
             return;

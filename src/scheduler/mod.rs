@@ -129,7 +129,7 @@ impl Scheduler {
             let first = start + slot.min(first_check(index, count));
             let mut one = service_loop::ServiceLoop::new(task.service, probe, task.position, common.clone());
             one.compare_with_past(&mut askings, rules.zone);
-            one.look_back(&store.reader)?;
+            one.look_back(&store.reader);
             loops.spawn(one.run(first, start + slot, shutdown.clone()));
         }
         if let Some(askings) = askings.into_all() {

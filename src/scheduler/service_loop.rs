@@ -12,7 +12,7 @@ use crate::{
     history::rolling,
     probe::Probe,
     shutdown::{Restarts, Shutdown},
-    store::{Reader, ResumePoint, StoreError},
+    store::{Reader, ResumePoint},
 };
 use chrono_tz::Tz;
 use futures_util::FutureExt;
@@ -62,17 +62,20 @@ impl ServiceLoop {
         }
     }
 
-    /// Takes in how the last checks before this run went, where the service is judged by them.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub(super) fn look_back(&mut self, reader: &Reader) -> Result<(), StoreError> {
+    /// Takes in how the last checks before this run went, where the service is judged by them. A history that cannot be
+    /// read is no reason not to go on.
+    pub(super) fn look_back(&mut self, reader: &Reader) {
         if let Some(rule) = self.recorder.service.at_most {
             let mut known = Rolling::new(rule);
-            rolling::resume(reader, self.recorder.id(), &mut known, self.common.clock.now())?;
+            if let Err(error) = rolling::resume(reader, self.recorder.id(), &mut known, self.common.clock.now()) {
+                let service = &self.recorder.service.name;
+                tracing::warn!(
+                    service,
+                    "how its last checks went could not be read, so `at_most` begins anew: {error}"
+                );
+            }
             self.rolling = Some(known);
         }
-        Ok(())
     }
 
     /// Checks at `first`, then at `slot` and every interval after it, until shutdown.

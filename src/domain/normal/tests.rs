@@ -37,6 +37,17 @@ fn found(band: Band, times: impl IntoIterator<Item = u32>) -> Vec<bool> {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_make_it_stay_unusual() {
+    let band = noon(&baseline(|_| Some(100_000)));
+    let mut latest = Latest::new(Sampling::of(EVERY_MINUTE).unwrap());
+    let mut said = |n: i64, us: u32| latest.observe(DAY.plus(n * MINUTE_MS), us, Some(&band)).is_some();
+    let slow: Vec<bool> = (300..360).map(|n| said(n, 900_000)).collect();
+    assert_eq!(slow.last(), Some(&true));
+    let calm: Vec<bool> = (0..60).map(|n| said(n, 100_000)).collect();
+    assert_eq!(calm.last(), Some(&false));
+}
+
+#[test]
 fn a_steady_service_may_be_a_quarter_slower() {
     let band = noon(&baseline(|_| Some(40_000)));
     assert!((40_000..44_000).contains(&band.usual_us), "{band:?}");

@@ -76,9 +76,23 @@ fn label_in_quotes(quoted: &str) -> Option<(String, &str)> {
     }
 }
 
+/// An output that was cut, without its last word: half a number is another one.
+pub(super) fn whole(output: &str) -> &str {
+    output.rsplit_once(char::is_whitespace).map_or("", |(whole, _)| whole)
+}
+
 /// The number that a value begins with; some plugins write a comma in it.
 fn number(value: &str) -> Option<Json> {
-    let end = value.find(|c: char| !c.is_ascii_digit() && !"+-.,".contains(c)).unwrap_or(value.len());
+    let plain = |text: &str| text.find(|c: char| !c.is_ascii_digit() && !"+-.,".contains(c)).unwrap_or(text.len());
+    let mut end = plain(value);
+    // An exponent, as `1e-05`; what is no number behind the letter is a unit.
+    if let Some(power) = value[end..].strip_prefix(['e', 'E']) {
+        let digits = power.strip_prefix(['+', '-']).unwrap_or(power);
+        let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+        if length > 0 {
+            end += 1 + (power.len() - digits.len()) + length;
+        }
+    }
     let digits = value[..end].replace(',', ".");
     match digits.parse::<i64>() {
         Ok(whole) => Some(Json::from(whole)),
@@ -91,6 +105,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn a_value_that_was_cut_is_none() {
+        assert_eq!(Json::Object(performance(whole("OK | a=1 b=12"))), json!({ "a": 1 }));
+        assert_eq!(performance(whole("a=12")).len(), 0);
+    }
+
+    #[test]
+    fn a_number_may_have_an_exponent_or_a_unit() {
+        assert_eq!(number("1e-05s"), Some(json!(1e-5)));
+        assert_eq!(number("2E3"), Some(json!(2000.0)));
+        assert_eq!(number("7eggs"), Some(json!(7)));
+        assert_eq!(number("e5"), None);
+    }
 
     #[test]
     fn performance_data_are_read_from_the_first_line_and_from_the_end() {

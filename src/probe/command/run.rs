@@ -231,7 +231,7 @@ impl Command {
         if self.spec.expect.is_empty() && self.spec.degraded.is_empty() {
             return Ok(None);
         }
-        let perf = Json::Object(plugin::performance(output));
+        let perf = Json::Object(plugin::performance(if complete { output } else { plugin::whole(output) }));
         let found = Found { code: status.code().unwrap_or_default(), output, perf, trace };
         let scrub = |text: &str| self.scrubber.message(text);
         let unmet =

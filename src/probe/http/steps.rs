@@ -186,6 +186,13 @@ fn url(table: &Table<'_>) -> Option<(StepUrl, Span)> {
         table.source.report(mistake.label("as `/login`, or `https://login.example.com/`"));
         return None;
     }
+    // What a server answers must not choose who gets our headers.
+    let place = text.value.split_once("://").map_or("", |(_, rest)| rest);
+    if place.split(['/', '?', '#']).next().is_some_and(|place| place.contains("{{")) {
+        let mistake = value.mistake("a step's host cannot be kept from an answer");
+        table.source.report(mistake.label("write the host; what was kept may stand in the path and behind it"));
+        return None;
+    }
     let whole = weburl::read(table, &text)?;
     if whole.user_information.is_some() {
         let mistake = value.mistake("a user in the URL of a step");
