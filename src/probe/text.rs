@@ -49,9 +49,11 @@ impl Scrubber {
             forms.extend(base64_forms(text.as_bytes()));
             for set in [NON_ALPHANUMERIC, UNRESERVED] {
                 let encoded = utf8_percent_encode(text, set).to_string();
-                forms.push(lower_hex(&encoded));
-                forms.push(encoded);
+                // As in a form, where a blank is a plus.
+                let of_form = encoded.replace("%20", "+");
+                forms.extend([lower_hex(&encoded), lower_hex(&of_form), of_form, encoded]);
             }
+            forms.extend(html_forms(text));
             let quoted = serde_json::Value::from(text).to_string();
             forms.push(quoted.trim_matches('"').to_owned());
         }
@@ -136,6 +138,14 @@ fn base64_forms(bytes: &[u8]) -> [String; 2] {
     [STANDARD_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)]
 }
 
+/// As pages show it: with names or numbers in the place of quotation marks, or with these as they are.
+fn html_forms(text: &str) -> [String; 3] {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let named = escaped.replace('"', "&quot;").replace('\'', "&#x27;");
+    let numbered = escaped.replace('"', "&#34;").replace('\'', "&#39;");
+    [escaped, named, numbered]
+}
+
 /// Percent-encoding with small letters in its codes, as some encoders write it.
 fn lower_hex(encoded: &str) -> String {
     let mut parts = encoded.split('%');
@@ -170,8 +180,23 @@ mod tests {
             "key Pass:word\"9 here",
             "key Pass:word\\\"9 here",
             "key YWxpY2U6UGFzczp3b3JkIjk here",
+            "key Pass:word&quot;9 here",
+            "key Pass:word&#34;9 here",
         ] {
             assert_eq!(scrubber().message(said), format!("key {REDACTED} here"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_on_a_page_and_in_a_form() {
+        let scrubber = Scrubber::new(&[Secret::new("it's <a> b&c")], &[]);
+        for said in [
+            "it's &lt;a&gt; b&amp;c",
+            "it&#39;s &lt;a&gt; b&amp;c",
+            "it&#x27;s &lt;a&gt; b&amp;c",
+            "it%27s+%3Ca%3E+b%26c",
+        ] {
+            assert_eq!(scrubber.message(said), REDACTED, "{said}");
         }
     }
 
