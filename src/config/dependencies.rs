@@ -78,7 +78,10 @@ pub(super) fn resolve(root: &Table<'_>, checks: &mut Checks, named: &BTreeMap<St
         }
     }
     if let Some(round) = all.find_loop() {
-        let first = named.get(&round[0]).and_then(|named| named.services.iter().chain(&named.groups).next());
+        let first = named.get(&round[0]).and_then(|named| {
+            let all = || named.services.iter().chain(&named.groups);
+            all().find(|text| text.value == round[1]).or_else(|| all().next())
+        });
         if let Some(text) = first {
             let mistake = Mistake::at(text.span.clone(), "services depend on each other in a loop");
             root.source

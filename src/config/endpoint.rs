@@ -64,6 +64,7 @@ pub(super) fn read(table: &Table<'_>, parent: &Schedule, channels: &[String]) ->
         Some(Spec::Push(reports)) => schedule.resolve_reports(table, parent, reports),
         // What is wrong with the kind was reported, and what a report's times have to fit is not known.
         None if kind.is_some_and(|kind| kind.kind == Kind::Push) => None,
+        Some(Spec::Group(_)) => Some(schedule.resolve_group(table, parent)),
         _ => Some(schedule.resolve(table, parent)),
     };
     finish(table, kind);
@@ -259,7 +260,7 @@ fn shown(
         "success_threshold": service.thresholds.success,
         "degraded_after_ms": service.degraded_after_ms,
         "latency": service.is_degraded_when_unusual.then_some("unusual"),
-        "at_most": service.at_most.map(|rule| format!("{} % of {}", rule.percent, rule.of)),
+        "at_most": service.at_most.map(|rule| rule.to_string()),
         "objective": service.objective,
     });
     let mut settings = of_kind;

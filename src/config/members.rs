@@ -46,9 +46,9 @@ pub(super) fn resolve(root: &Table<'_>, checks: &mut Checks) {
     }
     let Some(round) = all.find_loop() else { return };
     let first = checks.endpoints.iter().find(|endpoint| endpoint.service.name == round[0]);
-    if let Some(Spec::Group(spec)) = first.map(|endpoint| &endpoint.probe)
-        && let Some(text) = spec.named.iter().flatten().next()
-    {
+    let Some(Spec::Group(spec)) = first.map(|endpoint| &endpoint.probe) else { return };
+    let written = || spec.named.iter().flatten();
+    if let Some(text) = written().find(|text| text.value == round[1]).or_else(|| written().next()) {
         let title = format!("{} is made of itself", quoted(&round[0]));
         root.source.report(Mistake::at(text.span.clone(), title).label(round.join(" → ")));
     }

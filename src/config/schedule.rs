@@ -119,6 +119,22 @@ impl Schedule {
         }
     }
 
+    /// The same of a service that is made of others: nothing is measured of it, and its failures are counted as theirs.
+    pub(super) fn resolve_group(&self, table: &Table<'_>, parent: &Schedule) -> EffectiveSchedule {
+        for key in ["latency", "at_most", "degraded_after_ms"] {
+            if let Some(value) = table.peek(key) {
+                let mistake = value.mistake(format!("`{key}` says nothing of a group"));
+                table.source.report(mistake.label("remove it: write it for its members"));
+            }
+        }
+        EffectiveSchedule {
+            degraded_after_ms: None,
+            is_degraded_when_unusual: false,
+            at_most: None,
+            ..self.resolve(table, parent)
+        }
+    }
+
     /// The same of a service that reports by itself. What `[checks]` says of all is about checks: of that, it has only what
     /// is about any service. Nothing comes back where something was wrong, which has been reported then.
     pub(super) fn resolve_reports(

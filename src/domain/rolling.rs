@@ -1,7 +1,7 @@
 //! Failures that never come in a row: a service most of whose checks pass, and too few.
 
 use super::check::{CheckResult, Class, Outcome, Reason};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 /// At most so many of the last checks may fail.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -10,6 +10,13 @@ pub struct AtMost {
     pub percent: f64,
     /// How many checks are looked at, 10 to 10,000.
     pub of: u32,
+}
+
+/// As the configuration writes it.
+impl fmt::Display for AtMost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % of {}", self.percent, self.of)
+    }
 }
 
 impl AtMost {
@@ -25,7 +32,7 @@ impl AtMost {
 /// The last checks of a service, and which of them failed.
 ///
 /// What counts is a check at its own time: those that follow a failure at once look at the same failure again. An incident
-/// is told by itself: once one is confirmed, what was before it counts no more, and its own failed checks do not count.
+/// is notified separately: once one is confirmed, what was before it counts no more, and its own failed checks do not count.
 #[derive(Debug)]
 pub struct Rolling {
     rule: AtMost,
@@ -72,7 +79,7 @@ impl Rolling {
                 self.rule.of,
                 self.rule.allowed()
             );
-            // It is told as what the checks fail by.
+            // Whoever filters by class means what the checks fail by.
             let class = self.latest.unwrap_or(Class::Content);
             (result.outcome, result.reason) = (Outcome::Degraded, Some(Reason { class, phase: None, message }));
         }

@@ -61,7 +61,7 @@ pub fn latest(reader: &Reader, service: ServiceId, at: UnixMs, sampling: Samplin
     let walk = Walk::over(service).from(at.plus(-sampling.span_ms())).before(at).only(Outcomes::PASSED);
     let mut found = Vec::with_capacity(sampling.checks());
     reader.read(|tables| {
-        tables.backward(walk.with(Columns::Phases), |row| {
+        tables.backward(walk.with(Columns::Latency), |row| {
             found.extend(row.latency_us.map(|us| (row.at, us)));
             Ok(go_on(found.len() < sampling.checks()))
         })

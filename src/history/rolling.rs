@@ -1,9 +1,9 @@
 //! What [`crate::domain::rolling`] knows of a service when the monitor begins.
 
 use crate::{
-    domain::{rolling::Rolling, time::UnixMs, window::Window},
+    domain::{check::Outcome, maintenance::Overlay, rolling::Rolling, time::UnixMs, window::Window},
     live::ServiceId,
-    store::{Columns, OutageFilter, OutageKind, Outcomes, Reader, Result, Walk, Which},
+    store::{Columns, OutageFilter, OutageKind, Outcomes, Reader, Reasons, Result, Walk, Which},
 };
 use std::ops::ControlFlow;
 
@@ -13,12 +13,9 @@ use std::ops::ControlFlow;
 /// When the history cannot be read.
 pub fn resume(reader: &Reader, service: ServiceId, rolling: &mut Rolling, now: UnixMs) -> Result<()> {
     let found = reader.read(|tables| {
-        let latest = |kind| -> Result<_> {
-            let filter = OutageFilter { service: Some(service), kind, ..OutageFilter::default() };
-            Ok(tables.outages(&filter, None, 1)?.into_iter().next())
-        };
-        let incident = latest(OutageKind::Incidents)?;
-        let since = match &incident {
+        let filter = OutageFilter { service: Some(service), kind: OutageKind::Incidents, ..OutageFilter::default() };
+        let incidents = tables.outages(&filter, None, 1)?;
+        let since = match incidents.first() {
             Some(incident) => match incident.ended_at {
                 Some(end) => end,
                 // It goes on.
@@ -26,23 +23,26 @@ pub fn resume(reader: &Reader, service: ServiceId, rolling: &mut Rolling, now: U
             },
             None => UnixMs(i64::MIN),
         };
+        // What fails in maintenance never counts, and takes no other check's place.
+        let ever = Window::new(since.max(UnixMs(0)), now.plus(1));
+        let maintenance = ever.map_or(Ok(Overlay::NONE), |window| tables.maintenance(service, window, Which::All))?;
         let walk = Walk::over(service).from(since).before(now.plus(1)).only(Outcomes::JUDGED).with(Columns::Everything);
-        let (mut rows, wanted) = (Vec::new(), rolling.rule().of as usize);
+        let (mut rows, mut reason, wanted) = (Vec::new(), None, rolling.rule().of as usize);
         tables.backward(walk, |row| {
-            if !row.recheck {
-                rows.push((row.at, row.outcome));
+            if !row.recheck && !maintenance.contains(row.at) {
+                rows.push(row.outcome);
+                if row.outcome == Outcome::Down {
+                    reason = reason.or(row.reason);
+                }
             }
             Ok(if rows.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
-        let maintenance = match rows.last().and_then(|(first, _)| Window::new(*first, now.plus(1))) {
-            Some(window) => tables.maintenance(service, window, Which::All)?,
-            None => return Ok(None),
-        };
-        rows.retain(|(at, _)| !maintenance.contains(*at));
-        Ok(Some((rows, latest(OutageKind::All)?.map(|outage| outage.cause.reason.class))))
+        let mut known = Reasons::default();
+        let latest = reason.map(|id| tables.reason(&mut known, id)).transpose()?.flatten();
+        Ok(Some((rows, latest.map(|reason| reason.class))))
     })?;
     if let Some((rows, class)) = found {
-        rows.into_iter().rev().for_each(|(_, outcome)| rolling.observe(outcome, false, class));
+        rows.into_iter().rev().for_each(|outcome| rolling.observe(outcome, false, class));
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ use tokio::{sync::Notify, time::sleep};
 /// Between two services whose day has begun, between two whose next day is read ahead, and when there is nothing to do.
 const SOON: Duration = Duration::from_millis(100);
 const AHEAD: Duration = Duration::from_secs(5);
+/// After a failure nothing is read of a service for so long.
+const FAILED_MS: i64 = 10 * 60_000;
 const IDLE: Duration = Duration::from_secs(60);
 /// A day is read this long before it begins: an hour after what it is made of.
 const AHEAD_MS: i64 = SETTLED_MS - HOUR_MS;
@@ -49,12 +51,21 @@ struct Known {
     has_before: bool,
     /// Which phase has grown: since when that is to be found out, and what was found.
     asked_at: Option<UnixMs>,
-    grown: Option<(Phase, f64)>,
+    /// With the moment as of which it was found.
+    grown: Option<(UnixMs, Phase, f64)>,
+    /// When its past could not be read.
+    failed_at: Option<UnixMs>,
 }
 
 impl Asking {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a day is to be read. One service whose past cannot be read must not keep the others waiting.
+    fn lacks(&self, day: UnixMs, now: UnixMs) -> bool {
+        let failed = self.known().failed_at.is_some_and(|at| (0..FAILED_MS).contains(&now.since(at)));
+        !failed && !self.has(day)
     }
 
     fn has(&self, day: UnixMs) -> bool {
@@ -75,7 +86,7 @@ impl Asking {
             }
             Work::Phase(at) => {
                 let grown = normal::grown_phase(reader, self.id, at, self.sampling)?;
-                self.known().grown = grown;
+                self.known().grown = grown.map(|(phase, times)| (at, phase, times));
             }
         }
         Ok(())
@@ -131,7 +142,7 @@ pub(super) async fn keep(askings: Arc<Askings>, reader: Reader, clock: Clock, mu
         let pause = match next(&askings.all, clock.now()) {
             None => IDLE,
             Some((asking, work, pause)) => {
-                let reader = reader.clone();
+                let (reader, of) = (reader.clone(), asking.clone());
                 let done = match thread.run(move |_| asking.read(work, &reader)) {
                     Ok(done) => done.await.map_err(|broken| broken.to_string()),
                     Err(busy) => Err(busy.to_string()),
@@ -145,7 +156,8 @@ pub(super) async fn keep(askings: Arc<Askings>, reader: Reader, clock: Clock, mu
                         if !std::mem::replace(&mut has_warned, true) {
                             tracing::warn!("what is normal could not be read, so nothing is unusual: {error}");
                         }
-                        IDLE
+                        of.known().failed_at = Some(clock.now());
+                        AHEAD
                     }
                 }
             }
@@ -166,7 +178,7 @@ fn next(all: &[Arc<Asking>], now: UnixMs) -> Option<(Arc<Asking>, Work, Duration
         return Some((asking.clone(), Work::Phase(at), SOON));
     }
     let today = now.floor(DAY_MS);
-    let lacking = |day: UnixMs| all.iter().find(|asking| !asking.has(day)).cloned();
+    let lacking = |day: UnixMs| all.iter().find(|asking| asking.lacks(day, now)).cloned();
     if let Some(asking) = lacking(today) {
         return Some((asking, Work::Day(today, now), SOON));
     }
@@ -187,6 +199,8 @@ pub(super) struct Normal {
 
 /// What is said of unusual checks. It stays the same until there is more to say: each text is kept once.
 struct Said {
+    /// The first of them.
+    since: UnixMs,
     hour: UnixMs,
     /// How many times slower, rounded.
     times: f64,
@@ -205,7 +219,7 @@ impl Normal {
         let unusual = self.latest.observe(result.at, us, band.as_ref());
         let Some(unusual) = unusual else {
             if self.said.take().is_some() {
-                self.asking.known().grown = None;
+                self.asking.known().asked_at = None;
             }
             return;
         };
@@ -227,13 +241,15 @@ impl Normal {
         let mut known = self.asking.known();
         let is_more = self.said.as_ref().is_none_or(|said| said.hour != hour || times > said.times);
         if is_more {
-            let grown = self.said.as_ref().and_then(|said| said.grown);
-            self.said = Some(Said { hour, times, grown });
+            let (since, grown) = self.said.as_ref().map_or((at, None), |said| (said.since, said.grown));
+            self.said = Some(Said { since, hour, times, grown });
             known.asked_at = Some(at.plus(1));
             self.asking.wake.notify_one();
         }
-        let said = self.said.get_or_insert(Said { hour, times, grown: None });
-        said.grown = known.grown.take().map(|(phase, times)| (phase, rounded(times))).or(said.grown);
+        let said = self.said.get_or_insert(Said { since: at, hour, times, grown: None });
+        // What was found out about earlier ones may come late.
+        let found = known.grown.take().filter(|(as_of, ..)| *as_of > said.since);
+        said.grown = found.map(|(_, phase, times)| (phase, rounded(times))).or(said.grown);
         let day = weekday(at, self.zone);
         let (what, times) = match said.grown {
             Some((phase, times)) => (phase_takes(phase), times),

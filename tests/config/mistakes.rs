@@ -202,6 +202,10 @@ fn each_mistake_in_an_endpoint_is_found_and_says_what_would_be_right() {
         ("url = \"http://web/\"\nfailure_threshold = 0", "from 1 to 1000"),
         ("url = \"http://web/\"\nfailure_threshold = 1.5", "has to be a whole number"),
         ("url = \"http://web/\"\ndegraded_after_ms = 0", "`degraded_after_ms` is out of range"),
+        (
+            "type = \"group\"\nmembers = \"y\"\nat_most = \"5 % of 200\"\n[[checks.endpoints]]\nname = \"y\"\nurl = \"tcp://y:1\"",
+            "write it for its members",
+        ),
         ("type = \"group\"", "the services that it is made of"),
         ("type = \"group\"\nmembers = \"nobody\"", "no endpoint has this name"),
         ("type = \"group\"\nmembers = \"x\"\nat_least = \"most\"", "or how many have to be up"),

@@ -37,6 +37,9 @@ pub(super) fn facts(app: &AppState, subject: &Subject, now: UnixMs) -> Vec<Fact>
     if service.is_degraded_when_unusual {
         facts.push(fact("degraded when slower than normal".to_owned()));
     }
+    if let Some(rule) = service.at_most {
+        facts.push(fact(format!("degraded when more than {rule} checks fail")));
+    }
     if let Some(end) = now_known.certificate_expires_at {
         let days = end.since(now).div_euclid(DAY_MS);
         facts.push(fact(match days {

@@ -100,6 +100,7 @@ impl Context<'_> {
                 }
             }
         }
+        // Also where nobody is notified now: an escalation, or the end of a silence, may notify somebody later.
         // A message that went out ahead of the commit said nothing of it, and no other may differ from it.
         if event == Event::Confirmed && !self.routing.channels.is_empty() && !self.ahead.knows(id, outage.id) {
             let known = Circumstances::new(outage, service.service.thresholds.failure, latest.lasting());
