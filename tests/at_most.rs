@@ -67,3 +67,22 @@ async fn an_incident_is_not_told_a_second_time_as_too_many_failures() {
     world.pass(12.0).await;
     assert_eq!(status(&world).await.0, "up");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_in_maintenance_takes_no_other_checks_place_also_after_a_restart() {
+    let maintenance = "[[maintenance]]\nfrom = \"2026-11-16T00:02:40Z\"\nto = \"2026-11-16T00:05:40Z\"\n";
+    let mut world = World::start(&format!("{CONFIG}\n{maintenance}")).await;
+    world.pass(12.0).await;
+    for _ in 0..3 {
+        fail_once(&world).await;
+    }
+    world.pass(165.0 - world.now()).await;
+    world.target.set("/web", Does::Answer(503));
+    world.pass(332.0 - world.now()).await;
+    world.target.set("/web", Does::Answer(200));
+    world.pass(355.0 - world.now()).await;
+    assert_eq!(status(&world).await.0, "degraded");
+    world.restart().await;
+    world.pass(12.0).await;
+    assert_eq!(status(&world).await.0, "degraded");
+}
