@@ -42,6 +42,10 @@ fn what_cannot_be_asked_is_a_mistake() {
             "url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { h = \"json.h\" } }, { name = \"b\", url = \"http://{{h}}/\" }]",
             "a step's host cannot be kept from an answer",
         ),
+        (
+            "url = \"http://web/\"\nheaders = { X = \"{{h}}\" }\nsteps = [{ name = \"a\", keep = { h = \"json.h\" } }]",
+            "no step before keeps `h`",
+        ),
         ("url = \"http://web/\"\nsteps = [{ name = \"a\", url = \"login\" }]", "a step cannot be sent to this"),
         ("url = \"http://web/\"\nsteps = [{ name = \"a\", allways = true }]", "did you mean `always`?"),
         ("url = \"http://web/\"\nsteps = [{ name = \"a\", keep = { t = \"jsn.t\" } }]", "did you mean `json`?"),

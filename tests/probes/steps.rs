@@ -184,3 +184,29 @@ async fn a_step_on_another_host_gets_neither_the_endpoints_credentials_nor_its_c
         assert!(!there.contains(secret), "{secret} in {there}");
     }
 }
+
+#[tokio::test]
+async fn a_variable_in_what_is_looked_for_is_in_no_message() {
+    let (address, _asked) = shop(|_| None).await;
+    let steps = "steps = [{ name = \"form\", keep = { a = { regex = '${PASSWORD}=(.+)' } } }]";
+    let report = check(address, steps, AMPLE).await;
+    let Verdict::Failed(reason) = &report.verdict else { panic!("{report:?}") };
+    assert!(reason.message.contains("does not match"), "{}", reason.message);
+    assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_hidden_however_many_cookies_came() {
+    let cookies: String = (0..60).map(|i| format!("set-cookie: c{i}=value-of-{i}; path=/\r\n")).collect();
+    let (address, _asked) = shop(move |path| {
+        (path == "/")
+            .then(|| answered("200 OK", &cookies, "csrf+77=1"))
+            .or_else(|| path.starts_with("/next").then(|| answered("302 Found", "location: /again?csrf+77=1\r\n", "")))
+    })
+    .await;
+    let steps = "redirects = \"forbid\"\nsteps = [{ name = \"form\", keep = { a = { regex = '(csrf.+)' } } }, \
+                 { name = \"next\", url = \"/next\", expect_status = 200 }]";
+    let report = check(address, steps, AMPLE).await;
+    assert!(matches!(report.verdict, Verdict::Failed(_)), "{report:?}");
+    assert_has_no_secret(&report);
+}

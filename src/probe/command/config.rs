@@ -76,9 +76,14 @@ pub(crate) fn read(section: &Section<'_>) -> Option<ParsedEndpoint<CommandSpec>>
     if detach {
         settings.insert("detach".to_owned(), json!(true));
     }
-    if plugin.is_some() {
+    if let Some(unknown_is) = plugin {
         settings.insert("plugin".to_owned(), json!(true));
-        settings.insert("unknown_is".to_owned(), json!(table.filled("unknown_is").map(|text| text.value)));
+        let word = match unknown_is {
+            UnknownIs::Down => "down",
+            UnknownIs::Degraded => "degraded",
+            UnknownIs::Unknown => "unknown",
+        };
+        settings.insert("unknown_is".to_owned(), json!(word));
     }
     settings.insert("environment".to_owned(), environment_shown);
     settings.insert("working_directory".to_owned(), json!(directory.as_ref().map(Text::shown)));

@@ -102,18 +102,19 @@ impl Jar {
     pub(super) fn hide(&mut self, value: &[u8]) {
         let value = String::from_utf8_lossy(value);
         let value = value.trim_matches('"');
-        if value.len() >= TELLING {
+        if value.len() < TELLING || self.values.iter().any(|known| known.expose() == value) {
+            return;
+        }
+        self.too_many |= self.values.len() >= MOST;
+        if !self.too_many {
             self.hide_short(value);
         }
     }
 
-    /// The same, where the value is meant and may be short.
+    /// The same, where the value is meant and may be short. Of these there are few: however many cookies came, they are
+    /// hidden.
     pub(super) fn hide_short(&mut self, value: &str) {
-        if value.is_empty() || self.values.iter().any(|known| known.expose() == value) {
-            return;
-        }
-        self.too_many |= self.values.len() == MOST;
-        if !self.too_many {
+        if !value.is_empty() && !self.values.iter().any(|known| known.expose() == value) {
             self.values.push(Secret::new(value));
         }
     }

@@ -4,7 +4,7 @@ use super::{
     cookies::Jar,
     exchange::{Exchange, Outgoing},
     facts::Before,
-    headers::is_harmless,
+    headers::{is_harmless, same_owner},
     sequence::Sequence,
     spec::{Auth, HttpSpec},
 };
@@ -73,7 +73,9 @@ impl Runner for Http {
 
     fn place(&self) -> Option<Place<'_>> {
         // Through a proxy the host itself may be out of reach, and out of any name server's sight.
-        if self.request.spec().proxy.is_some() {
+        let spec = self.request.spec();
+        // And of steps at several hosts nobody knows here which one failed.
+        if spec.proxy.is_some() || spec.steps.iter().any(|step| !same_owner(&spec.url, &step.request.url)) {
             return None;
         }
         let request = &self.request;

@@ -19,7 +19,10 @@ use crate::{
     },
 };
 use regex::Regex;
-use reqwest::{Method, Url, header::AUTHORIZATION};
+use reqwest::{
+    Method, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use serde_json::{Map, Value as Json, json};
 use toml::de::DeValue;
 
@@ -37,7 +40,8 @@ struct Raw {
     name: String,
     url: Option<(StepUrl, Span)>,
     request: Request,
-    keep: Vec<(Keep, Json)>,
+    /// Each with how it is shown, and what must not be seen of it.
+    keep: Vec<(Keep, Json, Vec<Secret>)>,
     always: Option<bool>,
 }
 
@@ -55,6 +59,10 @@ impl Steps {
                 let mistake = mistake.label("it belongs into a step").also(value.key.clone(), "these are the steps");
                 endpoint.source.report(mistake);
             }
+        }
+        if let Some(headers) = endpoint.peek("headers") {
+            // All steps have them, and the first has nothing that was kept.
+            known_names_only(&headers, headers.value, headers.span.clone(), &[]);
         }
         let entries = value.list("a list of steps, as `[{ name = \"log in\", url = \"/login\" }]`").unwrap_or_default();
         if value.value.is_array() && !(1..=MOST).contains(&entries.len()) {
@@ -80,13 +88,13 @@ impl Steps {
             table.finish(|_| None);
             if step.request.method() == Method::HEAD
                 && let Some(value) = table.peek("keep")
-                && step.keep.iter().any(|(keep, _)| keep.source.is_in_the_body())
+                && step.keep.iter().any(|(keep, ..)| keep.source.is_in_the_body())
             {
                 let mistake = Mistake::at(value.key, "`keep` finds nothing in a body with the method HEAD");
                 value.source.report(mistake.label("an answer to HEAD has no body"));
             }
             names.extend(name.map(|name| (name.value, name.span)));
-            kept.extend(step.keep.iter().map(|(keep, _)| keep.name.clone()));
+            kept.extend(step.keep.iter().map(|(keep, ..)| keep.name.clone()));
             steps.push(step);
         }
         Steps(steps)
@@ -121,20 +129,21 @@ impl Steps {
                 // What is secret about the endpoint is for its own host.
                 spec.headers.retain(|(name, _)| is_harmless(name));
                 spec.auth = None;
+                spec.tls.client = None;
             }
-            let body = match (&raw.request.payload.content_type, &raw.request.payload.body) {
-                (Some(form), _) if form.starts_with("application/x-www-form-urlencoded") => Spelling::Url,
-                (None, Some(body)) if body.trim_start().starts_with(['{', '[']) => Spelling::Json,
-                _ => Spelling::Plain,
-            };
+            let body = spelling(&raw.request);
             if raw.request.headers.iter().any(|(name, _)| name == AUTHORIZATION) {
                 spec.auth = None;
             }
             raw.request.put_into(&mut spec);
-            let (keep, kept): (Vec<Keep>, Vec<Json>) = raw.keep.into_iter().unzip();
+            let (mut keep, mut shown_kept) = (Vec::new(), Map::new());
+            for (one, how, of_it) in raw.keep {
+                shown_kept.insert(one.name.clone(), how);
+                secrets.extend(of_it);
+                keep.push(one);
+            }
             if !keep.is_empty() {
-                let pairs = keep.iter().map(|keep| keep.name.clone()).zip(kept);
-                shown.insert("keep".to_owned(), Json::Object(pairs.collect()));
+                shown.insert("keep".to_owned(), Json::Object(shown_kept));
             }
             shown.insert("always".to_owned(), json!(raw.always));
             shown.retain(|_, value| !value.is_null());
@@ -143,6 +152,21 @@ impl Steps {
             steps.push(Step { name: raw.name, request: spec, body, keep, always });
         }
         (steps, secrets, Json::Array(all_shown))
+    }
+}
+
+/// How values are written into the body of a request.
+fn spelling(request: &Request) -> Spelling {
+    let header = request.headers.iter().find(|(name, _)| name == CONTENT_TYPE).map(|(_, text)| text.value.as_str());
+    let content_type = request.payload.content_type.as_deref().or(header).map(str::to_ascii_lowercase);
+    match (content_type, &request.payload.body) {
+        (Some(form), _) if form.starts_with("application/x-www-form-urlencoded") => Spelling::Url,
+        (Some(json), _) if json.starts_with("application/json") => Spelling::Json,
+        // A text may begin with what is kept.
+        (_, Some(body)) if body.trim_start().starts_with(['{', '[']) && !body.trim_start().starts_with("{{") => {
+            Spelling::Json
+        }
+        _ => Spelling::Plain,
     }
 }
 
@@ -186,14 +210,13 @@ fn url(table: &Table<'_>) -> Option<(StepUrl, Span)> {
         table.source.report(mistake.label("as `/login`, or `https://login.example.com/`"));
         return None;
     }
+    let whole = weburl::read(table, &text)?;
     // What a server answers must not choose who gets our headers.
-    let place = text.value.split_once("://").map_or("", |(_, rest)| rest);
-    if place.split(['/', '?', '#']).next().is_some_and(|place| place.contains("{{")) {
+    if !places(whole.url.host_str().unwrap_or_default()).is_empty() {
         let mistake = value.mistake("a step's host cannot be kept from an answer");
         table.source.report(mistake.label("write the host; what was kept may stand in the path and behind it"));
         return None;
     }
-    let whole = weburl::read(table, &text)?;
     if whole.user_information.is_some() {
         let mistake = value.mistake("a user in the URL of a step");
         table.source.report(mistake.label("`basic_auth` of the endpoint, or a header of the step, says who we are"));
@@ -203,7 +226,7 @@ fn url(table: &Table<'_>) -> Option<(StepUrl, Span)> {
 }
 
 /// `keep = { token = "json.token", csrf = { regex = "…" } }`
-fn keep(table: &Table<'_>) -> Vec<(Keep, Json)> {
+fn keep(table: &Table<'_>) -> Vec<(Keep, Json, Vec<Secret>)> {
     let Some(value) = table.get("keep") else { return Vec::new() };
     let Some(entries) = value.table() else { return Vec::new() };
     let all = entries.all();
@@ -215,7 +238,7 @@ fn keep(table: &Table<'_>) -> Vec<(Keep, Json)> {
     all.into_iter().filter_map(|(name, value)| kept(name, &value)).collect()
 }
 
-fn kept(name: &str, value: &Value<'_>) -> Option<(Keep, Json)> {
+fn kept(name: &str, value: &Value<'_>) -> Option<(Keep, Json, Vec<Secret>)> {
     if !is_name(name) {
         let mistake = Mistake::at(value.key.clone(), format!("nothing can be kept as {}", value.what));
         value.source.report(mistake.label("letters, digits and `_`, not beginning with a digit"));
@@ -225,7 +248,7 @@ fn kept(name: &str, value: &Value<'_>) -> Option<(Keep, Json)> {
     if !value.is_table() {
         let expression = section::expression(value, NAMES)?;
         let shown = json!(expression.shown());
-        return Some((Keep { name, source: KeepFrom::Value(expression) }, shown));
+        return Some((Keep { name, source: KeepFrom::Value(expression) }, shown, Vec::new()));
     }
     let table = value.table()?;
     let regex = table.get("regex");
@@ -237,7 +260,10 @@ fn kept(name: &str, value: &Value<'_>) -> Option<(Keep, Json)> {
     let text = regex.filled()?;
     let shown = json!({ "regex": text.shown() });
     match Regex::new(&text.value) {
-        Ok(found) if found.captures_len() == 2 => Some((Keep { name, source: KeepFrom::Match(found) }, shown)),
+        Ok(found) if found.captures_len() == 2 => {
+            // It is quoted where the answer does not match it.
+            Some((Keep { name, source: KeepFrom::Match(found) }, shown, text.secrets().collect()))
+        }
         Ok(_) => {
             let mistake = regex.mistake("what is kept is not clear").label("one group is needed: `(…)`");
             value.source.report(mistake.help("a group that is not meant is written `(?:…)`"));
